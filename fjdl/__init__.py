@@ -1,0 +1,24 @@
+"""Functional JAX deep learning: pure, verified functions, composed into thin modules, trained by one recipe.
+
+Sub-packages load on first use, so `import fjdl` costs nothing beyond `import jax`.
+"""
+
+import importlib
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+_SUBPACKAGES = (
+    "analysis", "data", "errors", "functional", "losses", "metrics", "models", "nn",
+    "optim", "plots", "quant", "schedules", "train", "tree", "typing",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in _SUBPACKAGES:
+        raise AttributeError(f"fjdl has no sub-package {name!r}; it has {', '.join(_SUBPACKAGES)}")
+    return importlib.import_module(f"fjdl.{name}")
+
+
+def __dir__() -> list[str]:
+    return [*_SUBPACKAGES, "__version__"]

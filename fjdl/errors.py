@@ -1,0 +1,37 @@
+"""Errors that end a program: one sentence for the user and one exit status for the shell."""
+
+
+class FjdlError(Exception):
+    """A failure the user can act on; `exit_status` is what the process ends with."""
+
+    exit_status = 1
+
+
+class UsageError(FjdlError):
+    """A flag, a config or an argument is wrong."""
+
+    exit_status = 2
+
+
+class DataError(FjdlError):
+    """A data file is missing, damaged or not what it claims to be."""
+
+    exit_status = 3
+
+
+class CheckpointError(FjdlError):
+    """No checkpoint can be restored, or it belongs to something else."""
+
+    exit_status = 4
+
+
+class DivergedError(FjdlError):
+    """Loss or gradients stayed non-finite."""
+
+    exit_status = 5
+
+
+class StorageError(FjdlError):
+    """A directory cannot be written, is full, or is in use by another run."""
+
+    exit_status = 6

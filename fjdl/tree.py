@@ -1,0 +1,77 @@
+"""Functions of whole parameter trees: norm, count, bytes, names, selection by path."""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fjdl.typing import PyTree, Scalar
+
+
+def names(tree: PyTree) -> list[str]:
+    """The `/`-joined path of every leaf, in the order of `jax.tree.leaves`."""
+    return [name(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def name(path: tuple[Any, ...]) -> str:
+    """One path of `jax.tree_util` as `params/conv1/kernel`."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def map_named(function: Callable[..., Any], tree: PyTree, *rest: PyTree) -> PyTree:
+    """`jax.tree.map` whose function receives the leaf's name first."""
+    return jax.tree_util.tree_map_with_path(lambda path, *leaves: function(name(path), *leaves), tree, *rest)
+
+
+def select(tree: PyTree, rules: Sequence[tuple[str, Any]]) -> PyTree:
+    """The value of the first rule `(regex, value)` that matches each leaf's whole path.
+
+    Raises `ValueError` naming the leaves that no rule covers, so that a misspelt rule cannot pass silently.
+    """
+    compiled = [(re.compile(pattern), value) for pattern, value in rules]
+    uncovered = [path for path in names(tree) if not any(pattern.fullmatch(path) for pattern, _ in compiled)]
+    if uncovered:
+        raise ValueError(f"every leaf must match a rule of {[pattern for pattern, _ in rules]}, but none matches {uncovered}")
+    return map_named(lambda path, _: next(value for pattern, value in compiled if pattern.fullmatch(path)), tree)
+
+
+def global_norm(tree: PyTree) -> Scalar:
+    """Euclidean norm over all leaves in float32, scaled by the largest entry so that 1e30 does not overflow."""
+    leaves = [jnp.asarray(leaf, jnp.float32) for leaf in jax.tree.leaves(tree)]
+    if not leaves:
+        return jnp.zeros(())
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf), initial=0.0) for leaf in leaves]))
+    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
+    total = sum(jnp.sum(jnp.square(leaf / scale)) for leaf in leaves)
+    positive = total > 0
+    return jnp.where(positive, scale * jnp.sqrt(jnp.where(positive, total, 1.0)), 0.0)
+
+
+def cast(tree: PyTree, dtype: jax.typing.DTypeLike) -> PyTree:
+    """The tree with its floating-point leaves in `dtype`; other leaves stay as they are."""
+    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def count(tree: PyTree) -> int:
+    """Number of scalars in all leaves."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def size_in_bytes(tree: PyTree) -> int:
+    """Bytes of all leaves at their dtypes."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def digest(tree: PyTree) -> str:
+    """sha256 over path, dtype, shape and bytes of every leaf: equal exactly when two trees are bitwise equal."""
+    total = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.asarray(jax.device_get(leaf))
+        total.update(f"{name(path)} {array.dtype} {array.shape};".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()

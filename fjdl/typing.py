@@ -1,0 +1,64 @@
+"""Array types with shapes, and `@typed`, which checks them when a function is traced."""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import jax
+import numpy as np
+from beartype import BeartypeConf, beartype
+from jaxtyping import Bool, Float, Inexact, Int, Integer, Key, Num, PyTree, Shaped, TypeCheckError, UInt8, jaxtyped
+
+if TYPE_CHECKING:
+    from jax import Array
+else:
+    Array = jax.Array | np.ndarray
+
+__all__ = [
+    "Array", "Bool", "Float", "Inexact", "Int", "Integer", "Key", "Num", "PRNGKey", "PyTree", "Scalar",
+    "Shaped", "UInt8", "typed",
+]  # fmt: skip
+
+PRNGKey = Key[jax.Array, ""]
+Scalar = Float[Array, ""]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CHECKER = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a fine float
+
+
+def typed(function: F) -> F:
+    """Checks every annotated argument and the result, shapes included, at trace time.
+
+    A violation raises one `ValueError` that names the function, the argument, the expected type and what was received.
+    Under `jax.jit` the check runs once per compilation and costs nothing afterwards.
+    """
+    checked = jaxtyped(typechecker=_CHECKER)(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return checked(*args, **kwargs)
+        except TypeCheckError as error:
+            raise ValueError(_one_sentence(function.__qualname__, str(error))) from None
+
+    return call  # type: ignore[return-value]
+
+
+def _one_sentence(function: str, report: str) -> str:
+    """Condenses jaxtyping's report of several paragraphs to one sentence."""
+    argument = re.search(r"parameter '(\w+)'", report)
+    subject = f"argument `{argument[1]}`" if argument else "the result"
+    expected = re.sub(r"<class '(.*)'>|typing\.", r"\1", _field(report, "Expected type"))
+    expected = " or ".join(dict.fromkeys(re.findall(r"\w+\[[^\[\]]*'[^']*'\]", expected))) or expected
+    expected = re.sub(r"jaxlib\._jax\.Array|ndarray", "Array", expected)
+    expected = " or ".join(dict.fromkeys(expected.split(" or ")))
+    axes = re.findall(r"^(\w+=\S.*)$", report.partition("axis annotation are as follows.")[2], flags=re.MULTILINE)
+    given = f" with {', '.join(axes)}" if axes else ""
+    return f"{function}: {subject} must be {expected}{given}, got {_field(report, 'Actual value')}"
+
+
+def _field(report: str, name: str) -> str:
+    found = re.search(rf"^{name}: (.*?)\.?$", report, flags=re.MULTILINE)
+    return found[1].replace("(jax)", "").replace("(numpy)", "") if found else "unknown"
