@@ -1,14 +1,20 @@
 """Numerical guards that every floor shares."""
 
-import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from fjdl.typing import Array, Inexact, Num
 
 
+def wide(dtype: DTypeLike) -> jnp.dtype:
+    """The dtype sums are kept in: float64 for float64, float32 for everything else."""
+    return jnp.dtype(jnp.float64 if dtype == jnp.float64 else jnp.float32)
+
+
 def accumulate(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
-    """`x` in the dtype sums are kept in: float32, or float64 where `x` is float64."""
-    return jnp.asarray(x).astype(jnp.promote_types(jnp.result_type(x), jnp.float32))
+    """`x` in the dtype sums are kept in, see `wide`."""
+    x = jnp.asarray(x)
+    return x.astype(wide(x.dtype))
 
 
 def safe_divide(
@@ -17,8 +23,3 @@ def safe_divide(
     """`numerator / denominator`, and `otherwise` with zero gradient where the denominator is 0."""
     zero = denominator == 0
     return jnp.where(zero, otherwise, numerator / jnp.where(zero, 1, denominator))
-
-
-def matmul_precision() -> jax.lax.Precision:
-    """The precision of every matrix product: float32 inputs are multiplied as float32, on TPU too."""
-    return jax.lax.Precision.HIGHEST

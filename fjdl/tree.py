@@ -4,12 +4,14 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.numerics import accumulate
 from fjdl.typing import PyTree, Scalar
 
 
@@ -36,20 +38,25 @@ def select(tree: PyTree, rules: Sequence[tuple[str, Any]]) -> PyTree:
     compiled = [(re.compile(pattern), value) for pattern, value in rules]
     uncovered = [path for path in names(tree) if not any(pattern.fullmatch(path) for pattern, _ in compiled)]
     if uncovered:
-        raise ValueError(f"every leaf must match a rule of {[pattern for pattern, _ in rules]}, but none matches {uncovered}")
+        raise ValueError(
+            f"every leaf must match a rule of {[pattern for pattern, _ in rules]}, but none matches {uncovered}"
+        )
     return map_named(lambda path, _: next(value for pattern, value in compiled if pattern.fullmatch(path)), tree)
 
 
 def global_norm(tree: PyTree) -> Scalar:
-    """Euclidean norm over all leaves in float32, scaled by the largest entry so that 1e30 does not overflow."""
-    leaves = [jnp.asarray(leaf, jnp.float32) for leaf in jax.tree.leaves(tree)]
+    """Euclidean norm over all leaves in float32 or wider, scaled by the largest entry so that 1e30 does not overflow.
+
+    The gradient at an all-zero tree is 0; a NaN or an infinity anywhere makes the norm non-finite.
+    """
+    leaves = [accumulate(leaf) for leaf in jax.tree.leaves(tree)]
     if not leaves:
         return jnp.zeros(())
-    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf), initial=0.0) for leaf in leaves]))
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
-    total = sum(jnp.sum(jnp.square(leaf / scale)) for leaf in leaves)
-    positive = total > 0
-    return jnp.where(positive, scale * jnp.sqrt(jnp.where(positive, total, 1.0)), 0.0)
+    largest = reduce(jnp.maximum, [jnp.max(jnp.abs(leaf), initial=0.0) for leaf in leaves])
+    scale = jax.lax.stop_gradient(jnp.where((largest > 0) & jnp.isfinite(largest), largest, jnp.ones_like(largest)))
+    total = reduce(jnp.add, [jnp.sum(jnp.square(leaf / scale)) for leaf in leaves])
+    zero = total == 0
+    return jnp.where(zero, jnp.zeros_like(total), scale * jnp.sqrt(jnp.where(zero, jnp.ones_like(total), total)))
 
 
 def cast(tree: PyTree, dtype: jax.typing.DTypeLike) -> PyTree:

@@ -4,9 +4,13 @@ A new public function of floors 1 and 2 is one new row here.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from fjdl import losses, metrics, quant, schedules
+from fjdl.metrics import counts
 
 
 class Case(NamedTuple):
@@ -15,7 +19,9 @@ class Case(NamedTuple):
     function: Callable[..., Any]  # options already bound, arrays positional
     inputs: Callable[[np.random.Generator], tuple[Any, ...]]  # float32/int32 numpy arrays, and typed keys
     differentiable: tuple[int, ...] = ()  # positions of smooth float arguments, away from kinks
-    result: str | None = "same"  # dtype of the result for bfloat16 inputs; "same" = bfloat16; None = not a float function
+    result: str | None = (
+        "same"  # dtype of the result for bfloat16 inputs; "same" = bfloat16; None = not a float function
+    )
     vmappable: bool = True
     label: str = ""
 
@@ -47,18 +53,108 @@ FUNCTIONAL: list[Case] = []
 
 # --- losses
 
-LOSSES: list[Case] = []
+
+def masked_mean(values: Any, mask: Any, weights: Any) -> Any:
+    return losses.mean(values, mask=mask, weights=weights)
+
+
+LOSSES = [
+    Case(losses.softmax_cross_entropy, inputs(normal(4, 5), labels(4, classes=5)), (0,), "float32"),
+    Case(
+        partial(losses.softmax_cross_entropy, smoothing=0.1),
+        inputs(normal(2, 3, 5), labels(2, 3, classes=5)),
+        (0,),
+        "float32",
+        label="smoothed",
+    ),
+    Case(losses.soft_cross_entropy, inputs(normal(4, 5), uniform(4, 5)), (0, 1), "float32"),
+    Case(losses.sigmoid_cross_entropy, inputs(normal(4, 5), uniform(4, 5)), (0, 1), "float32"),
+    Case(losses.mse, inputs(normal(4, 5), normal(4, 5)), (0, 1), "float32"),
+    Case(losses.total, inputs(normal(4, 5)), (0,), "float32"),
+    Case(losses.mean, inputs(normal(4, 5)), (0,), "float32"),
+    Case(masked_mean, inputs(normal(4, 5), labels(4, 5, classes=2), uniform(4, 5, low=0.5)), (0, 2), "float32"),
+]
 
 # --- metrics
 
-METRICS: list[Case] = []
+
+def accuracy_on_batch(outputs: Any, labels: Any, mask: Any) -> Any:
+    metric = metrics.on(metrics.accuracy(), lambda outputs, batch: (outputs, batch["label"]))
+    return metric.compute(metric.update(metric.init(), outputs, {"label": labels, "mask": mask}))
+
+
+def sum_of_counts(a: Any, b: Any) -> Any:
+    return counts.to_float(counts.add(counts.add(counts.zero(a.shape), counts.of(a)), counts.of(b)))
+
+
+METRICS = [
+    Case(
+        partial(metrics.measure, metrics.accuracy()),
+        inputs(normal(6, 4), labels(6, classes=4)),
+        result="float32",
+        label="accuracy",
+    ),
+    Case(
+        partial(metrics.measure, metrics.top_k_accuracy(2)),
+        inputs(normal(6, 4), labels(6, classes=4)),
+        result="float32",
+        label="top_k_accuracy",
+    ),
+    Case(
+        partial(metrics.measure, metrics.confusion_matrix(4)),
+        inputs(labels(6, classes=4), labels(6, classes=4)),
+        result=None,
+        label="confusion_matrix",
+    ),
+    Case(partial(metrics.measure, metrics.mean()), inputs(normal(6)), (0,), "float32", label="mean"),
+    Case(accuracy_on_batch, inputs(normal(6, 4), labels(6, classes=4), labels(6, classes=2)), result="float32"),
+    Case(sum_of_counts, inputs(labels(3, classes=9), labels(3, classes=9)), result=None),
+    Case(metrics.predicted_class, inputs(normal(6, 4)), result=None),
+    Case(metrics.accuracy_from, inputs(uniform(3, 3, low=1.0, high=2.0)), (0,), "float32"),
+    Case(metrics.precision, inputs(uniform(3, 3, low=1.0, high=2.0)), (0,), "float32"),
+    Case(metrics.recall, inputs(uniform(3, 3, low=1.0, high=2.0)), (0,), "float32"),
+    Case(metrics.f1, inputs(uniform(3, 3, low=1.0, high=2.0)), (0,), "float32"),
+    Case(partial(metrics.macro, metrics.f1), inputs(uniform(3, 3, low=1.0, high=2.0)), (0,), "float32"),
+    Case(partial(metrics.micro, metrics.f1), inputs(uniform(3, 3, low=1.0, high=2.0)), (0,), "float32"),
+    Case(partial(metrics.weighted, metrics.f1), inputs(uniform(3, 3, low=1.0, high=2.0)), (0,), "float32"),
+    Case(metrics.wilson_interval, inputs(uniform(4, low=1, high=8), uniform(4, low=9, high=9.5)), (0, 1), "float32"),
+]
 
 # --- schedules
 
-SCHEDULES: list[Case] = []
+SCHEDULES: list[Case] = [
+    Case(schedules.constant(0.1), inputs(labels(classes=200)), result=None, vmappable=False),
+    Case(schedules.cosine(peak=0.1, steps=100), inputs(labels(classes=200)), result=None),
+    Case(schedules.warmup(schedules.constant(0.1), steps=100), inputs(labels(classes=200)), result=None),
+    Case(
+        schedules.warmup_cosine(peak=0.1, warmup_steps=50, steps=100),
+        inputs(labels(classes=200)),
+        result=None,
+        label="cosine",
+    ),
+]
 
 # --- quant
 
-QUANT: list[Case] = []
+
+def quantized(*shape: int) -> Callable[[np.random.Generator], quant.Quantized]:
+    return lambda rng: quant.Quantized(
+        rng.integers(-128, 128, shape).astype(np.int8),
+        rng.uniform(0.1, 1.0, (1, *shape[1:])).astype(np.float32),
+        np.full((1, *shape[1:]), 3, np.float32),
+    )
+
+
+QUANT: list[Case] = [
+    Case(partial(quant.absmax_quantize, axis=-1), inputs(normal(4, 3)), result=None),
+    Case(partial(quant.zeropoint_quantize, axis=-1), inputs(normal(4, 3)), result=None),
+    Case(quant.dequantize, inputs(quantized(4, 3)), result=None),
+    Case(
+        partial(quant.quantize_tree, quantize=quant.absmax_quantize),
+        inputs(lambda rng: {"kernel": normal(4, 3)(rng), "bias": normal(3)(rng)}),
+        result=None,
+    ),
+    Case(quant.dequantize_tree, inputs(lambda rng: {"kernel": quantized(4, 3)(rng)}), result=None),
+]
 
 CASES = [*FUNCTIONAL, *LOSSES, *METRICS, *SCHEDULES, *QUANT]

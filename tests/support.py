@@ -19,7 +19,11 @@ def assert_trees_close(actual: Any, expected: Any, *, rtol: float = 1e-6, atol: 
     assert jax.tree.structure(actual) == jax.tree.structure(expected)
     for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(
-            np.asarray(a, np.float64), np.asarray(b, np.float64), rtol=rtol, atol=atol, err_msg=jax.tree_util.keystr(path)
+            np.asarray(a, np.float64),
+            np.asarray(b, np.float64),
+            rtol=rtol,
+            atol=atol,
+            err_msg=jax.tree_util.keystr(path),
         )
 
 
@@ -48,4 +52,6 @@ def require_data(name: str) -> Path:
     for folder in search_path():
         if (folder / name).is_dir():
             return folder / name
-    pytest.skip(f"data set {name!r} is not in {[str(folder) for folder in search_path()]}; set FJDL_DATA_DIR to run this test")
+    pytest.skip(
+        f"data set {name!r} is not in {[str(folder) for folder in search_path()]}; set FJDL_DATA_DIR to run this test"
+    )

@@ -1,0 +1,76 @@
+"""A data set is a length and a function from an index to an example."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+Example = Mapping[str, np.ndarray]
+Index = int | np.integer | np.ndarray
+
+
+class Source(NamedTuple):
+    """`length` examples; `element(index)` gives one for an integer and a batch of them for an integer array."""
+
+    length: int
+    element: Callable[[Index], Example]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """A named data set in three disjoint parts.
+
+    Examples of images are `{"image": uint8 [h, w, c], "label": int32}`, of tables
+    `{"features": float32 [d], "label": int32}`; label `k` means `classes[k]`.
+    """
+
+    name: str
+    train: Source
+    validation: Source
+    test: Source
+    classes: tuple[str, ...]
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> Source:
+    """The source whose example `i` holds row `i` of every array, without a copy.
+
+    One example is a read-only view; an array of indices gathers a fresh batch. Raises `ValueError` where an array has
+    no leading axis or another length than the first.
+    """
+    views = {name: _read_only(array) for name, array in arrays.items()}
+    if not views:
+        raise ValueError("arrays must hold at least one array, got none")
+    for name, view in views.items():
+        if view.ndim == 0:
+            raise ValueError(f"every array must have a leading axis of examples, got a scalar for {name!r}")
+    first, length = next((name, len(view)) for name, view in views.items())
+    for name, view in views.items():
+        if len(view) != length:
+            raise ValueError(f"all arrays must have the {length} rows of {first!r}, got {len(view)} rows for {name!r}")
+    return Source(length, lambda index: {name: np.asarray(view[index]) for name, view in views.items()})
+
+
+def to_arrays(source: Source) -> dict[str, np.ndarray]:
+    """All examples of `source` stacked along a new leading axis."""
+    return dict(source.element(np.arange(source.length)))
+
+
+def subset(source: Source, indices: np.ndarray) -> Source:
+    """The source whose example `i` is example `indices[i]` of `source`; nothing is copied but the indices.
+
+    Raises `ValueError` where the indices are not a vector of integers in `[0, source.length)`.
+    """
+    chosen = np.array(indices)
+    if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
+        raise ValueError(f"indices must be a vector of integers, got {chosen.dtype}{list(chosen.shape)}")
+    outside = chosen[(chosen < 0) | (chosen >= source.length)]
+    if outside.size:
+        raise ValueError(f"indices must lie in [0, {source.length}), got {outside[0]}")
+    return Source(len(chosen), lambda index: source.element(chosen[index]))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

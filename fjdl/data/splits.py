@@ -1,0 +1,50 @@
+"""Disjoint, complete and reproducible divisions of a data set."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def split(length: int, *, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:
+    """One increasing int64 index vector per fraction; together they hold `0 … length - 1`, each exactly once.
+
+    The members are drawn uniformly by `numpy.random.PCG64(seed)`; the sizes are the fractions of `length` rounded by
+    largest remainder. Raises `ValueError` where the fractions are not positive with sum 1, or a part would be empty.
+    """
+    return stratified_split(np.zeros(length, np.int64), fractions=fractions, seed=seed)
+
+
+def stratified_split(labels: np.ndarray, *, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:
+    """Like `split`, but apportioned within every class, so that all parts have the same class proportions.
+
+    Each part holds its fraction of each class to within one example; a class with fewer examples than parts is missing
+    from some of them. Raises `ValueError` where `labels` is not a vector, and for the reasons of `split`.
+    """
+    _check(fractions)
+    if np.ndim(labels) != 1:
+        raise ValueError(f"labels must be a vector, got shape {list(np.shape(labels))}")
+    generator = np.random.Generator(np.random.PCG64(seed))
+    _, classes = np.unique(labels, return_inverse=True)
+    part = np.empty(len(classes), np.int64)
+    for label in range(classes.max(initial=-1) + 1):
+        members = generator.permutation(np.flatnonzero(classes == label))
+        part[members] = np.repeat(np.arange(len(fractions)), _sizes(len(members), fractions))
+    parts = tuple(np.flatnonzero(part == number) for number in range(len(fractions)))
+    if any(indices.size == 0 for indices in parts):
+        sizes = [indices.size for indices in parts]
+        raise ValueError(f"every part must hold an example, got parts of {sizes} for {len(part)} examples")
+    return parts
+
+
+def _check(fractions: Sequence[float]) -> None:
+    if not (all(fraction > 0 for fraction in fractions) and abs(sum(fractions) - 1) <= 1e-6):
+        raise ValueError(f"fractions must be positive and sum to 1, got {list(fractions)}")
+
+
+def _sizes(length: int, fractions: Sequence[float]) -> np.ndarray:
+    """`length` apportioned by largest remainder; equal remainders go to the earlier part."""
+    exact = np.asarray(fractions) / sum(fractions) * length
+    sizes = np.floor(exact).astype(np.int64)
+    remainders = np.round(exact - sizes, 6)  # 0.65 * 50 and 0.15 * 50 tie, whatever the last bit says
+    sizes[np.argsort(-remainders, kind="stable")[: length - sizes.sum()]] += 1
+    return sizes

@@ -1,0 +1,49 @@
+"""Two-dimensional convolution (cross-correlation) in NHWC and HWIO."""
+
+import jax.numpy as jnp
+
+from fjdl.functional import conv_cpu, conv_plain
+from fjdl.functional.bilinear import bilinear
+from fjdl.functional.geometry import Padding, Pair, explicit_padding, output_size, pair
+from fjdl.functional.linear import add_bias
+from fjdl.typing import Array, Float, typed
+
+
+@typed
+def conv2d(
+    x: Float[Array, "*batch h w c_in"],
+    kernel: Float[Array, "kh kw c_group c_out"],
+    bias: Float[Array, "c_out"] | None = None,
+    *,
+    stride: Pair = 1,
+    padding: Padding = "SAME",
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Float[Array, "*batch h_out w_out c_out"]:
+    """Cross-correlation of each image with `c_out` kernels, in the dtype of `x`, accumulated in float32.
+
+    `padding` is "VALID", "SAME" (output size ceil(h / stride), the odd pixel at the end, as TensorFlow), one number of
+    pixels for every side, or `((top, bottom), (left, right))`.  The output has `floor((h + pads - d (kh - 1) - 1) / s) + 1`
+    rows.  `c_group` is `c_in / groups`.  Equals `torch.nn.functional.conv2d` after moving channels last.  Derivatives of
+    every order exist in both modes, each as a convolution in a layout that the platform runs fast, inside `lax.scan` too.
+
+    Raises `ValueError` for channels that do not divide into groups and for a kernel larger than the padded image.
+    """
+    *batch, h, w, c_in = x.shape
+    kh, kw, c_group, c_out = kernel.shape
+    if groups < 1 or c_group * groups != c_in or c_out % groups:
+        raise ValueError(
+            f"groups must divide the channels, with kernel {kh}x{kw}x(c_in/groups)x c_out, got groups={groups}, "
+            f"{c_in} input channels and a kernel of shape {kernel.shape}"
+        )
+    steps, spacing = pair("stride", stride), pair("dilation", dilation)
+    pads = explicit_padding(padding, size=(h, w), window=(kh, kw), stride=steps, dilation=spacing)
+    for axis in (0, 1):
+        output_size((h, w)[axis], window=(kh, kw)[axis], stride=steps[axis], padding=pads[axis], dilation=spacing[axis])
+    images = jnp.asarray(x).reshape(-1, h, w, c_in)
+    options = conv_plain.Options((h, w), (kh, kw), steps, pads, spacing, groups)
+    y = _convolve(images, jnp.asarray(kernel).astype(x.dtype), options=options)
+    return add_bias(y.reshape(*batch, *y.shape[1:]), bias)
+
+
+_convolve = bilinear("fjdl_conv2d", conv_plain.RULES, platforms={"cpu": conv_cpu.RULES})

@@ -1,0 +1,51 @@
+"""Convolution and its two gradients as XLA's own operation, for every platform."""
+
+from typing import NamedTuple
+
+import jax
+from jax import lax
+
+from fjdl.functional.bilinear import Rules
+from fjdl.functional.geometry import Pads
+from fjdl.typing import Array
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+class Options(NamedTuple):
+    """Static geometry of one convolution; hashable, so that it can be a parameter of a primitive."""
+
+    size: tuple[int, int]  # rows and columns of the input
+    window: tuple[int, int]  # rows and columns of the kernel
+    stride: tuple[int, int]
+    padding: Pads
+    dilation: tuple[int, int]
+    groups: int
+
+
+def convolve(x: Array, kernel: Array, *, options: Options) -> Array:
+    """[n, h, w, c_in] and [kh, kw, c_in / groups, c_out] to [n, h_out, w_out, c_out]."""
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        options.stride,
+        options.padding,
+        rhs_dilation=options.dilation,
+        dimension_numbers=LAYOUT,
+        feature_group_count=options.groups,
+    )
+
+
+def input_gradient(y: Array, kernel: Array, *, options: Options) -> Array:
+    """Cotangent of the input from the cotangent `y` of the output."""
+    x = jax.ShapeDtypeStruct((y.shape[0], *options.size, kernel.shape[2] * options.groups), y.dtype)
+    return jax.linear_transpose(lambda x: convolve(x, kernel, options=options), x)(y)[0]
+
+
+def kernel_gradient(x: Array, y: Array, *, options: Options) -> Array:
+    """Cotangent of the kernel from the input and the cotangent `y` of the output."""
+    kernel = jax.ShapeDtypeStruct((*options.window, x.shape[3] // options.groups, y.shape[3]), y.dtype)
+    return jax.linear_transpose(lambda kernel: convolve(x, kernel, options=options), kernel)(y)[0]
+
+
+RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)

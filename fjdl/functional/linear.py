@@ -1,0 +1,44 @@
+"""Matrix products that accumulate in float32 whatever the operands' dtype."""
+
+import jax.numpy as jnp
+from jax import lax
+
+from fjdl.functional.bilinear import Rules, bilinear
+from fjdl.numerics import wide
+from fjdl.typing import Array, Float, typed
+
+
+@typed
+def linear(
+    x: Float[Array, "*batch d_in"], kernel: Float[Array, "d_in d_out"], bias: Float[Array, "d_out"] | None = None
+) -> Float[Array, "*batch d_out"]:
+    """The affine map `x @ kernel + bias`, in the dtype of `x`.
+
+    Parameters are cast to the dtype of `x`; products and the bias are summed in float32 and rounded once.
+    Equals `torch.nn.functional.linear(x, kernel.T, bias)`.
+    """
+    rows = jnp.asarray(x).reshape(-1, x.shape[-1])
+    y = _matmul(rows, jnp.asarray(kernel).astype(x.dtype))
+    return add_bias(y.reshape(*x.shape[:-1], kernel.shape[1]), bias)
+
+
+def add_bias(y: Float[Array, "*batch d"], bias: Float[Array, "d"] | None) -> Float[Array, "*batch d"]:
+    """`y + bias` along the last axis, in the dtype of `y`."""
+    if bias is None:
+        return y
+    return y + jnp.asarray(bias).astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
+
+
+def _contract(a: Array, b: Array, axis_a: int, axis_b: int) -> Array:
+    dimensions = (((axis_a,), (axis_b,)), ((), ()))
+    return lax.dot_general(a, b, dimensions, preferred_element_type=wide(a.dtype)).astype(a.dtype)
+
+
+_matmul = bilinear(
+    "fjdl_matmul",
+    Rules(
+        out=lambda x, kernel: _contract(x, kernel, 1, 0),
+        lhs=lambda y, kernel: _contract(y, kernel, 1, 1),
+        rhs=lambda x, y: _contract(x, y, 0, 0),
+    ),
+)

@@ -1,0 +1,93 @@
+"""Adam and AdamW."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fjdl.optim.base import (
+    LearningRate,
+    Number,
+    bias_correction,
+    increment,
+    like,
+    moving_average,
+    require_fraction,
+    require_positive,
+    scale_by_learning_rate,
+    transformation,
+    zeros,
+)
+from fjdl.optim.decay import EVERYWHERE, DecayRules, add_decayed_weights
+from fjdl.typing import Array, PyTree, typed
+
+
+class AdamState(NamedTuple):
+    """What Adam remembers."""
+
+    step: Array  # shape (), int32: updates made so far
+    mean: PyTree  # m of the paper: the parameters' shapes, float32 (float64 for float64 parameters)
+    square: PyTree  # v of the paper: as `mean`
+
+
+@typed
+def scale_by_adam(*, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8) -> optax.GradientTransformation:
+    """m̂ / (√v̂ + eps), each entry of the order of 1 whatever the gradient's scale.
+
+    m ← b1 m + (1 − b1) g, v ← b2 v + (1 − b2) g², m̂ = m / (1 − b1ᵗ), v̂ = v / (1 − b2ᵗ): Kingma & Ba 2015,
+    arXiv:1412.6980, algorithm 1. Equal to `optax.scale_by_adam`, but the moments of bfloat16 parameters are float32: in
+    bfloat16 b2 = 0.999 is 1. Gradients beyond 1e19 overflow their square, which stops the entry for good: clip before.
+    Raises `ValueError` for b1 or b2 outside [0, 1) and for eps ≤ 0.
+    """
+    require_fraction("b1", b1)
+    require_fraction("b2", b2)
+    require_positive("eps", eps)
+
+    def init(params: PyTree) -> AdamState:
+        return AdamState(jnp.zeros((), jnp.int32), zeros(params), zeros(params))
+
+    def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
+        del params
+        step = increment(state.step)
+        mean = jax.tree.map(lambda m, g: moving_average(m, g, b1), state.mean, updates)
+        square = jax.tree.map(lambda v, g: moving_average(v, jnp.square(g), b2), state.square, updates)
+        correction1, correction2 = bias_correction(b1, step), bias_correction(b2, step)
+
+        def direction(m: Array, v: Array) -> Array:
+            return m / like(correction1, m) / (jnp.sqrt(v / like(correction2, v)) + like(eps, v))
+
+        return jax.tree.map(direction, mean, square), AdamState(step, mean, square)
+
+    return transformation(init, update)
+
+
+@typed
+def adam(
+    learning_rate: LearningRate, *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8
+) -> optax.GradientTransformation:
+    """Adam: w ← w − learning_rate · m̂ / (√v̂ + eps), see `scale_by_adam`; equal to `torch.optim.Adam`."""
+    return optax.chain(scale_by_adam(b1=b1, b2=b2, eps=eps), scale_by_learning_rate(learning_rate))
+
+
+@typed
+def adamw(
+    learning_rate: LearningRate,
+    *,
+    weight_decay: Number,
+    decay_rules: DecayRules = EVERYWHERE,
+    b1: Number = 0.9,
+    b2: Number = 0.999,
+    eps: Number = 1e-8,
+) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay: w ← w − learning_rate · (m̂ / (√v̂ + eps) + weight_decay · w).
+
+    Loshchilov & Hutter 2019, arXiv:1711.05101, with the decay multiplied by the (scheduled) learning rate as in
+    `torch.optim.AdamW` and `optax.adamw`. `decay_rules` choose by path what decays, see `add_decayed_weights`;
+    `KERNELS` spares biases and norms.
+    """
+    return optax.chain(
+        scale_by_adam(b1=b1, b2=b2, eps=eps),
+        add_decayed_weights(weight_decay, rules=decay_rules),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
+
+from fjdl.data.splits import split, stratified_split
+
+weights = st.lists(st.integers(1, 20), min_size=1, max_size=4)
+
+
+@settings(deadline=None)
+@given(length=st.integers(80, 2000), weights=weights, seed=st.integers(0, 2**64 - 1))
+def test_parts_are_disjoint_complete_increasing_and_of_the_asked_sizes(length, weights, seed):
+    fractions = [weight / sum(weights) for weight in weights]
+    parts = split(length, fractions=fractions, seed=seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(length))
+    for part, fraction in zip(parts, fractions, strict=True):
+        assert np.all(np.diff(part) > 0)
+        assert abs(part.size - fraction * length) < 1
+
+
+@settings(deadline=None)
+@given(
+    labels=st.lists(st.integers(-2, 3), min_size=60, max_size=300), seed=st.integers(0, 1000), test=st.integers(20, 50)
+)
+def test_stratified_parts_hold_their_share_of_every_class_to_within_one(labels, seed, test):
+    labels, fractions = np.array(labels), (0.8 - test / 100, 0.2, test / 100)
+    parts = stratified_split(labels, fractions=fractions, seed=seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(labels.size))
+    for part, fraction in zip(parts, fractions, strict=True):
+        for label in np.unique(labels):
+            assert abs(np.sum(labels[part] == label) - fraction * np.sum(labels == label)) < 1
+
+
+def test_class_counts_equal_those_of_scikit_learn(rng):
+    labels = rng.permutation(np.repeat([0, 1, 2], [100, 60, 40]))
+    _, test = stratified_split(labels, fractions=(0.75, 0.25), seed=0)
+    _, theirs = train_test_split(labels, test_size=0.25, stratify=labels, random_state=0)
+    np.testing.assert_array_equal(np.bincount(labels[test]), np.bincount(theirs))
+
+
+@pytest.mark.parametrize("divide", [split, lambda n, **kw: stratified_split(np.arange(n) % 3, **kw)])
+def test_the_seed_alone_decides(divide):
+    first, again, other = (divide(90, fractions=(0.5, 0.5), seed=seed)[0] for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_order_is_numpys_documented_generator():
+    expected = np.random.Generator(np.random.PCG64(3)).permutation(10)
+    train, test = split(10, fractions=(0.7, 0.3), seed=3)
+    np.testing.assert_array_equal(train, np.sort(expected[:7]))
+    np.testing.assert_array_equal(test, np.sort(expected[7:]))
+
+
+def test_equal_remainders_go_to_the_earlier_part():
+    assert [part.size for part in split(50, fractions=(0.65, 0.15, 0.2), seed=0)] == [33, 7, 10]
+
+
+def test_a_count_given_as_a_fraction_is_met_exactly():
+    for count in (1, 4999, 5000, 59_999):
+        parts = split(60_000, fractions=(1 - count / 60_000, count / 60_000), seed=0)
+        assert parts[1].size == count
+
+
+def test_a_class_of_one_example_is_in_exactly_one_part():
+    labels = np.array([0] * 20 + [1])
+    assert sum(20 in part for part in stratified_split(labels, fractions=(0.5, 0.5), seed=0)) == 1
+
+
+@pytest.mark.parametrize(
+    "fractions", [(), (0.5,), (0.5, 0.6), (1.5, -0.5), (1.0, 0.0), (float("nan"), 0.5), (float("inf"), 0.5)]
+)
+def test_fractions_that_are_no_partition_are_refused(fractions):
+    with pytest.raises(ValueError, match="fractions must be positive and sum to 1, got"):
+        split(10, fractions=fractions, seed=0)
+
+
+@pytest.mark.parametrize("length", [0, 2])
+def test_an_empty_part_is_refused(length):
+    with pytest.raises(
+        ValueError, match=rf"every part must hold an example, got parts of \[.*\] for {length} examples"
+    ):
+        split(length, fractions=(0.8, 0.1, 0.1), seed=0)
+
+
+def test_labels_that_are_no_vector_are_refused():
+    with pytest.raises(ValueError, match=r"labels must be a vector, got shape \[4, 1\]"):
+        stratified_split(np.zeros((4, 1)), fractions=(0.5, 0.5), seed=0)

@@ -1,0 +1,55 @@
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fjdl import metrics
+from tests.support import ROOT
+
+
+def test_on_selects_arrays_and_takes_the_mask_of_the_batch():
+    metric = metrics.on(metrics.mean(), lambda outputs, batch: (outputs["y"] - batch["target"],))
+    outputs, target = {"y": jnp.array([3.0, 5.0, 9.0])}, jnp.array([1.0, 1.0, 1.0])
+    state = metric.update(metric.init(), outputs, {"target": target})
+    state = metric.update(state, outputs, {"target": target, "mask": jnp.array([1.0, 0.0, 0.0])})
+    assert metric.compute(state) == pytest.approx((2 + 4 + 8 + 2) / 4)
+
+
+@pytest.mark.parametrize("metric", [metrics.accuracy(), metrics.top_k_accuracy(2)])
+def test_a_scan_over_batches_equals_one_shot(rng, metric):
+    logits, labels = rng.standard_normal((6, 4, 5)).astype(np.float32), rng.integers(0, 5, (6, 4))
+    weights = rng.integers(0, 2, (6, 4)).astype(np.float32)
+    on = metrics.on(metric, lambda outputs, batch: (outputs, batch["label"]))
+
+    def step(state, batch):
+        return on.update(state, batch["logits"], batch), None
+
+    batches = {"logits": logits, "label": labels, "mask": weights}
+    state, _ = jax.jit(lambda batches: jax.lax.scan(step, on.init(), batches))(batches)
+    flat = metrics.measure(metric, logits.reshape(24, 5), labels.reshape(24), weights=weights.reshape(24))
+    assert on.compute(state) == flat
+
+
+def test_weights_per_example_hold_for_all_its_entries():
+    values = jnp.array([[1.0, 3.0], [50.0, 70.0]])
+    assert metrics.measure(metrics.mean(), values, weights=jnp.array([1.0, 0.0])) == 2
+    assert metrics.measure(metrics.mean(), values, weights=jnp.array([[0.0, 1.0], [1.0, 0.0]])) == 26.5
+
+
+def test_an_example_counts_once_whatever_its_non_zero_weight():
+    assert metrics.measure(metrics.mean(), jnp.array([1.0, 3.0]), weights=jnp.array([0.25, 7.0])) == 2
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 1), (2, 2, 1)])
+def test_weights_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"^the shape of weights must be a beginning of \(2, 2\), got \("):
+        metrics.measure(metrics.mean(), jnp.zeros((2, 2)), weights=jnp.ones(shape))
+
+
+def test_importing_losses_and_metrics_stays_light():
+    code = "import sys, fjdl.losses, fjdl.metrics; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert not {"flax", "orbax", "matplotlib", "grain", "sklearn", "optax"} & set(loaded.split())

@@ -1,0 +1,404 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from fjdl.errors import CheckpointError, StorageError
+from fjdl.train import checkpoint
+from tests.support import ROOT
+
+
+class Pair(NamedTuple):
+    count: Any
+    moments: Any
+
+
+def small(value: float = 1.0) -> dict[str, Any]:
+    return {"params": {"kernel": np.full((3, 4), value, np.float32), "bias": np.zeros(4, np.float32)}}
+
+
+def rich() -> dict[str, Any]:
+    mesh = jax.make_mesh((8,), ("data",))
+    return {
+        "bfloat16": jnp.asarray([1.5, jnp.nan, -0.0, jnp.inf], jnp.bfloat16),
+        "float32": jnp.asarray([[jnp.nan, -0.0, 1e-45]]),
+        "special_nan": np.array([0x7FC12345], np.uint32).view(np.float32),
+        "float8": np.array([0.5, -1.0], ml_dtypes.float8_e4m3fn),
+        "float64": np.array([0.1, 1 / 3]),
+        "int64": np.array(2**53 + 1),
+        "int8": jnp.asarray([-128, 127], jnp.int8),
+        "optimizer": (Pair(jnp.asarray(3, jnp.int32), [jnp.ones((2, 3)), None]), ()),
+        "pixels": np.arange(256, dtype=np.uint8),
+        "mask": jnp.asarray([True, False]),
+        "flag": jnp.asarray(True),
+        "sharded": jax.device_put(jnp.arange(16.0), NamedSharding(mesh, PartitionSpec("data"))),
+        "replicated": jax.device_put(jnp.arange(3.0), NamedSharding(mesh, PartitionSpec())),
+    }
+
+
+def assert_identical(actual: Any, expected: Any) -> None:
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        assert isinstance(a, type(b))
+        assert a.dtype == b.dtype
+        assert a.shape == b.shape
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def all_files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file())
+
+
+def test_every_dtype_and_special_value_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    tree = rich()
+    with jax.transfer_guard("disallow"):
+        checkpoint.save(tmp_path, 7, tree)
+        restored = checkpoint.restore(tmp_path, tree, step=7)
+    assert_identical(restored, tree)
+    assert restored["sharded"].sharding == tree["sharded"].sharding
+    assert restored["replicated"].sharding == tree["replicated"].sharding
+
+
+def test_arrays_are_placed_as_the_abstract_leaf_says_not_as_saved(tmp_path: Path) -> None:
+    values = np.arange(16.0, dtype=np.float32)
+    checkpoint.save(tmp_path, 0, {"a": values, "b": values})
+    over_data = NamedSharding(jax.make_mesh((8,), ("data",)), PartitionSpec("data"))
+    abstract = {
+        "a": jax.ShapeDtypeStruct((16,), jnp.float32, sharding=over_data),
+        "b": jax.ShapeDtypeStruct((16,), jnp.float32),
+    }
+    restored = checkpoint.restore(tmp_path, abstract, step=0)
+    assert restored["a"].sharding == over_data
+    assert not restored["b"].committed
+    np.testing.assert_array_equal(restored["a"], values)
+
+
+def test_arrays_that_were_free_to_move_between_devices_still_are(tmp_path: Path) -> None:
+    free, bound = jax.jit(jnp.zeros, static_argnums=0)(3), jax.device_put(jnp.zeros(3), jax.devices()[5])
+    checkpoint.save(tmp_path, 0, {"free": free, "bound": bound})
+    restored = checkpoint.restore(tmp_path, {"free": free, "bound": bound}, step=0)
+    assert not restored["free"].committed
+    assert restored["bound"].devices() == {jax.devices()[5]}
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"a.b": np.ones(1)}, r"free of '\.' and '/', got the leaf a\.b"),
+        ({"a": {"b/c": np.ones(1)}}, r"free of '\.' and '/', got the leaf a/b/c"),
+        ({"params": {"w": np.zeros((0, 3))}}, r"at least one element, got shape \(0, 3\) at params/w"),
+        ({"rate": 0.1}, "array of numbers, got float at rate"),
+        ({"name": np.array(["x"])}, "array of numbers, got ndarray at name"),
+        ({"key": jax.random.key(0)}, "array of numbers, got .* at key"),
+        ({"a": None}, "at least one leaf"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_with_its_path_before_anything_is_written(
+    tmp_path: Path, tree: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        checkpoint.save(tmp_path, 0, tree)
+    assert not list(tmp_path.iterdir())
+
+
+def test_impossible_arguments_are_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 1, small())
+    for step, keep in ((1, 2), (-1, 2), (2, 0)):
+        with pytest.raises(ValueError, match="must be at least"):
+            checkpoint.save(tmp_path, step, small(), keep=keep)
+
+
+def test_a_flipped_bit_anywhere_in_any_file_is_detected_by_name(tmp_path: Path) -> None:
+    directory = checkpoint.save(tmp_path, 3, rich())
+    rng = np.random.default_rng(0)
+    for path in all_files(directory):
+        original = path.read_bytes()
+        for position in {0, len(original) - 1, *rng.integers(len(original), size=20).tolist()} if original else ():
+            damaged = bytearray(original)
+            damaged[position] ^= 1 << int(rng.integers(8))
+            path.write_bytes(damaged)
+            with pytest.raises(CheckpointError, match=path.name):
+                checkpoint.verify(directory)
+        path.write_bytes(original)
+    checkpoint.verify(directory)
+
+
+def test_a_truncated_emptied_missing_or_extra_file_is_detected_by_name(tmp_path: Path) -> None:
+    directory = checkpoint.save(tmp_path, 3, small())
+    for path in all_files(directory):
+        original = path.read_bytes()
+        for content in (original[:-1], b"", original + b"\0"):
+            path.write_bytes(content)
+            if content != original:
+                with pytest.raises(CheckpointError, match=path.name):
+                    checkpoint.verify(directory)
+        path.unlink()
+        with pytest.raises(CheckpointError, match=path.name):
+            checkpoint.verify(directory)
+        path.write_bytes(original)
+    (directory / "arrays" / "stray").touch()
+    with pytest.raises(CheckpointError, match="stray does not belong"):
+        checkpoint.verify(directory)
+
+
+def test_a_checkpoint_under_another_steps_name_is_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 3, small()).rename(tmp_path / "4")
+    with pytest.raises(CheckpointError, match="holds step 3"):
+        checkpoint.verify(tmp_path / "4")
+
+
+def test_restore_verifies_before_it_reads(tmp_path: Path) -> None:
+    directory = checkpoint.save(tmp_path, 3, small())
+    max(all_files(directory / "arrays"), key=lambda path: path.stat().st_size).write_bytes(b"x")
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.restore(tmp_path, small(), step=3)
+
+
+def test_a_damaged_step_is_set_aside_and_the_previous_one_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in (1, 2, 10):
+        checkpoint.save(tmp_path, step, small(step), keep=9)
+    (tmp_path / "10" / "manifest.json").write_bytes(b"{}")
+    assert checkpoint.latest_verified(tmp_path) == 2
+    assert checkpoint.steps(tmp_path) == [1, 2]
+    assert (tmp_path / "10.corrupt" / "arrays").is_dir()
+    assert "manifest.json" in (tmp_path / "10.corrupt.txt").read_text()
+    assert "10.corrupt" in caplog.text
+    checkpoint.save(tmp_path, 10, small(10), keep=9)
+    (tmp_path / "10" / "manifest.json").unlink()
+    assert checkpoint.latest_verified(tmp_path) == 2
+    assert (tmp_path / "10.corrupt-2").is_dir()
+
+
+def test_when_no_step_verifies_nothing_is_deleted_and_nothing_starts_afresh(tmp_path: Path) -> None:
+    for step in (1, 2):
+        (checkpoint.save(tmp_path, step, small()) / "manifest.json").unlink()
+    before = sorted(path.read_bytes() for path in all_files(tmp_path))
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match=r"no checkpoint in .* can be trusted"):
+            checkpoint.latest_verified(tmp_path)
+    reasons = {tmp_path / "1.corrupt.txt", tmp_path / "2.corrupt.txt"}
+    assert sorted(path.read_bytes() for path in all_files(tmp_path) if path not in reasons) == before
+
+
+def test_nothing_saved_yet_is_none(tmp_path: Path) -> None:
+    assert checkpoint.latest_verified(tmp_path / "absent") is None
+    (tmp_path / "5.partial-77").mkdir()
+    assert checkpoint.latest_verified(tmp_path) is None
+
+
+def test_only_finished_steps_count_and_only_our_left_overs_are_removed(tmp_path: Path) -> None:
+    for name in ("3", "12", "5.partial-77", "5.corrupt", "007", "6.orbax-checkpoint-tmp", "notes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "8").touch()
+    assert checkpoint.steps(tmp_path) == [3, 12]
+    assert checkpoint.clean_partial(tmp_path) == ["5.partial-77"]
+    assert not (tmp_path / "5.partial-77").exists()
+    assert (tmp_path / "6.orbax-checkpoint-tmp").exists()
+
+
+def test_a_mismatch_is_a_table_of_path_saved_and_wanted(tmp_path: Path) -> None:
+    checkpoint.save(
+        tmp_path, 5, {"params": {"kernel": np.ones((3, 4), np.float32), "old": np.ones(1), "same": np.ones(2)}}
+    )
+    wanted = {"params": {"kernal": np.ones((3, 4), np.float32), "old": np.ones(1, np.int8), "same": np.ones(2)}}
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.restore(tmp_path, wanted, step=5)
+    title, *table = str(caught.value).splitlines()
+    assert title == f"{tmp_path / '5'} does not fit:"
+    assert table == [
+        "path          | saved                          | wanted",
+        "params/kernal | nothing, closest params/kernel | float32 (3, 4)",
+        "params/old    | float64 (1)                    | int8 (1)",
+        "params/kernel | float32 (3, 4)                 | nothing",
+    ]
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.int8, jnp.float16])
+def test_another_dtype_or_shape_is_refused_never_cast(tmp_path: Path, dtype: Any) -> None:
+    checkpoint.save(tmp_path, 0, {"w": np.ones((3, 4), np.float32)})
+    for shape, wanted in (((3, 4), dtype), ((4, 3), np.float32), ((12,), np.float32)):
+        with pytest.raises(CheckpointError, match=r"w .* float32 \(3, 4\) \| "):
+            checkpoint.restore(tmp_path, {"w": jax.ShapeDtypeStruct(shape, wanted)}, step=0)
+
+
+def test_float64_is_refused_where_jax_would_halve_it(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 0, {"w": np.ones(2)})
+    with pytest.raises(CheckpointError, match=r"float64 \(2\) \| float32 \(2\)"):
+        checkpoint.restore(tmp_path, {"w": jax.ShapeDtypeStruct((2,), np.float64)}, step=0)
+
+
+def test_what_orbax_cannot_read_is_a_checkpoint_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> None:
+        raise ValueError("unknown driver")
+
+    checkpoint.save(tmp_path, 0, small())
+    monkeypatch.setattr(checkpoint, "_load_arrays", fail)
+    with pytest.raises(CheckpointError, match="0 cannot be read: unknown driver"):
+        checkpoint.restore(tmp_path, small(), step=0)
+
+
+def test_leaves_are_matched_by_path_not_by_order(tmp_path: Path) -> None:
+    class Swapped(NamedTuple):
+        moments: Any
+        count: Any
+
+    checkpoint.save(tmp_path, 0, Pair(np.array(1), np.array(2)))
+    restored = checkpoint.restore(tmp_path, Swapped(np.array(0), np.array(0)), step=0)
+    assert (int(restored.count), int(restored.moments)) == (1, 2)
+
+
+def test_a_format_of_the_future_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as future:
+        future.setattr(checkpoint, "_FORMAT", 2)
+        checkpoint.save(tmp_path, 0, small())
+    with pytest.raises(CheckpointError, match="has format 2, this version reads 1"):
+        checkpoint.restore(tmp_path, small(), step=0)
+
+
+def test_the_newest_steps_and_the_protected_ones_stay(tmp_path: Path) -> None:
+    for step in range(6):
+        checkpoint.save(tmp_path, step, small(), keep=2, protect=(1,))
+    assert checkpoint.steps(tmp_path) == [1, 4, 5]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "4", "5"]
+    checkpoint.save(tmp_path, 6, small(), keep=1)
+    assert checkpoint.steps(tmp_path) == [6]
+
+
+def test_a_save_behind_later_steps_deletes_neither_them_nor_itself(tmp_path: Path) -> None:
+    for step in (20, 30, 25):
+        checkpoint.save(tmp_path, step, small(), keep=1)
+    assert checkpoint.steps(tmp_path) == [25, 30]
+
+
+def test_a_failing_write_leaves_older_checkpoints_and_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path, 1, small())
+    for function, error in (("sync", OSError(28, "No space left on device")), ("_save_arrays", KeyboardInterrupt())):
+
+        def fail(*_: Any, error: BaseException = error) -> None:
+            raise error
+
+        with monkeypatch.context() as full:
+            full.setattr(checkpoint, function, fail)
+            with pytest.raises((StorageError, KeyboardInterrupt)) as caught:
+                checkpoint.save(tmp_path, 2, small(), keep=1)
+        assert caught.type is KeyboardInterrupt or str(caught.value) == (
+            f"checkpoint 2 cannot be saved in {tmp_path}: No space left on device"
+        )
+        assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert checkpoint.latest_verified(tmp_path) == 1
+    checkpoint.save(tmp_path, 2, small(), keep=1)
+    assert checkpoint.latest_verified(tmp_path) == 2
+
+
+def test_a_root_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="Not a directory"):
+        checkpoint.save(tmp_path / "file", 1, small())
+
+
+DRIVER = """
+import os, resource, sys
+from pathlib import Path
+import jax, numpy as np
+import orbax.checkpoint
+from fjdl.errors import StorageError
+from fjdl.train import checkpoint
+
+root, *points = sys.argv[1:]
+rng = np.random.default_rng(0)
+tree = {"w": rng.normal(size=(300, 300)), "b": np.zeros(3)}
+
+def child(action):
+    if (pid := os.fork()) == 0:
+        try:
+            action()
+            os._exit(0)
+        except BaseException as error:
+            print(error, file=sys.stderr, flush=True)
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def crash(point):
+    folder = Path(root, point)
+    checkpoint.save(folder, 1, tree)
+    os.environ["FJDL_CRASH_AT"] = point
+    checkpoint.save(folder, 2, tree, keep=1)
+
+def fill():
+    folder = Path(root, "full")
+    checkpoint.save(folder, 1, {"b": np.zeros(3)})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
+    try:
+        checkpoint.save(folder, 2, tree)
+    except StorageError as error:
+        (folder / "message").write_text(str(error))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    checkpoint.save(folder, 3, tree)
+
+print(*[child(lambda: crash(point)) for point in points], child(fill))
+"""
+POINTS = ["before-write", "after-data", "after-manifest", "before-rename", "after-rename", "during-deletion"]
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """Folders that processes killed at each point left, and their exit statuses; one interpreter forks them all."""
+    root = tmp_path_factory.mktemp("crashed")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(root), *POINTS], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return root, dict(zip([*POINTS, "full"], map(int, done.stdout.split()), strict=True))
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_any_point_of_a_save_leaves_a_verified_step(crashed: tuple[Path, dict[str, int]], point: str) -> None:
+    root, statuses = crashed
+    assert statuses[point] == -signal.SIGKILL
+    saved = point in ("after-rename", "during-deletion")
+    assert checkpoint.latest_verified(root / point) == (2 if saved else 1)
+    checkpoint.clean_partial(root / point)
+    assert not [path for path in (root / point).iterdir() if not path.name.isdecimal()]
+    checkpoint.save(root / point, 3, small())
+    assert checkpoint.latest_verified(root / point) == 3
+
+
+def test_a_disk_that_fills_up_costs_only_the_save_under_way(crashed: tuple[Path, dict[str, int]]) -> None:
+    root, statuses = crashed
+    assert statuses["full"] == 0
+    message = (root / "full" / "message").read_text()
+    assert message.startswith(f"checkpoint 2 cannot be saved in {root / 'full'}: ")
+    assert "File too large" in message
+    assert "\n" not in message
+    assert checkpoint.steps(root / "full") == [1, 3]
+    assert checkpoint.latest_verified(root / "full") == 3
+
+
+def test_importing_the_module_loads_neither_orbax_nor_flax() -> None:
+    code = "import sys, fjdl.train.checkpoint; sys.exit(bool({'orbax', 'flax'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_the_manifest_lists_every_leaf(tmp_path: Path) -> None:
+    directory = checkpoint.save(tmp_path, 4, small())
+    manifest = json.loads((directory / "manifest.json").read_bytes())
+    assert manifest["step"] == 4
+    assert manifest["leaves"] == [
+        {"path": "params/bias", "shape": [4], "dtype": "float32"},
+        {"path": "params/kernel", "shape": [3, 4], "dtype": "float32"},
+    ]
