@@ -1,5 +1,7 @@
 """Two-dimensional convolution (cross-correlation) in NHWC and HWIO."""
 
+import math
+
 import jax.numpy as jnp
 
 from fjdl.functional import conv_cpu, conv_plain
@@ -23,24 +25,29 @@ def conv2d(
     """Cross-correlation of each image with `c_out` kernels, in the dtype of `x`, accumulated in float32.
 
     `padding` is "VALID", "SAME" (output size ceil(h / stride), the odd pixel at the end, as TensorFlow), one number of
-    pixels for every side, or `((top, bottom), (left, right))`.  The output has `floor((h + pads - d (kh - 1) - 1) / s) + 1`
-    rows.  `c_group` is `c_in / groups`.  Equals `torch.nn.functional.conv2d` after moving channels last.  Derivatives of
-    every order exist in both modes, each as a convolution in a layout that the platform runs fast, inside `lax.scan` too.
+    pixels for every side, or `((top, bottom), (left, right))`. The output has
+    `floor((h + pads - dilation (kh - 1) - 1) / stride) + 1` rows. `c_group` is `c_in / groups`. The kernel is cast to
+    the dtype of `x`. Equals `torch.nn.functional.conv2d` after moving channels last. Derivatives of every order exist
+    in both modes, each as a convolution in a layout that the platform runs fast, inside `lax.scan` too; only the
+    kernel gradient of a grouped convolution is left to XLA.
 
-    Raises `ValueError` for channels that do not divide into groups and for a kernel larger than the padded image.
+    Raises `ValueError` for channels that do not divide into groups, for a kernel that is empty or larger than the
+    padded image, for a stride or dilation below 1 and for negative padding.
     """
     *batch, h, w, c_in = x.shape
     kh, kw, c_group, c_out = kernel.shape
+    if 0 in kernel.shape:
+        raise ValueError(f"kernel must have no empty axis, got shape {kernel.shape}")
     if groups < 1 or c_group * groups != c_in or c_out % groups:
         raise ValueError(
-            f"groups must divide the channels, with kernel {kh}x{kw}x(c_in/groups)x c_out, got groups={groups}, "
+            f"groups must divide the channels and kernel must be [kh, kw, c_in / groups, c_out], got groups={groups}, "
             f"{c_in} input channels and a kernel of shape {kernel.shape}"
         )
     steps, spacing = pair("stride", stride), pair("dilation", dilation)
     pads = explicit_padding(padding, size=(h, w), window=(kh, kw), stride=steps, dilation=spacing)
     for axis in (0, 1):
         output_size((h, w)[axis], window=(kh, kw)[axis], stride=steps[axis], padding=pads[axis], dilation=spacing[axis])
-    images = jnp.asarray(x).reshape(-1, h, w, c_in)
+    images = jnp.asarray(x).reshape(math.prod(batch), h, w, c_in)
     options = conv_plain.Options((h, w), (kh, kw), steps, pads, spacing, groups)
     y = _convolve(images, jnp.asarray(kernel).astype(x.dtype), options=options)
     return add_bias(y.reshape(*batch, *y.shape[1:]), bias)

@@ -26,12 +26,11 @@ def explicit_padding(
     """Pixels added before and after each spatial axis."""
     if padding == "VALID":
         return ((0, 0), (0, 0))
-    if isinstance(padding, int):
-        padding = ((padding, padding), (padding, padding))
-    if isinstance(padding, tuple):
-        if min(padding[0] + padding[1]) < 0:
+    if isinstance(padding, int | tuple):
+        sides = padding if isinstance(padding, tuple) else ((padding, padding), (padding, padding))
+        if min(sides[0] + sides[1]) < 0:
             raise ValueError(f"padding must not be negative, got {padding}")
-        return padding
+        return sides
     top, left = (_same(*axis) for axis in zip(size, window, stride, dilation, strict=True))
     return (top, left)
 

@@ -1,10 +1,12 @@
 """Matrix products that accumulate in float32 whatever the operands' dtype."""
 
+import math
+
 import jax.numpy as jnp
 from jax import lax
 
 from fjdl.functional.bilinear import Rules, bilinear
-from fjdl.numerics import wide
+from fjdl.numerics import accumulate, wide
 from fjdl.typing import Array, Float, typed
 
 
@@ -14,19 +16,19 @@ def linear(
 ) -> Float[Array, "*batch d_out"]:
     """The affine map `x @ kernel + bias`, in the dtype of `x`.
 
-    Parameters are cast to the dtype of `x`; products and the bias are summed in float32 and rounded once.
+    The kernel is cast to the dtype of `x`; products are summed in float32, and so is the gradient of the bias.
     Equals `torch.nn.functional.linear(x, kernel.T, bias)`.
     """
-    rows = jnp.asarray(x).reshape(-1, x.shape[-1])
+    rows = jnp.asarray(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
     y = _matmul(rows, jnp.asarray(kernel).astype(x.dtype))
     return add_bias(y.reshape(*x.shape[:-1], kernel.shape[1]), bias)
 
 
 def add_bias(y: Float[Array, "*batch d"], bias: Float[Array, "d"] | None) -> Float[Array, "*batch d"]:
-    """`y + bias` along the last axis, in the dtype of `y`."""
+    """`y + bias` along the last axis, summed in float32, in the dtype of `y`."""
     if bias is None:
         return y
-    return y + jnp.asarray(bias).astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
+    return (accumulate(y) + accumulate(bias).reshape((1,) * (y.ndim - 1) + bias.shape)).astype(y.dtype)
 
 
 def _contract(a: Array, b: Array, axis_a: int, axis_b: int) -> Array:

@@ -17,7 +17,7 @@ def average_pool2d(
     """Mean of each window, in the dtype of `x`, summed in float32; `stride` is the window unless given.
 
     Padding counts as zeros of the window.  Equals `torch.nn.functional.avg_pool2d(count_include_pad=True)`.
-    Raises `ValueError` for a window larger than the padded image.
+    Raises `ValueError` for a window larger than the padded image, and for padding as wide as the window.
     """
     size, steps, pads = _geometry(x.shape, window, stride, padding)
     tiled = steps == size and not any(side for axis in pads for side in axis)
@@ -33,12 +33,12 @@ def max_pool2d(
 ) -> Float[Array, "*batch h_out w_out c"]:
     """Largest entry of each window; `stride` is the window unless given.
 
-    Padding never wins.  Among equal entries the first in row order takes the whole gradient, and a NaN in a window is its
-    result, as in `torch.nn.functional.max_pool2d`, which this equals.
-    Raises `ValueError` for a window larger than the padded image.
+    Padding never wins. Among equal entries the first in row order takes the whole gradient, and a NaN in a window is
+    its result, as in `torch.nn.functional.max_pool2d`, which this equals.
+    Raises `ValueError` for a window larger than the padded image, and for padding as wide as the window.
     """
     size, steps, pads = _geometry(x.shape, window, stride, padding)
-    return _slide(x, size, steps, pads, combine=_first_maximum, fill=-jnp.inf)
+    return _slide(jnp.asarray(x), size, steps, pads, combine=_first_maximum, fill=-jnp.inf)
 
 
 def _tile_sum(x: Array, window: tuple[int, int]) -> Array:
@@ -62,7 +62,10 @@ def _geometry(
 ) -> tuple[tuple[int, int], tuple[int, int], Pads]:
     size = pair("window", window)
     steps = pair("stride", window if stride is None else stride)
-    return size, steps, explicit_padding(padding, size=shape[-3:-1], window=size, stride=steps, dilation=(1, 1))
+    pads = explicit_padding(padding, size=(shape[-3], shape[-2]), window=size, stride=steps, dilation=(1, 1))
+    if any(max(sides) >= width for sides, width in zip(pads, size, strict=True)):
+        raise ValueError(f"padding must be smaller than the window, got padding {padding} and window {window}")
+    return size, steps, pads
 
 
 def _slide(

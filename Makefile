@@ -1,0 +1,49 @@
+# make demo     train, evaluate, draw and quantize LeNet-5 on real digits
+# make test     everything CI checks
+# Both create .venv and install what they need on the first call.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo/digits_lenet
+
+.PHONY: demo test test-slow lint clean
+
+demo: .venv/.installed
+	@echo "== 1/4 train LeNet-5 on scikit-learn's digits"
+	$(BIN)/python -m experiments.train configs/digits_lenet.py --run-dir $(DEMO)
+	@echo "== 2/4 evaluate the best epoch on the test part"
+	$(BIN)/python -m experiments.evaluate $(DEMO)
+	@echo "== 3/4 draw learning curves, confusion matrix, filters and mistakes"
+	$(BIN)/python -m experiments.plot $(DEMO)
+	@echo "== 4/4 quantize the weights to int8"
+	$(BIN)/python -m experiments.quantize $(DEMO)
+
+test: .venv/.installed-test lint
+	@echo "== tests (about 5 minutes on 2 cores)"
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+
+test-slow: .venv/.installed-test
+	$(BIN)/python -m pytest -n 2 -m slow tests
+
+lint: .venv/.installed-test
+	@echo "== ruff and pyright"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+.venv/bin/python:
+	@echo "== creating .venv with $$($(PYTHON) --version)"
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: pyproject.toml .venv/bin/python
+	@echo "== installing fjdl into .venv (a minute or two, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.installed-test: .venv/.installed
+	@echo "== installing what the tests need (a minute or two, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv demo runs build *.egg-info

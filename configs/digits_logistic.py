@@ -1,0 +1,39 @@
+"""Softmax regression on scikit-learn's digits."""
+
+from typing import Literal
+
+from fjdl.data.embedded import digits
+from fjdl.functional.preprocessing import scale_pixels
+from fjdl.models import LogisticRegression, logistic_regression_layers
+from fjdl.nn import functional
+from fjdl.optim import adam
+from fjdl.schedules import cosine
+from fjdl.train import Recipe
+from fjdl.train.tasks import classification
+
+
+def recipe(
+    *,
+    seed: int = 0,
+    epochs: int = 100,
+    batch_size: int = 64,
+    learning_rate: float = 1e-2,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    patience: int = 30,
+) -> Recipe:
+    """Softmax regression on the digits."""
+    task = classification(10)
+    return Recipe(
+        splits=digits,
+        model=functional(LogisticRegression(10)),
+        inputs=lambda batch: scale_pixels(batch["image"], maximum=16),
+        loss=task.loss,
+        metrics=task.metrics,
+        optimizer=lambda steps: adam(cosine(peak=learning_rate, steps=steps)),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        precision=precision,
+        patience=patience,
+        layers=tuple(logistic_regression_layers((8, 8, 1), classes=10)),
+    )

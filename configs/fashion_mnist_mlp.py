@@ -1,0 +1,43 @@
+"""A multilayer perceptron on Fashion-MNIST."""
+
+from typing import Literal
+
+from fjdl.augment import each_image, random_mirror
+from fjdl.data.mnist import fashion_mnist
+from fjdl.functional.preprocessing import scale_pixels, standardize
+from fjdl.models import MLP, mlp_layers
+from fjdl.nn import functional
+from fjdl.optim import adam
+from fjdl.schedules import warmup_cosine
+from fjdl.train import Recipe
+from fjdl.train.tasks import classification
+
+MEAN, STD = 0.2860, 0.3530  # of the training pixels in [0, 1]
+
+
+def recipe(
+    *,
+    seed: int = 0,
+    epochs: int = 30,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    hidden: tuple[int, ...] = (256, 128),
+    dropout: float = 0.2,
+    precision: Literal["float32", "bfloat16"] = "float32",
+) -> Recipe:
+    """Two hidden layers on Fashion-MNIST, with mirror images."""
+    task = classification(10)
+    return Recipe(
+        splits=fashion_mnist,
+        model=functional(MLP(hidden=tuple(hidden), classes=10, dropout=dropout)),
+        inputs=lambda batch: standardize(scale_pixels(batch["image"]), mean=MEAN, std=STD),
+        loss=task.loss,
+        metrics=task.metrics,
+        augment=each_image(random_mirror),
+        optimizer=lambda steps: adam(warmup_cosine(peak=learning_rate, warmup_steps=200, steps=steps)),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        precision=precision,
+        layers=tuple(mlp_layers((28, 28, 1), hidden=tuple(hidden), classes=10)),
+    )

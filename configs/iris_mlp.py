@@ -1,0 +1,41 @@
+"""A small multilayer perceptron on iris."""
+
+from typing import Literal
+
+from fjdl.data.embedded import iris, standardize
+from fjdl.models import MLP, mlp_layers
+from fjdl.nn import functional
+from fjdl.optim import adam
+from fjdl.schedules import cosine
+from fjdl.train import Recipe
+from fjdl.train.tasks import classification
+
+
+def recipe(
+    *,
+    seed: int = 0,
+    epochs: int = 200,
+    batch_size: int = 16,
+    learning_rate: float = 1e-2,
+    hidden: tuple[int, ...] = (16,),
+    precision: Literal["float32", "bfloat16"] = "float32",
+    patience: int = 60,
+) -> Recipe:
+    """One hidden layer on the four standardized measurements of iris."""
+    task = classification(3)
+    return Recipe(
+        splits=lambda: standardize(iris()),
+        model=functional(MLP(hidden=tuple(hidden), classes=3)),
+        inputs=lambda batch: batch["features"],
+        loss=task.loss,
+        metrics=task.metrics,
+        optimizer=lambda steps: adam(cosine(peak=learning_rate, steps=steps)),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        precision=precision,
+        monitor="loss",
+        mode="min",
+        patience=patience,
+        layers=tuple(mlp_layers((4,), hidden=tuple(hidden), classes=3)),
+    )

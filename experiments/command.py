@@ -1,0 +1,137 @@
+"""What all entry points share: configs, flags, exit statuses.  Importing it imports no JAX."""
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+
+from fjdl.errors import FjdlError, UsageError
+
+
+class Experiment(NamedTuple):
+    """A recipe and where it came from."""
+
+    recipe: Any  # fjdl.train.Recipe, which would import JAX
+    config: dict[str, Any]  # path, sha256 of the code, resolved arguments
+
+
+def run_guarded(main: Callable[[], None]) -> None:
+    """Runs `main`; an error the user can act on becomes one sentence on stderr and its exit status."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        main()
+    except FjdlError as error:
+        sys.exit(_fail(str(error), error.exit_status))
+    except ValueError as error:  # a rule of the library that a config or a flag breaks
+        if os.environ.get("FJDL_TRACEBACK"):
+            raise
+        sys.exit(_fail(f"{error} (FJDL_TRACEBACK=1 shows where)", UsageError.exit_status))
+    except KeyboardInterrupt:
+        sys.exit(_fail("interrupted; the last checkpoint is intact", 130))
+    except Exception as error:
+        if type(error).__name__ == "Stopped":
+            sys.exit(_fail(str(error), error.exit_status))  # type: ignore[attr-defined]
+        raise
+
+
+def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:
+    """The options and the experiment of a command line whose first `.py` argument is a config.
+
+    The arguments of the config's `recipe` are flags beside the options', with their defaults and docstrings.
+    """
+    path = next((Path(word) for word in arguments if word.endswith(".py")), None)
+    if path is None:
+        tyro.cli(options, args=arguments)
+        raise UsageError("a config is needed, such as configs/digits_lenet.py, got none")
+    build = load_config(path)
+    enable_compilation_cache()
+
+    @functools.wraps(build)
+    def resolved(**values: Any) -> Experiment:
+        return Experiment(_build(build, values), describe(path, values))
+
+    command = dataclasses.make_dataclass(
+        "Command",
+        [
+            ("options", Annotated[options, tyro.conf.arg(name="")]),
+            ("experiment", Annotated[Experiment, tyro.conf.arg(name="", constructor=resolved)]),
+        ],
+    )
+    parsed = tyro.cli(command, args=arguments, description=(build.__doc__ or "").strip())
+    return parsed.options, parsed.experiment  # type: ignore[attr-defined]
+
+
+def open_experiment(run: Path) -> Experiment:
+    """The experiment that a run directory records."""
+    from fjdl.train.log import read_json
+
+    if not (run / "config.json").is_file():
+        raise UsageError(f"{run} is not a run directory: it has no config.json")
+    recorded = read_json(run / "config.json")
+    build = load_config(Path(recorded["config"]))
+    enable_compilation_cache()
+    config = describe(Path(recorded["config"]), recorded["arguments"])
+    if config["sha256"] != recorded["sha256"]:
+        raise UsageError(f"{recorded['config']} has changed since {run} was made, check out the commit in its git.json")
+    return Experiment(_build(build, recorded["arguments"]), config)
+
+
+def load_config(path: Path) -> Callable[..., Any]:
+    """The function `recipe` of a config file."""
+    if not path.is_file():
+        near = ", ".join(str(p) for p in sorted(path.parent.glob("*.py"))) if path.parent.is_dir() else "no such folder"
+        raise UsageError(f"config {path} does not exist; beside it: {near or 'no configs'}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"config {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return _recipe_of(module, path)
+
+
+def describe(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What config.json holds: the file, a hash of its code without the header's docstring, the resolved arguments."""
+    code = ast.parse(path.read_text())
+    if ast.get_docstring(code) is not None:
+        code.body = code.body[1:]
+    name = os.path.relpath(path) if path.is_absolute() else str(path)
+    return {"config": name, "sha256": hashlib.sha256(ast.dump(code).encode()).hexdigest(), "arguments": arguments}
+
+
+def enable_compilation_cache() -> None:
+    """Compiled programs are kept in `JAX_COMPILATION_CACHE_DIR`, by default in the user's cache, private to the user."""
+    import jax
+
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(Path.home() / ".cache" / "fjdl" / "xla")
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _recipe_of(module: ModuleType, path: Path) -> Callable[..., Any]:
+    build = getattr(module, "recipe", None)
+    if not callable(build):
+        raise UsageError(f"config {path} must define a function recipe(*, seed=0, ...) -> Recipe, and does not")
+    return build
+
+
+def _build(build: Callable[..., Any], values: dict[str, Any]) -> Any:
+    try:
+        return build(**values)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"fjdl: {message}", file=sys.stderr, flush=True)
+    return status

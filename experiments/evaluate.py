@@ -1,0 +1,91 @@
+"""Evaluate a run's best epoch on one part of its data: `python -m experiments.evaluate runs/digits --part test`."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from experiments.command import open_experiment, run_guarded
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Evaluate the best epoch of a run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run directory."""
+    part: Literal["train", "validation", "test"] = "test"
+    """Which part of the data."""
+
+
+def main() -> None:
+    """Prints every result, scores per class, and the confusion matrix."""
+    options = tyro.cli(Options, args=sys.argv[1:])
+    run = load_run(options.run)
+    import jax
+
+    from fjdl.train.mesh import make_mesh
+    from fjdl.train.program import place
+    from fjdl.train.result import summary
+
+    source = getattr(run.splits, options.part)
+    results = jax.device_get(run.program.evaluate(run.state, place(source, make_mesh())))
+    numbers = summary(results)
+    print(f"{options.run}, {options.part} part, {source.length} examples, step {int(run.state.step)}")
+    for name, value in numbers.items():
+        if isinstance(value, float):
+            print(f"  {name:10} {value:.4f}")
+    if "confusion" in results:
+        low, high = numbers["accuracy_interval"]
+        print(f"  accuracy's 95 % Wilson interval: {low:.4f} to {high:.4f}")
+        print(class_table(results["confusion"], run.splits.classes))
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedRun:
+    """A run's recipe, data, compiled program and best state."""
+
+    recipe: Any
+    splits: Any
+    program: Any
+    state: Any
+
+
+def load_run(path: Path) -> LoadedRun:
+    """The best epoch of a run directory, ready to evaluate; changes nothing there."""
+    recipe = open_experiment(path).recipe
+    from fjdl.errors import CheckpointError
+    from fjdl.train import checkpoint
+    from fjdl.train.loop import program_of, restore_best
+    from fjdl.train.rundir import RunDirectory
+
+    run = RunDirectory(path=path)
+    if not checkpoint.steps(run.checkpoints):
+        raise CheckpointError(f"{path} holds no checkpoint yet, train it first")
+    splits = recipe.splits()
+    program = program_of(recipe, splits)
+    return LoadedRun(recipe, splits, program, restore_best(run, program.init()))
+
+
+def class_table(matrix: Any, classes: tuple[str, ...]) -> str:
+    """Precision, recall and F1 of each class beside its row of the confusion matrix (rows = true)."""
+    from fjdl import metrics
+
+    width = max(len(name) for name in classes)
+    counts = max(5, len(str(int(matrix.max()))) + 1)
+    header = f"  {'true':{width}}  precision  recall      F1  predicted as " + "".join(
+        f"{name[:counts - 1]:>{counts}}" for name in classes
+    )
+    scores = [score(matrix) for score in (metrics.precision, metrics.recall, metrics.f1)]
+    rows = [
+        f"  {name:{width}}  {scores[0][k]:9.4f}  {scores[1][k]:6.4f}  {scores[2][k]:6.4f}               "
+        + "".join(f"{int(n):>{counts}}" for n in matrix[k])
+        for k, name in enumerate(classes)
+    ]
+    return "\n".join([header, *rows])
+
+
+if __name__ == "__main__":
+    run_guarded(main)

@@ -1,0 +1,129 @@
+"""Quantize a run's best epoch and compare: `python -m experiments.quantize runs/digits`."""
+
+import dataclasses
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from experiments.command import run_guarded
+from experiments.evaluate import load_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Post-training quantization of the kernels, one scale per output channel."""
+
+    run: tyro.conf.Positional[Path]
+    """The run directory; quantized.json is written there."""
+    bits: int = 8
+    """Bits per weight, 2 to 8."""
+    batch_size: int = 128
+    """Examples per batch when timing."""
+    repeats: int = 50
+    """Timed batches; the median counts."""
+
+
+def main() -> None:
+    """Prints one table: accuracy on the test part, bytes of the parameters, milliseconds per batch."""
+    options = tyro.cli(Options, args=sys.argv[1:])
+    if not 2 <= options.bits <= 8:
+        from fjdl.errors import UsageError
+
+        raise UsageError(f"bits must lie in [2, 8], got {options.bits}")
+    rows = compare(options)
+    from fjdl.train.log import encode_json, write_atomically
+
+    write_atomically(options.run / "quantized.json", encode_json(rows, indent=2))
+    print(format_rows(rows, options))
+
+
+def compare(options: Options) -> list[dict[str, Any]]:
+    """One row for each form of the parameters, all on the test part."""
+    run = load_run(options.run)
+    import jax.numpy as jnp
+
+    from fjdl.quant import absmax_quantize, quantize_tree, zeropoint_quantize
+    from fjdl.train.state import evaluated_params
+    from fjdl.tree import cast
+
+    params = evaluated_params(run.state)
+    name = f"int{options.bits}"
+    forms = {
+        "float32": (params, "float32"),
+        "bfloat16": (cast(params, jnp.bfloat16), "bfloat16"),
+        f"{name} absmax": (
+            quantize_tree(params, quantize=partial(absmax_quantize, bits=options.bits, axis=-1)), "float32",
+        ),
+        f"{name} zero-point": (
+            quantize_tree(params, quantize=partial(zeropoint_quantize, bits=options.bits, axis=-1)), "float32",
+        ),
+    }  # fmt: skip
+    return [
+        {"parameters": label, **measure(run, form, precision, options)} for label, (form, precision) in forms.items()
+    ]
+
+
+def measure(run: Any, params: Any, precision: str, options: Options) -> dict[str, Any]:
+    """Accuracy, bytes and time of one form of the parameters; quantized kernels are expanded inside the program."""
+    import jax
+
+    from fjdl.data.source import to_arrays
+    from fjdl.quant import dequantize_tree
+    from fjdl.train.mesh import make_mesh
+    from fjdl.train.program import compile_program, place
+    from fjdl.tree import cast, size_in_bytes
+
+    model = run.recipe.model
+    recipe = dataclasses.replace(
+        run.recipe,
+        precision=precision,
+        model=model._replace(apply=lambda params, *rest, **options: model.apply(dequantize_tree(params), *rest, **options)),
+    )
+    program = compile_program(
+        recipe, make_mesh(), examples=run.splits.train.length, example=run.splits.train.element(0)
+    )
+    state = run.state._replace(params=params, ema=())
+    results = program.evaluate(state, place(run.splits.test, make_mesh()))
+
+    arrays = to_arrays(run.splits.test)
+    batch = {name: jax.numpy.asarray(array[: options.batch_size]) for name, array in arrays.items()}
+    predict = jax.jit(lambda params: recipe.model.apply(params, state.stats, cast(recipe.inputs(batch), recipe.dtype))[0])
+    return {
+        run.recipe.monitor: float(results[run.recipe.monitor]),
+        "loss": float(results["loss"]),
+        "bytes": size_in_bytes(params),
+        "milliseconds": median_milliseconds(lambda: predict(params), repeats=options.repeats),
+    }
+
+
+def median_milliseconds(call: Callable[[], Any], *, repeats: int) -> float:
+    """Median time of `call`, whose result is waited for, after two calls that are not counted."""
+    import jax
+
+    times = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[2:]) * 1e3
+
+
+def format_rows(rows: list[dict[str, Any]], options: Options) -> str:
+    """The rows as an aligned table."""
+    metric = list(rows[0])[1]
+    lines = [f"{'parameters':18} {'test ' + metric:>14} {'test loss':>10} {'bytes':>10} {f'ms per {options.batch_size}':>12}"]
+    lines += [
+        f"{row['parameters']:18} {row[metric]:14.4f} {row['loss']:10.4f} {row['bytes']:10,} {row['milliseconds']:12.2f}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_guarded(main)

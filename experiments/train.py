@@ -1,0 +1,75 @@
+"""Train a config: `python -m experiments.train configs/digits_lenet.py --run-dir runs/digits`.
+
+The same command again resumes an interrupted run bit for bit, and leaves a finished one alone.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from experiments.command import Experiment, parse, run_guarded
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Train a config; `CONFIG --help` also lists its hyper-parameters."""
+
+    config: tyro.conf.Positional[Path]
+    """The config file."""
+    run_dir: Path | None = None
+    """Where everything of this run goes; runs/<name of the config> by default."""
+    dry_run: bool = False
+    """Print shapes, parameters, MACs and memory, take one step, write nothing."""
+
+
+def main() -> None:
+    """Parses the command line and trains."""
+    options, experiment = parse(Options, sys.argv[1:])
+    if options.dry_run:
+        from experiments.dry_run import dry_run
+
+        dry_run(experiment.recipe)
+        return
+    train(experiment, options.run_dir or Path("runs") / options.config.stem)
+
+
+def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
+    """Trains in `run_dir`, evaluates the best epoch on the test part once, and writes result.json."""
+    from fjdl.train.loop import fit, program_of, restore_best
+    from fjdl.train.result import final_result
+    from fjdl.train.rundir import finished, open_run, write_result
+
+    recipe = experiment.recipe
+    command = ["python", "-m", "experiments.train", *sys.argv[1:]]
+    with open_run(run_dir, command=command, config=experiment.config) as run:
+        result = finished(run)
+        if result is not None:
+            print(f"{run_dir} is finished, nothing to do; remove it or choose another --run-dir to train again")
+            return result
+        for warning in run.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        splits = recipe.splits()
+        state = fit(recipe, run, splits)
+        best = restore_best(run, state)
+        result = final_result(recipe, run, splits, program_of(recipe, splits), best)
+        write_result(run, result)
+    print(describe(result))
+    return result
+
+
+def describe(result: dict[str, Any]) -> str:
+    """The result in a line or two."""
+    test = result["test"]
+    text = f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s, state {result['state'][:16]}"
+    numbers = "  ".join(f"{name} {value:.4f}" for name, value in test.items() if isinstance(value, float))
+    if "accuracy_interval" in test:
+        low, high = test["accuracy_interval"]
+        numbers += f"  95 % interval {low:.4f} to {high:.4f} (n = {test['count']})"
+    return f"{text}\ntest: {numbers}"
+
+
+if __name__ == "__main__":
+    run_guarded(main)

@@ -1,0 +1,68 @@
+"""Dense, convolutional and dropout layers.
+
+Parameters are float32; a layer computes in the dtype of its input, so a network runs in bfloat16 when it is fed bfloat16.
+"""
+
+from flax import linen
+
+from fjdl.functional import initializers
+from fjdl.functional.conv import conv2d
+from fjdl.functional.dropout import dropout
+from fjdl.functional.geometry import Padding, Pair, pair
+from fjdl.functional.linear import linear
+from fjdl.typing import Array
+
+Initializer = initializers.Initializer
+
+
+class Dense(linen.Module):
+    """`linear` with a kernel `[inputs, features]` and a bias."""
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Initializer = initializers.lecun_normal()
+    bias_init: Initializer = initializers.zeros()
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[..., inputs] to [..., features]."""
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
+        bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
+        return linear(x, kernel, bias)
+
+
+class Conv(linen.Module):
+    """`conv2d` with a kernel `[kh, kw, channels / groups, features]` and a bias."""
+
+    features: int
+    window: Pair
+    stride: Pair = 1
+    padding: Padding = "SAME"
+    dilation: Pair = 1
+    groups: int = 1
+    use_bias: bool = True
+    kernel_init: Initializer = initializers.lecun_normal()
+    bias_init: Initializer = initializers.zeros()
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[..., h, w, channels] to [..., h_out, w_out, features]."""
+        shape = (*pair("window", self.window), x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
+        return conv2d(
+            x, kernel, bias, stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups
+        )
+
+
+class Dropout(linen.Module):
+    """`dropout` in training with a key of the stream "dropout"; the identity otherwise."""
+
+    rate: float
+
+    @linen.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        """`x` with entries dropped where `train`."""
+        if not train or self.rate == 0:
+            return x
+        return dropout(self.make_rng("dropout"), x, rate=self.rate)

@@ -1,0 +1,32 @@
+"""Figures on disk."""
+
+import os
+import uuid
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from fjdl.errors import StorageError
+
+DOTS_PER_INCH = 150
+
+
+def save(figure: Figure, path: Path | str) -> None:
+    """Writes a PNG of 150 dots per inch that appears under its name only when it is complete.
+
+    Folders that are missing are created. Raises `ValueError` for another suffix than .png, and `StorageError` where the
+    file cannot be written; what was there before stays.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"path must end in .png, got {path}")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            figure.savefig(part, format="png", dpi=DOTS_PER_INCH)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,71 @@
+"""The images that a classifier gets wrong."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from fjdl.plots.style import MUTED, STYLE
+from fjdl.typing import Array, Float, Integer, Num, typed
+
+_INCHES = 1.5  # of one image
+
+
+@typed
+@matplotlib.rc_context(STYLE)
+def mistakes(
+    images: Num[Array, "n h w c"],
+    true: Integer[Array, "n"],
+    predicted: Integer[Array, "n"],
+    confidence: Float[Array, "n"],
+    *,
+    classes: Sequence[str],
+    title: str,
+    most: int = 25,
+) -> Figure:
+    """The misclassified ones among `images`, at most `most`, the most confident first.
+
+    Each is captioned "true → predicted (confidence)", the confidence being a probability; NaN comes last, and a class
+    without a name, such as −1, is a question mark. One channel is drawn in grey, three in colour, from the smallest to
+    the largest value of those shown. Raises `ValueError` for other channels and unless `most` is positive.
+    """
+    if images.shape[-1] not in (1, 3):
+        raise ValueError(f"images must have 1 or 3 channels, got {images.shape[-1]}")
+    if most < 1:
+        raise ValueError(f"most must be at least 1, got {most}")
+    certainty = np.asarray(confidence, np.float64)
+    wrong = np.flatnonzero(np.asarray(true) != np.asarray(predicted))
+    chosen = wrong[np.argsort(-certainty[wrong], kind="stable")][:most]
+    columns = max(math.ceil(math.sqrt(len(chosen))), 1)
+    rows = max(math.ceil(len(chosen) / columns), 1)
+    figure = Figure(figsize=(max(_INCHES * columns + 0.3, 4.0), 1.2 * _INCHES * rows + 0.9))
+    figure.suptitle(title)
+    shown = f", {len(chosen):,} shown" if len(chosen) < len(wrong) else ""
+    figure.supxlabel(f"{len(wrong):,} of {len(images):,} wrong{shown}", color=MUTED, fontsize=9)
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    captions = [
+        f"{_name(classes, int(true[i]))} → {_name(classes, int(predicted[i]))} ({certainty[i]:.2f})" for i in chosen
+    ]
+    size = min([9.0, *(72 * _INCHES / (0.6 * len(caption)) for caption in captions)])
+    for axes in cells:
+        axes.axis("off")
+    for axes, image, caption in zip(cells, _stretched(np.asarray(images)[chosen]), captions, strict=False):
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1)
+        axes.set_title(caption, fontsize=size, pad=4)
+    return figure
+
+
+def _stretched(images: np.ndarray) -> np.ndarray:
+    """The images from 0, their smallest value, to 1, their largest; what is not finite is 0."""
+    images = images.astype(np.float64)
+    finite = np.isfinite(images)
+    low, high = (
+        extreme(images, where=finite, initial=start) for extreme, start in ((np.min, np.inf), (np.max, -np.inf))
+    )
+    return np.where(finite, images - low, 0) / (high - low if high > low else 1)
+
+
+def _name(classes: Sequence[str], label: int) -> str:
+    return classes[label] if 0 <= label < len(classes) else "?"

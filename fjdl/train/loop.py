@@ -1,0 +1,118 @@
+"""The loop over epochs, the only one in the package."""
+
+import time
+from typing import Any
+
+import jax
+
+from fjdl.data.source import Splits
+from fjdl.errors import DivergedError
+from fjdl.train import checkpoint
+from fjdl.train.log import Progress, append_jsonl, truncate_after
+from fjdl.train.mesh import make_mesh
+from fjdl.train.program import EpochReport, Program, compile_program, place
+from fjdl.train.recipe import Recipe
+from fjdl.train.rundir import RunDirectory
+from fjdl.train.signals import stop_requests
+from fjdl.train.state import Best, TrainState
+from fjdl.tree import digest
+from fjdl.typing import PyTree
+
+
+def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[jax.Device] | None = None) -> TrainState:
+    """Trains the recipe; takes up the run where its newest verified checkpoint left it.
+
+    The state is saved only between epochs, after the epoch's record is written: whatever is lost in a crash is
+    computed again, bit for bit.  Raises `DivergedError` where too many steps in a row are not finite.
+    """
+    mesh = make_mesh(devices)  # 1 where things live
+    program = program_of(recipe, splits, devices=devices)  # 2 what will run; nothing compiles twice
+    train, validation = place(splits.train, mesh), place(splits.validation, mesh)  # 3 what we learn from
+    state = restore_latest(run, program.init())  # 4 born on the devices, or taken up
+    steps = program.steps_per_epoch * recipe.epochs
+
+    with jax.transfer_guard("disallow"), stop_requests() as stop, Progress(steps, initial=_step(state)) as progress:
+        while not _done(state, recipe, steps):
+            start = time.monotonic()
+            state, report = program.epoch(state, train)  # 5 one call, no word between host and device
+            results = program.evaluate(state, validation)  # 6 measure the parameters that will be saved
+            state = program.remember(state, results[recipe.monitor])
+            results, report, best, step = jax.device_get((results, report, state.best, state.step))  # 7 one read
+            _check_finite(report, recipe)  # 8 a diverged state is never saved
+            _record(run, state, results, report, program, seconds=time.monotonic() - start)  # 9 before the save
+            _save(run, state, best, int(step), program, recipe, last=int(step) >= steps)
+            progress.update(int(step), _text(results, report, recipe))
+            stop.raise_if_requested()
+    return state
+
+
+def program_of(recipe: Recipe, splits: Splits, *, devices: list[jax.Device] | None = None) -> Program:
+    """The compiled program for these splits on the local devices, or on those given."""
+    return compile_program(
+        recipe, make_mesh(devices), examples=splits.train.length, example=splits.train.element(0)
+    )
+
+
+def restore_latest(run: RunDirectory, state: TrainState) -> TrainState:
+    """The newest state that verifies, or `state`; drops the records that come after it."""
+    checkpoint.clean_partial(run.checkpoints)
+    step = checkpoint.latest_verified(run.checkpoints)
+    for path in (run.metrics, run.timing):
+        truncate_after(path, step or 0)
+    if step is None:
+        return state
+    state = checkpoint.restore(run.checkpoints, state, step=step)
+    print(f"resumed from step {step}, state {digest(state)[:16]}", flush=True)
+    return state
+
+
+def restore_best(run: RunDirectory, state: TrainState) -> TrainState:
+    """The state of the best epoch of a run, in the structure of `state`."""
+    step = checkpoint.latest_verified(run.checkpoints)
+    if step is None:
+        return state
+    best = checkpoint.restore(run.checkpoints, state, step=step)
+    chosen = int(best.best.step)
+    return best if chosen in (-1, step) else checkpoint.restore(run.checkpoints, state, step=chosen)
+
+
+def _step(state: TrainState) -> int:
+    return int(jax.device_get(state.step))
+
+
+def _done(state: TrainState, recipe: Recipe, steps: int) -> bool:
+    step, wait = jax.device_get((state.step, state.best.wait))
+    return int(step) >= steps or (recipe.patience is not None and int(wait) >= recipe.patience)
+
+
+def _check_finite(report: EpochReport, recipe: Recipe) -> None:
+    if report.worst_streak >= recipe.max_bad_steps:
+        raise DivergedError(
+            f"loss or gradient was not finite in {int(report.worst_streak)} steps in a row, the last of them step "
+            f"{int(report.last_bad_step)}; the last checkpoint is intact, try a smaller learning rate"
+        )
+
+
+def _record(
+    run: RunDirectory, state: TrainState, results: PyTree, report: EpochReport, program: Program, *, seconds: float
+) -> None:
+    step = _step(state)
+    epoch = step // program.steps_per_epoch
+    numbers = {f"validation_{name}": float(value) for name, value in results.items() if value.ndim == 0}
+    training = {f"train_{name}": value.item() for name, value in report._asdict().items() if name != "worst_streak"}
+    append_jsonl(run.metrics, {"step": step, "epoch": epoch, **training, **numbers, "state": digest(state)})
+    append_jsonl(run.timing, {"step": step, "epoch": epoch, "seconds": seconds})
+
+
+def _save(
+    run: RunDirectory, state: TrainState, best: Best, step: int, program: Program, recipe: Recipe, *, last: bool
+) -> None:
+    epoch = step // program.steps_per_epoch
+    stopping = recipe.patience is not None and int(best.wait) >= recipe.patience
+    if last or stopping or int(best.step) == step or epoch % recipe.save_every == 0:
+        checkpoint.save(run.checkpoints, step, state, protect=[int(best.step)])
+
+
+def _text(results: dict[str, Any], report: EpochReport, recipe: Recipe) -> str:
+    bad = f", {int(report.bad)} steps refused (last {int(report.last_bad_step)})" if report.bad else ""
+    return f"loss {report.loss:.4f}, validation {recipe.monitor} {float(results[recipe.monitor]):.4f}{bad}"

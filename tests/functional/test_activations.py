@@ -1,0 +1,180 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import torch
+
+from fjdl import functional as F
+from tests.support import TOLERANCE, float64
+
+INF, NAN = np.inf, np.nan
+DTYPES = ["float64", "float32", "bfloat16", "float16"]
+POINTS = np.array([-1e4, -100.0, -20.0, -1.5, -1e-3, 0.0, 1e-3, 0.5, 3.0, 20.0, 100.0, 1e4])
+ROWS = np.array([[0.0, 1.0, 2.0], [1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [5.0, 5.0, 5.0], [-INF, 1.0, 2.0]])
+
+POINTWISE = {
+    F.identity: lambda x: x,
+    F.relu: torch.nn.functional.relu,
+    F.tanh: torch.tanh,
+    F.sigmoid: torch.sigmoid,
+}
+ROWWISE = {F.softmax: torch.softmax, F.log_softmax: torch.log_softmax}
+ALL = [*POINTWISE, *ROWWISE]
+
+
+def derivative(function, x, cotangent=None):
+    """Gradient of the sum of `function(x)`, weighted by `cotangent` where one is given."""
+
+    @jax.jit
+    def gradient(x):
+        y, pullback = jax.vjp(function, x)
+        return pullback(jnp.ones_like(y) if cotangent is None else jnp.asarray(cotangent, y.dtype))[0]
+
+    return np.asarray(gradient(jnp.asarray(x)))
+
+
+def torch_derivative(function, x, cotangent=None):
+    x = torch.tensor(x, requires_grad=True)
+    y = function(x)
+    y.backward(torch.ones_like(y) if cotangent is None else torch.tensor(cotangent, dtype=y.dtype))
+    return y.detach().numpy(), x.grad.numpy()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("ours", POINTWISE, ids=lambda f: f.__name__)
+def test_pointwise_value_and_gradient_equal_torch_up_to_1e4(ours, dtype):
+    with float64():
+        x = jnp.asarray(POINTS, dtype)
+        value, gradient = torch_derivative(POINTWISE[ours], np.asarray(x, np.float64))
+        actual = ours(x)
+        assert actual.dtype == x.dtype
+        close = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
+        np.testing.assert_allclose(np.asarray(actual, np.float64), value, **close)
+        np.testing.assert_allclose(np.asarray(derivative(ours, x), np.float64), gradient, **close)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [-1, 0])
+@pytest.mark.parametrize("ours", ROWWISE, ids=lambda f: f.__name__)
+def test_rowwise_value_and_gradient_equal_torch_up_to_1e4(ours, axis, dtype, rng):
+    with float64():
+        x = jnp.asarray(ROWS if axis == -1 else ROWS.T, dtype)
+        weights = rng.standard_normal(x.shape)
+        value, gradient = torch_derivative(lambda x: ROWWISE[ours](x, dim=axis), np.asarray(x, np.float64), weights)
+        actual = ours(x, axis=axis)
+        assert actual.dtype == x.dtype
+        close = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
+        np.testing.assert_allclose(np.asarray(actual, np.float64), value, **close)
+        actual = derivative(lambda x: ours(x, axis=axis), x, weights)
+        np.testing.assert_allclose(np.asarray(actual, np.float64), gradient, **close)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(F.softmax, scipy.special.softmax), (F.log_softmax, scipy.special.log_softmax)]
+)
+def test_a_large_bfloat16_vocabulary_is_summed_in_float32(ours, theirs, rng):
+    x = jnp.asarray(rng.standard_normal((2, 50_000)), jnp.bfloat16)
+    expected = theirs(np.asarray(x, np.float64), axis=-1)
+    np.testing.assert_allclose(np.asarray(ours(x), np.float64), expected, rtol=2**-8)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_relu_has_gradient_0_at_both_zeros_and_1_just_above(dtype):
+    with float64():
+        tiny = float(jnp.finfo(dtype).smallest_normal)
+        x = jnp.asarray([-tiny, -0.0, 0.0, tiny], dtype)
+        np.testing.assert_array_equal(derivative(F.relu, x).astype(np.float64), [0.0, 0.0, 0.0, 1.0])
+
+
+def test_relu_keeps_nan_and_infinity():
+    x = jnp.asarray([NAN, INF, -INF])
+    np.testing.assert_array_equal(F.relu(x), [NAN, INF, 0.0])
+
+
+def test_saturated_activations_reach_their_limits():
+    x = jnp.asarray([-INF, INF])
+    np.testing.assert_array_equal(F.sigmoid(x), [0.0, 1.0])
+    np.testing.assert_array_equal(F.tanh(x), [-1.0, 1.0])
+    np.testing.assert_array_equal(derivative(F.sigmoid, x), [0.0, 0.0])
+    np.testing.assert_array_equal(derivative(F.tanh, x), [0.0, 0.0])
+
+
+def test_w46_the_derivative_of_sigmoid_is_largest_at_0_with_a_quarter():
+    x = np.linspace(-8, 8, 1601, dtype=np.float32)
+    slope = derivative(F.sigmoid, x)
+    assert slope.max() == 0.25
+    assert x[slope.argmax()] == 0.0
+
+
+def test_w47_tanh_is_a_scaled_sigmoid():
+    with float64():
+        x = np.linspace(-20, 20, 2001)
+        np.testing.assert_allclose(F.tanh(x), 2 * F.sigmoid(2 * x) - 1, rtol=0, atol=1e-15)
+
+
+def test_softmax_sums_to_1_and_ignores_a_shift(rng):
+    x = rng.standard_normal((4, 10)).astype(np.float32)
+    np.testing.assert_allclose(F.softmax(x).sum(axis=-1), np.ones(4), rtol=1e-6)
+    np.testing.assert_allclose(F.softmax(x + 512), F.softmax(x), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_row_that_is_all_minus_infinity_has_probability_0_and_zero_gradient(dtype):
+    with float64():
+        x = jnp.asarray([[-INF, -INF, -INF], [0.0, 0.0, -INF]], dtype)
+        np.testing.assert_allclose(F.softmax(x).astype(jnp.float32), [[0, 0, 0], [0.5, 0.5, 0]])
+        half = np.asarray(np.log(0.5), dtype).astype(np.float32)
+        np.testing.assert_allclose(F.log_softmax(x).astype(jnp.float32), [[-INF] * 3, [half, half, -INF]], rtol=1e-6)
+        for function in ROWWISE:
+            gradient = derivative(function, x, np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])).astype(np.float64)
+            assert np.isfinite(gradient).all()
+            np.testing.assert_array_equal(gradient[0], np.zeros(3))
+
+
+def test_entries_of_plus_infinity_share_all_probability():
+    x = jnp.asarray([[INF, 0.0, -INF], [INF, INF, 0.0]])
+    np.testing.assert_array_equal(F.softmax(x), [[1, 0, 0], [0.5, 0.5, 0]])
+    np.testing.assert_allclose(F.log_softmax(x), [[0, -INF, -INF], [np.log(0.5), np.log(0.5), -INF]], rtol=1e-6)
+
+
+def test_nan_spreads_over_its_own_row_alone():
+    x = jnp.asarray([[NAN, 0.0, -INF], [1.0, 1.0, -INF]])
+    for function in ROWWISE:
+        np.testing.assert_array_equal(np.isnan(function(x)), [[True] * 3, [False] * 3])
+
+
+def test_log_softmax_keeps_what_softmax_underflows():
+    x = jnp.asarray([0.0, 200.0])
+    assert F.softmax(x)[0] == 0
+    np.testing.assert_array_equal(F.log_softmax(x), [-200.0, 0.0])
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (1,), (1, 1)])
+@pytest.mark.parametrize("function", ALL, ids=lambda f: f.__name__)
+def test_empty_and_single_inputs_keep_their_shape(function, shape):
+    x = jnp.zeros(shape)
+    assert function(x).shape == shape
+    assert derivative(function, x).shape == shape
+
+
+@pytest.mark.parametrize("ours", ROWWISE, ids=lambda f: f.__name__)
+def test_second_derivatives_equal_torch(ours, rng):
+    with float64():
+        x, weights = rng.standard_normal((2, 5))
+        actual = jax.hessian(lambda x: jnp.sum(weights * ours(x)))(jnp.asarray(x))
+        expected = torch.autograd.functional.hessian(
+            lambda x: (torch.tensor(weights) * ROWWISE[ours](x, dim=-1)).sum(), torch.tensor(x)
+        )
+        np.testing.assert_allclose(actual, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("function", ALL, ids=lambda f: f.__name__)
+def test_integers_are_refused_by_name(function):
+    with pytest.raises(ValueError, match=f"{function.__name__}: argument `x` must be Float"):
+        function(jnp.arange(3))
+
+
+def test_an_axis_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="axis 2 is out of bounds"):
+        F.softmax(jnp.zeros((3, 3)), axis=2)
