@@ -19,13 +19,13 @@ PADDING = (2, 2)  # images are 8 x 8
 def recipe(
     *,
     seed: int = 0,
-    epochs: int = 60,
+    epochs: int = 150,
     batch_size: int = 64,
     learning_rate: float = 3e-3,
-    dropout: float = 0.25,
+    dropout: float = 0.1,
     shift: int = 1,
     precision: Literal["float32", "bfloat16"] = "float32",
-    patience: int = 20,
+    patience: int = 50,
 ) -> Recipe:
     """LeNet-5 on the digits."""
     task = classification(10)

@@ -77,6 +77,8 @@ def open_experiment(run: Path) -> Experiment:
     if not (run / "config.json").is_file():
         raise UsageError(f"{run} is not a run directory: it has no config.json")
     recorded = read_json(run / "config.json")
+    if not isinstance(recorded, dict) or not {"config", "sha256", "arguments"} <= recorded.keys():
+        raise UsageError(f"{run / 'config.json'} was not written by experiments.train")
     build = load_config(Path(recorded["config"]))
     enable_compilation_cache()
     config = describe(Path(recorded["config"]), recorded["arguments"])
@@ -96,7 +98,8 @@ def load_config(path: Path) -> Callable[..., Any]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"config {path} cannot be loaded: {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UsageError(f"config {path} cannot be loaded: {type(error).__name__}: {reason}") from error
     return _recipe_of(module, path)
 
 
@@ -126,10 +129,15 @@ def _recipe_of(module: ModuleType, path: Path) -> Callable[..., Any]:
 
 
 def _build(build: Callable[..., Any], values: dict[str, Any]) -> Any:
+    from fjdl.train import Recipe
+
     try:
-        return build(**values)
+        recipe = build(**values)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"a config's function recipe must return a Recipe, got {type(recipe).__name__}")
+    return recipe
 
 
 def _fail(message: str, status: int) -> int:

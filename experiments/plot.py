@@ -34,7 +34,7 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
     from fjdl.train.program import place
 
     title = run.splits.name
-    figures = {"learning_curves": learning_curves(read_jsonl(path / "metrics.jsonl"), title=title)}
+    figures = {"learning_curves": learning_curves(read_jsonl(path / "metrics.jsonl"), title=title, best_step=int(run.state.step))}
     results = run.program.evaluate(run.state, place(run.splits.test, make_mesh()))
     if "confusion" in results:
         figures["confusion"] = confusion_matrix_figure(

@@ -98,7 +98,7 @@ def _row(group: list[dict[str, Any]]) -> str:
         first["hardware"],
         f"`{_command(first)}`",
     ]
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _quantized(group: list[dict[str, Any]]) -> str:
@@ -112,8 +112,8 @@ def _quantized(group: list[dict[str, Any]]) -> str:
 
 def _command(result: dict[str, Any]) -> str:
     """The command without its run directory, the seed left open."""
-    command = re.sub(r"\s--run-dir[ =]\S+", "", result["command"])
-    return re.sub(r"\s--seed[ =]\d+", "", command) + " --seed N"
+    argument = r"(?:'[^']*'|[^\s'])+"  # as `shlex.join` quotes it
+    return re.sub(rf"\s--(?:run-dir|seed)[ =]{argument}", "", result["command"]) + " --seed N"
 
 
 if __name__ == "__main__":

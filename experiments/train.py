@@ -43,6 +43,8 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
     from fjdl.train.rundir import finished, open_run, write_result
 
     recipe = experiment.recipe
+    if not (run_dir / "result.json").exists():
+        check(recipe)
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
     with open_run(run_dir, command=command, config=experiment.config) as run:
         result = finished(run)
@@ -58,6 +60,18 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
         write_result(run, result)
     print(describe(result))
     return result
+
+
+def check(recipe: Any) -> None:
+    """Loads the data and traces an epoch without running it: what is refused is refused before a run directory exists."""
+    import jax
+
+    from fjdl.data.source import to_arrays
+    from fjdl.train.loop import program_of
+
+    splits = recipe.splits()
+    program = program_of(recipe, splits)
+    jax.eval_shape(program.epoch, jax.eval_shape(program.init), to_arrays(splits.train))
 
 
 def describe(result: dict[str, Any]) -> str:

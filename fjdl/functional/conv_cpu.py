@@ -91,10 +91,13 @@ def _patches(x: Array, options: Options) -> Array:
     rows, blocks, reach = _rows(options), math.ceil(_columns(options) / _block(options)), _reach(options)
     advance, stride = _block(options) * options.stride[1], options.stride[0]
     (top, bottom), (left, right) = options.padding
-    right = max(right, (blocks - 1) * advance + reach - w - left)
+    right = max(right, (blocks - 1) * advance + max(reach, advance) - w - left)
     x = jnp.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
     x = x.reshape(n, x.shape[1], x.shape[2] * c)
-    columns = jnp.stack([x[:, :, b * advance * c : (b * advance + reach) * c] for b in range(blocks)], axis=2)
+    if reach <= advance:
+        columns = x[:, :, : blocks * advance * c].reshape(n, x.shape[1], blocks, advance * c)[..., : reach * c]
+    else:
+        columns = jnp.stack([x[:, :, b * advance * c : (b * advance + reach) * c] for b in range(blocks)], axis=2)
     return jnp.concatenate(
         [columns[:, i : i + (rows - 1) * stride + 1 : stride] for i in range(options.window[0])], axis=3
     )

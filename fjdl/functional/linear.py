@@ -24,6 +24,7 @@ def linear(
     return add_bias(y.reshape(*x.shape[:-1], kernel.shape[1]), bias)
 
 
+@typed
 def add_bias(y: Float[Array, "*batch d"], bias: Float[Array, "d"] | None) -> Float[Array, "*batch d"]:
     """`y + bias` along the last axis, summed in float32, in the dtype of `y`."""
     if bias is None:

@@ -19,7 +19,7 @@ class LogisticRegression(linen.Module):
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """[n, ...] to [n, classes]."""
         del train
-        return Dense(self.classes, kernel_init=initializers.zeros())(x.reshape(x.shape[0], -1))
+        return Dense(self.classes, kernel_init=initializers.zeros(), name="logits")(x.reshape(x.shape[0], -1))
 
 
 def logistic_regression_layers(shape: tuple[int, ...], *, classes: int) -> list[Layer]:

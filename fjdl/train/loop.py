@@ -40,9 +40,11 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[jax.
             results, report, best, step = jax.device_get((results, report, state.best, state.step))  # 7 one read
             _check_finite(report, recipe)  # 8 a diverged state is never saved
             _record(run, state, results, report, program, seconds=time.monotonic() - start)  # 9 before the save
-            _save(run, state, best, int(step), program, recipe, last=int(step) >= steps)
+            last = int(step) >= steps or stop.requested
+            _save(run, state, best, int(step), program, recipe, last=last)
             progress.update(int(step), _text(results, report, recipe))
-            stop.raise_if_requested()
+            if last:
+                stop.raise_if_requested()
     return state
 
 
@@ -88,7 +90,7 @@ def _done(state: TrainState, recipe: Recipe, steps: int) -> bool:
 def _check_finite(report: EpochReport, recipe: Recipe) -> None:
     if report.worst_streak >= recipe.max_bad_steps:
         raise DivergedError(
-            f"loss or gradient was not finite in {int(report.worst_streak)} steps in a row, the last of them step "
+            f"loss or gradient was not finite in {int(report.worst_streak)} steps in a row, most recently in step "
             f"{int(report.last_bad_step)}; the last checkpoint is intact, try a smaller learning rate"
         )
 

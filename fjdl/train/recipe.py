@@ -49,6 +49,9 @@ class Recipe:
             self.batch_size % self.accumulate == 0,
             f"batch_size must be a multiple of accumulate, got {self.batch_size} and {self.accumulate}",
         )
+        for name, known in (("precision", ("float32", "bfloat16")), ("mode", ("max", "min"))):
+            value = getattr(self, name)
+            _require(value in known, f"{name} must be one of {list(known)}, got {value!r}")
         _require(self.ema is None or 0 <= self.ema < 1, f"ema must lie in [0, 1), got {self.ema}")
         _require(self.patience is None or self.patience >= 1, f"patience must be at least 1, got {self.patience}")
         _require(

@@ -28,6 +28,11 @@ class StopRequest:
             raise KeyboardInterrupt
         self._number = self._number or number
 
+    @property
+    def requested(self) -> bool:
+        """Whether a signal came."""
+        return self._number is not None
+
     def raise_if_requested(self) -> None:
         """Raises `Stopped` if a signal came."""
         if self._number is not None:

@@ -63,7 +63,12 @@ def init_state(recipe: Recipe, inputs: Any, *, steps: int) -> TrainState:
 
 
 def remember(state: TrainState, value: Array, *, mode: str) -> TrainState:
-    """The state after an evaluation; NaN is never the best, and a tie keeps the earlier epoch."""
+    """The state after an evaluation; NaN is never the best, and a tie keeps the earlier epoch.
+
+    Raises `ValueError` where `value` is not a scalar.
+    """
+    if jnp.ndim(value):
+        raise ValueError(f"monitor must name a result that is a scalar, got shape {value.shape}")
     value = jnp.asarray(value, jnp.float32)
     better = value > state.best.value if mode == "max" else value < state.best.value
     first = (state.best.step < 0) & ~jnp.isnan(value)

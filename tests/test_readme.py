@@ -1,0 +1,25 @@
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import ROOT
+
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_functional_example_runs_and_learns() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert float(done.stdout) == 1.0
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    named = re.findall(r"\]\(([\w/.]+)\)", TEXT) + re.findall(r"configs/[a-z]\w+\.py", TEXT)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"-m (experiments\.\w+)", TEXT))))
+def test_commands_that_the_readme_names_exist(module: str) -> None:
+    assert (ROOT / (module.replace(".", "/") + ".py")).exists()
