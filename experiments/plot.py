@@ -17,12 +17,20 @@ class Options:
 
     run: tyro.conf.Positional[Path]
     """The run directory."""
+    montage: Path | None = None
+    """A PNG file that shows all figures side by side."""
 
 
 def main() -> None:
     """Draws and says where."""
     options = tyro.cli(Options, args=sys.argv[1:])
-    for path in draw(options.run, load_run(options.run)):
+    paths = draw(options.run, load_run(options.run))
+    if options.montage is not None:
+        from fjdl.plots import montage
+
+        montage(paths, options.montage)
+        paths.append(options.montage)
+    for path in paths:
         print(path)
 
 

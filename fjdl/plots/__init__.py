@@ -5,5 +5,6 @@ from fjdl.plots.curves import learning_curves
 from fjdl.plots.files import save
 from fjdl.plots.filters import filter_grid
 from fjdl.plots.mistakes import mistakes
+from fjdl.plots.montage import montage
 
-__all__ = ["confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes", "save"]
+__all__ = ["confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes", "montage", "save"]

@@ -1,0 +1,86 @@
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen
+
+from fjdl.models import MLP
+from fjdl.nn import functional
+from tests.train.toy import Centred
+
+KEY, X = jax.random.key(0), jnp.arange(12.0).reshape(4, 3)
+
+
+def test_parameters_and_statistics_are_plain_dictionaries() -> None:
+    params, stats = functional(Centred(2)).init(KEY, X)
+    assert (type(params), type(params["logits"]), type(stats)) == (dict, dict, dict)
+    assert jax.tree.map(jnp.shape, params) == {"logits": {"kernel": (3, 2), "bias": (2,)}}
+    assert jax.tree.map(jnp.shape, stats) == {"batch_stats": {"mean": (3,)}}
+
+
+def test_a_network_without_state_has_no_statistics() -> None:
+    model = functional(MLP(hidden=(5,), classes=2))
+    params, stats = model.init(KEY, X)
+    assert stats == {}
+    outputs, after = model.apply(params, stats, X, train=True, key=KEY)
+    assert (outputs.shape, after) == ((4, 2), {})
+
+
+def test_a_network_without_parameters_has_none() -> None:
+    class Double(linen.Module):
+        def __call__(self, x: Any, *, train: bool = False) -> Any:
+            return 2 * x
+
+    model = functional(Double())
+    assert model.init(KEY, X) == ({}, {})
+    np.testing.assert_array_equal(model.apply({}, {}, X)[0], 2 * X)
+
+
+def test_training_moves_the_statistics_and_evaluation_leaves_them_alone() -> None:
+    model = functional(Centred(2))
+    params, stats = model.init(KEY, X)
+    _, once = model.apply(params, stats, X, train=True)
+    np.testing.assert_allclose(once["batch_stats"]["mean"], 0.1 * np.array([4.5, 5.5, 6.5]), rtol=1e-6)
+    _, twice = model.apply(params, once, X, train=True)
+    np.testing.assert_allclose(twice["batch_stats"]["mean"], 0.19 * np.array([4.5, 5.5, 6.5]), rtol=1e-6)
+    assert not stats["batch_stats"]["mean"].any(), "the statistics given must not change"
+    outputs, after = model.apply(params, twice, X)
+    assert after is twice
+    by_hand = (X - twice["batch_stats"]["mean"][None]) @ params["logits"]["kernel"]
+    np.testing.assert_allclose(outputs, by_hand, rtol=1e-5, atol=1e-5)
+
+
+def test_statistics_keep_their_structure_so_that_a_scan_can_carry_them() -> None:
+    model = functional(Centred(2))
+    params, stats = model.init(KEY, X)
+    final, _ = jax.lax.scan(lambda s, x: (model.apply(params, s, x, train=True)[1], None), stats, jnp.stack([X] * 3))
+    assert jax.tree.structure(final) == jax.tree.structure(stats)
+
+
+def test_the_key_decides_what_training_drops_and_evaluation_ignores_it() -> None:
+    model = functional(MLP(hidden=(50,), classes=2, dropout=0.5))
+    params, stats = model.init(KEY, X)
+    train = [model.apply(params, stats, X, train=True, key=jax.random.key(seed))[0] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(train[0], train[1])
+    assert jnp.any(train[0] != train[2])
+    still = [model.apply(params, stats, X, key=key)[0] for key in (None, KEY)]
+    np.testing.assert_array_equal(still[0], still[1])
+    with pytest.raises(Exception, match="dropout"):
+        model.apply(params, stats, X, train=True)
+
+
+def test_init_is_a_function_of_the_key() -> None:
+    model = functional(MLP(hidden=(5,), classes=2))
+    first, again, other = (model.init(jax.random.key(seed), X)[0]["logits"]["kernel"] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert jnp.any(first != other)
+
+
+def test_jit_changes_nothing() -> None:
+    model = functional(MLP(hidden=(5,), classes=2, dropout=0.5))
+    params, _ = jax.jit(model.init)(KEY, X)
+    eager = model.apply(params, {}, X, train=True, key=KEY)[0]
+    jitted = jax.jit(lambda p, x, k: model.apply(p, {}, x, train=True, key=k)[0])(params, X, KEY)
+    np.testing.assert_allclose(jitted, eager, rtol=1e-6, atol=1e-6)
