@@ -21,8 +21,8 @@ def recipe(
     epochs: int = 30,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
-    hidden: tuple[int, ...] = (256, 128),
-    dropout: float = 0.2,
+    hidden: tuple[int, ...] = (512, 256),
+    dropout: float = 0.3,
     precision: Literal["float32", "bfloat16"] = "float32",
 ) -> Recipe:
     """Two hidden layers on Fashion-MNIST, with mirror images."""

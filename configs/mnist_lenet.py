@@ -19,7 +19,7 @@ MEAN, STD = 0.1307, 0.3081  # of the training pixels in [0, 1]
 def recipe(
     *,
     seed: int = 0,
-    epochs: int = 30,
+    epochs: int = 20,
     batch_size: int = 128,
     learning_rate: float = 3e-3,
     dropout: float = 0.1,

@@ -5,11 +5,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 
 from experiments.command import run_guarded
+from experiments.markdown import replace_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Options:
     """Turns; each times every contestant once."""
     steps: int = 10
     """Training steps per turn."""
+    write: Path | None = None
+    """A Markdown file in which the generated part is replaced."""
 
 
 def main() -> None:
@@ -32,7 +36,22 @@ def main() -> None:
     from experiments.bench_lenet import contestants
 
     times = interleave(contestants(options.batch_size, options.steps), rounds=options.rounds)
-    print(format_table({name: [t / options.steps for t in values] for name, values in times.items()}))
+    table = format_table({name: [t / options.steps for t in values] for name, values in times.items()})
+    print(table)
+    if options.write is not None:
+        replace_table(options.write, f"{provenance(options)}\n\n{table}")
+
+
+def provenance(options: Options) -> str:
+    """Command, hardware and versions, in a sentence."""
+    from importlib.metadata import version
+
+    from fjdl.train.result import hardware
+    from fjdl.train.rundir import environment
+
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "torch"))
+    command = f"python -m experiments.bench {options.what} --batch-size {options.batch_size} --rounds {options.rounds}"
+    return f"`{command}`: batch {options.batch_size}, {options.rounds} turns, {hardware(environment())}, {packages}."
 
 
 def interleave(contestants: dict[str, Callable[[], Any]], *, rounds: int) -> dict[str, list[float]]:
@@ -50,10 +69,10 @@ def interleave(contestants: dict[str, Callable[[], Any]], *, rounds: int) -> dic
 def format_table(times: dict[str, list[float]]) -> str:
     """Median and quartiles in milliseconds, and each median over the last contestant's, the peer's."""
     peer = statistics.median(list(times.values())[-1])
-    lines = [f"{'':34} {'median':>8} {'quartiles':>16} {'ratio':>6}"]
+    lines = ["| | median, ms | quartiles, ms | ratio to the last |", "|---|---:|---:|---:|"]
     for name, values in times.items():
-        low, middle, high = statistics.quantiles(values, n=4)
-        lines.append(f"{name:34} {middle * 1e3:7.2f}  {low * 1e3:7.2f}-{high * 1e3:7.2f}  {middle / peer:6.2f}")
+        low, middle, high = (1e3 * value for value in statistics.quantiles(values, n=4))
+        lines.append(f"| {name} | {middle:.2f} | {low:.2f} to {high:.2f} | {middle / (1e3 * peer):.2f} |")
     return "\n".join(lines)
 
 

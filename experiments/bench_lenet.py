@@ -1,5 +1,6 @@
 """A training step of LeNet-5: fjdl alone, fjdl in an epoch's scan, and the same network in PyTorch."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -85,22 +86,23 @@ def epoch_scan(recipe: Recipe, images: np.ndarray, labels: np.ndarray) -> Callab
 
 
 def torch_steps(images: np.ndarray, labels: np.ndarray, batch_size: int, *, compiled: bool) -> Callable[[], None]:
-    """The same network, loss and optimizer in PyTorch, its batches ready as floats."""
+    """The same network, loss and optimizer in PyTorch on the same kind of device, its batches ready as floats."""
     import torch
     from torch import nn
 
-    torch.set_num_threads(len(torch_cores()))
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    device = torch.device("cuda" if jax.default_backend() == "gpu" else "cpu")
     network = nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.AvgPool2d(2),
         nn.Conv2d(6, 16, 5), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
         nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
-    )  # fmt: skip
+    ).to(device)  # fmt: skip
     optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9)
     forward = torch.compile(network) if compiled else network
     batches = list(
         zip(
-            torch.tensor(images.transpose(0, 3, 1, 2), dtype=torch.float32).div(255).split(batch_size),
-            torch.tensor(labels, dtype=torch.int64).split(batch_size),
+            torch.tensor(images.transpose(0, 3, 1, 2), dtype=torch.float32, device=device).div(255).split(batch_size),
+            torch.tensor(labels, dtype=torch.int64, device=device).split(batch_size),
             strict=True,
         )
     )
@@ -110,12 +112,7 @@ def torch_steps(images: np.ndarray, labels: np.ndarray, batch_size: int, *, comp
             optimizer.zero_grad()
             nn.functional.cross_entropy(forward(x), y).backward()
             optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
     return run
-
-
-def torch_cores() -> set[int]:
-    """The cores this process may use."""
-    import os
-
-    return os.sched_getaffinity(0)

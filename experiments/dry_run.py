@@ -25,11 +25,20 @@ def dry_run(recipe: Recipe) -> None:
     state = jax.jit(lambda: init_state(recipe, example, steps=steps))()
     step = jax.jit(make_train_step(recipe, mesh, steps=steps)).lower(state, batch).compile()
 
-    print(f"{splits.name}: {splits.train.length} training, {splits.validation.length} validation, {splits.test.length} test")
+    print(
+        f"{splits.name}: {splits.train.length} training, {splits.validation.length} validation, {splits.test.length} test"
+    )
     if recipe.layers:
         print(format_table(recipe.layers))
-    print("\n".join(f"  {name:40} {leaf.shape}" for name, leaf in zip(names(state.params), jax.tree.leaves(state.params), strict=True)))
-    print(f"parameters: {count(state.params):,} in {size_in_bytes(state.params):,} bytes; state: {size_in_bytes(state):,} bytes")
+    print(
+        "\n".join(
+            f"  {name:40} {leaf.shape}"
+            for name, leaf in zip(names(state.params), jax.tree.leaves(state.params), strict=True)
+        )
+    )
+    print(
+        f"parameters: {count(state.params):,} in {size_in_bytes(state.params):,} bytes; state: {size_in_bytes(state):,} bytes"
+    )
     memory = step.memory_analysis()
     if memory is not None:
         print(f"step of {recipe.batch_size} examples: {memory.temp_size_in_bytes:,} bytes of temporaries")
@@ -39,5 +48,5 @@ def dry_run(recipe: Recipe) -> None:
 
 def _print_step(state: TrainState, report: StepReport) -> None:
     verdict = "refused: not finite" if bool(report.bad) else "fine"
-    mean = float(report.loss / jnp.maximum(report.count, 1))
+    mean = float(report.loss / jnp.maximum(report.examples, 1))
     print(f"one step: loss {mean:.4f}, gradient norm {float(report.gradient_norm):.4f}, {verdict}")

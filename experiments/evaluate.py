@@ -54,7 +54,7 @@ class LoadedRun:
 
 
 def load_run(path: Path) -> LoadedRun:
-    """The best epoch of a run directory, ready to evaluate; changes nothing there."""
+    """The best epoch of a run directory, ready to evaluate; changes nothing there, but damaged checkpoints are set aside."""
     recipe = open_experiment(path).recipe
     from fjdl.errors import CheckpointError
     from fjdl.train import checkpoint
@@ -62,7 +62,7 @@ def load_run(path: Path) -> LoadedRun:
     from fjdl.train.rundir import RunDirectory
 
     run = RunDirectory(path=path)
-    if not checkpoint.steps(run.checkpoints):
+    if checkpoint.latest_verified(run.checkpoints) is None:
         raise CheckpointError(f"{path} holds no checkpoint yet, train it first")
     splits = recipe.splits()
     program = program_of(recipe, splits)
@@ -76,7 +76,7 @@ def class_table(matrix: Any, classes: tuple[str, ...]) -> str:
     width = max(len(name) for name in classes)
     counts = max(5, len(str(int(matrix.max()))) + 1)
     header = f"  {'true':{width}}  precision  recall      F1  predicted as " + "".join(
-        f"{name[:counts - 1]:>{counts}}" for name in classes
+        f"{name[: counts - 1]:>{counts}}" for name in classes
     )
     scores = [score(matrix) for score in (metrics.precision, metrics.recall, metrics.f1)]
     rows = [

@@ -1,4 +1,4 @@
-"""Draw a run: `python -m experiments.plot runs/digits` writes learning curves, confusion matrix, filters and mistakes."""
+"""Draw a run: `python -m experiments.plot runs/digits` makes learning curves, confusion matrix, filters, mistakes."""
 
 import dataclasses
 import sys
@@ -42,7 +42,11 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
     from fjdl.train.program import place
 
     title = run.splits.name
-    figures = {"learning_curves": learning_curves(read_jsonl(path / "metrics.jsonl"), title=title, best_step=int(run.state.step))}
+    figures = {
+        "learning_curves": learning_curves(
+            read_jsonl(path / "metrics.jsonl"), title=title, best_step=int(run.state.step)
+        )
+    }
     results = run.program.evaluate(run.state, place(run.splits.test, make_mesh()))
     if "confusion" in results:
         figures["confusion"] = confusion_matrix_figure(
@@ -69,18 +73,17 @@ def first_filters(state: Any) -> Any:
 
 def mistakes_figure(run: LoadedRun, *, title: str) -> Any:
     """Misclassified test images, the most confident first."""
-    import jax
-    import numpy as np
+    import jax.numpy as jnp
 
     from fjdl.data.source import to_arrays
     from fjdl.functional.activations import softmax
     from fjdl.plots import mistakes
     from fjdl.train.state import evaluated_params
 
-    arrays = to_arrays(run.splits.test)
+    arrays = {name: jnp.asarray(array) for name, array in to_arrays(run.splits.test).items()}
     outputs, _ = run.recipe.model.apply(evaluated_params(run.state), run.state.stats, run.recipe.inputs(arrays))
-    probabilities = np.asarray(softmax(jax.numpy.asarray(outputs)))
-    predicted = probabilities.argmax(axis=-1)
+    probabilities = softmax(outputs)
+    predicted = jnp.argmax(probabilities, axis=-1)
     return mistakes(
         arrays["image"], arrays["label"], predicted, probabilities.max(axis=-1), classes=run.splits.classes, title=title
     )

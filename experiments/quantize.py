@@ -13,6 +13,7 @@ import tyro
 
 from experiments.command import run_guarded
 from experiments.evaluate import load_run
+from fjdl.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +33,21 @@ class Options:
 def main() -> None:
     """Prints one table: accuracy on the test part, bytes of the parameters, milliseconds per batch."""
     options = tyro.cli(Options, args=sys.argv[1:])
-    if not 2 <= options.bits <= 8:
-        from fjdl.errors import UsageError
-
-        raise UsageError(f"bits must lie in [2, 8], got {options.bits}")
+    check(options)
     rows = compare(options)
     from fjdl.train.log import encode_json, write_atomically
 
     write_atomically(options.run / "quantized.json", encode_json(rows, indent=2))
     print(format_rows(rows, options))
+
+
+def check(options: Options) -> None:
+    """Raises `UsageError` for numbers that make no sense."""
+    if not 2 <= options.bits <= 8:
+        raise UsageError(f"bits must lie in [2, 8], got {options.bits}")
+    for name in ("batch_size", "repeats"):
+        if getattr(options, name) < 1:
+            raise UsageError(f"{name} must be at least 1, got {getattr(options, name)}")
 
 
 def compare(options: Options) -> list[dict[str, Any]]:
@@ -83,7 +90,9 @@ def measure(run: Any, params: Any, precision: str, options: Options) -> dict[str
     recipe = dataclasses.replace(
         run.recipe,
         precision=precision,
-        model=model._replace(apply=lambda params, *rest, **options: model.apply(dequantize_tree(params), *rest, **options)),
+        model=model._replace(
+            apply=lambda params, *rest, **options: model.apply(dequantize_tree(params), *rest, **options)
+        ),
     )
     program = compile_program(
         recipe, make_mesh(), examples=run.splits.train.length, example=run.splits.train.element(0)
@@ -93,7 +102,9 @@ def measure(run: Any, params: Any, precision: str, options: Options) -> dict[str
 
     arrays = to_arrays(run.splits.test)
     batch = {name: jax.numpy.asarray(array[: options.batch_size]) for name, array in arrays.items()}
-    predict = jax.jit(lambda params: recipe.model.apply(params, state.stats, cast(recipe.inputs(batch), recipe.dtype))[0])
+    predict = jax.jit(
+        lambda params: recipe.model.apply(params, state.stats, cast(recipe.inputs(batch), recipe.dtype))[0]
+    )
     return {
         run.recipe.monitor: float(results[run.recipe.monitor]),
         "loss": float(results["loss"]),
@@ -117,7 +128,9 @@ def median_milliseconds(call: Callable[[], Any], *, repeats: int) -> float:
 def format_rows(rows: list[dict[str, Any]], options: Options) -> str:
     """The rows as an aligned table."""
     metric = list(rows[0])[1]
-    lines = [f"{'parameters':18} {'test ' + metric:>14} {'test loss':>10} {'bytes':>10} {f'ms per {options.batch_size}':>12}"]
+    lines = [
+        f"{'parameters':18} {'test ' + metric:>14} {'test loss':>10} {'bytes':>10} {f'ms per {options.batch_size}':>12}"
+    ]
     lines += [
         f"{row['parameters']:18} {row[metric]:14.4f} {row['loss']:10.4f} {row['bytes']:10,} {row['milliseconds']:12.2f}"
         for row in rows

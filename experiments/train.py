@@ -4,6 +4,7 @@ The same command again resumes an interrupted run bit for bit, and leaves a fini
 """
 
 import dataclasses
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
     from fjdl.train.result import final_result
     from fjdl.train.rundir import finished, open_run, write_result
 
-    recipe = experiment.recipe
+    recipe = dataclasses.replace(experiment.recipe, splits=functools.cache(experiment.recipe.splits))
     if not (run_dir / "result.json").exists():
         check(recipe)
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]

@@ -6,9 +6,11 @@ import jax
 
 from fjdl.typing import Array, PRNGKey
 
+Augment = Callable[[PRNGKey, Mapping[str, Array]], dict[str, Array]]
 
-def each_image(*functions: Callable[[PRNGKey, Array], Array]) -> Callable[[PRNGKey, Mapping[str, Array]], dict[str, Array]]:
-    """`(key, batch) -> batch` that applies the functions in turn to `batch["image"]`, each image with keys of its own."""
+
+def each_image(*functions: Callable[[PRNGKey, Array], Array]) -> Augment:
+    """`(key, batch) -> batch` that applies the functions in turn to `batch["image"]`, each image with its own key."""
 
     def one(key: PRNGKey, image: Array) -> Array:
         for number, function in enumerate(functions):

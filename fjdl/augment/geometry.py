@@ -10,7 +10,8 @@ from fjdl.typing import Array, Bool, Int, PRNGKey, Shaped, typed
 def shift(image: Shaped[Array, "h w c"], offset: Int[Array, "2"], *, most: int) -> Shaped[Array, "h w c"]:
     """The image moved down and right by `offset` pixels, each clipped to [-most, most]; zeros fill what opens.
 
-    Equals `scipy.ndimage.shift(image, (*offset, 0), order=0)` for whole pixels. Raises `ValueError` for a negative `most`.
+    Equals `scipy.ndimage.shift(image, (*offset, 0), order=0)` for whole pixels. Raises `ValueError` for a negative
+    `most`.
     """
     if most < 0:
         raise ValueError(f"most must not be negative, got {most}")

@@ -1,7 +1,7 @@
 """Convolution and its two gradients as XLA:CPU runs them fast.
 
 XLA:CPU has a fast convolution for NHWC and HWIO alone, and only where a layer has more than 16 channels on one side.
-The standard gradients arrive in other layouts and fall to an unoptimized loop inside `lax.scan` (29-42 times slower),
+The standard gradients arrive in other layouts and fall to an unoptimized loop inside `lax.scan`,
 so both are restated here in that one layout. Layers of few channels become matrix products with a band matrix instead:
 the outputs of a block of columns depend on a slightly wider block of input columns, which is one dense product.
 """

@@ -1,4 +1,4 @@
-"""LeNet-5 (LeCun et al. 1998), in the simplified form of the textbooks: conv 6, pool, conv 16, pool, 120, 84, classes."""
+"""LeNet-5 (LeCun et al. 1998) in the textbooks' simplified form: conv 6, pool, conv 16, pool, 120, 84, classes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from fjdl.typing import Array
 class LeNet5(linen.Module):
     """61,706 parameters on 28 x 28 grey images.
 
-    The paper's C3 connects only some maps and its pools are trained; here C3 is a full convolution and the pools average.
+    The paper's C3 connects only some maps and its pools are trained; here C3 is a full convolution and pools average.
     `padding` is that of the two convolutions; (2, 2) suits images of 8 x 8.
     """
 

@@ -1,6 +1,6 @@
 """Dense, convolutional and dropout layers.
 
-Parameters are float32; a layer computes in the dtype of its input, so a network runs in bfloat16 when it is fed bfloat16.
+Parameters are float32; a layer computes in the dtype of its input, so a network fed bfloat16 runs in bfloat16.
 """
 
 from flax import linen

@@ -19,7 +19,7 @@ from fjdl.tree import digest
 from fjdl.typing import PyTree
 
 
-def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[jax.Device] | None = None) -> TrainState:
+def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any] | None = None) -> TrainState:
     """Trains the recipe; takes up the run where its newest verified checkpoint left it.
 
     The state is saved only between epochs, after the epoch's record is written: whatever is lost in a crash is
@@ -48,11 +48,9 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[jax.
     return state
 
 
-def program_of(recipe: Recipe, splits: Splits, *, devices: list[jax.Device] | None = None) -> Program:
+def program_of(recipe: Recipe, splits: Splits, *, devices: list[Any] | None = None) -> Program:
     """The compiled program for these splits on the local devices, or on those given."""
-    return compile_program(
-        recipe, make_mesh(devices), examples=splits.train.length, example=splits.train.element(0)
-    )
+    return compile_program(recipe, make_mesh(devices), examples=splits.train.length, example=splits.train.element(0))
 
 
 def restore_latest(run: RunDirectory, state: TrainState) -> TrainState:

@@ -1,5 +1,7 @@
 """Where things live: the state and the data on every device, a batch spread over them."""
 
+from typing import Any
+
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -10,7 +12,7 @@ from fjdl.typing import PyTree
 _AXIS = "data"
 
 
-def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+def make_mesh(devices: list[Any] | None = None) -> Mesh:
     """All local devices, or those given, on one axis."""
     return Mesh(np.asarray(devices or jax.local_devices()), (_AXIS,), axis_types=(AxisType.Auto,))
 

@@ -1,4 +1,4 @@
-"""The compiled program of a recipe: an epoch and an evaluation as one call each, over data that stays on the devices."""
+"""The compiled program of a recipe: an epoch and an evaluation as one call each, over data on the devices."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -75,7 +75,7 @@ def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Ar
 
     state, (reports, bad_steps, streaks) = jax.lax.scan(body, state, order)
     good = ~reports.bad
-    loss, count = (jnp.sum(jnp.where(good, x, 0.0)) for x in (reports.loss, reports.count))
+    loss, count = (jnp.sum(jnp.where(good, x, 0.0)) for x in (reports.loss, reports.examples))
     return state, EpochReport(
         loss=safe_divide(loss, count, otherwise=jnp.nan),
         gradient_norm=jnp.max(jnp.where(good, reports.gradient_norm, 0.0)),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fjdl import metrics
@@ -19,7 +20,9 @@ from fjdl.train.state import TrainState
 from fjdl.tree import count, digest
 
 
-def final_result(recipe: Recipe, run: RunDirectory, splits: Splits, program: Program, state: TrainState) -> dict[str, Any]:
+def final_result(
+    recipe: Recipe, run: RunDirectory, splits: Splits, program: Program, state: TrainState
+) -> dict[str, Any]:
     """Results of the best epoch's `state` on the validation and test parts, with what it took to get there."""
     mesh = make_mesh()
     measured = {
@@ -50,8 +53,8 @@ def summary(results: Mapping[str, Any]) -> dict[str, Any]:
     numbers: dict[str, Any] = {name: np.asarray(value).tolist() for name, value in results.items()}
     if "confusion" not in results:
         return numbers
-    matrix = np.asarray(results["confusion"])
-    interval = metrics.wilson_interval(np.asarray(np.trace(matrix)), np.asarray(matrix.sum()))
+    matrix = jnp.asarray(results["confusion"])
+    interval = metrics.wilson_interval(jnp.trace(matrix), matrix.sum())
     return {
         **numbers,
         "count": int(matrix.sum()),

@@ -8,7 +8,7 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):  # noqa: N818 - a request, not an error
+class Stopped(Exception):
     """The run was asked to stop and its state is on the disk; `exit_status` is 130 or 143."""
 
     def __init__(self, number: int) -> None:
@@ -41,7 +41,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Inside the block the signals are remembered instead of ending the process; outside the main thread it does nothing."""
+    """Inside the block the signals are remembered instead of ending the process; only the main thread can do that."""
     request = StopRequest()
     try:
         previous = {number: signal.signal(number, request) for number in _SIGNALS}

@@ -24,12 +24,14 @@ class StepReport(NamedTuple):
     """What one step tells, all scalars."""
 
     loss: Array  # sum over the batch's examples, float32
-    count: Array  # examples in the batch, float32
+    examples: Array  # number of them that count, float32
     gradient_norm: Array  # float32
     bad: Array  # bool: the step was refused
 
 
-def make_train_step(recipe: Recipe, mesh: Mesh, *, steps: int) -> Callable[[TrainState, Batch], tuple[TrainState, StepReport]]:
+def make_train_step(
+    recipe: Recipe, mesh: Mesh, *, steps: int
+) -> Callable[[TrainState, Batch], tuple[TrainState, StepReport]]:
     """`(state, batch) -> (state, report)`.
 
     Loss and gradient norm are checked before the update: where one is not finite, everything but the counters stays.
@@ -52,7 +54,7 @@ def make_train_step(recipe: Recipe, mesh: Mesh, *, steps: int) -> Callable[[Trai
             skipped=state.skipped + ~good,
             streak=jnp.where(good, 0, state.streak + 1),
         )
-        return state, StepReport(loss=loss, count=count, gradient_norm=norm, bad=~good)
+        return state, StepReport(loss=loss, examples=count, gradient_norm=norm, bad=~good)
 
     return step
 
@@ -65,13 +67,16 @@ def make_eval_step(recipe: Recipe) -> Callable[..., dict[str, Any]]:
         outputs, _ = recipe.model.apply(params, stats, inputs, train=False)
         values = recipe.loss(outputs, batch)
         new = {name: metric.update(states[name], outputs, batch) for name, metric in recipe.metrics.items()}
-        return {**new, "loss": mean().update(states["loss"], values.reshape(-1), weights=_mask(values, batch).reshape(-1))}
+        return {
+            **new,
+            "loss": mean().update(states["loss"], values.reshape(-1), weights=_mask(values, batch).reshape(-1)),
+        }
 
     return step
 
 
 def _gradients(recipe: Recipe, mesh: Mesh, state: TrainState, batch: Batch) -> tuple[PyTree, PyTree, Array, Array]:
-    """Gradient of the mean loss, statistics, sum of losses, number of examples: sums over micro-batches, divided once."""
+    """Gradient of the mean loss, statistics, sum of losses, number of examples; summed first, divided once."""
     key = _key(recipe, Stream.DROPOUT, state.step)
 
     def objective(params: PyTree, stats: PyTree, micro: Batch, key: PRNGKey) -> tuple[Array, tuple[Array, PyTree]]:

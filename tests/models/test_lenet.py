@@ -11,6 +11,7 @@ from fjdl.functional.activations import tanh
 from fjdl.functional.pool import max_pool2d
 from fjdl.models import LeNet5, lenet5_layers
 from fjdl.nn import functional
+from tests.train.toy import random_params
 
 KEY = jax.random.key(0)
 VARIANTS = [((28, 28, 1), (2, 0), 61_706), ((32, 32, 3), (0, 0), 62_006), ((8, 8, 1), (2, 2), 21_386)]
@@ -55,31 +56,31 @@ def test_the_table_has_the_textbooks_shapes() -> None:
     ]
 
 
-@pytest.mark.parametrize(("shape", "padding", "count"), VARIANTS)
+@pytest.mark.parametrize(("shape", "padding"), [((28, 28, 1), (2, 0)), ((8, 8, 3), (2, 2))])
 def test_it_equals_torch_with_the_same_weights(
-    rng: np.random.Generator, shape: tuple[int, int, int], padding: tuple[int, int], count: int
+    rng: np.random.Generator, shape: tuple[int, int, int], padding: tuple[int, int]
 ) -> None:
     x = rng.standard_normal((4, *shape)).astype(np.float32)
     model = functional(LeNet5(padding=padding))
-    params, _ = model.init(KEY, x)
+    params = random_params(model, x)
     logits, _ = jax.jit(model.apply)(params, {}, x)
     expected = with_torch(params, x, padding=padding, activation=torch.relu, pool=torch.nn.functional.avg_pool2d)
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_activation_and_pool_can_be_chosen(rng: np.random.Generator) -> None:
     x = rng.standard_normal((4, 8, 8, 1)).astype(np.float32)
     model = functional(LeNet5(padding=(2, 2), activation=tanh, pool=max_pool2d, classes=3))
-    params, _ = model.init(KEY, x)
+    params = random_params(model, x)
     expected = with_torch(params, x, padding=(2, 2), activation=torch.tanh, pool=torch.nn.functional.max_pool2d)
-    np.testing.assert_allclose(model.apply(params, {}, x)[0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(model.apply)(params, {}, x)[0], expected, rtol=1e-4, atol=1e-5)
     assert lenet5_layers((8, 8, 1), padding=(2, 2), classes=3)[-1].output == expected.shape[1:] == (3,)
 
 
 def test_dropout_acts_in_training_only() -> None:
     x = jax.random.normal(KEY, (4, 8, 8, 1))
     model, plain = (functional(LeNet5(padding=(2, 2), dropout=rate)) for rate in (0.5, 0.0))
-    params, _ = model.init(KEY, x)
+    params = random_params(model, x)
     still, _ = model.apply(params, {}, x)
     np.testing.assert_array_equal(still, plain.apply(params, {}, x)[0])
     first, again, other = (model.apply(params, {}, x, train=True, key=jax.random.key(seed))[0] for seed in (1, 1, 2))
@@ -89,9 +90,9 @@ def test_dropout_acts_in_training_only() -> None:
 
 
 def test_in_bfloat16_the_logits_stay_near() -> None:
-    x = jax.random.normal(KEY, (16, 28, 28, 1))
-    model = functional(LeNet5())
-    params, _ = model.init(KEY, x)
+    x = jax.random.normal(KEY, (16, 8, 8, 1))
+    model = functional(LeNet5(padding=(2, 2)))
+    params = random_params(model, x)
     half, _ = jax.jit(model.apply)(params, {}, x.astype(jnp.bfloat16))
     full, _ = jax.jit(model.apply)(params, {}, x)
     assert half.dtype == jnp.bfloat16

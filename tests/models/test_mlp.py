@@ -7,6 +7,7 @@ from fjdl import tree
 from fjdl.functional.activations import tanh
 from fjdl.models import MLP, mlp_layers
 from fjdl.nn import functional
+from tests.train.toy import random_params
 
 KEY = jax.random.key(0)
 X = jax.random.normal(jax.random.key(1), (5, 8, 8, 1))
@@ -14,7 +15,7 @@ X = jax.random.normal(jax.random.key(1), (5, 8, 8, 1))
 
 @pytest.mark.parametrize(("hidden", "count"), [((), 650), ((16,), 1210), ((128, 64), 17226)])
 def test_every_layer_has_the_parameters_of_its_row_in_the_table(hidden: tuple[int, ...], count: int) -> None:
-    params, stats = functional(MLP(hidden=hidden, classes=10)).init(KEY, X)
+    params, stats = jax.eval_shape(functional(MLP(hidden=hidden, classes=10)).init, KEY, X)
     layers = mlp_layers((8, 8, 1), hidden=hidden, classes=10)
     assert {layer.name: layer.parameters for layer in layers if layer.parameters} == {
         name: tree.count(part) for name, part in params.items()
@@ -28,14 +29,13 @@ def test_every_layer_has_the_parameters_of_its_row_in_the_table(hidden: tuple[in
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_it_is_what_numpy_computes(activation: str) -> None:
     model = functional(MLP(hidden=(7, 6), classes=3, **({"activation": tanh} if activation == "tanh" else {})))
-    params, _ = model.init(KEY, X)
-    params = jax.tree.map(lambda p: p + 0.1, params)  # biases, too
+    params = random_params(model, X)
     y = np.asarray(X).reshape(5, 64)
     for name in ("hidden1", "hidden2"):
-        y = y @ np.asarray(params[name]["kernel"]) + np.asarray(params[name]["bias"])
+        y = y @ params[name]["kernel"] + params[name]["bias"]
         y = np.tanh(y) if activation == "tanh" else np.maximum(y, 0)
-    expected = y @ np.asarray(params["logits"]["kernel"]) + np.asarray(params["logits"]["bias"])
-    np.testing.assert_allclose(model.apply(params, {}, X)[0], expected, rtol=1e-4, atol=1e-5)
+    expected = y @ params["logits"]["kernel"] + params["logits"]["bias"]
+    np.testing.assert_allclose(jax.jit(model.apply)(params, {}, X)[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_hidden_layers_start_with_hes_spread_and_the_logits_within_glorots_bounds() -> None:
@@ -47,7 +47,7 @@ def test_hidden_layers_start_with_hes_spread_and_the_logits_within_glorots_bound
 
 def test_dropout_acts_in_training_only() -> None:
     model, plain = (functional(MLP(hidden=(50,), classes=10, dropout=rate)) for rate in (0.5, 0.0))
-    params, _ = model.init(KEY, X)
+    params = random_params(model, X)
     still, _ = model.apply(params, {}, X)
     np.testing.assert_array_equal(still, plain.apply(params, {}, X)[0])
     moved, _ = model.apply(params, {}, X, train=True, key=KEY)

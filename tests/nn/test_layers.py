@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ KEY = jax.random.key(0)
 
 
 def init(module: linen.Module, x: Any, **options: Any) -> dict[str, Any]:
-    return module.init(KEY, x, **options).get("params", {})
+    return jax.jit(partial(module.init, **options))(KEY, x).get("params", {})
 
 
 def random(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -68,7 +69,7 @@ def test_without_a_bias_there_is_only_a_kernel_and_zero_gives_zero(
     [
         {},
         {"stride": 2, "padding": 1},
-        {"stride": (2, 1), "padding": (2, 0), "dilation": (1, 2)},
+        {"stride": (2, 1), "padding": ((2, 2), (0, 0)), "dilation": (1, 2)},
         {"groups": 2, "padding": "VALID"},
     ],
     ids=str,
@@ -77,12 +78,13 @@ def test_conv_equals_torch(rng: np.random.Generator, options: dict[str, Any]) ->
     module = Conv(6, window=(3, 3), **options)
     x = random(rng, 2, 9, 8, 4)
     params = {"kernel": random(rng, 3, 3, 4 // module.groups, 6), "bias": random(rng, 6)}
-    assert init(module, x)["kernel"].shape == params["kernel"].shape
+    assert jax.eval_shape(module.init, KEY, x)["params"]["kernel"].shape == params["kernel"].shape
+    torch_padding = {None: "same", "VALID": 0, 1: 1, ((2, 2), (0, 0)): (2, 0)}[options.get("padding")]
     expected = torch.nn.functional.conv2d(
         torch.tensor(x.transpose(0, 3, 1, 2)),
         torch.tensor(params["kernel"].transpose(3, 2, 0, 1)),
         torch.tensor(params["bias"]),
-        **{"padding": "same", **options, **({"padding": 0} if options.get("padding") == "VALID" else {})},
+        **{**options, "padding": torch_padding},
     )
     actual = module.apply({"params": params}, x)
     np.testing.assert_allclose(actual, expected.permute(0, 2, 3, 1), rtol=1e-4, atol=1e-5)
@@ -95,9 +97,10 @@ def test_a_layer_computes_in_the_dtype_of_its_input_on_float32_parameters(
     x = jax.random.normal(KEY, shape)
     params = init(module, x.astype(jnp.bfloat16))
     assert {p.dtype for p in jax.tree.leaves(params)} == {jnp.dtype(jnp.float32)}
-    half = module.apply({"params": params}, x.astype(jnp.bfloat16))
+    apply = jax.jit(module.apply)
+    half = apply({"params": params}, x.astype(jnp.bfloat16))
     assert half.dtype == jnp.bfloat16
-    np.testing.assert_allclose(half.astype(jnp.float32), module.apply({"params": params}, x), rtol=0.03, atol=0.03)
+    np.testing.assert_allclose(half.astype(jnp.float32), apply({"params": params}, x), rtol=0.03, atol=0.03)
 
 
 def test_dropout_is_the_identity_outside_of_training_and_needs_no_key() -> None:
@@ -139,8 +142,9 @@ def test_dropout_of_everything_gives_zeros_with_zero_gradient() -> None:
 
 @pytest.mark.parametrize("rate", [-0.1, 1.5])
 def test_dropout_refuses_a_rate_that_is_no_probability(rate: float) -> None:
-    with pytest.raises(ValueError, match=rf"^rate must lie in \[0, 1\], got {rate}$"):
+    with pytest.raises(ValueError, match="rate must lie in") as error:
         Dropout(rate).apply({}, jnp.ones((2, 2)), train=True, rngs={"dropout": KEY})
+    assert str(error.value) == f"rate must lie in [0, 1], got {rate}"
 
 
 def test_dropout_without_a_key_is_refused_in_training() -> None:

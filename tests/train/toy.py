@@ -14,7 +14,7 @@ from fjdl.data.source import Source, Splits, from_arrays, to_arrays
 from fjdl.models import MLP
 from fjdl.nn import Dense, Model, functional
 from fjdl.optim import momentum
-from fjdl.train.mesh import make_mesh
+from fjdl.train.mesh import make_mesh, replicated
 from fjdl.train.program import Program, compile_program
 from fjdl.train.recipe import Recipe
 from fjdl.train.state import TrainState, init_state
@@ -71,7 +71,7 @@ def recipe(**changes: Any) -> Recipe:
     task = classification(10)
     settings: dict[str, Any] = {
         "splits": splits,
-        "model": functional(MLP(hidden=(16,), classes=10)),
+        "model": quick(MLP(hidden=(16,), classes=10)),
         "inputs": lambda batch: batch["image"],
         "loss": task.loss,
         "metrics": task.metrics,
@@ -92,6 +92,26 @@ def batch(size: int = 64, *, seed: int = 0, shape: tuple[int, ...] = (8, 8, 1), 
     }
 
 
+def random_params(model: Model, inputs: Any, *, seed: int = 0) -> Any:
+    """Parameters of the model, biases too, drawn without compiling an initializer."""
+    rng = np.random.default_rng(seed)
+    shapes, _ = jax.eval_shape(model.init, jax.random.key(0), inputs)
+    return jax.tree.map(lambda p: (0.1 * rng.standard_normal(p.shape)).astype(np.float32), shapes)
+
+
+def quick(module: linen.Module) -> Model:
+    """The module with `random_params` whatever the key, and statistics of zeros."""
+    model = functional(module)
+
+    def init(key: Any, inputs: Any) -> tuple[Any, Any]:
+        _, stats = jax.eval_shape(model.init, key, inputs)
+        return jax.tree.map(
+            jnp.asarray, (random_params(model, inputs), jax.tree.map(lambda s: np.zeros(s.shape), stats))
+        )
+
+    return Model(init, model.apply)
+
+
 def devices(count: int = 1) -> list[jax.Device]:
     """The first devices."""
     return jax.devices()[:count]
@@ -103,8 +123,8 @@ def mesh(count: int = 1) -> Mesh:
 
 
 def first_state(recipe: Recipe, batch: dict[str, Array]) -> TrainState:
-    """The state before training on such batches."""
-    return init_state(recipe, recipe.inputs(batch), steps=10)
+    """The state before training on such batches, on the first device."""
+    return jax.device_put(init_state(recipe, recipe.inputs(batch), steps=10), replicated(mesh()))
 
 
 def program(recipe: Recipe, *, count: int = 1, data: Splits | None = None) -> Program:

@@ -1,0 +1,131 @@
+import dataclasses
+from pathlib import Path
+
+import jax
+import pytest
+
+from experiments import command
+from fjdl import errors
+from fjdl.train.signals import Stopped
+from experiments.train import Options
+
+CONFIG = '''"""A header.
+
+Number reached: 1.
+"""
+from configs.digits_logistic import recipe as original
+
+def recipe(*, seed: int = 0, width: tuple[int, ...] = (3,)):
+    """What it is."""
+    return original(seed=seed)
+'''
+
+
+def fail_with(error: BaseException) -> int:
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        command.run_guarded(main)
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.FjdlError("what"), 1),
+        (errors.UsageError("what"), 2),
+        (errors.DataError("what"), 3),
+        (errors.CheckpointError("what"), 4),
+        (errors.DivergedError("what"), 5),
+        (errors.StorageError("what"), 6),
+    ],
+)
+def test_every_error_has_its_status_and_one_sentence(
+    error: errors.FjdlError, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail_with(error) == status
+    assert capsys.readouterr() == ("", "fjdl: what\n")
+
+
+def test_signals_have_the_status_of_the_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail_with(KeyboardInterrupt()) == 130
+    assert fail_with(Stopped(15)) == 143
+    assert capsys.readouterr().err.splitlines()[1] == "fjdl: stopped by SIGTERM; the same command resumes"
+
+
+def test_a_rule_of_the_library_is_a_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail_with(ValueError("rate must lie in [0, 1], got 2")) == 2
+    assert capsys.readouterr().err == "fjdl: rate must lie in [0, 1], got 2 (FJDL_TRACEBACK=1 shows where)\n"
+
+
+def test_a_traceback_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def main() -> None:
+        raise ValueError("where")
+
+    monkeypatch.setenv("FJDL_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="where"):
+        command.run_guarded(main)
+
+
+def test_an_error_of_the_program_is_not_hidden() -> None:
+    def main() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        command.run_guarded(main)
+
+
+def test_options_and_hyper_parameters_are_flags_side_by_side(tmp_path: Path) -> None:
+    path = tmp_path / "one.py"
+    path.write_text(CONFIG)
+    words = [str(path), "--seed", "7", "--width", "4", "5", "--dry-run"]
+    options, experiment = command.parse(Options, words)
+    assert (options.config, options.dry_run) == (path, True)
+    assert experiment.recipe.seed == 7
+    assert experiment.config["arguments"] == {"seed": 7, "width": (4, 5)}
+
+
+def test_flags_may_come_before_the_config() -> None:
+    options, experiment = command.parse(Options, ["--epochs", "3", "configs/digits_mlp.py"])
+    assert options.config == Path("configs/digits_mlp.py")
+    assert experiment.recipe.epochs == 3
+
+
+def test_the_hash_covers_the_code_and_neither_header_nor_comments(tmp_path: Path) -> None:
+    path = tmp_path / "one.py"
+
+    def sha256(text: str) -> str:
+        path.write_text(text)
+        return command.describe(path, {})["sha256"]
+
+    original = sha256(CONFIG)
+    assert sha256(CONFIG.replace("reached: 1", "reached: 2")) == original
+    assert sha256(CONFIG.replace("def recipe", "# a comment\ndef  recipe")) == original
+    assert sha256(CONFIG.replace("int = 0", "int = 1")) != original
+
+
+def test_an_absolute_path_is_recorded_relative_to_the_working_directory() -> None:
+    path = Path("configs/digits_mlp.py")
+    assert command.describe(path.resolve(), {})["config"] == command.describe(path, {})["config"] == str(path)
+
+
+def test_a_run_is_opened_with_the_arguments_it_records(trained_run: Path) -> None:
+    experiment = command.open_experiment(trained_run)
+    assert experiment.recipe.epochs == 2
+    assert dataclasses.replace(experiment.recipe, epochs=3).batch_size == 64
+
+
+def test_the_compilation_cache_is_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = jax.config.jax_compilation_cache_dir
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "here"))
+    command.enable_compilation_cache()
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "here")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command.enable_compilation_cache()
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / ".cache" / "fjdl" / "xla")
+    jax.config.update("jax_compilation_cache_dir", before)
