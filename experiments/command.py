@@ -93,7 +93,8 @@ def load_config(path: Path) -> Callable[..., Any]:
         near = ", ".join(str(p) for p in sorted(path.parent.glob("*.py"))) if path.parent.is_dir() else "no such folder"
         raise UsageError(f"config {path} does not exist; beside it: {near or 'no configs'}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -113,7 +114,7 @@ def describe(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def enable_compilation_cache() -> None:
-    """Compiled programs are kept in `JAX_COMPILATION_CACHE_DIR`, by default in the user's cache, private to the user."""
+    """Compiled programs are kept in `JAX_COMPILATION_CACHE_DIR`, by default in the user's private cache."""
     import jax
 
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(Path.home() / ".cache" / "fjdl" / "xla")

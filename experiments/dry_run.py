@@ -25,9 +25,8 @@ def dry_run(recipe: Recipe) -> None:
     state = jax.jit(lambda: init_state(recipe, example, steps=steps))()
     step = jax.jit(make_train_step(recipe, mesh, steps=steps)).lower(state, batch).compile()
 
-    print(
-        f"{splits.name}: {splits.train.length} training, {splits.validation.length} validation, {splits.test.length} test"
-    )
+    lengths = (splits.train.length, splits.validation.length, splits.test.length)
+    print("{}: {} training, {} validation, {} test".format(splits.name, *lengths))
     if recipe.layers:
         print(format_table(recipe.layers))
     print(
@@ -36,9 +35,8 @@ def dry_run(recipe: Recipe) -> None:
             for name, leaf in zip(names(state.params), jax.tree.leaves(state.params), strict=True)
         )
     )
-    print(
-        f"parameters: {count(state.params):,} in {size_in_bytes(state.params):,} bytes; state: {size_in_bytes(state):,} bytes"
-    )
+    print(f"parameters: {count(state.params):,} in {size_in_bytes(state.params):,} bytes")
+    print(f"training state: {size_in_bytes(state):,} bytes")
     memory = step.memory_analysis()
     if memory is not None:
         print(f"step of {recipe.batch_size} examples: {memory.temp_size_in_bytes:,} bytes of temporaries")

@@ -54,7 +54,7 @@ class LoadedRun:
 
 
 def load_run(path: Path) -> LoadedRun:
-    """The best epoch of a run directory, ready to evaluate; changes nothing there, but damaged checkpoints are set aside."""
+    """The best epoch of a run directory, ready to evaluate; there it only sets damaged checkpoints aside."""
     recipe = open_experiment(path).recipe
     from fjdl.errors import CheckpointError
     from fjdl.train import checkpoint

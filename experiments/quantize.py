@@ -84,6 +84,7 @@ def measure(run: Any, params: Any, precision: str, options: Options) -> dict[str
     from fjdl.quant import dequantize_tree
     from fjdl.train.mesh import make_mesh
     from fjdl.train.program import compile_program, place
+    from fjdl.train.result import headline
     from fjdl.tree import cast, size_in_bytes
 
     model = run.recipe.model
@@ -106,7 +107,7 @@ def measure(run: Any, params: Any, precision: str, options: Options) -> dict[str
         lambda params: recipe.model.apply(params, state.stats, cast(recipe.inputs(batch), recipe.dtype))[0]
     )
     return {
-        run.recipe.monitor: float(results[run.recipe.monitor]),
+        headline(run.recipe): float(results[headline(run.recipe)]),
         "loss": float(results["loss"]),
         "bytes": size_in_bytes(params),
         "milliseconds": median_milliseconds(lambda: predict(params), repeats=options.repeats),

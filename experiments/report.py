@@ -52,7 +52,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def rows(results: list[dict[str, Any]]) -> list[str]:
     """Markdown lines, one row for all seeds of an experiment."""
-    header = "| experiment | test accuracy | n | int8 absmax / zero-point | parameters | time | hardware | command |"
+    header = "| experiment | on test data | n | int8 absmax / zero-point | parameters | time | hardware | command |"
     groups: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for result in results:
         groups[_experiment(result)].append(result)
@@ -78,7 +78,7 @@ def _row(group: list[dict[str, Any]]) -> str:
     seeds = sorted(result["seed"] for result in group)
     cells = [
         name,
-        spread([result["test"]["accuracy"] for result in group], scale=100) + " %",
+        _headline(group),
         f"{len(group)} (seeds {', '.join(map(str, seeds))})",
         _quantized(group),
         f"{first['parameters']:,}",
@@ -89,13 +89,22 @@ def _row(group: list[dict[str, Any]]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def _headline(group: list[dict[str, Any]]) -> str:
+    name = group[0]["headline"]
+    values = [result["test"][name] for result in group]
+    return f"{name} {spread(values, scale=100)} %" if name == "accuracy" else f"{name} {spread(values, digits=4)}"
+
+
 def _quantized(group: list[dict[str, Any]]) -> str:
-    differences = defaultdict(list)
+    """Mean change against float32, in points of accuracy or in the metric's own unit."""
+    name = group[0]["headline"]
+    scale, digits = (100, 2) if name == "accuracy" else (1, 4)
+    changes = defaultdict(list)
     for result in group:
         for row in result["quantized"]:
             if "int" in row["parameters"]:
-                differences[row["parameters"]].append(row["accuracy"] - result["test"]["accuracy"])
-    return " / ".join(f"{statistics.fmean(values) * 100:+.2f}" for values in differences.values()) or "not run"
+                changes[row["parameters"]].append((row[name] - result["test"][name]) * scale)
+    return " / ".join(f"{statistics.fmean(values):+.{digits}f}" for values in changes.values()) or "not run"
 
 
 def _command(result: dict[str, Any]) -> str:

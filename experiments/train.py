@@ -64,7 +64,7 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
 
 
 def check(recipe: Any) -> None:
-    """Loads the data and traces an epoch without running it: what is refused is refused before a run directory exists."""
+    """Loads the data and traces an epoch without running it, so that what they refuse leaves no run directory."""
     import jax
 
     from fjdl.data.source import to_arrays
@@ -78,7 +78,8 @@ def check(recipe: Any) -> None:
 def describe(result: dict[str, Any]) -> str:
     """The result in a line or two."""
     test = result["test"]
-    text = f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s, state {result['state'][:16]}"
+    text = f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s"
+    text += f", state {result['state'][:16]}"
     numbers = "  ".join(f"{name} {value:.4f}" for name, value in test.items() if isinstance(value, float))
     if "accuracy_interval" in test:
         low, high = test["accuracy_interval"]

@@ -1,4 +1,7 @@
-"""Kill a run again and again and compare it with one left alone: `python -m experiments.verify_resume configs/digits_mlp.py`."""
+"""Kill a run again and again and compare it with one left alone.
+
+`python -m experiments.verify_resume configs/digits_mlp.py --kills 20`
+"""
 
 import dataclasses
 import hashlib
@@ -74,7 +77,7 @@ def plan(run: Path, kills: int, *, wall: float, seed: int) -> list[Kill]:
     epoch, generator = statistics.median(seconds), random.Random(seed)
     start_up = wall - epoch * (len(seconds) - 1)
     early = len(range(0, kills, 3))
-    epochs = iter(sorted(generator.randrange(len(seconds)) for _ in range(kills - early)))
+    epochs = iter(sorted(generator.randint(1, len(seconds)) for _ in range(kills - early)))
     return [
         Kill(0, generator.uniform(0, start_up)) if number % 3 == 0 else Kill(next(epochs), generator.uniform(0, epoch))
         for number in range(kills)
@@ -82,10 +85,11 @@ def plan(run: Path, kills: int, *, wall: float, seed: int) -> list[Kill]:
 
 
 def interrupt(command: Sequence[str], run: Path, kills: Sequence[Kill]) -> list[Kill]:
-    """Starts the run and kills it, again and again; returns the instants that it ended before, the first drawn nearer."""
+    """Kills the run at each instant, then starts it again; returns those it ended before, the first drawn nearer."""
     for number, instant in enumerate(kills):
+        epochs = instant.epochs and max(instant.epochs, recorded(run) + 1)
         with subprocess.Popen([*command, str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while process.poll() is None and recorded(run) < instant.epochs:
+            while process.poll() is None and recorded(run) < epochs:
                 time.sleep(0.002)
             try:
                 process.wait(instant.seconds)
@@ -94,10 +98,8 @@ def interrupt(command: Sequence[str], run: Path, kills: Sequence[Kill]) -> list[
         if process.returncode != -signal.SIGKILL:
             return [instant._replace(seconds=instant.seconds / 2), *kills[number + 1 :]]
         saved = max((int(path.name) for path in (run / "checkpoints").glob("*") if path.name.isdigit()), default=0)
-        print(
-            f"killed {instant.seconds:.2f} s after epoch {instant.epochs}: {recorded(run)} epochs on record, step {saved} saved",
-            flush=True,
-        )
+        when = f"{instant.seconds:.2f} s after epoch {epochs}"
+        print(f"killed {when}: {recorded(run)} epochs on record, step {saved} saved", flush=True)
     return []
 
 

@@ -4,6 +4,7 @@ A schedule is defined at step 0, holds its last value after its last step, up to
 inside `jax.jit` with a traced step. Any optax schedule fits wherever one of these does, and the other way round.
 """
 
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -18,7 +19,11 @@ Schedule = Callable[[Step], Scalar]
 
 @typed
 def constant(value: float) -> Schedule:
-    """`value` at every step; equal to `optax.constant_schedule`."""
+    """`value` at every step; equal to `optax.constant_schedule`.
+
+    Raises `ValueError` where it is negative or not finite.
+    """
+    _require_rate("value", value)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -34,9 +39,11 @@ def cosine(*, peak: float, steps: int, final: float = 0.0) -> Schedule:
 
     final + (peak − final) ½ (1 + cos(π step / steps)): Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts;
     equal to `optax.cosine_decay_schedule(peak, steps, alpha=final / peak)`. Raises `ValueError` where `steps` is not
-    positive.
+    positive, and where `peak` or `final` is negative or not finite.
     """
     _require_positive("steps", steps)
+    _require_rate("peak", peak)
+    _require_rate("final", final)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -80,6 +87,11 @@ def warmup_cosine(*, peak: float, warmup_steps: int, steps: int, final: float = 
 def _progress(step: Step, steps: int) -> Scalar:
     """The part of `steps` that lies behind `step`, in [0, 1]."""
     return jnp.clip(jnp.asarray(step).astype(jnp.float32) / steps, 0.0, 1.0)
+
+
+def _require_rate(name: str, rate: float) -> None:
+    if not 0 <= rate < math.inf:
+        raise ValueError(f"{name} must be finite and not negative, got {rate}")
 
 
 def _require_positive(name: str, steps: int) -> None:

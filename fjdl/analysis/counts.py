@@ -73,7 +73,12 @@ def flatten_layer(shape: tuple[int, ...], *, name: str = "flatten") -> Layer:
 
 @typed
 def dense_layer(shape: tuple[int], *, features: int, name: str = "dense") -> Layer:
-    """A fully connected layer with bias: features · (inputs + 1) parameters, features · inputs MACs."""
+    """A fully connected layer with bias: features · (inputs + 1) parameters, features · inputs MACs.
+
+    Raises `ValueError` for fewer than one feature.
+    """
+    if features < 1:
+        raise ValueError(f"features must be at least 1, got {features}")
     (inputs,) = shape
     return Layer(name=name, output=(features,), parameters=features * (inputs + 1), macs=features * inputs)
 

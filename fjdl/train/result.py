@@ -32,6 +32,7 @@ def final_result(
     environment = read_json(run.path / "env.json")
     return {
         "data": splits.name,
+        "headline": headline(recipe),
         "seed": recipe.seed,
         "precision": recipe.precision,
         "parameters": count(state.params),
@@ -46,6 +47,11 @@ def final_result(
         "commit": read_json(run.path / "git.json")["commit"],
         "state": digest(state),
     }
+
+
+def headline(recipe: Recipe) -> str:
+    """The metric that a table of results shows."""
+    return "accuracy" if "accuracy" in recipe.metrics else recipe.monitor
 
 
 def summary(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,9 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("FJDL_DATA_DIR", raising=False)
         patch.delenv("FJDL_TRACEBACK", raising=False)
         patch.chdir(ROOT)
+        jax.config.update("jax_disable_most_optimizations", True)  # what is compiled here runs once or twice
         yield
+    jax.config.update("jax_disable_most_optimizations", False)
     for name, value in before.items():
         jax.config.update(name, value)
 

@@ -29,7 +29,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
         capsys.readouterr()
         status = invoke(name)
-        return Outcome(status, *capsys.readouterr())
+        captured = capsys.readouterr()
+        return Outcome(status, captured.out, captured.err)
 
     return run
 

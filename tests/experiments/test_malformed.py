@@ -134,7 +134,6 @@ def test_a_wrong_flag_ends_with_status_2_and_names_it(case: str, folder: Path, c
     assert snapshot(folder) == before
 
 
-@pytest.mark.xfail(strict=True, reason="schedules take any peak: NaN ends as divergence, -1 trains uphill")
 @pytest.mark.parametrize("value", ["nan", "inf", "-1"])
 def test_a_learning_rate_that_is_none_is_refused(value: str, tmp_path: Path, command: Command) -> None:
     flags = ("--epochs", "1", "--learning-rate", value, "--run-dir", tmp_path / "run")
@@ -143,7 +142,6 @@ def test_a_learning_rate_that_is_none_is_refused(value: str, tmp_path: Path, com
     assert value in sentence(outcome)
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="the initializer meets the width first")
 def test_a_negative_width_is_refused(tmp_path: Path, command: Command) -> None:
     outcome = command("train", "configs/iris_mlp.py", "--hidden", "-5", "--run-dir", tmp_path / "run")
     assert outcome.status == USAGE
@@ -185,7 +183,8 @@ def test_a_run_of_another_config_is_refused_and_unchanged(trained_run: Path, com
 
 def test_a_run_that_another_process_holds_is_refused_and_unchanged(trained_run: Path, command: Command) -> None:
     before = snapshot(trained_run)
-    program = "import fcntl, sys; f = open(sys.argv[1], 'a+'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    program = "import fcntl, sys; lock = open(sys.argv[1], 'a+'); fcntl.flock(lock, fcntl.LOCK_EX)"
+    program += "; print('held', flush=True); input()"
     holder = [sys.executable, "-c", program, str(trained_run / "LOCK")]
     with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
@@ -206,7 +205,9 @@ def test_a_run_without_checkpoints_is_refused(name: str, trained_run: Path, tmp_
     assert list(snapshot(tmp_path)) == ["config.json"]
 
 
-def test_damaged_checkpoints_are_never_read_and_never_deleted(trained_run: Path, tmp_path: Path, command: Command) -> None:
+def test_damaged_checkpoints_are_never_read_and_never_deleted(
+    trained_run: Path, tmp_path: Path, command: Command
+) -> None:
     run = unfinished(trained_run, tmp_path / "run")
     for step in (run / "checkpoints").iterdir():
         flip_a_byte(step)

@@ -42,11 +42,11 @@ def test_float32_is_the_result_itself_and_eight_bits_stay_near_it(run: Path, com
 
 def test_fewer_bits_change_more(run: Path, command: Command) -> None:
     changes = []
-    for bits in (8, 4, 2):
+    for bits in (6, 2):
         assert command("quantize", run, "--bits", bits, "--repeats", "1").status == 0
         loss = {row["parameters"]: row["loss"] for row in read_json(run / "quantized.json")}
         changes.append(abs(loss[f"int{bits} absmax"] - loss["float32"]))
-    assert changes[0] < changes[1] < changes[2]
+    assert changes[0] < 0.1 * changes[1]
 
 
 def test_the_table_shows_each_form_with_its_numbers(run: Path, command: Command) -> None:

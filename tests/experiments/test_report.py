@@ -13,6 +13,7 @@ RESULT = {
     "seed": 0,
     "precision": "float32",
     "parameters": 12345,
+    "headline": "accuracy",
     "test": {"accuracy": 0.95},
     "seconds": 10.0,
     "hardware": "2 cores, X",
@@ -47,14 +48,14 @@ def test_seeds_of_an_experiment_become_mean_and_sample_standard_deviation(tmp_pa
     ]
     (row,) = table(command, *runs)
     assert row == [
-        "digits_mlp", "96.00 ± 2.00 %", "3 (seeds 1, 2, 3)", "not run", "12,345", "20 ± 10 s", "2 cores, X",
+        "digits_mlp", "accuracy 96.00 ± 2.00 %", "3 (seeds 1, 2, 3)", "not run", "12,345", "20 ± 10 s", "2 cores, X",
         "`python -m experiments.train configs/digits_mlp.py --epochs 3 --seed N`",
     ]  # fmt: skip
 
 
 def test_one_seed_has_no_deviation(tmp_path: Path, command: Command) -> None:
     (row,) = table(command, make_run(tmp_path / "a"))
-    assert row[1:3] == ["95.00 %", "1 (seeds 0)"]
+    assert row[1:3] == ["accuracy 95.00 %", "1 (seeds 0)"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,11 @@ def test_one_seed_has_no_deviation(tmp_path: Path, command: Command) -> None:
 def test_runs_that_differ_in_more_than_the_seed_are_rows_of_their_own(
     changes: dict[str, Any], tmp_path: Path, command: Command
 ) -> None:
-    runs = [make_run(tmp_path / "a", seed=0), make_run(tmp_path / "b", seed=1, **changes), make_run(tmp_path / "c", seed=2)]
+    runs = [
+        make_run(tmp_path / "a", seed=0),
+        make_run(tmp_path / "b", seed=1, **changes),
+        make_run(tmp_path / "c", seed=2),
+    ]
     assert [row[2] for row in table(command, *runs)] == ["2 (seeds 0, 2)", "1 (seeds 1)"]
 
 

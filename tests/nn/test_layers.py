@@ -18,6 +18,10 @@ def init(module: linen.Module, x: Any, **options: Any) -> dict[str, Any]:
     return jax.jit(partial(module.init, **options))(KEY, x).get("params", {})
 
 
+def apply(module: linen.Module, params: Any, x: Any, **options: Any) -> Any:
+    return module.apply({"params": params}, x, **options)
+
+
 def random(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.standard_normal(shape).astype(np.float32)
 
@@ -26,7 +30,7 @@ def test_dense_equals_torch(rng: np.random.Generator) -> None:
     x = random(rng, 2, 3, 5)
     params = {"kernel": random(rng, 5, 7), "bias": random(rng, 7)}
     expected = torch.nn.functional.linear(*map(torch.tensor, (x, params["kernel"].T, params["bias"])))
-    np.testing.assert_allclose(Dense(7).apply({"params": params}, x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(apply(Dense(7), params, x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_dense_declares_a_kernel_of_inputs_by_features_and_a_bias_of_zeros() -> None:
@@ -50,7 +54,7 @@ def test_initializers_can_be_chosen() -> None:
         (Dense(3, kernel_init=ones, bias_init=twos), jnp.ones((1, 2))),
         (Conv(3, window=1, kernel_init=ones, bias_init=twos), jnp.ones((1, 4, 4, 2))),
     ):
-        np.testing.assert_array_equal(module.apply({"params": init(module, x)}, x), np.full((*x.shape[:-1], 3), 4.0))
+        np.testing.assert_array_equal(apply(module, init(module, x), x), np.full((*x.shape[:-1], 3), 4.0))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def test_without_a_bias_there_is_only_a_kernel_and_zero_gives_zero(
 ) -> None:
     params = init(module, jnp.ones(shape))
     assert params.keys() == {"kernel"}
-    assert not jnp.any(module.apply({"params": params}, jnp.zeros(shape)))
+    assert not jnp.any(apply(module, params, jnp.zeros(shape)))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_conv_equals_torch(rng: np.random.Generator, options: dict[str, Any]) ->
         torch.tensor(params["bias"]),
         **{**options, "padding": torch_padding},
     )
-    actual = module.apply({"params": params}, x)
+    actual = apply(module, params, x)
     np.testing.assert_allclose(actual, expected.permute(0, 2, 3, 1), rtol=1e-4, atol=1e-5)
 
 
@@ -97,23 +101,22 @@ def test_a_layer_computes_in_the_dtype_of_its_input_on_float32_parameters(
     x = jax.random.normal(KEY, shape)
     params = init(module, x.astype(jnp.bfloat16))
     assert {p.dtype for p in jax.tree.leaves(params)} == {jnp.dtype(jnp.float32)}
-    apply = jax.jit(module.apply)
-    half = apply({"params": params}, x.astype(jnp.bfloat16))
+    half = apply(module, params, x.astype(jnp.bfloat16))
     assert half.dtype == jnp.bfloat16
-    np.testing.assert_allclose(half.astype(jnp.float32), apply({"params": params}, x), rtol=0.03, atol=0.03)
+    np.testing.assert_allclose(half.astype(jnp.float32), apply(module, params, x), rtol=0.03, atol=0.03)
 
 
 def test_dropout_is_the_identity_outside_of_training_and_needs_no_key() -> None:
     x = jnp.ones((4, 8))
-    assert Dropout(0.5).apply({}, x, train=False) is x
-    assert Dropout(0.0).apply({}, x, train=True) is x
+    assert apply(Dropout(0.5), {}, x, train=False) is x
+    assert apply(Dropout(0.0), {}, x, train=True) is x
     assert init(Dropout(0.5), x, train=False) == {}
 
 
 def test_dropout_keeps_what_its_key_says_and_scales_it() -> None:
     x = jnp.ones((40, 50))
     first, again, other = (
-        np.asarray(Dropout(0.2).apply({}, x, train=True, rngs={"dropout": jax.random.key(seed)})) for seed in (1, 1, 2)
+        np.asarray(apply(Dropout(0.2), {}, x, train=True, rngs={"dropout": jax.random.key(seed)})) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -133,7 +136,7 @@ def test_two_dropouts_of_one_network_drop_different_entries() -> None:
 
 def test_dropout_of_everything_gives_zeros_with_zero_gradient() -> None:
     def total(x: Any) -> Any:
-        return jnp.sum(Dropout(1.0).apply({}, x, train=True, rngs={"dropout": KEY}))
+        return jnp.sum(apply(Dropout(1.0), {}, x, train=True, rngs={"dropout": KEY}))
 
     value, gradient = jax.value_and_grad(total)(jnp.ones((3, 3)))
     assert value == 0
@@ -143,10 +146,10 @@ def test_dropout_of_everything_gives_zeros_with_zero_gradient() -> None:
 @pytest.mark.parametrize("rate", [-0.1, 1.5])
 def test_dropout_refuses_a_rate_that_is_no_probability(rate: float) -> None:
     with pytest.raises(ValueError, match="rate must lie in") as error:
-        Dropout(rate).apply({}, jnp.ones((2, 2)), train=True, rngs={"dropout": KEY})
+        apply(Dropout(rate), {}, jnp.ones((2, 2)), train=True, rngs={"dropout": KEY})
     assert str(error.value) == f"rate must lie in [0, 1], got {rate}"
 
 
 def test_dropout_without_a_key_is_refused_in_training() -> None:
     with pytest.raises(Exception, match="dropout"):
-        Dropout(0.5).apply({}, jnp.ones((2, 2)), train=True)
+        apply(Dropout(0.5), {}, jnp.ones((2, 2)), train=True)

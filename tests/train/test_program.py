@@ -1,4 +1,4 @@
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -8,31 +8,38 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix
 
-from fjdl.augment import each_image, random_shift
 from fjdl.data.batches import epoch_indices, take
 from fjdl.data.embedded import digits
-from fjdl.data.source import Source, from_arrays, to_arrays
+from fjdl.data.source import Splits, from_arrays, to_arrays
 from fjdl.models import MLP, LogisticRegression
 from fjdl.optim import sgd
 from fjdl.train.program import EpochReport, Program, place
-from fjdl.train.recipe import Recipe
 from fjdl.train.state import TrainState
 from fjdl.train.step import make_train_step
 from fjdl.tree import digest
 from tests.support import assert_trees_close
-from tests.train.toy import Centred, mesh, program, quick, recipe, source, splits, spoilt
+from tests.train.toy import Centred, mesh, noise, program, quick, recipe, source, splits, spoilt
 
 COUNTERS = ("bad", "last_bad_step", "worst_streak")
 
 
-def epochs(made: Recipe, count: int, **options: Any) -> tuple[Program, TrainState, list[EpochReport]]:
-    compiled = program(made, **options)
-    train = place((options.get("data") or made.splits()).train, mesh(options.get("count", 1)))
-    state, reports = compiled.init(), []
+@cache
+def usual() -> Program:
+    return program(recipe())
+
+
+@cache
+def at_rest() -> Program:
+    """Softmax regression that learns nothing."""
+    return program(recipe(model=quick(LogisticRegression(10)), optimizer=lambda steps: sgd(0.0)))
+
+
+def epochs(compiled: Program, count: int, *, data: Splits | None = None) -> tuple[TrainState, list[EpochReport]]:
+    train, state, reports = place((data or splits()).train, mesh()), compiled.init(), []
     for _ in range(count):
         state, report = compiled.epoch(state, train)
         reports.append(jax.device_get(report))
-    return compiled, state, reports
+    return state, reports
 
 
 def order(epoch: int, *, length: int = 100, batch_size: int = 32, seed: int = 0) -> tuple[Any, Any]:
@@ -41,12 +48,9 @@ def order(epoch: int, *, length: int = 100, batch_size: int = 32, seed: int = 0)
 
 
 def test_an_epoch_is_its_steps_one_after_the_other() -> None:
-    made = recipe(
-        model=quick(MLP(hidden=(16,), classes=10, dropout=0.3)),
-        augment=each_image(partial(random_shift, most=1)),
-        ema=0.9,
-    )
-    compiled, after, reports = epochs(made, 2)
+    made = recipe(model=quick(MLP(hidden=(16,), classes=10, dropout=0.3)), augment=noise, ema=0.9)
+    compiled = program(made)
+    after, reports = epochs(compiled, 2)
     arrays, state = place(splits().train, mesh()), compiled.init()
     step = jax.jit(make_train_step(made, mesh(), steps=12))
     for epoch, report in enumerate(reports):
@@ -57,20 +61,19 @@ def test_an_epoch_is_its_steps_one_after_the_other() -> None:
         loss = sum(float(one.loss) for one in told) / 100
         np.testing.assert_allclose(report.loss, loss, rtol=1e-5)
         np.testing.assert_allclose(report.gradient_norm, max(float(one.gradient_norm) for one in told), rtol=1e-5)
-        assert [int(one.count) for one in told] == [32, 32, 32, 4]
+        assert [int(one.examples) for one in told] == [32, 32, 32, 4]
     assert_trees_close(after, state, rtol=1e-6, atol=1e-6)
     assert (int(after.step), compiled.steps_per_epoch) == (8, 4)
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_its_examples_not_over_its_batches() -> None:
-    made = recipe(model=quick(LogisticRegression(10)), optimizer=lambda steps: sgd(0.0))
-    compiled, state, (report,) = epochs(made, 1)
+    state, (report,) = epochs(at_rest(), 1)
     arrays = to_arrays(splits().train)
-    params = compiled.init().params["logits"]
+    params = at_rest().init().params["logits"]
     logits = arrays["image"].reshape(100, 64) @ params["kernel"] + params["bias"][None]
     expected = torch.nn.functional.cross_entropy(torch.tensor(np.array(logits)), torch.tensor(arrays["label"]).long())
     np.testing.assert_allclose(report.loss, expected, rtol=1e-5)
-    assert digest(state.params) == digest(compiled.init().params)
+    assert digest(state.params) == digest(at_rest().init().params)
 
 
 def test_nothing_compiles_twice() -> None:
@@ -124,7 +127,7 @@ def test_evaluation_counts_every_example_exactly_once(length: int, count: int) -
 
 
 def test_evaluation_sees_the_average_of_the_parameters_where_there_is_one() -> None:
-    averaged, plain = (program(recipe(ema=ema)) for ema in (0.9, None))
+    averaged, plain = program(recipe(ema=0.9)), usual()
     validation = place(splits().validation, mesh())
     state = averaged.init()
     state = state._replace(ema=jax.tree.map(lambda p: p + 0.05, state.ema))
@@ -135,8 +138,8 @@ def test_evaluation_sees_the_average_of_the_parameters_where_there_is_one() -> N
 
 
 def test_training_moves_statistics_and_evaluation_uses_and_leaves_them() -> None:
-    made = recipe(model=quick(Centred()))
-    compiled, state, _ = epochs(made, 1)
+    compiled = program(recipe(model=quick(Centred())))
+    state, _ = epochs(compiled, 1)
     mean = np.zeros(64)
     images = to_arrays(splits().train)["image"].reshape(100, 64)
     for indices in np.asarray(order(0)[0]):
@@ -153,7 +156,7 @@ def test_training_moves_statistics_and_evaluation_uses_and_leaves_them() -> None
 def test_a_bad_example_costs_its_step_in_every_epoch_and_the_report_names_it() -> None:
     example = 17
     data = spoilt(example)
-    _, state, reports = epochs(recipe(), 3, data=data)
+    state, reports = epochs(usual(), 3, data=data)
     where = [int(np.argwhere((np.asarray(i) == example) & (np.asarray(m) != 0))[0, 0]) for i, m in map(order, range(3))]
     assert [tuple(int(getattr(report, name)) for name in COUNTERS) for report in reports] == [
         (1, 4 * epoch + row, 1) for epoch, row in enumerate(where)
@@ -164,20 +167,19 @@ def test_a_bad_example_costs_its_step_in_every_epoch_and_the_report_names_it() -
 
 
 def test_the_loss_of_an_epoch_leaves_refused_steps_out() -> None:
-    made = recipe(optimizer=lambda steps: sgd(0.0))
-    compiled, _, (report,) = epochs(made, 1, data=spoilt(17))
+    _, (report,) = epochs(at_rest(), 1, data=spoilt(17))
     rows, masks = (np.asarray(part) for part in order(0))
     arrays = to_arrays(splits().train)
     kept = [index for row, mask in zip(rows, masks, strict=True) if 17 not in row for index in row[mask != 0]]
     part = from_arrays({name: array[kept] for name, array in arrays.items()})
-    results = compiled.evaluate(compiled.init(), place(part, mesh()))
+    results = at_rest().evaluate(at_rest().init(), place(part, mesh()))
     np.testing.assert_allclose(report.loss, results["loss"], rtol=1e-5)
 
 
 def test_a_streak_goes_on_over_the_end_of_an_epoch() -> None:
     arrays = {name: np.array(array) for name, array in to_arrays(source(0, 100)).items()}
     arrays["image"][:] = np.nan
-    _, state, reports = epochs(recipe(), 2, data=splits(from_arrays(arrays)))
+    state, reports = epochs(usual(), 2, data=splits(from_arrays(arrays)))
     assert [tuple(int(getattr(report, name)) for name in COUNTERS) for report in reports] == [(4, 3, 4), (4, 7, 8)]
     assert [float(report.gradient_norm) for report in reports] == [0, 0]
     assert all(np.isnan(report.loss) for report in reports)
@@ -185,7 +187,7 @@ def test_a_streak_goes_on_over_the_end_of_an_epoch() -> None:
 
 
 def test_a_good_epoch_reports_no_bad_step() -> None:
-    _, _, (report,) = epochs(recipe(), 1)
+    _, (report,) = epochs(usual(), 1)
     assert [int(getattr(report, name)) for name in COUNTERS] == [0, -1, 0]
 
 
@@ -197,8 +199,9 @@ def test_another_seed_gives_another_order_and_each_epoch_its_own() -> None:
 
 
 def test_a_source_of_one_example_trains_and_is_measured() -> None:
-    one: Source = source(0, 1)
-    compiled, state, (report,) = epochs(recipe(), 1, data=splits(one))
+    one = source(0, 1)
+    compiled = program(recipe(), data=splits(one))
+    state, (report,) = epochs(compiled, 1, data=splits(one))
     assert (compiled.steps_per_epoch, int(state.step)) == (1, 1)
     assert np.isfinite(report.loss)
     assert int(compiled.evaluate(state, place(one, mesh()))["confusion"].sum()) == 1

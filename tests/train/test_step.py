@@ -74,7 +74,7 @@ class ChannelsLast(torch.nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-def lenet() -> tuple[Model, tuple[int, int, int], torch.nn.Sequential]:
+def lenet() -> tuple[Model, tuple[int, int, int], Any]:
     nn = torch.nn
     return quick(LeNet5()), (28, 28, 1), nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.AvgPool2d(2),
@@ -83,14 +83,14 @@ def lenet() -> tuple[Model, tuple[int, int, int], torch.nn.Sequential]:
     )  # fmt: skip
 
 
-def mlp() -> tuple[Model, tuple[int, int, int], torch.nn.Sequential]:
+def mlp() -> tuple[Model, tuple[int, int, int], Any]:
     nn = torch.nn
     model = quick(MLP(hidden=(32, 16), classes=10))
     layers = nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 10)
     return model, (8, 8, 1), nn.Sequential(ChannelsLast(), *layers)
 
 
-def copy_into(network: torch.nn.Sequential, params: dict[str, dict[str, np.ndarray]]) -> None:
+def copy_into(network: Any, params: dict[str, dict[str, np.ndarray]]) -> None:
     layers = [layer for layer in network if hasattr(layer, "weight")]
     for layer, values in zip(layers, params.values(), strict=True):
         kernel = np.array(values["kernel"])
@@ -98,7 +98,7 @@ def copy_into(network: torch.nn.Sequential, params: dict[str, dict[str, np.ndarr
         layer.bias.data = torch.tensor(np.array(values["bias"]))
 
 
-def copy_from(network: torch.nn.Sequential, names: list[str]) -> dict[str, dict[str, np.ndarray]]:
+def copy_from(network: Any, names: list[str]) -> dict[str, dict[str, np.ndarray]]:
     layers = [layer for layer in network if hasattr(layer, "weight")]
     weights = [layer.weight.detach().numpy() for layer in layers]
     return {

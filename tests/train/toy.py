@@ -92,6 +92,11 @@ def batch(size: int = 64, *, seed: int = 0, shape: tuple[int, ...] = (8, 8, 1), 
     }
 
 
+def noise(key: Any, batch: Any) -> dict[str, Array]:
+    """An augmentation: grey noise."""
+    return {**batch, "image": batch["image"] + 0.1 * jax.random.uniform(key, batch["image"].shape)}
+
+
 def random_params(model: Model, inputs: Any, *, seed: int = 0) -> Any:
     """Parameters of the model, biases too, drawn without compiling an initializer."""
     rng = np.random.default_rng(seed)
@@ -112,7 +117,7 @@ def quick(module: linen.Module) -> Model:
     return Model(init, model.apply)
 
 
-def devices(count: int = 1) -> list[jax.Device]:
+def devices(count: int = 1) -> list[Any]:
     """The first devices."""
     return jax.devices()[:count]
 
