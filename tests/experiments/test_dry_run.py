@@ -14,7 +14,7 @@ def test_it_prints_what_a_run_costs_takes_one_step_and_writes_nothing(tmp_path: 
     (total,) = [line.split() for line in lines if line.startswith("total")]
     assert total == ["total", "10", f"{count:,}", f"{macs:,}", "0", f"{2 * macs:,}"]
     assert any(line.split() == ["hidden1/kernel", "(64,", "128)"] for line in lines)
-    assert any(line.startswith(f"parameters: {count:,} in {4 * count:,} bytes; state: ") for line in lines)
+    assert any(line.startswith(f"parameters: {count:,} in {4 * count:,} bytes") for line in lines)
     # 1168 images of 64 bytes and their int32 labels
     assert f"data on each of 8 devices: {1168 * (64 + 4):,} bytes" in lines
 
