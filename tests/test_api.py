@@ -29,6 +29,7 @@ UNTYPED: dict[str, str] = {
     "fjdl.functional.bilinear": "defines primitives; the public functions that bind them are checked",
     "fjdl.functional.conv_plain": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.functional.conv_cpu": "rules of a primitive, called at lowering with what `conv2d` has checked",
+    "fjdl.functional.conv_bands": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.functional.geometry": "integers of windows, with errors of their own",
 }
 

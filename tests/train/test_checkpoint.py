@@ -389,8 +389,8 @@ def test_a_disk_that_fills_up_costs_only_the_save_under_way(crashed: tuple[Path,
     assert checkpoint.latest_verified(root / "full") == 3
 
 
-def test_importing_the_module_loads_neither_orbax_nor_flax() -> None:
-    code = "import sys, fjdl.train.checkpoint; sys.exit(bool({'orbax', 'flax'} & set(sys.modules)))"
+def test_importing_the_module_does_not_load_orbax() -> None:
+    code = "import sys, fjdl.train.checkpoint; sys.exit('orbax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
