@@ -37,10 +37,6 @@ def run_guarded(main: Callable[[], None]) -> None:
         sys.exit(_fail(f"{error} (FJDL_TRACEBACK=1 shows where)", UsageError.exit_status))
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted; the last checkpoint is intact", 130))
-    except Exception as error:
-        if type(error).__name__ == "Stopped":
-            sys.exit(_fail(str(error), error.exit_status))  # type: ignore[attr-defined]
-        raise
 
 
 def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:

@@ -1,5 +1,7 @@
 """Errors that end a program: one sentence for the user and one exit status for the shell."""
 
+import signal
+
 
 class FjdlError(Exception):
     """A failure the user can act on; `exit_status` is what the process ends with."""
@@ -29,6 +31,14 @@ class DivergedError(FjdlError):
     """Loss or gradients stayed non-finite."""
 
     exit_status = 5
+
+
+class Stopped(FjdlError):
+    """The run was asked to stop by a signal and its state is on the disk; `exit_status` is 130 or 143."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; the same command resumes")
+        self.exit_status = 128 + number
 
 
 class StorageError(FjdlError):

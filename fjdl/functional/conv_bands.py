@@ -28,7 +28,7 @@ class Tiling(NamedTuple):
 
     output: tuple[int, int]
     tile: tuple[int, int]  # outputs
-    count: tuple[int, int]  # tiles; the last column of them may stick out
+    tiles: tuple[int, int]  # how many; the last column of them may stick out
     advance: tuple[int, int]  # input pixels from one tile to the next
     reach: tuple[int, int]  # input pixels that one tile depends on
 
@@ -72,7 +72,7 @@ def tile(options: Options, channels: int) -> Tiling:
     return Tiling(
         output=(rows, columns),
         tile=size,
-        count=(rows // size[0], math.ceil(columns / width)),
+        tiles=(rows // size[0], math.ceil(columns / width)),
         advance=advance,
         reach=(
             advance[0] - options.stride[0] + options.window[0],
@@ -84,7 +84,7 @@ def tile(options: Options, channels: int) -> Tiling:
 def _patches(x: Array, options: Options, tiling: Tiling) -> Array:
     """[n, tile rows, tile columns, reach * c_in]: what each tile depends on."""
     n, _, w, c = x.shape
-    (rows, columns), (down, across), (high, broad) = tiling.count, tiling.advance, tiling.reach
+    (rows, columns), (down, across), (high, broad) = tiling.tiles, tiling.advance, tiling.reach
     vertical, (left, right) = options.padding
     right = max(right, (columns - 1) * across + max(broad, across) - w - left)
     x = jnp.pad(x, ((0, 0), vertical, (left, right), (0, 0)))
@@ -99,7 +99,7 @@ def _patches(x: Array, options: Options, tiling: Tiling) -> Array:
 def _to_tiles(y: Array, tiling: Tiling) -> Array:
     """[n, h_out, w_out, c_out] to [n, tile rows, tile columns, tile * c_out], what is missing filled with zeros."""
     n, _, width, c = y.shape
-    (rows, columns), (high, broad) = tiling.count, tiling.tile
+    (rows, columns), (high, broad) = tiling.tiles, tiling.tile
     y = jnp.pad(y, ((0, 0), (0, 0), (0, columns * broad - width), (0, 0)))
     y = y.reshape(n, rows, high, columns, broad * c).swapaxes(2, 3)
     return y.reshape(n, rows, columns, high * broad * c)

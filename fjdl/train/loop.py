@@ -1,7 +1,7 @@
 """The loop over epochs, the only one in the package."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -14,9 +14,9 @@ from fjdl.train.program import EpochReport, Program, compile_program, place
 from fjdl.train.recipe import Recipe
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.signals import stop_requests
-from fjdl.train.state import Best, TrainState
+from fjdl.train.state import TrainState
 from fjdl.tree import digest
-from fjdl.typing import PyTree
+from fjdl.typing import Array, PyTree
 
 
 def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any] | None = None) -> TrainState:
@@ -29,22 +29,24 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any]
     program = program_of(recipe, splits, devices=devices)  # 2 what will run; nothing compiles twice
     train, validation = place(splits.train, mesh), place(splits.validation, mesh)  # 3 what we learn from
     state = restore_latest(run, program.init())  # 4 born on the devices, or taken up
-    steps = program.steps_per_epoch * recipe.epochs
+    position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
 
-    with jax.transfer_guard("disallow"), stop_requests() as stop, Progress(steps, initial=_step(state)) as progress:
-        while not _done(state, recipe, steps):
+    with jax.transfer_guard("disallow"), stop_requests() as stop, Progress(steps, initial=position.step) as progress:
+        while not _ended(position, recipe, steps):
             start = time.monotonic()
             state, report = program.epoch(state, train)  # 5 one call, no word between host and device
             results = program.evaluate(state, validation)  # 6 measure the parameters that will be saved
             state = program.remember(state, results[recipe.monitor])
-            results, report, best, step = jax.device_get((results, report, state.best, state.step))  # 7 one read
+            results, report, here = jax.device_get((results, report, _position(state)))  # 7 the one read
+            position = _read(here)
             _check_finite(report, recipe)  # 8 a diverged state is never saved
-            _record(run, state, results, report, program, seconds=time.monotonic() - start)  # 9 before the save
-            last = int(step) >= steps or stop.requested
-            _save(run, state, best, int(step), program, recipe, last=last)
-            progress.update(int(step), _text(results, report, recipe))
-            if last:
+            due = _due(position, recipe, program, steps)
+            seconds = time.monotonic() - start
+            _record(run, position, program, results, report, state if due else None, seconds)  # 9 before the save
+            if due or stop.requested:
+                checkpoint.save(run.checkpoints, position.step, state, protect=[position.best])
                 stop.raise_if_requested()
+            progress.update(position.step, _text(results, report, recipe))
     return state
 
 
@@ -76,13 +78,31 @@ def restore_best(run: RunDirectory, state: TrainState) -> TrainState:
     return best if chosen in (-1, step) else checkpoint.restore(run.checkpoints, state, step=chosen)
 
 
-def _step(state: TrainState) -> int:
-    return int(jax.device_get(state.step))
+class _Position(NamedTuple):
+    """Where a run is, as numbers on the host."""
+
+    step: int  # training steps done
+    best: int  # those done when the best epoch ended, -1 before any
+    wait: int  # evaluations since
 
 
-def _done(state: TrainState, recipe: Recipe, steps: int) -> bool:
-    step, wait = jax.device_get((state.step, state.best.wait))
-    return int(step) >= steps or (recipe.patience is not None and int(wait) >= recipe.patience)
+def _position(state: TrainState) -> tuple[Array, Array, Array]:
+    return state.step, state.best.step, state.best.wait
+
+
+def _read(arrays: tuple[Array, Array, Array]) -> _Position:
+    return _Position(*(int(number) for number in jax.device_get(arrays)))
+
+
+def _ended(position: _Position, recipe: Recipe, steps: int) -> bool:
+    return position.step >= steps or (recipe.patience is not None and position.wait >= recipe.patience)
+
+
+def _due(position: _Position, recipe: Recipe, program: Program, steps: int) -> bool:
+    """Whether this epoch's state is to be kept: the last, a new best, or one of every `save_every`."""
+    new_best = position.best == position.step
+    regular = position.step // program.steps_per_epoch % recipe.save_every == 0
+    return new_best or regular or _ended(position, recipe, steps)
 
 
 def _check_finite(report: EpochReport, recipe: Recipe) -> None:
@@ -94,23 +114,21 @@ def _check_finite(report: EpochReport, recipe: Recipe) -> None:
 
 
 def _record(
-    run: RunDirectory, state: TrainState, results: PyTree, report: EpochReport, program: Program, *, seconds: float
+    run: RunDirectory,
+    position: _Position,
+    program: Program,
+    results: PyTree,
+    report: EpochReport,
+    saved: TrainState | None,
+    seconds: float,
 ) -> None:
-    step = _step(state)
-    epoch = step // program.steps_per_epoch
-    numbers = {f"validation_{name}": float(value) for name, value in results.items() if value.ndim == 0}
+    """One line for what the seed decides, with the digest of a state that is saved, and one for the time."""
+    where = {"step": position.step, "epoch": position.step // program.steps_per_epoch}
     training = {f"train_{name}": value.item() for name, value in report._asdict().items() if name != "worst_streak"}
-    append_jsonl(run.metrics, {"step": step, "epoch": epoch, **training, **numbers, "state": digest(state)})
-    append_jsonl(run.timing, {"step": step, "epoch": epoch, "seconds": seconds})
-
-
-def _save(
-    run: RunDirectory, state: TrainState, best: Best, step: int, program: Program, recipe: Recipe, *, last: bool
-) -> None:
-    epoch = step // program.steps_per_epoch
-    stopping = recipe.patience is not None and int(best.wait) >= recipe.patience
-    if last or stopping or int(best.step) == step or epoch % recipe.save_every == 0:
-        checkpoint.save(run.checkpoints, step, state, protect=[int(best.step)])
+    validation = {f"validation_{name}": float(value) for name, value in results.items() if value.ndim == 0}
+    state = {} if saved is None else {"state": digest(saved)}
+    append_jsonl(run.metrics, {**where, **training, **validation, **state})
+    append_jsonl(run.timing, {**where, "seconds": seconds})
 
 
 def _text(results: dict[str, Any], report: EpochReport, recipe: Recipe) -> str:

@@ -5,15 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from fjdl.errors import Stopped
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Stopped(Exception):
-    """The run was asked to stop and its state is on the disk; `exit_status` is 130 or 143."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; the same command resumes")
-        self.exit_status = 128 + number
 
 
 class StopRequest:

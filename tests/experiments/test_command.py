@@ -7,7 +7,7 @@ import pytest
 from experiments import command
 from experiments.train import Options
 from fjdl import errors
-from fjdl.train.signals import Stopped
+from fjdl.errors import Stopped
 
 CONFIG = '''"""A header.
 

@@ -14,7 +14,7 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from experiments.command import run_guarded
 from fjdl.data.source import Splits, to_arrays
-from fjdl.errors import CheckpointError, DivergedError
+from fjdl.errors import CheckpointError, DivergedError, Stopped
 from fjdl.models import MLP, LogisticRegression
 from fjdl.nn import Model
 from fjdl.optim import adam, sgd
@@ -24,7 +24,6 @@ from fjdl.train.log import read_jsonl
 from fjdl.train.loop import fit, program_of, restore_best
 from fjdl.train.recipe import Recipe
 from fjdl.train.rundir import RunDirectory
-from fjdl.train.signals import Stopped
 from fjdl.train.state import TrainState
 from fjdl.tree import digest
 from tests.support import assert_trees_close

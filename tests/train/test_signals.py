@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fjdl.errors import Stopped
 from fjdl.train.log import read_json
-from fjdl.train.signals import Stopped, StopRequest, stop_requests
+from fjdl.train.signals import StopRequest, stop_requests
 from tests.support import ROOT
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
