@@ -23,3 +23,12 @@ def test_files_that_the_readme_names_exist() -> None:
 @pytest.mark.parametrize("module", sorted(set(re.findall(r"-m (experiments\.\w+)", TEXT))))
 def test_commands_that_the_readme_names_exist(module: str) -> None:
     assert (ROOT / (module.replace(".", "/") + ".py")).exists()
+
+
+def test_every_number_in_the_results_table_stands_in_the_generated_results() -> None:
+    rows = [line for line in TEXT.splitlines() if line.startswith("| ") and "±" in line]
+    generated = (ROOT / "docs" / "results.md").read_text()
+    assert len(rows) >= 8
+    for row in rows:
+        name, accuracy, *_ = (cell.strip() for cell in row.strip("|").split("|"))
+        assert f"| {name} | accuracy {accuracy} |" in generated
