@@ -1,4 +1,10 @@
-"""Logistic regression with weight decay on the Wisconsin breast cancer data."""
+"""Logistic regression with weight decay on the Wisconsin breast cancer data.
+
+Source: textbook model; Street et al. 1993 through scikit-learn (data).
+Command: python -m experiments.train configs/breast_cancer_logistic.py --seed N
+Hardware: 2 cores, Intel(R) Xeon(R) Processor; 2 s for a run in float32.
+Reached: test accuracy 98.53 ± 0.51 % (mean ± sample standard deviation; seeds 0, 1, 2; 113 test examples).
+"""
 
 from typing import Literal
 

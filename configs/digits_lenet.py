@@ -1,4 +1,11 @@
-"""LeNet-5 on scikit-learn's digits."""
+"""LeNet-5 on scikit-learn's digits.
+
+Source: LeCun et al. 1998 (network); UCI optical digits, test part, through scikit-learn (data).
+Command: python -m experiments.train configs/digits_lenet.py --seed N
+Hardware: 2 cores, Intel(R) Xeon(R) Processor; 6 s for a run in float32.
+Reached: test accuracy 98.89 ± 0.48 % (mean ± sample standard deviation; seeds 0, 1, 2; 360 test examples).
+With --precision bfloat16: 98.15 ± 0.42 % (seeds 0, 1, 2).
+"""
 
 from functools import partial
 from typing import Literal

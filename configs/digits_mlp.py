@@ -1,4 +1,10 @@
-"""A multilayer perceptron on scikit-learn's digits."""
+"""A multilayer perceptron on scikit-learn's digits.
+
+Source: textbook network; UCI optical digits, test part, through scikit-learn (data).
+Command: python -m experiments.train configs/digits_mlp.py --seed N
+Hardware: 2 cores, Intel(R) Xeon(R) Processor; 2 s for a run in float32.
+Reached: test accuracy 98.15 ± 0.16 % (mean ± sample standard deviation; seeds 0, 1, 2; 360 test examples).
+"""
 
 from typing import Literal
 

@@ -1,4 +1,11 @@
-"""LeNet-5 on Fashion-MNIST."""
+"""LeNet-5 on Fashion-MNIST.
+
+Source: LeCun et al. 1998 (network); Xiao et al. 2017, arXiv:1708.07747 (data).
+Command: python -m experiments.train configs/fashion_mnist_lenet.py --seed N
+Hardware: 2 cores, Intel(R) Xeon(R) Processor; 105 s for a run in float32.
+Reached: test accuracy 91.94 ± 0.18 % (mean ± sample standard deviation; seeds 0, 1, 2; 10,000 test examples).
+With --precision bfloat16: 92.05 ± 0.14 % (seeds 0, 1, 2).
+"""
 
 from functools import partial
 from typing import Literal

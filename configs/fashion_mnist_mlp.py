@@ -1,4 +1,10 @@
-"""A multilayer perceptron on Fashion-MNIST."""
+"""A multilayer perceptron on Fashion-MNIST.
+
+Source: textbook network; Xiao et al. 2017, arXiv:1708.07747 (data).
+Command: python -m experiments.train configs/fashion_mnist_mlp.py --seed N
+Hardware: 2 cores, Intel(R) Xeon(R) Processor; 40 s for a run in float32.
+Reached: test accuracy 89.81 ± 0.18 % (mean ± sample standard deviation; seeds 0, 1, 2; 10,000 test examples).
+"""
 
 from typing import Literal
 

@@ -1,4 +1,10 @@
-"""A small multilayer perceptron on iris."""
+"""A small multilayer perceptron on iris.
+
+Source: textbook network; Fisher 1936 through scikit-learn (data).
+Command: python -m experiments.train configs/iris_mlp.py --seed N
+Hardware: 2 cores, Intel(R) Xeon(R) Processor; 2 s for a run in float32.
+Reached: test accuracy 96.67 ± 0.00 % (mean ± sample standard deviation; seeds 0, 1, 2; 30 test examples).
+"""
 
 from typing import Literal
 

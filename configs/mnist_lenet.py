@@ -1,4 +1,10 @@
-"""LeNet-5 on MNIST."""
+"""LeNet-5 on MNIST.
+
+Source: LeCun et al. 1998 (network and data).
+Command: python -m experiments.train configs/mnist_lenet.py --seed N
+Hardware: 2 cores, Intel(R) Xeon(R) Processor; 50 s for a run in float32.
+Reached: test accuracy 99.38 ± 0.03 % (mean ± sample standard deviation; seeds 0, 1, 2; 10,000 test examples).
+"""
 
 from functools import partial
 from typing import Literal
