@@ -1,5 +1,6 @@
 """Numerical guards that every floor shares."""
 
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
@@ -23,3 +24,11 @@ def safe_divide(
     """`numerator / denominator`, and `otherwise` with zero gradient where the denominator is 0."""
     zero = denominator == 0
     return jnp.where(zero, otherwise, numerator / jnp.where(zero, 1, denominator))
+
+
+def below_largest(x: Inexact[Array, "..."], *, axis: int) -> Inexact[Array, "..."]:
+    """`x` less the largest entry along `axis`; the limit, without gradient, where that is infinite."""
+    largest = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf))
+    unbounded = jnp.isinf(largest)
+    limit = jnp.where((x == largest) & (largest > 0), 0.0, -jnp.inf)
+    return jnp.where(unbounded, limit, x - jnp.where(unbounded, 0, largest))

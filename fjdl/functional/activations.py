@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import accumulate, below_largest, safe_divide
 from fjdl.typing import Array, Float, typed
 
 
@@ -45,7 +45,7 @@ def softmax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*shap
     a row that is all -inf, as a full mask leaves it, is all 0 with zero gradient, where PyTorch gives NaN. Entries
     of +inf share all probability. Equals `torch.softmax` on finite rows.
     """
-    weights = jnp.exp(_below_largest(accumulate(x), axis))
+    weights = jnp.exp(below_largest(accumulate(x), axis=axis))
     return safe_divide(weights, jnp.sum(weights, axis=axis, keepdims=True)).astype(x.dtype)
 
 
@@ -56,14 +56,6 @@ def log_softmax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*
     Computed in float32. Infinite entries are treated as in `softmax`: a row that is all -inf stays -inf with zero
     gradient. Equals `torch.log_softmax` on finite rows.
     """
-    shifted = _below_largest(accumulate(x), axis)
+    shifted = below_largest(accumulate(x), axis=axis)
     total = jnp.sum(jnp.exp(shifted), axis=axis, keepdims=True)
     return (shifted - jnp.log(jnp.where(total == 0, 1, total))).astype(x.dtype)
-
-
-def _below_largest(x: Float[Array, "*shape"], axis: int) -> Float[Array, "*shape"]:
-    """`x` less the largest entry along `axis`; the limit, without gradient, where that is infinite."""
-    largest = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf))
-    unbounded = jnp.isinf(largest)
-    limit = jnp.where((x == largest) & (largest > 0), 0.0, -jnp.inf)
-    return jnp.where(unbounded, limit, x - jnp.where(unbounded, 0, largest))

@@ -46,16 +46,7 @@ def _few_channels(kernel_shape: tuple[int, ...], options: Options) -> bool:
 
 
 def _convolve(x: Array, kernel: Array, options: Options) -> Array:
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        options.stride,
-        options.padding,
-        rhs_dilation=options.dilation,
-        dimension_numbers=LAYOUT,
-        feature_group_count=options.groups,
-        preferred_element_type=wide(x.dtype),
-    )
+    return conv_plain.convolve(x, kernel, options=options, dtype=wide(x.dtype))
 
 
 def _input_gradient(y: Array, kernel: Array, options: Options) -> Array:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 from jax import lax
+from jax.typing import DTypeLike
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.geometry import Pads
@@ -23,8 +24,8 @@ class Options(NamedTuple):
     groups: int
 
 
-def convolve(x: Array, kernel: Array, *, options: Options) -> Array:
-    """[n, h, w, c_in] and [kh, kw, c_in / groups, c_out] to [n, h_out, w_out, c_out]."""
+def convolve(x: Array, kernel: Array, *, options: Options, dtype: DTypeLike | None = None) -> Array:
+    """[n, h, w, c_in], [kh, kw, c_in / groups, c_out] to [n, h_out, w_out, c_out], summed and returned in `dtype`."""
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -33,6 +34,7 @@ def convolve(x: Array, kernel: Array, *, options: Options) -> Array:
         rhs_dilation=options.dilation,
         dimension_numbers=LAYOUT,
         feature_group_count=options.groups,
+        preferred_element_type=dtype,
     )
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate
+from fjdl.numerics import accumulate, below_largest
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
 
@@ -85,9 +85,6 @@ def _signed(labels: Integer[Array, "*batch"]) -> Integer[Array, "*batch"]:
 
 def _log_softmax(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
     """Log-probabilities with limits at infinite logits; 0 with zero gradient in a row that is all -inf."""
-    top = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
-    unbounded = jnp.isinf(top)
-    limit = jnp.where(logits == top, 0.0, -jnp.inf)
-    shifted = jnp.where(unbounded, limit, logits - jnp.where(unbounded, 0.0, top))
-    log_p = shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True))
-    return jnp.where(top == -jnp.inf, 0.0, log_p)
+    shifted = below_largest(logits, axis=-1)
+    total = jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)
+    return jnp.where(total == 0, 0.0, shifted - jnp.log(jnp.where(total == 0, 1.0, total)))
