@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo/digits_lenet
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow fuzz lint clean
 
 demo: .venv/.installed
 	@echo "== 1/4 train LeNet-5 on scikit-learn's digits"
@@ -20,10 +20,13 @@ demo: .venv/.installed
 
 test: .venv/.installed-test lint
 	@echo "== tests (about 5 minutes on 2 cores)"
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" tests
 
 test-slow: .venv/.installed-test
 	$(BIN)/python -m pytest -n 2 -m slow tests
+
+fuzz: .venv/.installed-test
+	$(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
 
 lint: .venv/.installed-test
 	@echo "== ruff and pyright"

@@ -9,8 +9,8 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _SUBPACKAGES = (
-    "analysis", "data", "errors", "functional", "losses", "metrics", "models", "nn",
-    "optim", "plots", "quant", "schedules", "train", "tree", "typing",
+    "analysis", "augment", "autodiff", "boxes", "classical", "data", "errors", "functional", "losses", "metrics",
+    "models", "nn", "optim", "plots", "quant", "schedules", "search", "train", "tree", "typing",
 )  # fmt: skip
 
 

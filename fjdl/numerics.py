@@ -32,3 +32,22 @@ def below_largest(x: Inexact[Array, "..."], *, axis: int) -> Inexact[Array, "...
     unbounded = jnp.isinf(largest)
     limit = jnp.where((x == largest) & (largest > 0), 0.0, -jnp.inf)
     return jnp.where(unbounded, limit, x - jnp.where(unbounded, 0, largest))
+
+
+def norm(x: Inexact[Array, "..."], *, axis: int = -1) -> Inexact[Array, "..."]:
+    """Euclidean norm along `axis`, which is kept with length 1; 0 with zero gradient at a zero vector.
+
+    Scaled by the largest entry, so squares neither overflow at 1e30 nor vanish at 1e-30.
+    """
+    scale = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axis, keepdims=True, initial=0.0))
+    zero = scale == 0
+    scale = jnp.where(zero, 1, scale)
+    total = jnp.sum(jnp.square(x / scale), axis=axis, keepdims=True)
+    return jnp.where(zero, 0, scale * jnp.sqrt(jnp.where(zero, 1, total)))
+
+
+def unit(x: Inexact[Array, "..."], *, axis: int = -1) -> Inexact[Array, "..."]:
+    """`x` divided by its Euclidean norm along `axis`; 0 with zero gradient at a zero vector."""
+    scale = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axis, keepdims=True, initial=0.0))
+    x = safe_divide(x, scale)
+    return safe_divide(x, norm(x, axis=axis))

@@ -1,7 +1,7 @@
-"""Laws that every row of `cases.py` obeys."""
+"""Laws that every row of `tests/cases` obeys."""
 
 import warnings
-from functools import partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -12,57 +12,73 @@ import pytest
 from tests.cases import CASES, Case
 from tests.support import assert_trees_close, count_traces, float64
 
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-smooth_cases = pytest.mark.parametrize("case", [c for c in CASES if c.differentiable], ids=lambda case: case.name)
-float_cases = pytest.mark.parametrize("case", [c for c in CASES if c.result is not None], ids=lambda case: case.name)
+# Relative rounding of each dtype, times a reduction of a few terms (reliability: c · u · √n · scale with c = 8).
+BOUND = {"float64": 1e-9, "float32": 2e-5, "bfloat16": 3e-2}
+
+BY_NAME = {case.name: case for case in CASES}
+
+
+def cases(*selected: Case) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", selected, ids=lambda case: case.name)
+
+
+every_case = cases(*CASES)
+smooth_cases = cases(*[c for c in CASES if c.differentiable])
+float_cases = cases(*[c for c in CASES if c.result is not None])
 
 
 def build(case: Case, seed: int = 0, dtype: Any = jnp.float32) -> tuple[Any, ...]:
-    arrays = case.inputs(np.random.default_rng(seed))
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype) if _is_float(x) else jnp.asarray(x), arrays)
+    return to(dtype, case.inputs(np.random.default_rng(seed)))
+
+
+def to(dtype: Any, arrays: Any) -> Any:
+    """The arrays on the device, floats in `dtype`; keys and everything that is no array stay."""
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype if _is_float(x) else x.dtype) if _is_array(x) else x, arrays)
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray | np.generic)
 
 
 def _is_float(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and np.issubdtype(x.dtype, np.floating)
+    return _is_array(x) and np.issubdtype(x.dtype, np.floating)
+
+
+@cache
+def jitted(name: str) -> Any:
+    return jax.jit(BY_NAME[name].function)
 
 
 @every_case
-def test_jit_equals_eager(case: Case) -> None:
-    args = build(case)
-    assert_trees_close(jax.jit(case.function)(*args), case.function(*args), rtol=2e-5, atol=1e-6)
+def test_names_are_unique(case: Case) -> None:
+    assert [c.name for c in CASES].count(case.name) == 1
 
 
 @every_case
-def test_second_call_does_not_compile_again(case: Case) -> None:
+def test_jit_equals_eager_and_compiles_once(case: Case) -> None:
     function, traces = count_traces(case.function)
-    function(*build(case, seed=0))
+    args = build(case)
+    assert_trees_close(function(*args), case.function(*args), rtol=2e-5, atol=1e-6)
     function(*build(case, seed=1))
     assert len(traces) == 1
 
 
 @every_case
-def test_inputs_are_not_changed(case: Case) -> None:
+def test_inputs_are_not_changed_and_numpy_arrays_are_taken(case: Case) -> None:
     args = case.inputs(np.random.default_rng(0))
     before = [np.array(x) for x in jax.tree.leaves(args) if isinstance(x, np.ndarray)]
-    case.function(*args)
+    jitted(case.name)(*args)
     after = [x for x in jax.tree.leaves(args) if isinstance(x, np.ndarray)]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.vmappable], ids=lambda case: case.name)
+@cases(*[c for c in CASES if c.vmappable])
 def test_vmap_equals_loop(case: Case) -> None:
     rows = [build(case, seed=seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
-    looped = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[case.function(*row) for row in rows])
-    assert_trees_close(jax.vmap(case.function)(*stacked), looped, rtol=2e-5, atol=2e-6)
-
-
-@every_case
-def test_strict_dtype_promotion(case: Case) -> None:
-    args = build(case)
-    with jax.numpy_dtype_promotion("strict"):
-        case.function(*args)
+    looped = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[jitted(case.name)(*row) for row in rows])
+    assert_trees_close(jax.jit(jax.vmap(case.function))(*stacked), looped, rtol=2e-5, atol=2e-6)
 
 
 @float_cases
@@ -70,10 +86,16 @@ def test_bfloat16_result_has_documented_dtype_and_is_near_float32(case: Case) ->
     args = build(case, dtype=jnp.bfloat16)
     expected = jnp.bfloat16 if case.result == "same" else jnp.dtype(case.result)
     with jax.numpy_dtype_promotion("strict"):
-        actual = case.function(*args)
+        actual = jax.jit(case.function)(*args)
     assert {leaf.dtype for leaf in jax.tree.leaves(actual)} == {jnp.dtype(expected)}
     wide = jax.tree.map(lambda x: x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x, args)
-    assert_trees_close(actual, case.function(*wide), rtol=2e-2, atol=2e-2)
+    assert_trees_close(actual, jitted(case.name)(*wide), rtol=2e-2, atol=2e-2)
+
+
+@every_case
+def test_strict_dtype_promotion(case: Case) -> None:
+    with jax.numpy_dtype_promotion("strict"):
+        jax.eval_shape(case.function, *build(case))
 
 
 @smooth_cases
@@ -84,19 +106,95 @@ def test_gradients_equal_finite_differences(case: Case) -> None:
         args = build(case, dtype=jnp.float64)
         chosen = [args[i] for i in case.differentiable]
 
+        @jax.jit
         def function(*smooth: Any) -> Any:
             filled = dict(zip(case.differentiable, smooth, strict=True))
             return case.function(*[filled.get(i, arg) for i, arg in enumerate(args)])
 
-        check_grads(partial(function), chosen, order=1, modes=["rev"], rtol=1e-5, atol=1e-6)
+        check_grads(function, chosen, order=1, modes=["rev"], rtol=1e-5, atol=1e-6)
+
+
+@cases(*[c for c in CASES if c.oracle is not None])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_equals_the_oracle(case: Case, dtype: str) -> None:
+    if dtype == "bfloat16" and case.result is None:
+        return
+    with jax.enable_x64(dtype == "float64"):
+        args = build(case, seed=2, dtype=dtype)
+        actual = jitted(case.name)(*args)
+    exact = jax.tree.map(lambda x: np.asarray(x, np.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, args)
+    bound = BOUND[dtype] if dtype != "bfloat16" or case.result == "same" else 2 * BOUND["float32"]
+    close = jax.tree.leaves(case.oracle(*exact))
+    for a, b in zip(jax.tree.leaves(actual), close, strict=True):
+        np.testing.assert_allclose(np.asarray(a, np.float64), b, rtol=bound, atol=bound)
 
 
 @smooth_cases
 def test_gradients_are_finite_in_bfloat16(case: Case) -> None:
     args = build(case, dtype=jnp.bfloat16)
+    for leaf in gradients(case)(*args):
+        assert bool(jnp.all(jnp.isfinite(leaf)))
+
+
+@cases(*[c for c in CASES if c.differentiable and c.domain])
+def test_nothing_is_nan_in_the_domain(case: Case) -> None:
+    args, function, gradient = build(case), jitted(case.name), gradients(case)
+    low, high = case.domain
+    for fill in (low, high, min(max(0.0, low), high), None):
+        for extreme in _filled(case, args, low, high, fill):
+            for leaf in [*jax.tree.leaves(function(*extreme)), *gradient(*extreme)]:
+                assert not bool(jnp.any(jnp.isnan(leaf))), f"NaN for arguments filled with {fill or 'both ends'}"
+
+
+def _filled(case: Case, args: tuple[Any, ...], low: float, high: float, fill: float | None) -> list[tuple[Any, ...]]:
+    """The arguments with every smooth one constant, and with each one alone; None draws ends of the domain."""
+    rng = np.random.default_rng(0)
+
+    def extreme(x: Any) -> Any:
+        return jnp.asarray(np.full(x.shape, fill) if fill is not None else rng.choice([low, high], x.shape), x.dtype)
+
+    sets = (
+        [case.differentiable]
+        if len(case.differentiable) == 1
+        else [case.differentiable, *[(i,) for i in case.differentiable]]
+    )
+    return [tuple(jax.tree.map(extreme, arg) if i in chosen else arg for i, arg in enumerate(args)) for chosen in sets]
+
+
+def gradients(case: Case) -> Any:
+    """The jitted gradient of the sum of the function's leaves."""
+    return _gradients(case.name)
+
+
+@cache
+def _gradients(name: str) -> Any:
+    case = BY_NAME[name]
 
     def total(*args: Any) -> Any:
         return sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(case.function(*args)))
 
-    for leaf in jax.tree.leaves(jax.grad(total, argnums=case.differentiable)(*args)):
-        assert bool(jnp.all(jnp.isfinite(leaf)))
+    gradient = jax.jit(jax.grad(total, argnums=case.differentiable))
+    return lambda *args: jax.tree.leaves(gradient(*args))
+
+
+@pytest.mark.parametrize(
+    ("case", "args", "value"),
+    [pytest.param(c, args, value, id=f"{c.name}-{i}") for c in CASES for i, (args, value) in enumerate(c.edges)],
+)
+def test_edges_have_their_documented_value_and_no_nan_gradient(case: Case, args: tuple[Any, ...], value: Any) -> None:
+    actual = jitted(case.name)(*to(jnp.float32, args))
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(value), strict=True):
+        np.testing.assert_allclose(np.asarray(a, np.float64), b, rtol=1e-5, atol=1e-6)
+    if case.differentiable and not any(np.any(np.isnan(leaf)) for leaf in jax.tree.leaves(value)):
+        for leaf in gradients(case)(*to(jnp.float32, args)):
+            assert not bool(jnp.any(jnp.isnan(leaf)))
+
+
+@pytest.mark.parametrize(
+    ("case", "args", "rule"),
+    [pytest.param(c, args, rule, id=f"{c.name}-{i}") for c in CASES for i, (args, rule) in enumerate(c.errors)],
+)
+def test_errors_are_one_sentence_that_says_what_is_wrong(case: Case, args: tuple[Any, ...], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule) as caught:
+        case.function(*args)
+    assert "\n" not in str(caught.value)

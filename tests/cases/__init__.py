@@ -1,0 +1,36 @@
+"""One table of everything public with a way to build its inputs; `test_laws.py` holds each law once over it.
+
+A new public function of floors 1 and 2 is one new row in the table of its part.
+"""
+
+from tests.cases import (
+    activations,
+    augment,
+    autodiff,
+    boxes,
+    functional,
+    initializers,
+    losses,
+    losses_structured,
+    metrics,
+    metrics_probabilities,
+    metrics_ranking,
+    metrics_regression,
+    metrics_scores,
+    metrics_segmentation,
+    metrics_text,
+    norm,
+    preprocessing,
+    quant,
+    schedules,
+    search,
+    similarity,
+)
+from tests.cases.case import Case
+
+PARTS = (
+    functional, activations, initializers, norm, preprocessing, similarity, boxes, losses, losses_structured, metrics,
+    metrics_scores, metrics_probabilities, metrics_ranking, metrics_regression, metrics_segmentation, metrics_text,
+    augment, autodiff, search, schedules, quant,
+)  # fmt: skip
+CASES: list[Case] = [case for part in PARTS for case in part.CASES]
