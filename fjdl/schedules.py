@@ -11,7 +11,10 @@ import jax.numpy as jnp
 
 from fjdl.typing import Array, Float, Int, Scalar, typed
 
-__all__ = ["Schedule", "Step", "constant", "cosine", "warmup", "warmup_cosine"]
+__all__ = [
+    "Schedule", "Step", "constant", "cosine", "exponential", "inverse_sqrt", "inverse_time", "linear", "warmup",
+    "warmup_cosine",
+]  # fmt: skip
 
 Step = Int[Array, ""] | int
 Schedule = Callable[[Step], Scalar]
@@ -48,6 +51,72 @@ def cosine(*, peak: float, steps: int, final: float = 0.0) -> Schedule:
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
         return final + (peak - final) * 0.5 * (1 + jnp.cos(jnp.pi * _progress(step, steps)))
+
+    return schedule
+
+
+@typed
+def linear(*, peak: float, steps: int, final: float = 0.0) -> Schedule:
+    """A straight line from `peak` at step 0 to `final` at step `steps`, and `final` ever after.
+
+    Equal to `optax.linear_schedule(peak, final, steps)`. Raises `ValueError` as `cosine` does.
+    """
+    _require_positive("steps", steps)
+    _require_rate("peak", peak)
+    _require_rate("final", final)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return peak + (final - peak) * _progress(step, steps)
+
+    return schedule
+
+
+@typed
+def exponential(*, peak: float, rate: float) -> Schedule:
+    """Decay by the factor e^-rate in every step: `peak · exp(-rate · step)`.
+
+    Equal to `optax.exponential_decay(peak, 1, exp(-rate))`. Raises `ValueError` where `peak` or `rate` is negative or
+    not finite.
+    """
+    _require_rate("peak", peak)
+    _require_rate("rate", rate)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return peak * jnp.exp(-rate * jnp.asarray(step).astype(jnp.float32))
+
+    return schedule
+
+
+@typed
+def inverse_time(*, peak: float, rate: float) -> Schedule:
+    """`peak / (1 + rate · step)` (Robbins & Monro 1951); equal to Keras's `InverseTimeDecay(peak, 1, rate)`.
+
+    Raises `ValueError` where `peak` or `rate` is negative or not finite.
+    """
+    _require_rate("peak", peak)
+    _require_rate("rate", rate)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return peak / (1 + rate * jnp.asarray(step).astype(jnp.float32))
+
+    return schedule
+
+
+@typed
+def inverse_sqrt(*, peak: float) -> Schedule:
+    """`peak / √step`, and `peak` at step 0, where the formula has no value.
+
+    With a warm-up it is the schedule of Vaswani et al. 2017, arXiv:1706.03762. Raises `ValueError` where `peak` is
+    negative or not finite.
+    """
+    _require_rate("peak", peak)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return peak / jnp.sqrt(jnp.maximum(jnp.asarray(step), 1).astype(jnp.float32))
 
     return schedule
 
