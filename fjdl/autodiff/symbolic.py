@@ -72,7 +72,8 @@ class Sum(Expression):
     right: Expression
 
     def __str__(self) -> str:
-        return f"{self.left} + {self.right}"
+        right = f"{self.right}"
+        return f"{self.left} - {right[1:]}" if right.startswith("-") else f"{self.left} + {right}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Product(Expression):
     right: Expression
 
     def __str__(self) -> str:
-        return f"{_factor(self.left)}·{_factor(self.right)}"
+        sign = "-" if self.left == Constant(-1.0) else f"{_factor(self.left)}·"
+        return f"{sign}{_factor(self.right)}"
 
 
 @dataclasses.dataclass(frozen=True)

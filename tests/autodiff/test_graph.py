@@ -11,7 +11,7 @@ def example() -> Variable:
 
 def test_nodes_carry_value_gradient_and_depth() -> None:
     nodes = graph(example()).nodes
-    assert [node.label for node in nodes] == ["x", "y", "×", "+", "square"]
+    assert [node.label for node in nodes] == ["x", "y", "×", "+", "( )²"]
     assert [float(node.value) for node in nodes] == [2.0, -3.0, -6.0, -4.0, 16.0]
     assert [float(node.gradient) for node in nodes] == [16.0, -16.0, -8.0, -8.0, 1.0]
     assert [node.depth for node in nodes] == [0, 0, 1, 2, 3]

@@ -16,11 +16,13 @@ WRITTEN: list[tuple[Expression, str, str]] = [
     (x * x, "x·x", "x + x"),
     (3 * x**2 + 2, "3·x^2 + 2", "6·x"),
     (symbolic.sin(x * y), "sin(x·y)", "cos(x·y)·y"),
-    (symbolic.exp(-x), "exp(-1·x)", "-1·exp(-1·x)"),
-    (1 / x, "x^-1", "-1·x^-2"),
+    (symbolic.exp(-x), "exp(-x)", "-exp(-x)"),
+    (1 / x, "x^-1", "-x^-2"),
     (symbolic.log(x) / y, "log(x)·y^-1", "x^-1·y^-1"),
     ((x + 1) * (x + 2), "(x + 1)·(x + 2)", "x + 2 + x + 1"),
     (Constant(5.0) * 1 + 0 * x, "5", "0"),
+    (x - 2 * y, "x - 2·y", "1"),
+    (-x - (y + 1), "-x - (y + 1)", "-1"),
     ((x + 1) ** 3, "(x + 1)^3", "3·(x + 1)^2"),
     (y**2, "y^2", "0"),
 ]
@@ -29,8 +31,7 @@ WRITTEN: list[tuple[Expression, str, str]] = [
 @pytest.mark.parametrize(("formula", "text", "derivative"), WRITTEN, ids=[row[1] for row in WRITTEN])
 def test_derivatives_read_as_in_a_textbook(formula: Expression, text: str, derivative: str) -> None:
     assert str(formula) == text
-    written = str(diff(formula, x))
-    assert written.replace("1·", "") == derivative.replace("1·", "") or written == derivative
+    assert str(diff(formula, x)) == derivative
 
 
 FORMULAS = [
