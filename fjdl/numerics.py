@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from fjdl.typing import Array, Inexact, Num
+from fjdl.typing import Array, Inexact, Integer, Num
 
 
 def wide(dtype: DTypeLike) -> jnp.dtype:
@@ -16,6 +16,12 @@ def accumulate(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
     """`x` in the dtype sums are kept in, see `wide`."""
     x = jnp.asarray(x)
     return x.astype(wide(x.dtype))
+
+
+def signed(labels: Integer[Array, "..."]) -> Integer[Array, "..."]:
+    """Labels in a signed dtype that holds every class number, so that uint8 compares with 1000 classes."""
+    labels = jnp.asarray(labels)
+    return labels.astype(jnp.int64 if labels.dtype.itemsize == 8 else jnp.int32)
 
 
 def safe_divide(

@@ -2,8 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
-from fjdl.numerics import accumulate, safe_divide, wide
+from fjdl.numerics import accumulate, norm, safe_divide, signed, unit, wide
 from tests.support import float64
 
 WIDE = {
@@ -55,3 +56,34 @@ def test_safe_divide_keeps_nan_and_infinity():
 def test_safe_divide_keeps_the_dtype_under_strict_promotion(dtype):
     with jax.numpy_dtype_promotion("strict"):
         assert safe_divide(jnp.ones(2, dtype), jnp.zeros(2, dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1.0, 1e30])
+def test_norm_neither_overflows_nor_vanishes(scale, rng):
+    x = rng.standard_normal((4, 3))
+    expected = np.linalg.norm(x, axis=1, keepdims=True)
+    np.testing.assert_allclose(norm(jnp.asarray(x * scale, jnp.float32)) / scale, expected, rtol=1e-5)
+    np.testing.assert_allclose(unit(jnp.asarray(x * scale, jnp.float32)), x / expected, rtol=1e-5)
+
+
+def test_a_zero_vector_has_norm_0_direction_0_and_no_gradient():
+    for function in (norm, unit):
+        value, gradient = jax.value_and_grad(lambda x, f=function: jnp.sum(f(x)))(jnp.zeros((2, 3)))
+        assert float(value) == 0.0
+        np.testing.assert_array_equal(gradient, np.zeros((2, 3)))
+
+
+def test_gradients_of_norm_and_direction_equal_torch(rng):
+    x = rng.standard_normal((4, 3))
+    for ours, theirs in ((norm, lambda t: t.norm(dim=-1)), (unit, torch.nn.functional.normalize)):
+        t = torch.tensor(x, requires_grad=True)
+        (theirs(t) * torch.arange(theirs(t).numel()).reshape(theirs(t).shape)).sum().backward()
+        with float64():
+            weights = jnp.arange(ours(jnp.asarray(x)).size).reshape(ours(jnp.asarray(x)).shape)
+            gradient = jax.grad(lambda y, f=ours, w=weights: jnp.sum(f(y) * w))(jnp.asarray(x))
+        np.testing.assert_allclose(gradient, t.grad.numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint16"])
+def test_signed_labels_hold_every_class_number(dtype):
+    assert signed(np.asarray([1], dtype)).dtype == jnp.int32

@@ -36,3 +36,22 @@ def functional(module: linen.Module) -> Model:
         return module.apply(variables, inputs, train=True, rngs=streams, mutable=list(stats))  # type: ignore[return-value]
 
     return Model(init, apply)
+
+
+def preprocessed(model: Model, transform: Callable[[PyTree, Any], Any], *, fit: Callable[[], PyTree]) -> Model:
+    """The model of `transform(state, inputs)`, where `state = fit()` is made once, at initialization.
+
+    The state stands among the model's statistics: it is saved in every checkpoint, restored with the parameters, and
+    used unchanged in training and at prediction.
+    """
+
+    def init(key: PRNGKey, inputs: Any) -> tuple[PyTree, PyTree]:
+        state = fit()
+        params, stats = model.init(key, transform(state, inputs))
+        return params, {"model": stats, "preprocessing": state}
+
+    def apply(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
+        outputs, changed = model.apply(params, stats["model"], transform(stats["preprocessing"], inputs), **options)
+        return outputs, {**stats, "model": changed}
+
+    return Model(init, apply)

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from flax import linen
 
+from fjdl.functional import scaling
 from fjdl.models import MLP
 from fjdl.nn import functional
+from fjdl.nn.model import preprocessed
+from tests.support import assert_trees_close
 from tests.train.toy import Centred
 
 KEY, X = jax.random.key(0), jnp.arange(12.0).reshape(4, 3)
@@ -84,3 +87,16 @@ def test_jit_changes_nothing() -> None:
     eager = model.apply(params, {}, X, train=True, key=KEY)[0]
     jitted = jax.jit(lambda p, x, k: model.apply(p, {}, x, train=True, key=k)[0])(params, X, KEY)
     np.testing.assert_allclose(jitted, eager, rtol=1e-6, atol=1e-6)
+
+
+def test_a_fitted_preprocessing_is_part_of_what_is_saved(rng: np.random.Generator) -> None:
+    x = jnp.asarray(rng.standard_normal((8, 3)) * 5 + 2, jnp.float32)
+    plain = functional(MLP(hidden=(5,), classes=2))
+    model = preprocessed(plain, scaling.transform, fit=lambda: scaling.fit_standard(x))
+    params, stats = jax.jit(model.init)(jax.random.key(0), x)
+    np.testing.assert_allclose(stats["preprocessing"].shift, x.mean(axis=0), rtol=1e-5)
+    scaled = (x - x.mean(axis=0)[None]) / x.std(axis=0)[None]
+    for train in (True, False):
+        outputs, after = model.apply(params, stats, x, train=train)
+        np.testing.assert_allclose(outputs, plain.apply(params, {}, scaled)[0], rtol=1e-4, atol=1e-5)
+        assert_trees_close(after, stats)

@@ -1,0 +1,71 @@
+"""Labels and features as vectors."""
+
+import itertools
+import math
+
+import jax.numpy as jnp
+
+from fjdl.numerics import signed
+from fjdl.typing import Array, Float, Integer, Shaped, typed
+
+
+@typed
+def one_hot(labels: Integer[Array, "*batch"], *, classes: int) -> Float[Array, "*batch {classes}"]:
+    """A vector per label that is 1 at the label and 0 elsewhere, in float32.
+
+    A label outside [0, classes) never becomes another class: its vector is NaN. Equals
+    `torch.nn.functional.one_hot` inside. Raises `ValueError` where `classes` is not positive.
+    """
+    _require_positive("classes", classes)
+    labels = signed(labels)
+    inside = (labels >= 0) & (labels < classes)
+    hits = _hits(labels, classes)
+    return jnp.where(inside[..., None], hits.astype(jnp.float32), jnp.nan)
+
+
+@typed
+def multi_hot(labels: Integer[Array, "*batch m"], *, classes: int) -> Float[Array, "*batch {classes}"]:
+    """A vector that is 1 at each of up to `m` labels of an example and 0 elsewhere, in float32.
+
+    -1 is no label, for examples with fewer than `m`; a label twice counts once. Any other label outside
+    [0, classes) makes the vector NaN. Equals scikit-learn's `MultiLabelBinarizer`. Raises `ValueError` where `classes`
+    is not positive.
+    """
+    _require_positive("classes", classes)
+    labels = signed(labels)
+    inside = jnp.all((labels >= -1) & (labels < classes), axis=-1)
+    hits = jnp.any(_hits(labels, classes), axis=-2)
+    return jnp.where(inside[..., None], hits.astype(jnp.float32), jnp.nan)
+
+
+@typed
+def polynomial_features(
+    x: Float[Array, "*batch d"], *, degree: int, interaction_only: bool = False
+) -> Float[Array, "*batch m"]:
+    """All products of up to `degree` features, 1 first, then by degree: `1, x₁, x₂, x₁², x₁x₂, x₂²` for d = degree = 2.
+
+    There are C(d + degree, degree) of them. `interaction_only` leaves out products that repeat a feature. Equals
+    scikit-learn's `PolynomialFeatures`. Raises `ValueError` for a negative degree.
+    """
+    if degree < 0:
+        raise ValueError(f"degree must not be negative, got {degree}")
+    choose = itertools.combinations if interaction_only else itertools.combinations_with_replacement
+    chosen = [list(product) for n in range(1, degree + 1) for product in choose(range(x.shape[-1]), n)]
+    columns = [jnp.ones_like(x[..., 0]), *(math.prod(x[..., i] for i in product) for product in chosen)]
+    return jnp.stack([jnp.asarray(column) for column in columns], axis=-1)
+
+
+@typed
+def flatten(x: Shaped[Array, "n *features"]) -> Shaped[Array, "n m"]:
+    """Each example as one vector, in row-major order: an RGB image of h × w pixels becomes 3hw numbers."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def _hits(labels: Array, classes: int) -> Array:
+    """Where each label is each class, along a new last axis."""
+    return labels[..., None] == jnp.arange(classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (classes,))
+
+
+def _require_positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")

@@ -1,0 +1,55 @@
+"""Whitening: a fitted linear map after which features are uncorrelated and have variance 1."""
+
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+
+from fjdl.numerics import accumulate
+from fjdl.typing import Array, Float, typed
+
+
+class Whitening(NamedTuple):
+    """The fitted state of `(x - mean) @ matrix`, and the matrix that takes it back."""
+
+    mean: Array  # [d]
+    matrix: Array  # [d, d]
+    inverse: Array  # [d, d]
+
+
+@typed
+def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca", epsilon: float = 1e-5) -> Whitening:
+    """The map `U diag(1/√(λ + epsilon))`, times `Uᵀ` for ZCA, of the population covariance `U diag(λ) Uᵀ`.
+
+    PCA whitening goes to the principal axes, the largest variance first; ZCA turns back, so that whitened images still
+    look like images (Bell & Sejnowski 1997; Krizhevsky 2009). `epsilon` keeps directions without variance from being
+    blown up; scikit-learn's `PCA(whiten=True)` is this with `epsilon=0`, up to signs and a factor √((n - 1) / n).
+    Raises `ValueError` for a negative epsilon and for fewer than one example.
+    """
+    if not epsilon >= 0:
+        raise ValueError(f"epsilon must not be negative, got {epsilon}")
+    if x.shape[0] == 0:
+        raise ValueError(f"x must hold at least one example to fit to, got shape {x.shape}")
+    x = accumulate(x)
+    mean = jnp.mean(x, axis=0)
+    centred = x - mean[None]
+    variances, axes = jnp.linalg.eigh(centred.T @ centred / x.shape[0])
+    variances, axes = jnp.maximum(variances[::-1], 0.0), axes[:, ::-1]
+    lengths = jnp.sqrt(variances + epsilon)[None]
+    back = axes.T if kind == "zca" else jnp.eye(x.shape[1], dtype=x.dtype)
+    return Whitening(mean, (axes / lengths) @ back, (back.T * lengths) @ axes.T)
+
+
+@typed
+def whiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+    """`(x - mean) @ matrix` for each example."""
+    return (x.astype(state.mean.dtype) - _row(state.mean, x)) @ state.matrix
+
+
+@typed
+def unwhiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+    """From whitened data back to the original: `x @ inverse + mean`."""
+    return x.astype(state.mean.dtype) @ state.inverse + _row(state.mean, x)
+
+
+def _row(mean: Array, x: Array) -> Array:
+    return mean.reshape((1,) * (x.ndim - 1) + mean.shape)
