@@ -1,0 +1,58 @@
+"""Simulated annealing."""
+
+import jax
+import jax.numpy as jnp
+
+from fjdl.search.result import Found, Objective
+from fjdl.typing import Array, Float, PRNGKey, typed
+
+Walk = tuple[Array, Array, Array, Array]  # point, its value, the best point, its value
+
+
+@typed
+def simulated_annealing(
+    key: PRNGKey,
+    objective: Objective,
+    start: Float[Array, " d"],
+    *,
+    steps: int,
+    temperature: float = 1.0,
+    cooling: float = 0.999,
+    step_size: float = 0.1,
+) -> Found:
+    """A random walk that takes every step down, and a step up by Δ with probability `exp(-Δ / T)`.
+
+    Steps are normal with deviation `step_size`; the temperature T starts at `temperature`, in units of the objective,
+    and is multiplied by `cooling` in every step, so the walk leaves local minima early and settles late (Kirkpatrick,
+    Gelatt & Vecchi 1983, Science 220). Raises `ValueError` where `steps`, `temperature` or `step_size` is not positive
+    or `cooling` is outside (0, 1].
+    """
+    _check(steps=steps, temperature=temperature, cooling=cooling, step_size=step_size)
+
+    def step(carry: Walk, number: Array) -> tuple[Walk, Array]:
+        point, value, best, lowest = carry
+        move, chance = jax.random.split(jax.random.fold_in(key, number))
+        candidate = point + step_size * jax.random.normal(move, point.shape, point.dtype)
+        reached = _finite(objective(candidate))
+        heat = temperature * cooling ** number.astype(reached.dtype)
+        accepted = (reached <= value) | (jax.random.uniform(chance) < jnp.exp((value - reached) / heat))
+        point, value = jnp.where(accepted, candidate, point), jnp.where(accepted, reached, value)
+        best, lowest = jnp.where(value < lowest, point, best), jnp.minimum(value, lowest)
+        return (point, value, best, lowest), lowest
+
+    value = _finite(objective(start))
+    (_, _, best, lowest), history = jax.lax.scan(step, (start, value, start, value), jnp.arange(steps))
+    return Found(best, lowest, history)
+
+
+def _finite(value: Array) -> Array:
+    return jnp.where(jnp.isnan(value), jnp.inf, value)
+
+
+def _check(*, steps: int, temperature: float, cooling: float, step_size: float) -> None:
+    if steps < 1 or not temperature > 0 or not step_size > 0:
+        raise ValueError(
+            f"steps, temperature and step_size must be positive, got {steps}, {temperature} and {step_size}"
+        )
+    if not 0 < cooling <= 1:
+        raise ValueError(f"cooling must lie in (0, 1], got {cooling}")
