@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Num, typed
@@ -62,16 +63,16 @@ def fit_min_max(x: Num[Array, "n *features"], *, low: float = 0.0, high: float =
 
 @typed
 def transform(state: Scaling, x: Num[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """`(x - shift) / scale` for examples or a batch of them, in the dtype of the state."""
+    """`(x - shift) / scale` for examples or a batch of them, in the dtype of `x`, of the state for integers."""
     shift, scale = (_aligned(part, x) for part in state)
-    return (x.astype(scale.dtype) - shift) / scale
+    return ((x.astype(scale.dtype) - shift) / scale).astype(_float(x, scale))
 
 
 @typed
 def inverse_transform(state: Scaling, x: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """`x · scale + shift`: from transformed data back to the original units."""
+    """`x · scale + shift`, in the dtype of `x`: from transformed data back to the original units."""
     shift, scale = (_aligned(part, x) for part in state)
-    return x.astype(scale.dtype) * scale + shift
+    return (x.astype(scale.dtype) * scale + shift).astype(x.dtype)
 
 
 def _moments(x: Array, per: Per) -> tuple[Array, Array]:
@@ -90,6 +91,10 @@ def _axes(x: Array, per: Per) -> tuple[int, ...]:
     if per == "channel" and x.ndim < 2:
         raise ValueError(f"x must have a last axis of channels to fit per channel, got shape {x.shape}")
     return (0,) if per == "feature" else tuple(range(x.ndim - 1))
+
+
+def _float(x: Array, state: Array) -> DTypeLike:
+    return x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else state.dtype
 
 
 def _aligned(part: Array, x: Array) -> Array:

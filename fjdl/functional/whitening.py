@@ -41,14 +41,14 @@ def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca"
 
 @typed
 def whiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-    """`(x - mean) @ matrix` for each example."""
-    return (x.astype(state.mean.dtype) - _row(state.mean, x)) @ state.matrix
+    """`(x - mean) @ matrix` for each example, in the dtype of `x`."""
+    return ((x.astype(state.mean.dtype) - _row(state.mean, x)) @ state.matrix).astype(x.dtype)
 
 
 @typed
 def unwhiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-    """From whitened data back to the original: `x @ inverse + mean`."""
-    return x.astype(state.mean.dtype) @ state.inverse + _row(state.mean, x)
+    """From whitened data back to the original: `x @ inverse + mean`, in the dtype of `x`."""
+    return (x.astype(state.mean.dtype) @ state.inverse + _row(state.mean, x)).astype(x.dtype)
 
 
 def _row(mean: Array, x: Array) -> Array:

@@ -58,6 +58,13 @@ def test_e86_per_pixel_and_per_channel_means_are_two_things(rng: np.random.Gener
     assert scaling.fit_mean(images, per="channel").shift.shape == (3,)
 
 
+def test_bfloat16_is_scaled_in_float32_and_stays_bfloat16() -> None:
+    state = scaling.fit_standard(np.asarray([[1000.0], [1004.0]], np.float32))
+    scaled = scaling.transform(state, jnp.asarray([[1000.0], [1004.0]], jnp.bfloat16))
+    assert scaled.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(np.asarray(scaled, np.float32), [[-1.0], [1.0]])
+
+
 def test_a_single_example_is_all_constant() -> None:
     state = scaling.fit_standard(jnp.asarray([[3.0, 4.0]]))
     np.testing.assert_array_equal(scaling.transform(state, jnp.asarray([3.0, 5.0])), [0.0, 1.0])
