@@ -1,6 +1,61 @@
-"""Random changes of training images: a `random_` function draws, its deterministic twin computes."""
+"""Changes of training images, on the device: a `random_` function draws, its deterministic twin computes.
 
-from fjdl.augment.batch import each_image
-from fjdl.augment.geometry import mirror, random_mirror, random_shift, shift
+Functions of one image `[h, w, c]` become functions of a batch by `each_image`, functions of a sample, whose boxes and
+mask move with the image, by `each_example`; mixup and cutmix take the whole batch.
+"""
 
-__all__ = ["each_image", "mirror", "random_mirror", "random_shift", "shift"]
+from fjdl.augment.batch import each_example, each_image, example_key
+from fjdl.augment.blur import gaussian_blur, random_gaussian_blur
+from fjdl.augment.color import (
+    brightness,
+    contrast,
+    grayscale,
+    hue,
+    random_color_jitter,
+    random_grayscale,
+    saturation,
+)
+from fjdl.augment.combine import apply_with_probability, choose_one, sequence
+from fjdl.augment.cropping import crop, pad, random_crop
+from fjdl.augment.erasing import cutout, erase, random_cutout, random_erasing
+from fjdl.augment.geometry import (
+    alternating_flip,
+    flip_vertical,
+    mirror,
+    random_flip_vertical,
+    random_mirror,
+    random_shift,
+    shift,
+)
+from fjdl.augment.mix import cutmix, mixup, random_cutmix, random_mixup
+from fjdl.augment.noise import add_noise, random_gaussian_noise, random_salt_and_pepper, salt_and_pepper
+from fjdl.augment.policy import rand_augment, trivial_augment
+from fjdl.augment.resize import random_resized_crop, resized_crop
+from fjdl.augment.sample import (
+    affine_sample,
+    crop_sample,
+    flip_vertical_sample,
+    mirror_sample,
+    on_image,
+    random_affine_sample,
+    random_crop_sample,
+    random_flip_vertical_sample,
+    random_mirror_sample,
+    random_resized_crop_sample,
+    resized_crop_sample,
+)
+from fjdl.augment.tone import autocontrast, equalize, invert, posterize, sharpness, solarize
+from fjdl.augment.warp import affine, random_affine, random_rotate, rotate, scale, shear, translate
+
+__all__ = [
+    "add_noise", "affine", "affine_sample", "alternating_flip", "apply_with_probability", "autocontrast", "brightness",
+    "choose_one", "contrast", "crop", "crop_sample", "cutmix", "cutout", "each_example", "each_image", "equalize",
+    "erase", "example_key", "flip_vertical", "flip_vertical_sample", "gaussian_blur", "grayscale", "hue", "invert",
+    "mirror", "mirror_sample", "mixup", "on_image", "pad", "posterize", "rand_augment", "random_affine",
+    "random_affine_sample", "random_color_jitter", "random_crop", "random_crop_sample", "random_cutmix",
+    "random_cutout", "random_erasing", "random_flip_vertical", "random_flip_vertical_sample", "random_gaussian_blur",
+    "random_gaussian_noise", "random_grayscale", "random_mirror", "random_mirror_sample", "random_mixup",
+    "random_resized_crop", "random_resized_crop_sample", "random_rotate", "random_salt_and_pepper", "random_shift",
+    "resized_crop", "resized_crop_sample", "rotate", "salt_and_pepper", "saturation", "scale", "sequence", "sharpness",
+    "shear", "shift", "solarize", "translate", "trivial_augment",
+]  # fmt: skip

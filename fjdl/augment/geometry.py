@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from fjdl.typing import Array, Bool, Int, PRNGKey, Shaped, typed
+from fjdl.augment.cropping import crop, pad
+from fjdl.typing import Array, Bool, Int, Integer, PRNGKey, Shaped, typed
 
 
 @typed
@@ -15,9 +16,7 @@ def shift(image: Shaped[Array, "h w c"], offset: Int[Array, "2"], *, most: int) 
     """
     if most < 0:
         raise ValueError(f"most must not be negative, got {most}")
-    padded = jnp.pad(image, ((most, most), (most, most), (0, 0)))
-    start = most - jnp.clip(offset, -most, most)
-    return jax.lax.dynamic_slice(padded, (start[0], start[1], jnp.zeros_like(start[0])), image.shape)
+    return crop(pad(image, padding=most), most - jnp.clip(offset, -most, most), size=(image.shape[0], image.shape[1]))
 
 
 @typed
@@ -37,6 +36,38 @@ def mirror(image: Shaped[Array, "h w c"], flip: Bool[Array, ""]) -> Shaped[Array
 @typed
 def random_mirror(key: PRNGKey, image: Shaped[Array, "h w c"], *, probability: float = 0.5) -> Shaped[Array, "h w c"]:
     """`mirror` with the given probability; raises `ValueError` where it is outside [0, 1]."""
+    return mirror(image, coin(key, probability=probability))
+
+
+@typed
+def flip_vertical(image: Shaped[Array, "h w c"], flip: Bool[Array, ""]) -> Shaped[Array, "h w c"]:
+    """The image with top and bottom exchanged where `flip` holds; equals `numpy.flipud`."""
+    return jnp.where(flip, image[::-1], image)
+
+
+@typed
+def random_flip_vertical(
+    key: PRNGKey, image: Shaped[Array, "h w c"], *, probability: float = 0.5
+) -> Shaped[Array, "h w c"]:
+    """`flip_vertical` with the given probability; raises `ValueError` where it is outside [0, 1]."""
+    return flip_vertical(image, coin(key, probability=probability))
+
+
+@typed
+def alternating_flip(
+    key: PRNGKey, image: Shaped[Array, "h w c"], epoch: Integer[Array, ""] | int, index: Integer[Array, ""] | int
+) -> Shaped[Array, "h w c"]:
+    """`mirror` in every other epoch; whether it is the even or the odd ones is drawn once from the image's `index`.
+
+    With the same key in all epochs each image is seen in both forms in any two epochs in a row, where independent
+    draws repeat half of them (Jordan 2024, arXiv:2404.00498).
+    """
+    return mirror(image, coin(jax.random.fold_in(key, index), probability=0.5) ^ (jnp.asarray(epoch) % 2 == 1))
+
+
+@typed
+def coin(key: PRNGKey, *, probability: float) -> Bool[Array, ""]:
+    """True with the given probability; raises `ValueError` where it is outside [0, 1]."""
     if not 0 <= probability <= 1:
         raise ValueError(f"probability must lie in [0, 1], got {probability}")
-    return mirror(image, jax.random.bernoulli(key, probability))
+    return jax.random.bernoulli(key, probability)

@@ -12,18 +12,21 @@ def total(
     *,
     mask: Bool[Array, "*shape"] | Num[Array, "*shape"] | None = None,
     weights: Float[Array, "*shape"] | None = None,
+    counts: Float[Array, "*shape"] | None = None,
 ) -> tuple[Scalar, Scalar]:
     """Weighted sum of the selected values, and the sum of their weights (their number where there are no weights).
 
     An entry is selected where its mask is True or non-zero and its weight is non-zero. Everything else is left out:
     NaN or inf there reaches neither the sums nor a gradient. Weights are meant to be non-negative.
-    Sums and counts of parts add up to those of the whole, where means of means do not.
+    `counts` is summed in the place of the weights, over the same entries, where values are to be divided by something
+    else. Sums and counts of parts add up to those of the whole, where means of means do not.
     """
     values = accumulate(values)
     weights = jnp.ones_like(values) if weights is None else accumulate(weights)
     selected = weights != 0 if mask is None else (weights != 0) & (mask != 0)
     weights = jnp.where(selected, weights, 0)
-    return jnp.sum(weights * jnp.where(selected, values, 0)), jnp.sum(weights)
+    counts = weights if counts is None else jnp.where(selected, accumulate(counts), 0)
+    return jnp.sum(weights * jnp.where(selected, values, 0)), jnp.sum(counts)
 
 
 @typed
@@ -32,11 +35,13 @@ def mean(
     *,
     mask: Bool[Array, "*shape"] | Num[Array, "*shape"] | None = None,
     weights: Float[Array, "*shape"] | None = None,
+    counts: Float[Array, "*shape"] | None = None,
 ) -> Scalar:
-    """Weighted mean of the selected values, `Σ wv / Σ w`; 0 with zero gradient where nothing is selected.
+    """Weighted mean of the selected values, `Σ wv / Σ w`, or `Σ wv / Σ c`; 0 with zero gradient where the sum is 0.
 
-    Selection is that of `total`. With `weights = class_weights[labels]` it equals
-    `torch.nn.functional.cross_entropy(weight=class_weights)`, which divides by the sum of the weights, not by their
-    number.
+    Selection and `counts` are those of `total`. With `weights = example_weights(labels, class_weights)` it equals
+    `torch.nn.functional.cross_entropy(weight=class_weights)`, which divides by the sum of the weights; with `counts` of
+    ones besides, it divides by the number of examples. Values that a loss has weighted already, as it must where class
+    weights meet label smoothing, take the weights as `counts` alone.
     """
-    return safe_divide(*total(values, mask=mask, weights=weights))
+    return safe_divide(*total(values, mask=mask, weights=weights, counts=counts))

@@ -1,5 +1,8 @@
-"""Regression losses, one value per example."""
+"""Regression losses, one value per example: the mean over its features, which are the last axis."""
 
+import math
+
+import jax
 import jax.numpy as jnp
 
 from fjdl.numerics import accumulate
@@ -15,3 +18,126 @@ def mse(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
     Equals `torch.nn.functional.mse_loss(reduction="none").mean(-1)`.
     """
     return jnp.mean(jnp.square(accumulate(predictions) - accumulate(targets)), axis=-1)
+
+
+@typed
+def mae(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    """Mean absolute error over the last axis, in units of the targets, one per example: `1/d Σ |y - ŷ|`.
+
+    The gradient is 0 where prediction and target are equal. Equals
+    `torch.nn.functional.l1_loss(reduction="none").mean(-1)`.
+    """
+    error = _error(predictions, targets)
+    return jnp.mean(error * jnp.sign(error), axis=-1)
+
+
+@typed
+def huber(
+    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, delta: float = 1.0
+) -> Float[Array, "*batch"]:
+    """Huber loss, the mean over features of `e²/2` for errors `|e| ≤ delta` and `delta (|e| - delta/2)` beyond.
+
+    Value and slope are continuous at `delta` > 0, and no slope exceeds it; it is `delta` times `smooth_l1` of the same
+    width. An error of 1e30 costs `1e30 · delta`. Huber 1964. Equals
+    `torch.nn.functional.huber_loss(reduction="none").mean(-1)`.
+    """
+    if not delta > 0:
+        raise ValueError(f"delta must be positive, got {delta}")
+    error = _error(predictions, targets)
+    inside = _clip(error, delta)
+    return jnp.mean(inside * (error - 0.5 * inside), axis=-1)
+
+
+@typed
+def smooth_l1(
+    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, beta: float = 1.0
+) -> Float[Array, "*batch"]:
+    """Smooth L1 loss, the mean over features of `e²/(2 beta)` for errors `|e| ≤ beta` and `|e| - beta/2` beyond.
+
+    Value and slope are continuous at `beta`, and no slope exceeds 1; it is `huber` of the same width divided by it,
+    and `mae` where `beta` is 0. Girshick 2015, arXiv:1504.08083. Equals
+    `torch.nn.functional.smooth_l1_loss(reduction="none").mean(-1)`.
+    """
+    if not beta >= 0:
+        raise ValueError(f"beta must not be negative, got {beta}")
+    if beta == 0:
+        return mae(predictions, targets)
+    error = _error(predictions, targets)
+    slope = _clip(error / beta, 1.0)
+    return jnp.mean(slope * (error - 0.5 * beta * slope), axis=-1)
+
+
+@typed
+def log_cosh(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    """Mean over features of `log cosh(ŷ - y)`: half the square of a small error, `|e| - log 2` for a large one.
+
+    Its slope is `tanh(e)`. Nothing overflows: an error of 1e30 costs 1e30, and small errors keep their digits.
+    """
+    return jnp.mean(_log_cosh(_error(predictions, targets)), axis=-1)
+
+
+@typed
+def quantile(
+    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, quantiles: float | tuple[float, ...]
+) -> Float[Array, "*batch"]:
+    """Quantile (pinball) loss, the mean over features of `q (y - ŷ)` above and `(1 - q) (ŷ - y)` below the prediction.
+
+    `quantiles` in (0, 1): one number, or one for each of the `d` features. The loss is least in expectation where `ŷ`
+    is that quantile of the targets; at 1/2 it is half of `mae`, with whose gradient 0 at an error of 0.
+    Koenker & Bassett 1978. Equals `sklearn.metrics.mean_pinball_loss` in the mean over examples.
+    """
+    levels = quantiles if isinstance(quantiles, tuple) else (quantiles,) * predictions.shape[-1]
+    if not all(0 < q < 1 for q in levels):
+        raise ValueError(f"quantiles must lie in (0, 1), got {quantiles}")
+    if len(levels) != predictions.shape[-1]:
+        raise ValueError(f"quantiles must be one number or one per feature, got {len(levels)} for {predictions.shape}")
+    error = -_error(predictions, targets)
+    q = jnp.broadcast_to(jnp.asarray(levels, error.dtype), error.shape)
+    slope = jnp.where(error > 0, q, jnp.where(error < 0, q - 1, 0))
+    return jnp.mean(slope * error, axis=-1)
+
+
+@typed
+def poisson(
+    log_rates: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, full: bool = False
+) -> Float[Array, "*batch"]:
+    """Mean over features of the negative log likelihood of counts, in nats: `λ - y log λ` with `λ = exp(log_rates)`.
+
+    The likelihood's `log y!` depends on no parameter: it is left out, or with `full` replaced by Stirling's
+    `y log y - y + log(2πy)/2` for counts `y` above 1. A log rate of -inf costs nothing where the count is 0 and inf
+    where it is not; beyond a log rate of 88 (709 in float64) the loss is inf. Equals
+    `torch.nn.functional.poisson_nll_loss(full=full, reduction="none").mean(-1)`.
+    """
+    log_rates, targets = accumulate(log_rates), accumulate(targets)
+    dominated = (log_rates > 1000) | ((targets == 0) & jnp.isinf(log_rates))
+    values = jnp.exp(log_rates) - targets * jnp.where(dominated, 0, log_rates)
+    return jnp.mean(values + _stirling(targets) if full else values, axis=-1)
+
+
+def _error(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    return accumulate(predictions) - accumulate(targets)
+
+
+def _clip(x: Float[Array, "*shape"], limit: float) -> Float[Array, "*shape"]:
+    """`x` limited to [-limit, limit], with gradient 0 beyond, even where that of the result is inf."""
+    return jnp.where(x > limit, limit, jnp.where(x < -limit, -limit, x))
+
+
+def _stirling(counts: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Stirling's approximation of `log counts!`, 0 up to one."""
+    many = counts > 1
+    n = jnp.where(many, counts, 2)
+    return jnp.where(many, n * jnp.log(n) - n + 0.5 * jnp.log(2 * math.pi * n), 0)
+
+
+@jax.custom_jvp
+def _log_cosh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`|x| + log1p(e^(-2|x|)) - log 2`, below 1 as `-log1p(-tanh² x) / 2`, which cancels nothing."""
+    small = jnp.abs(x) < 1
+    part = jnp.log1p(jnp.where(small, -jnp.square(jnp.tanh(x)), jnp.exp(-2 * jnp.abs(x))))
+    return jnp.where(small, -0.5 * part, jnp.abs(x) + part - math.log(2))
+
+
+@_log_cosh.defjvp
+def _log_cosh_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _log_cosh(*primals), jnp.tanh(primals[0]) * tangents[0]

@@ -1,12 +1,108 @@
-"""Metrics: named tuples of pure functions with exact, mergeable states, and scores of what they computed."""
+"""Metrics in three forms of one mathematics.
 
-from fjdl.metrics.base import Metric, measure, on
-from fjdl.metrics.classification import accuracy, confusion_matrix, predicted_class, top_k_accuracy
+Bare names are streaming metrics, `Metric(init, update, merge, compute)` with exact mergeable states, and scores of
+what they counted: `then(confusion_matrix(10), matthews_correlation)` is a streaming metric again. Names of
+scikit-learn, such as `f1_score(y_true, y_pred)`, are one-shot functions with its semantics.
+"""
+
+from fjdl.metrics.agreement import balanced_accuracy, cohen_kappa, matthews_correlation
+from fjdl.metrics.averaged import f1_score, fbeta_score, jaccard_score, precision_score, recall_score, specificity_score
+from fjdl.metrics.base import Metric, measure, on, then
+from fjdl.metrics.bleu_scores import BleuScore, bleu, corpus_bleu, sentence_bleu, token_bleu
+from fjdl.metrics.boundary import boundary_band, boundary_iou, class_boundary_iou
+from fjdl.metrics.calibration_error import (
+    ReliabilityDiagram,
+    calibration,
+    expected_calibration_error,
+    maximum_calibration_error,
+    top_class,
+)
+from fjdl.metrics.centred_moments import moments
+from fjdl.metrics.classification import accuracy, confusion_matrix, predicted_class, top_k_accuracy, within_top_k
+from fjdl.metrics.error_rate import character_error_rate, token_error_rate, word_error_rate
+from fjdl.metrics.errors import largest_error, mae, mape, mse, rmse
+from fjdl.metrics.explained import explained_variance, pearson, r2
+from fjdl.metrics.inspection import generalization_gap, misclassified
 from fjdl.metrics.intervals import wilson_interval
+from fjdl.metrics.levenshtein import edit_distance, levenshtein_distance
 from fjdl.metrics.mean import mean
-from fjdl.metrics.scores import accuracy_from, f1, macro, micro, precision, recall, weighted
+from fjdl.metrics.multilabel import multilabel_confusion, multilabel_confusion_matrix
+from fjdl.metrics.one_shot import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    hamming_loss,
+    matthews_corrcoef,
+    top_k_accuracy_score,
+    top_k_error,
+    zero_one_loss,
+)
+from fjdl.metrics.outcomes import Outcomes, one_against_rest, outcomes_of, pooled
+from fjdl.metrics.probabilities import (
+    brier_score,
+    brier_score_loss,
+    brier_scores,
+    log_loss,
+    log_losses,
+    negative_log_likelihood,
+)
+from fjdl.metrics.regression import (
+    explained_variance_score,
+    max_error,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    pearson_correlation,
+    r2_score,
+    root_mean_squared_error,
+)
+from fjdl.metrics.scores import (
+    accuracy_from,
+    f1,
+    false_negative_rate,
+    false_positive_rate,
+    fbeta,
+    jaccard,
+    macro,
+    micro,
+    npv,
+    ppv,
+    precision,
+    recall,
+    sensitivity,
+    specificity,
+    weighted,
+)
+from fjdl.metrics.segmentation import (
+    dice_coefficient,
+    frequency_weighted_iou,
+    iou,
+    mean_accuracy,
+    mean_iou,
+    pixel_accuracy,
+    segmentation_matrix,
+)
+from fjdl.metrics.signal_noise import peak_signal_noise_ratio, psnr
+from fjdl.metrics.surprisal import perplexity, token_surprisal
+from fjdl.metrics.tables import confusion_table
+from fjdl.metrics.tokenize import tokenize_13a
 
 __all__ = [
-    "Metric", "accuracy", "accuracy_from", "confusion_matrix", "f1", "macro", "mean", "measure", "micro", "on",
-    "precision", "predicted_class", "recall", "top_k_accuracy", "weighted", "wilson_interval",
+    "BleuScore", "Metric", "Outcomes", "ReliabilityDiagram", "accuracy", "accuracy_from", "accuracy_score",
+    "balanced_accuracy", "balanced_accuracy_score", "bleu", "boundary_band", "boundary_iou", "brier_score",
+    "brier_score_loss", "brier_scores", "calibration", "character_error_rate", "class_boundary_iou", "cohen_kappa",
+    "cohen_kappa_score", "confusion_matrix", "confusion_table", "corpus_bleu", "dice_coefficient", "edit_distance",
+    "expected_calibration_error", "explained_variance", "explained_variance_score", "f1", "f1_score",
+    "false_negative_rate", "false_positive_rate", "fbeta", "fbeta_score", "frequency_weighted_iou",
+    "generalization_gap", "hamming_loss", "iou", "jaccard", "jaccard_score", "largest_error",
+    "levenshtein_distance", "log_loss", "log_losses", "macro", "mae", "mape", "matthews_corrcoef",
+    "matthews_correlation", "max_error", "maximum_calibration_error", "mean", "mean_absolute_error",
+    "mean_absolute_percentage_error", "mean_accuracy", "mean_iou", "mean_squared_error", "measure", "micro",
+    "misclassified", "moments", "mse", "multilabel_confusion", "multilabel_confusion_matrix",
+    "negative_log_likelihood", "npv", "on", "one_against_rest", "outcomes_of", "peak_signal_noise_ratio", "pearson",
+    "pearson_correlation", "perplexity", "pixel_accuracy", "pooled", "ppv", "precision", "precision_score",
+    "predicted_class", "psnr", "r2", "r2_score", "recall", "recall_score", "rmse", "root_mean_squared_error",
+    "segmentation_matrix", "sensitivity", "sentence_bleu", "specificity", "specificity_score", "then", "token_bleu",
+    "token_error_rate", "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy", "top_k_accuracy_score",
+    "top_k_error", "weighted", "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
 ]  # fmt: skip

@@ -38,6 +38,15 @@ def on(metric: Metric, select: Callable[[Any, Any], tuple[Any, ...]]) -> Metric:
 
 
 @typed
+def then(metric: Metric, function: Callable[[Any], Any]) -> Metric:
+    """The metric with the result `function(result)`, from the same state.
+
+    `then(confusion_matrix(10), partial(macro, f1))` streams what the function computes from a confusion matrix.
+    """
+    return metric._replace(compute=lambda state: function(metric.compute(state)))
+
+
+@typed
 def measure(metric: Metric, *arrays: Any, weights: Weights = None) -> Any:
     """The metric's result on one batch: `init`, `update`, `compute`."""
     return metric.compute(metric.update(metric.init(), *arrays, weights=weights))
@@ -55,4 +64,4 @@ def counted(weights: Weights, shape: tuple[int, ...]) -> Bool[Array, "..."]:
     if weights.shape != shape[: weights.ndim]:
         raise ValueError(f"the shape of weights must be a beginning of {shape}, got {weights.shape}")
     leading = weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim))
-    return jnp.broadcast_to(leading != 0, shape)
+    return jnp.broadcast_to(leading.astype(bool), shape)

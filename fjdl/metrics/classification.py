@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
+from fjdl.metrics.tables import count_pairs, signed
 from fjdl.numerics import safe_divide
 from fjdl.typing import Array, Bool, Float, Int, Integer, Scalar, typed
 
@@ -31,8 +32,8 @@ def accuracy() -> Metric:
 def top_k_accuracy(k: int) -> Metric:
     """Fraction in [0, 1] of examples whose label is among the `k` largest logits; NaN when nothing was seen.
 
-    `update(state, logits, labels, weights=None)`. Among equal logits the lower class comes first, as in `argmax`.
-    An example with a label out of range or with a NaN among its logits counts, and is never correct.
+    `update(state, logits, labels, weights=None)`, which counts by `within_top_k`: an example with a label out of range
+    or with a NaN among its logits counts, and is never correct.
     Equals `sklearn.metrics.top_k_accuracy_score` where no logits are equal.
     """
     if k < 1:
@@ -46,7 +47,7 @@ def top_k_accuracy(k: int) -> Metric:
         state: Proportion, logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], weights: Weights = None
     ) -> Proportion:
         chosen = counted(weights, labels.shape)
-        successes = jnp.sum(chosen & _within_top(logits, labels, k), dtype=jnp.uint32)
+        successes = jnp.sum(chosen & within_top_k(logits, labels, k=k), dtype=jnp.uint32)
         trials = jnp.sum(chosen, dtype=jnp.uint32)
         return merge(state, Proportion(counts.of(successes), counts.of(trials)))
 
@@ -67,7 +68,8 @@ def confusion_matrix(classes: int) -> Metric:
 
     `update(state, predictions, labels, weights=None)` with integer predictions, for instance of `predicted_class`.
     A pair of which either is outside [0, classes) is left out and never counts in another cell. The state is exact;
-    see `counts.to_float` for the result. Equals `sklearn.metrics.confusion_matrix(labels=range(classes))`.
+    see `counts.to_float` for the result. Equals `sklearn.metrics.confusion_matrix(labels=range(classes))`. Any score
+    of the matrix streams by `then`: `then(confusion_matrix(10), matthews_correlation)`.
     """
     if classes < 1:
         raise ValueError(f"classes must be at least 1, got {classes}")
@@ -82,12 +84,8 @@ def confusion_matrix(classes: int) -> Metric:
         labels: Integer[Array, "*batch"],
         weights: Weights = None,
     ) -> Count:
-        predictions, labels = _signed(predictions), _signed(labels)
-        inside = (labels >= 0) & (labels < classes) & (predictions >= 0) & (predictions < classes)
-        chosen = counted(weights, labels.shape) & inside
-        row = jnp.where(chosen, labels, classes)
-        matrix = jnp.zeros((classes, classes), jnp.uint32).at[row, predictions].add(1, mode="drop")
-        return counts.add(state, counts.of(matrix))
+        labels = jnp.where(counted(weights, labels.shape), signed(labels), -1)
+        return counts.add(state, count_pairs(labels, signed(predictions), classes))
 
     return Metric(init, update, counts.add, counts.to_float)
 
@@ -98,18 +96,19 @@ def predicted_class(logits: Float[Array, "*batch k"]) -> Int[Array, "*batch"]:
     return jnp.where(jnp.any(jnp.isnan(logits), axis=-1), -1, jnp.argmax(logits, axis=-1))
 
 
-def _within_top(logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], k: int) -> Bool[Array, "*batch"]:
-    """Whether fewer than `k` classes come before the label."""
-    label = _signed(labels)[..., None]
+@typed
+def within_top_k(
+    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, k: int
+) -> Bool[Array, "*batch"]:
+    """Whether fewer than `k` classes come before the label, in the order of falling logits.
+
+    Among equal logits the lower class comes first, as in `argmax`. False for a label out of range, and where a logit
+    is NaN.
+    """
+    label = signed(labels)[..., None]
     classes = jnp.broadcast_to(jnp.arange(logits.shape[-1], dtype=label.dtype), logits.shape)
     is_label = classes == label
     own = jnp.sum(jnp.where(is_label, logits, 0), axis=-1, keepdims=True)
     before = (logits > own) | ((logits == own) & (classes < label))
     valid = jnp.any(is_label, axis=-1) & ~jnp.any(jnp.isnan(logits), axis=-1)
     return valid & (jnp.sum(before, axis=-1) < k)
-
-
-def _signed(labels: Integer[Array, "*batch"]) -> Integer[Array, "*batch"]:
-    """Labels in a signed dtype that holds every class number, so that uint8 compares with 1000 classes."""
-    labels = jnp.asarray(labels)
-    return labels.astype(jnp.int64 if labels.dtype.itemsize == 8 else jnp.int32)

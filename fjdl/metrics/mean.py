@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from fjdl.metrics import counts
+from fjdl.metrics import counts, sums
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
+from fjdl.metrics.sums import Sum
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Float, Scalar, typed
 
@@ -39,20 +40,11 @@ def mean() -> Metric:
 
     @typed
     def merge(a: MeanState, b: MeanState) -> MeanState:
-        total, lost = _two_sum(a.total, b.total)
-        total, remainder = _two_sum(total, a.remainder + b.remainder + lost)
-        return MeanState(total, remainder, counts.add(a.seen, b.seen))
+        merged = sums.add(Sum(a.total, a.remainder), Sum(b.total, b.remainder))
+        return MeanState(merged.total, merged.remainder, counts.add(a.seen, b.seen))
 
     @typed
     def compute(state: MeanState) -> Scalar:
         return safe_divide(state.total + state.remainder, counts.to_float(state.seen), otherwise=jnp.nan)
 
     return Metric(init, update, merge, compute)
-
-
-def _two_sum(a: Scalar, b: Scalar) -> tuple[Scalar, Scalar]:
-    """The rounded sum and what the rounding lost (Knuth, TAOCP 2, 4.2.2), or 0 where the sum is not finite."""
-    total = a + b
-    part = total - a
-    lost = (a - (total - part)) + (b - part)
-    return total, jnp.where(jnp.isfinite(total), lost, 0)

@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
-from experiments.markdown import END, START
+from experiments.markdown import markers, replace_table
 from experiments.report import rows, spread
 from fjdl.train.log import encode_json
 from tests.experiments.support import Command
+
+START, END = markers()
 
 CONFIG = {"config": "configs/digits_mlp.py", "sha256": "ab", "arguments": {"seed": 0, "epochs": 3}}
 RESULT = {
@@ -145,3 +147,11 @@ def test_experiments_keep_the_order_in_which_they_are_given() -> None:
         {**RESULT, "config": {**CONFIG, "config": f"configs/{name}.py"}, "quantized": []} for name in ("z", "a", "m")
     ]
     assert [cells(line)[0] for line in rows(results)[2:]] == ["z", "a", "m"]
+
+
+def test_each_section_of_a_file_is_replaced_alone(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    (a, b), (c, d) = markers("one"), markers("two")
+    path.write_text(f"{a}\n{b}\nBetween.\n{c}\n{d}\n")
+    replace_table(path, "new", section="two")
+    assert path.read_text() == f"{a}\n{b}\nBetween.\n{c}\n\nnew\n\n{d}\n"

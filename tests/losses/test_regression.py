@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from fjdl import losses
+from fjdl.losses import regression
 from tests.support import float64
 
 
@@ -47,3 +48,67 @@ def test_an_empty_batch_has_no_losses_and_no_features_have_no_mean():
 def test_a_column_against_a_row_is_refused_in_one_sentence():
     with pytest.raises(ValueError, match=r"^mse: argument `targets` must be .*, got .*$"):
         losses.mse(np.zeros((3, 1), np.float32), np.zeros(3, np.float32))
+
+
+def test_e11_mean_squared_error_is_the_mean_of_the_squares_and_not_their_sum():
+    np.testing.assert_allclose(regression.mse(np.float32([[1, 2, 3, 4]]), np.zeros((1, 4), np.float32)), [7.5])
+
+
+def test_e12_mean_absolute_error_takes_absolute_values_before_it_averages():
+    np.testing.assert_allclose(regression.mae(np.float32([[1, -1, 3, -3]]), np.zeros((1, 4), np.float32)), [2.0])
+
+
+SLOPES = {
+    "mae": (regression.mae, [-1, -1, 0, 1, 1]),
+    "huber": (lambda p, t: regression.huber(p, t, delta=2.0), [-2, -2, 0, 2, 2]),
+    "smooth_l1": (lambda p, t: regression.smooth_l1(p, t, beta=2.0), [-1, -1, 0, 1, 1]),
+    "smooth_l1 of width 0": (lambda p, t: regression.smooth_l1(p, t, beta=0.0), [-1, -1, 0, 1, 1]),
+    "log_cosh": (regression.log_cosh, [-1, -np.tanh(2), 0, np.tanh(2), 1]),
+    "quantile": (lambda p, t: regression.quantile(p, t, quantiles=0.25), [-0.25, -0.25, 0, 0.75, 0.75]),
+}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_slopes_at_kinks_and_at_1e30_are_finite_and_those_of_the_definition(name):
+    loss, slopes = SLOPES[name]
+    errors = np.float32([[-1e30], [-2], [0], [2], [1e30]])
+    gradient = jax.grad(lambda p: jnp.sum(loss(p, jnp.zeros_like(p))))(errors)
+    np.testing.assert_allclose(gradient[:, 0], slopes, rtol=1e-6)
+
+
+def test_small_errors_keep_their_digits_in_log_cosh():
+    errors = np.float32([[1e-8], [1e-4], [0.1], [0.9999], [1.0001], [20]])
+    expected = np.log1p(2 * np.sinh(np.float64(errors) / 2) ** 2)[:, 0]
+    np.testing.assert_allclose(regression.log_cosh(errors, np.zeros_like(errors)), expected, rtol=1e-6)
+    slope = jax.grad(lambda p: jnp.sum(regression.log_cosh(p, jnp.zeros_like(p))))(errors)
+    np.testing.assert_allclose(slope, np.tanh(np.float64(errors)), rtol=1e-6)
+
+
+def test_each_feature_may_have_its_own_quantile():
+    predictions, targets = np.zeros((1, 3), np.float32), np.float32([[1, 1, -1]])
+    values = regression.quantile(predictions, targets, quantiles=(0.1, 0.5, 0.9))
+    np.testing.assert_allclose(values, [(0.1 + 0.5 + 0.1) / 3], rtol=1e-6)
+
+
+def test_the_best_constant_is_the_quantile(rng):
+    targets = np.sort(rng.standard_normal((1, 101)).astype(np.float32))
+    candidates = np.repeat(targets.T, 101, axis=1)
+    values = regression.quantile(candidates, np.repeat(targets, 101, axis=0), quantiles=0.25)
+    assert targets[0, np.argmin(values)] == np.quantile(targets, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: regression.huber(x, x, delta=0.0), r"^delta must be positive, got 0.0$"),
+        (lambda x: regression.smooth_l1(x, x, beta=-1.0), r"^beta must not be negative, got -1.0$"),
+        (lambda x: regression.quantile(x, x, quantiles=1.0), r"^quantiles must lie in \(0, 1\), got 1.0$"),
+        (
+            lambda x: regression.quantile(x, x, quantiles=(0.1, 0.9)),
+            r"^quantiles must be one number or one per feature, got 2 for \(1, 3\)$",
+        ),
+    ],
+)
+def test_bad_options_are_refused_in_one_sentence(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.zeros((1, 3), np.float32))

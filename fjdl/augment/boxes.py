@@ -1,0 +1,40 @@
+"""Boxes that move with their image: corners `[x0, y0, x1, y1]` in pixels, where pixel (0, 0) covers [0, 1] × [0, 1]."""
+
+import jax.numpy as jnp
+
+from fjdl.augment.plane import Matrix
+from fjdl.numerics import wide
+from fjdl.typing import Array, Bool, Float, typed
+
+
+@typed
+def move_boxes(boxes: Float[Array, "*n 4"], matrix: Matrix) -> Float[Array, "*n 4"]:
+    """The smallest boxes around what `matrix` makes of the boxes, computed in float32 at least."""
+    first = _extremes(boxes, matrix[0])
+    second = _extremes(boxes, matrix[1])
+    return jnp.stack([first[0], second[0], first[1], second[1]], axis=-1).astype(boxes.dtype)
+
+
+@typed
+def clip_boxes(boxes: Float[Array, "*n 4"], *, size: tuple[int, int]) -> Float[Array, "*n 4"]:
+    """The part of the boxes inside an image of `size` = (height, width); of one outside a side or point remains."""
+    height, width = size
+    limit = jnp.array([width, height, width, height], boxes.dtype)
+    return jnp.clip(boxes, 0, jnp.broadcast_to(limit, boxes.shape))
+
+
+@typed
+def large_boxes(boxes: Float[Array, "*n 4"], *, smallest: float = 1.0) -> Bool[Array, "*n"]:
+    """Which boxes have both sides at least `smallest` pixels; raises `ValueError` unless that is above 0."""
+    if not smallest > 0:
+        raise ValueError(f"smallest must be above 0, got {smallest}")
+    return jnp.all(boxes[..., 2:] - boxes[..., :2] >= smallest, axis=-1)
+
+
+def _extremes(boxes: Float[Array, "*n 4"], row: Float[Array, "3"]) -> tuple[Array, Array]:
+    """Least and largest `a x + b y + t` over the corners of each box."""
+    dtype = max(wide(row.dtype), wide(boxes.dtype), key=lambda dtype: dtype.itemsize)
+    row, corners = row.astype(dtype), boxes.astype(dtype)
+    along_x, along_y = row[0] * corners[..., 0::2], row[1] * corners[..., 1::2]
+    least = jnp.min(along_x, axis=-1) + jnp.min(along_y, axis=-1) + row[2]
+    return least, jnp.max(along_x, axis=-1) + jnp.max(along_y, axis=-1) + row[2]

@@ -1,0 +1,61 @@
+"""Crops and padding of one image `[h, w, c]` of any dtype."""
+
+import jax
+import jax.numpy as jnp
+
+from fjdl.typing import Array, Int, PRNGKey, Shaped, typed
+
+
+@typed
+def crop(image: Shaped[Array, "h w c"], start: Int[Array, "2"], *, size: tuple[int, int]) -> Shaped[Array, "_ _ c"]:
+    """The `size` = (height, width) pixels from row and column `start`: `image[y : y + height, x : x + width]`.
+
+    `start` is clipped so that the window lies in the image. Raises `ValueError` for a size that is not positive or is
+    larger than the image.
+    """
+    h, w, c = image.shape
+    if not (0 < size[0] <= h and 0 < size[1] <= w):
+        raise ValueError(f"size must be positive and at most that of the image, ({h}, {w}), got {size}")
+    start = jnp.clip(start, 0, jnp.array([h - size[0], w - size[1]], start.dtype))
+    return jax.lax.dynamic_slice(image, (start[0], start[1], jnp.zeros_like(start[0])), (*size, c))
+
+
+@typed
+def random_crop(
+    key: PRNGKey,
+    image: Shaped[Array, "h w c"],
+    *,
+    size: tuple[int, int],
+    padding: int = 0,
+    fill: float = 0.0,
+    reflect: bool = False,
+) -> Shaped[Array, "_ _ c"]:
+    """`crop` at a uniform place after `pad`; padding 4 is the usual one for 32×32 images (He et al. 2016, §4.2)."""
+    padded = pad(image, padding=padding, fill=fill, reflect=reflect)
+    return crop(padded, random_start(key, extent=(padded.shape[0], padded.shape[1]), size=size), size=size)
+
+
+@typed
+def random_start(key: PRNGKey, *, extent: tuple[int, int], size: tuple[int, int]) -> Int[Array, "2"]:
+    """First row and column of a window of `size`, uniform over all that lie in the `extent`; 0 where it is larger."""
+    spare = [max(e - s, 0) for e, s in zip(extent, size, strict=True)]
+    return jax.random.randint(key, (2,), 0, jnp.array(spare, jnp.int32) + 1)
+
+
+@typed
+def pad(
+    image: Shaped[Array, "h w c"], *, padding: int, fill: float = 0.0, reflect: bool = False
+) -> Shaped[Array, "_ _ c"]:
+    """The image with `padding` pixels around it: `fill`, or its reflection, which does not repeat the border.
+
+    Equals `numpy.pad` in mode "constant" or "reflect". Raises `ValueError` for a negative padding, and for a
+    reflection that is not smaller than the image.
+    """
+    if padding < 0:
+        raise ValueError(f"padding must not be negative, got {padding}")
+    if reflect and padding >= min(image.shape[:2]):
+        raise ValueError(f"padding must be smaller than the image where it reflects, got {padding}")
+    margin = ((padding, padding), (padding, padding), (0, 0))
+    if reflect:
+        return jnp.pad(image, margin, mode="reflect")
+    return jnp.pad(image, margin, constant_values=jnp.asarray(fill).astype(image.dtype))

@@ -1,0 +1,188 @@
+"""Examples whose labels move with the image.
+
+A sample is a dict with "image" `[h, w, c]` and, where it has them, "mask" `[h, w]` of classes, "boxes" `[m, 4]` as
+corners in pixels, and "valid" `[m]`, which says which of the boxes are there. The functions here move all of them
+alike: masks are sampled by the nearest pixel, boxes are clipped to the image, and those with a side below `smallest`
+pixels become invalid and all 0. A sample with boxes has "valid" afterwards. Other entries stay. With the same key
+`random_x_sample` moves the image just as `random_x` does.
+"""
+
+from collections.abc import Callable, Mapping
+
+import jax.numpy as jnp
+
+from fjdl.augment.boxes import clip_boxes, large_boxes, move_boxes
+from fjdl.augment.combine import Random
+from fjdl.augment.cropping import crop, pad, random_start
+from fjdl.augment.geometry import coin, flip_vertical, mirror
+from fjdl.augment.plane import Matrix, random_matrix, translation
+from fjdl.augment.resize import inside, resized_crop
+from fjdl.augment.warp import affine
+from fjdl.augment.window import random_window
+from fjdl.typing import Array, Bool, Int, PRNGKey, typed
+
+Sample = Mapping[str, Array]
+Move = Callable[[Array], Array]
+Number = Array | float
+
+
+def on_image(function: Callable[[PRNGKey, Array], Array]) -> Random:
+    """A random function of images, such as a change of colour, as one of samples that leaves the rest."""
+    return lambda key, sample: {**sample, "image": function(key, sample["image"])}
+
+
+@typed
+def affine_sample(
+    sample: Sample, matrix: Matrix, *, fill: float = 0.0, mask_fill: int = 0, smallest: float = 1.0
+) -> dict[str, Array]:
+    """`affine` of a sample; `fill` opens in the image and `mask_fill` in the mask."""
+    return _moved(
+        sample,
+        matrix,
+        image=lambda image: affine(image, matrix, fill=fill),
+        mask=lambda mask: affine(mask, matrix, fill=mask_fill, nearest=True),
+        smallest=smallest,
+    )
+
+
+@typed
+def random_affine_sample(
+    key: PRNGKey,
+    sample: Sample,
+    *,
+    degrees: float = 0.0,
+    translate: float = 0.0,
+    shear: float = 0.0,
+    scale: tuple[float, float] = (1.0, 1.0),
+    fill: float = 0.0,
+    mask_fill: int = 0,
+    smallest: float = 1.0,
+) -> dict[str, Array]:
+    """`affine_sample` by `random_matrix`."""
+    matrix = random_matrix(key, size=_size(sample), degrees=degrees, translate=translate, shear=shear, scale=scale)
+    return affine_sample(sample, matrix, fill=fill, mask_fill=mask_fill, smallest=smallest)
+
+
+@typed
+def mirror_sample(sample: Sample, flip: Bool[Array, ""], *, smallest: float = 1.0) -> dict[str, Array]:
+    """`mirror` of a sample."""
+    sign = jnp.where(flip, -1.0, 1.0)
+    matrix = _scaled((1.0, sign), (0.0, jnp.where(flip, _size(sample)[1], 0)))
+    return _moved(sample, matrix, image=lambda image: mirror(image, flip), smallest=smallest)
+
+
+@typed
+def random_mirror_sample(
+    key: PRNGKey, sample: Sample, *, probability: float = 0.5, smallest: float = 1.0
+) -> dict[str, Array]:
+    """`mirror_sample` with the given probability; raises `ValueError` where it is outside [0, 1]."""
+    return mirror_sample(sample, coin(key, probability=probability), smallest=smallest)
+
+
+@typed
+def flip_vertical_sample(sample: Sample, flip: Bool[Array, ""], *, smallest: float = 1.0) -> dict[str, Array]:
+    """`flip_vertical` of a sample."""
+    sign = jnp.where(flip, -1.0, 1.0)
+    matrix = _scaled((sign, 1.0), (jnp.where(flip, _size(sample)[0], 0), 0.0))
+    return _moved(sample, matrix, image=lambda image: flip_vertical(image, flip), smallest=smallest)
+
+
+@typed
+def random_flip_vertical_sample(
+    key: PRNGKey, sample: Sample, *, probability: float = 0.5, smallest: float = 1.0
+) -> dict[str, Array]:
+    """`flip_vertical_sample` with the given probability; raises `ValueError` where it is outside [0, 1]."""
+    return flip_vertical_sample(sample, coin(key, probability=probability), smallest=smallest)
+
+
+@typed
+def crop_sample(
+    sample: Sample, start: Int[Array, "2"], *, size: tuple[int, int], smallest: float = 1.0
+) -> dict[str, Array]:
+    """`crop` of a sample."""
+    h, w = _size(sample)
+    start = jnp.clip(start, 0, jnp.array([h - size[0], w - size[1]], start.dtype))
+    offset = -start.astype(jnp.float32)
+    matrix = _scaled((1.0, 1.0), (offset[0], offset[1]))
+    return _moved(sample, matrix, image=lambda image: crop(image, start, size=size), smallest=smallest)
+
+
+@typed
+def random_crop_sample(
+    key: PRNGKey,
+    sample: Sample,
+    *,
+    size: tuple[int, int],
+    padding: int = 0,
+    fill: float = 0.0,
+    mask_fill: int = 0,
+    smallest: float = 1.0,
+) -> dict[str, Array]:
+    """`crop_sample` at a uniform place after padding by `fill`, and by `mask_fill` in the mask."""
+    padded = _moved(
+        sample,
+        translation(jnp.full(2, float(padding))),
+        image=lambda image: pad(image, padding=padding, fill=fill),
+        mask=lambda mask: pad(mask, padding=padding, fill=mask_fill),
+        smallest=smallest,
+    )
+    return crop_sample(padded, random_start(key, extent=_size(padded), size=size), size=size, smallest=smallest)
+
+
+@typed
+def resized_crop_sample(
+    sample: Sample, window: Int[Array, "4"], *, size: tuple[int, int], antialias: bool = True, smallest: float = 1.0
+) -> dict[str, Array]:
+    """`resized_crop` of a sample."""
+    start, extent = inside(window, size=_size(sample))
+    zoom = jnp.array(size, jnp.float32) / extent.astype(jnp.float32)
+    offset = -start.astype(jnp.float32) * zoom
+    return _moved(
+        sample,
+        _scaled((zoom[0], zoom[1]), (offset[0], offset[1])),
+        image=lambda image: resized_crop(image, window, size=size, antialias=antialias),
+        mask=lambda mask: resized_crop(mask, window, size=size, nearest=True),
+        smallest=smallest,
+    )
+
+
+@typed
+def random_resized_crop_sample(
+    key: PRNGKey,
+    sample: Sample,
+    *,
+    size: tuple[int, int],
+    area: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    antialias: bool = True,
+    smallest: float = 1.0,
+) -> dict[str, Array]:
+    """`resized_crop_sample` of a `random_window`, or of the whole image where ten attempts find none."""
+    window, _ = random_window(key, size=_size(sample), area=area, ratio=ratio)
+    return resized_crop_sample(sample, window, size=size, antialias=antialias, smallest=smallest)
+
+
+def _size(sample: Sample) -> tuple[int, int]:
+    h, w, _ = sample["image"].shape
+    return h, w
+
+
+def _scaled(factors: tuple[Number, Number], offset: tuple[Number, Number]) -> Matrix:
+    """Scaling about the corner, then translation, both (vertical, horizontal)."""
+    values = [[factors[1], 0.0, offset[1]], [0.0, factors[0], offset[0]]]
+    return jnp.stack([jnp.stack([jnp.asarray(x, jnp.float32) for x in row]) for row in values])
+
+
+def _moved(
+    sample: Sample, matrix: Matrix, *, image: Move, mask: Move | None = None, smallest: float
+) -> dict[str, Array]:
+    """The sample with `image` applied to its image, `mask`, or else `image`, to its mask, and `matrix` to its boxes."""
+    moved = {**sample, "image": image(sample["image"])}
+    if "mask" in sample:
+        moved["mask"] = (mask or image)(sample["mask"][..., None])[..., 0]
+    if "boxes" in sample:
+        boxes = clip_boxes(move_boxes(sample["boxes"], matrix), size=_size(moved))
+        valid = large_boxes(boxes, smallest=smallest)
+        moved["valid"] = valid & sample["valid"] if "valid" in sample else valid
+        moved["boxes"] = jnp.where(moved["valid"][..., None], boxes, 0)
+    return moved

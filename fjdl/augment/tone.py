@@ -1,0 +1,98 @@
+"""Curves of tone and sharpness of one image: float in [0, 1] or uint8, in the dtype of the input."""
+
+import jax
+import jax.numpy as jnp
+
+from fjdl.augment.color import blend
+from fjdl.augment.pixels import Amount, Image, amount, between, from_levels, levels, white
+from fjdl.numerics import accumulate, safe_divide
+from fjdl.typing import Array, Float, Integer, UInt8, typed
+
+
+@typed
+def invert(image: Image) -> Image:
+    """`white - image`; equals `PIL.ImageOps.invert`."""
+    return jnp.array(white(image), image.dtype) - image
+
+
+@typed
+def solarize(image: Image, threshold: Amount) -> Image:
+    """`white - image` where the image is at or above `threshold`, which has the scale of the image.
+
+    A threshold above white changes nothing. Equals `PIL.ImageOps.solarize`.
+    """
+    return jnp.where(accumulate(image) < amount(threshold, image), image, invert(image))
+
+
+@typed
+def posterize(image: Image, bits: Integer[Array, ""] | int) -> Image:
+    """Only the `bits` leading bits of each of 256 levels, from 0, black, to 8, the image itself.
+
+    Float images are rounded to levels before. Equals `PIL.ImageOps.posterize`. Raises `ValueError` for bits outside
+    [0, 8]; traced ones are clipped.
+    """
+    if isinstance(bits, int):
+        between("bits", bits, low=0, high=8)
+    bits = jnp.clip(jnp.asarray(bits, jnp.int32), 0, 8)
+    mask = (0xFF & (0xFF << (8 - bits))).astype(jnp.uint8)
+    return jnp.where(bits == 8, image, from_levels(levels(image) & mask, image))
+
+
+@typed
+def autocontrast(image: Image) -> Image:
+    """Each channel stretched to [black, white]: `white · (image - least) / (largest - least)`; constant ones stay.
+
+    The fraction is dropped for uint8, which equals `PIL.ImageOps.autocontrast` up to the one level that its floating
+    point loses at whole numbers.
+    """
+    values = accumulate(image) if image.dtype != jnp.uint8 else jnp.asarray(image, jnp.int32)
+    least, largest = jnp.min(values, axis=(0, 1), keepdims=True), jnp.max(values, axis=(0, 1), keepdims=True)
+    if image.dtype == jnp.uint8:
+        stretched = 255 * (values - least) // jnp.maximum(largest - least, 1)
+    else:
+        stretched = safe_divide(values - least, largest - least)
+    return jnp.where(largest > least, stretched.astype(image.dtype), image)
+
+
+@typed
+def equalize(image: Image) -> Image:
+    """Each channel with its histogram of 256 levels made as even as a monotone curve can, in integer arithmetic.
+
+    A channel whose steps would be empty stays, such as a constant one. Equals `PIL.ImageOps.equalize`.
+    """
+    level = levels(image)
+    curve, step = jax.vmap(_equalizing_curve, in_axes=-1)(level.reshape(-1, level.shape[-1]))
+    even = jax.vmap(lambda c, channel: c[channel], in_axes=(0, -1), out_axes=-1)(curve, jnp.asarray(level, jnp.int32))
+    return jnp.where((step == 0)[None, None], image, from_levels(even, image))
+
+
+@typed
+def sharpness(image: Image, factor: Amount) -> Image:
+    """`smooth + factor · (image - smooth)`, clipped: 0 smooths, 1 changes nothing and 2 sharpens.
+
+    `smooth` is the mean of the 3×3 neighbourhood where the centre counts five times; the border stays. Equals
+    `PIL.ImageEnhance.Sharpness`. Raises `ValueError` for a negative factor.
+    """
+    return blend(_smooth(image), image, factor)
+
+
+def _equalizing_curve(level: UInt8[Array, " n"]) -> tuple[UInt8[Array, "256"], Integer[Array, ""]]:
+    histogram = jnp.zeros(256, jnp.int32).at[jnp.asarray(level, jnp.int32)].add(1)
+    below = jnp.cumsum(histogram) - histogram
+    step = below[jnp.max(level, initial=0).astype(jnp.int32)] // 255
+    curve = (step // 2 + below) // jnp.maximum(step, 1)
+    return jnp.minimum(curve, 255).astype(jnp.uint8), step
+
+
+def _smooth(image: Image) -> Float[Array, "h w c"]:
+    values = accumulate(image)
+    h, w, _ = values.shape
+    if min(h, w) < 3:
+        return values
+    rows = values[:-2] + values[1:-1] + values[2:]
+    inner = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * values[1:-1, 1:-1]) / 13
+    if image.dtype == jnp.uint8:
+        inner = jnp.floor(inner + 0.5)
+    y, x = jnp.arange(h)[:, None, None], jnp.arange(w)[None, :, None]
+    border = (y == 0) | (y == h - 1) | (x == 0) | (x == w - 1)
+    return jnp.where(border, values, jnp.pad(inner, ((1, 1), (1, 1), (0, 0))))

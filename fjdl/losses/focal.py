@@ -1,0 +1,75 @@
+"""Focal losses on logits, in nats: cross entropies in which examples that are right already count less."""
+
+import jax
+import jax.numpy as jnp
+
+from fjdl.losses.classification import _nan_unless, _one_hot, sigmoid_cross_entropy, softmax_cross_entropy
+from fjdl.losses.weights import example_weights
+from fjdl.numerics import accumulate
+from fjdl.typing import Array, Float, Integer, typed
+
+
+@typed
+def sigmoid_focal(
+    logits: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, gamma: float = 2.0, alpha: float | None = None
+) -> Float[Array, "*shape"]:
+    """Binary focal loss, in nats, one per logit: `-α_t (1 - p_t)^gamma log p_t`, where `p_t` is that of the target.
+
+    `α_t` is `alpha` for targets of 1, `1 - alpha` for targets of 0 and 1 without `alpha`; targets between weigh both.
+    `gamma` 0 is `sigmoid_cross_entropy`. Value and gradient are finite for every finite logit; a logit of ±inf costs 0
+    where the target agrees with it and inf where it does not. Lin et al. 2017, arXiv:1708.02002. Equals
+    `torchvision.ops.sigmoid_focal_loss`, whose `alpha` is 0.25 by default.
+    """
+    _check(gamma)
+    if alpha is not None and not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+    targets = accumulate(targets)
+    values = _power(_miss(accumulate(logits), targets), gamma) * sigmoid_cross_entropy(logits, targets)
+    return values if alpha is None else values * (alpha * targets + (1 - alpha) * (1 - targets))
+
+
+@typed
+def softmax_focal(
+    logits: Float[Array, "*batch k"],
+    labels: Integer[Array, "*batch"],
+    *,
+    gamma: float = 2.0,
+    alpha: Float[Array, " k"] | None = None,
+) -> Float[Array, "*batch"]:
+    """Focal loss of integer labels, in nats, one per example: `-α_y (1 - p_y)^gamma log p_y`, `p = softmax(logits)`.
+
+    `alpha` holds the α of each class, 1 without it; `gamma` 0 is `softmax_cross_entropy`, whose edges it shares: a
+    label outside [0, k) has value and gradient NaN, and a row of -inf costs 0.
+    Lin et al. 2017, arXiv:1708.02002. Equals `(1 - exp(-ce)) ** gamma * ce` of PyTorch's cross entropy.
+    """
+    _check(gamma)
+    in_range, _ = _one_hot(labels, logits.shape[-1])
+    safe = jnp.where(in_range, labels, 0)
+    nats = softmax_cross_entropy(logits, safe)
+    values = _power(-jnp.expm1(-_bounded(nats)), gamma) * nats
+    return _nan_unless(in_range, values if alpha is None else values * example_weights(safe, alpha))
+
+
+def _check(gamma: float) -> None:
+    if not gamma >= 0:
+        raise ValueError(f"gamma must not be negative, got {gamma}")
+
+
+def _miss(logits: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`1 - p_t = (1 - t) σ(x) + t σ(-x)`, without cancellation."""
+    positive = logits > 0
+    small = jnp.exp(-_bounded(jnp.where(positive, logits, -logits)))
+    return jnp.where(positive, 1 - targets + targets * small, (1 - targets) * small + targets) / (1 + small)
+
+
+def _bounded(nats: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """At most 1000, where `exp(-nats)` is 0 for long, so that no infinity meets its zero gradient."""
+    return jnp.where(nats < 1000, nats, 1000)
+
+
+def _power(x: Float[Array, "*shape"], exponent: float) -> Float[Array, "*shape"]:
+    """`x ** exponent` for x in [0, 1], with gradient 0 at 0 where the exponent is a fraction."""
+    if float(exponent).is_integer():
+        return jax.lax.integer_pow(x, int(exponent))
+    positive = x > 0
+    return jnp.where(positive, jnp.exp(exponent * jnp.log(jnp.where(positive, x, 1))), 0)

@@ -1,0 +1,61 @@
+"""Cross entropies of probabilities, in nats. Cross entropies of logits lose no digits and are better to train with.
+
+Predictions below `eps` count as `eps`, which keeps every value below `-log eps` and every gradient below `1 / eps`;
+targets are never clipped. `1 - p` is exact in float32 where it is small, so an `eps` far below its rounding is safe.
+"""
+
+import jax.numpy as jnp
+
+from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
+from fjdl.numerics import accumulate
+from fjdl.typing import Array, Float, Integer, typed
+
+
+@typed
+def binary_cross_entropy(
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, eps: float = 1e-12
+) -> Float[Array, "*shape"]:
+    """Binary cross entropy, in nats, one per prediction: `-(t log p + (1 - t) log(1 - p))`.
+
+    Targets `t` lie in [0, 1]. Predictions `p` are clipped to [eps, 1 - eps], with gradient 0 beyond. Equals
+    `torch.nn.functional.binary_cross_entropy(reduction="none")` between the clips.
+    """
+    _check(eps)
+    predictions, targets = accumulate(predictions), accumulate(targets)
+    return -(targets * _log(predictions, eps) + (1 - targets) * _log(1 - predictions, eps))
+
+
+@typed
+def categorical_cross_entropy(
+    predictions: Float[Array, "*batch k"], targets: Float[Array, "*batch k"], *, eps: float = 1e-12
+) -> Float[Array, "*batch"]:
+    """Cross entropy of target distributions, in nats, one per example: `-Σ_k t_k log p_k`, with each `p_k ≥ eps`.
+
+    A prediction below `eps` has gradient 0. Neither predictions nor targets are scaled to sum 1. Equals
+    `sklearn.metrics.log_loss` of one example, and `soft_cross_entropy` of log-probabilities.
+    """
+    _check(eps)
+    return -jnp.sum(accumulate(targets) * _log(accumulate(predictions), eps), axis=-1)
+
+
+@typed
+def sparse_categorical_cross_entropy(
+    predictions: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, eps: float = 1e-12
+) -> Float[Array, "*batch"]:
+    """Cross entropy of integer labels, in nats, one per example: `-log p[label]`, with `p ≥ eps`.
+
+    A prediction below `eps` has gradient 0. A label outside [0, k) has value and gradient NaN, as in
+    `softmax_cross_entropy`. Equals `torch.nn.functional.nll_loss(log(p), reduction="none")` above `eps`.
+    """
+    _check(eps)
+    in_range, hits = _one_hot(labels, predictions.shape[-1])
+    return _nan_unless(in_range, -_log(_at_label(accumulate(predictions), in_range, hits), eps))
+
+
+def _check(eps: float) -> None:
+    if not 0 < eps < 0.5:
+        raise ValueError(f"eps must lie in (0, 0.5), got {eps}")
+
+
+def _log(p: Float[Array, "*shape"], eps: float) -> Float[Array, "*shape"]:
+    return jnp.log(jnp.where(p < eps, eps, p))

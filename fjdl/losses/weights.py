@@ -1,0 +1,44 @@
+"""Weights of classes and of examples, for `reduce.mean`."""
+
+import jax.numpy as jnp
+
+from fjdl.losses.classification import _one_hot, _signed
+from fjdl.numerics import accumulate, safe_divide
+from fjdl.typing import Array, Float, Integer, Num, typed
+
+
+@typed
+def class_weights(counts: Num[Array, " k"]) -> Float[Array, " k"]:
+    """Weights inversely proportional to the number of examples of each class: `N / (K n_c)`.
+
+    `N` is the number of all examples and `K` that of the classes that have any, so the weights of the examples sum to
+    `N`; a class without examples has weight 0. Of two classes the rare one thus weighs more, in the ratio of the other
+    to itself. Equals `sklearn.utils.class_weight.compute_class_weight("balanced")`.
+    """
+    counts = accumulate(counts)
+    present = jnp.sum((counts > 0).astype(counts.dtype))
+    return safe_divide(jnp.sum(counts), present * counts)
+
+
+@typed
+def example_weights(
+    labels: Integer[Array, "*batch"],
+    class_weights: Float[Array, " k"] | None = None,
+    *,
+    ignore_label: int | None = None,
+) -> Float[Array, "*batch"]:
+    """The weight of each example: that of its label's class, 1 without `class_weights`, and 0 for `ignore_label`.
+
+    Their sum is what `torch.nn.functional.cross_entropy(weight=class_weights, ignore_index=ignore_label)` divides by,
+    so `mean(values, weights=example_weights(...))` of unweighted values equals it. Any other label outside [0, k) has
+    weight NaN, which no mean hides.
+    """
+    labels = _signed(labels)
+    if class_weights is None:
+        weights = jnp.ones(labels.shape, jnp.float32)
+    else:
+        class_weights = accumulate(class_weights)
+        in_range, hits = _one_hot(labels, class_weights.shape[0])
+        weights = jnp.sum(jnp.where(hits, jnp.broadcast_to(class_weights, hits.shape), 0), axis=-1)
+        weights = jnp.where(in_range, weights, jnp.nan)
+    return weights if ignore_label is None else jnp.where(labels == ignore_label, 0, weights)

@@ -1,0 +1,146 @@
+"""Scores of all examples at once, with the names and arguments of scikit-learn.
+
+Labels and predictions are integers or bools `[n]`; where `[n, k]` is named they may be indicators of `k` labels, where
+anything but 0 is positive. `labels` is static: it may be left out where the arrays are not traced. Labels that are in
+the data but not in `labels` are left out of a confusion matrix. `sample_weight` are non-negative weights.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax.numpy as jnp
+
+from fjdl.metrics import agreement
+from fjdl.metrics.classification import within_top_k
+from fjdl.metrics.sums import average
+from fjdl.metrics.tables import confusion_table, positions, signed
+from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
+
+Labels = Integer[Array, " n"] | Bool[Array, " n"]
+Indicators = Integer[Array, "n *k"] | Bool[Array, "n *k"]
+SampleWeight = Num[Array, " n"] | None
+
+
+@typed
+def accuracy_score(y_true: Indicators, y_pred: Indicators, *, sample_weight: SampleWeight = None) -> Scalar:
+    """Fraction in [0, 1] of examples that are predicted without a mistake; NaN without examples.
+
+    Of indicators `[n, k]`, all `k` must be right. Equals `sklearn.metrics.accuracy_score`.
+    """
+    return average(~jnp.any(_wrong(y_true, y_pred), axis=1), sample_weight)
+
+
+@typed
+def zero_one_loss(y_true: Indicators, y_pred: Indicators, *, sample_weight: SampleWeight = None) -> Scalar:
+    """Fraction in [0, 1] of examples that are predicted with a mistake, 1 - `accuracy_score`; NaN without examples.
+
+    Equals `sklearn.metrics.zero_one_loss`.
+    """
+    return average(jnp.any(_wrong(y_true, y_pred), axis=1), sample_weight)
+
+
+@typed
+def hamming_loss(y_true: Indicators, y_pred: Indicators, *, sample_weight: SampleWeight = None) -> Scalar:
+    """Fraction in [0, 1] of labels that are wrong: of the `k` indicators, else as `zero_one_loss`; NaN without any.
+
+    Equals `sklearn.metrics.hamming_loss`.
+    """
+    wrong = _wrong(y_true, y_pred)
+    return average(jnp.mean(wrong, axis=1, dtype=jnp.result_type(float)), sample_weight)
+
+
+@typed
+def balanced_accuracy_score(
+    y_true: Labels,
+    y_pred: Labels,
+    *,
+    labels: Sequence[int] | None = None,
+    sample_weight: SampleWeight = None,
+    adjusted: bool = False,
+) -> Scalar:
+    """Mean recall in [0, 1] of the classes that have examples, see `balanced_accuracy`.
+
+    Equals `sklearn.metrics.balanced_accuracy_score`, which knows no `labels`.
+    """
+    matrix = confusion_table(y_true, y_pred, labels=labels, sample_weight=sample_weight)
+    return agreement.balanced_accuracy(matrix, adjusted=adjusted)
+
+
+@typed
+def matthews_corrcoef(
+    y_true: Labels, y_pred: Labels, *, labels: Sequence[int] | None = None, sample_weight: SampleWeight = None
+) -> Scalar:
+    """Correlation in [-1, 1] of labels and predictions, 0 where either is constant, see `matthews_correlation`.
+
+    Equals `sklearn.metrics.matthews_corrcoef`, which knows no `labels`.
+    """
+    return agreement.matthews_correlation(confusion_table(y_true, y_pred, labels=labels, sample_weight=sample_weight))
+
+
+@typed
+def cohen_kappa_score(
+    y1: Labels,
+    y2: Labels,
+    *,
+    labels: Sequence[int] | None = None,
+    weights: Literal["linear", "quadratic"] | None = None,
+    sample_weight: SampleWeight = None,
+) -> Scalar:
+    """Agreement in [-1, 1] of two raters beyond chance, NaN where both are constant and equal, see `cohen_kappa`.
+
+    The order of `labels` is their scale for the weights. Equals `sklearn.metrics.cohen_kappa_score`.
+    """
+    matrix = confusion_table(y1, y2, labels=labels, sample_weight=sample_weight)
+    return agreement.cohen_kappa(matrix, weights=weights)
+
+
+@typed
+def top_k_accuracy_score(
+    y_true: Integer[Array, " n"],
+    y_score: Float[Array, "n k"],
+    *,
+    k: int = 2,
+    labels: Sequence[int] | None = None,
+    sample_weight: SampleWeight = None,
+) -> Scalar:
+    """Fraction in [0, 1] of examples whose label is among the `k` largest scores; NaN without examples.
+
+    The columns are `labels`, or 0, 1, …. Ties, NaN and unknown labels are those of `within_top_k`. Equals
+    `sklearn.metrics.top_k_accuracy_score` where no scores are equal: there, the higher class comes first, unknown
+    labels are refused, the columns are by default the labels that occur, and binary scores are `[n]`.
+    """
+    return average(_hits(y_true, y_score, k, labels), sample_weight)
+
+
+@typed
+def top_k_error(
+    y_true: Integer[Array, " n"],
+    y_score: Float[Array, "n k"],
+    *,
+    k: int = 1,
+    labels: Sequence[int] | None = None,
+    sample_weight: SampleWeight = None,
+) -> Scalar:
+    """Fraction in [0, 1] of examples whose label is not among the `k` largest scores, 1 - `top_k_accuracy_score`.
+
+    The top-1 and top-5 errors of Krizhevsky et al. 2012. NaN without examples.
+    """
+    return average(~_hits(y_true, y_score, k, labels), sample_weight)
+
+
+def _hits(y_true: Array, y_score: Array, k: int, labels: Sequence[int] | None) -> Bool[Array, " n"]:
+    columns = y_score.shape[1]
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if labels is not None and (len(set(labels)), len(labels)) != (columns, columns):
+        raise ValueError(f"labels must be distinct, one for each of the {columns} columns, got {tuple(labels)}")
+    return within_top_k(y_score, y_true if labels is None else positions(y_true, tuple(labels)), k=k)
+
+
+def _wrong(y_true: Array, y_pred: Array) -> Bool[Array, "n k"]:
+    if y_true.ndim > 2:
+        raise ValueError(f"y_true must have the shape (n,) or (n, k), got {y_true.shape}")
+    if y_true.ndim == 2:
+        return (y_true != 0) != (y_pred != 0)
+    widest = jnp.result_type(int)
+    return (signed(y_true).astype(widest) != signed(y_pred).astype(widest))[:, None]

@@ -1,0 +1,67 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import entropy
+
+from fjdl.losses import classification, divergence
+from tests.support import float64
+
+INF = np.inf
+
+
+def test_e14_the_more_uncertain_source_gives_more_information():
+    p = np.float32([[1, 0, 0, 0], [0.97, 0.01, 0.01, 0.01], [0.25, 0.25, 0.25, 0.25]])
+    values = divergence.entropy(p)
+    np.testing.assert_allclose(values, entropy(p, axis=-1), rtol=1e-6)
+    assert values[0] == 0
+    assert (np.diff(values) > 0).all()
+
+
+def test_a_probability_of_zero_has_gradient_zero_and_a_negative_one_gives_nan():
+    value, gradient = jax.value_and_grad(lambda p: jnp.sum(divergence.entropy(p)))(np.float32([[1, 0]]))
+    assert value == 0
+    np.testing.assert_array_equal(gradient, [[-1, 0]])
+    assert np.isnan(divergence.entropy(np.float32([[1.5, -0.5]]))).all()
+
+
+def test_kl_divergence_equals_torch_in_value_and_gradients(rng):
+    x, t = rng.standard_normal((6, 4)), rng.dirichlet(np.ones(4), 6)
+    logits, targets = torch.tensor(x, requires_grad=True), torch.tensor(t, requires_grad=True)
+    expected = torch.nn.functional.kl_div(torch.log_softmax(logits, -1), targets, reduction="none").sum(-1)
+    expected.sum().backward()
+    with float64():
+        values = divergence.kl_divergence(x, t)
+        gradients = jax.grad(lambda x, t: jnp.sum(divergence.kl_divergence(x, t)), (0, 1))(x, t)
+    np.testing.assert_allclose(values, expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradients[0], logits.grad, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(gradients[1], targets.grad, rtol=1e-12)
+
+
+def test_cross_entropy_is_entropy_plus_divergence(rng):
+    x, t = rng.standard_normal((5, 4)).astype(np.float32), rng.dirichlet(np.ones(4), 5).astype(np.float32)
+    parts = divergence.entropy(t) + divergence.kl_divergence(x, t)
+    np.testing.assert_allclose(classification.soft_cross_entropy(x, t), parts, rtol=1e-5)
+
+
+def test_log_probabilities_are_logits_and_equal_distributions_do_not_diverge(rng):
+    p = rng.dirichlet(np.ones(4), 5).astype(np.float32)
+    np.testing.assert_allclose(divergence.kl_divergence(np.log(p), p), np.zeros(5), atol=2e-7)
+
+
+def test_js_divergence_is_symmetric_and_equals_scipy(rng):
+    p, q = rng.dirichlet(np.ones(4), (2, 5))
+    p[0, 1] = 0
+    p[0] /= p[0].sum()
+    with float64():
+        values, swapped = divergence.js_divergence(p, q), divergence.js_divergence(q, p)
+    np.testing.assert_allclose(values, jensenshannon(p, q, axis=-1) ** 2, rtol=1e-12)
+    np.testing.assert_allclose(values, swapped, rtol=1e-13)
+
+
+def test_js_divergence_without_a_common_outcome_is_log_2_with_finite_gradient():
+    p, q = np.float32([[1, 0]]), np.float32([[0, 1]])
+    value, gradients = jax.value_and_grad(lambda p, q: jnp.sum(divergence.js_divergence(p, q)), (0, 1))(p, q)
+    np.testing.assert_allclose(value, np.log(2), rtol=1e-6)
+    assert np.isfinite(gradients).all()
