@@ -1,8 +1,11 @@
 """Activation functions, each in the dtype of its input."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
+from fjdl.functional.pointwise import pointwise
 from fjdl.numerics import accumulate, below_largest, safe_divide
 from fjdl.typing import Array, Float, typed
 
@@ -35,6 +38,84 @@ def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     Its derivative `σ(x) (1 - σ(x))` is at most 1/4, reached at 0. Equals `torch.sigmoid`.
     """
     return jax.lax.logistic(x)
+
+
+@typed
+def log_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Logarithm of the sigmoid, `log σ(x) = -log(1 + e⁻ˣ)`, in nats, at most 0, without the sigmoid's underflow.
+
+    Computed in float32; 0 at inf and -inf at -inf. Its derivative is `σ(-x)`. Equals `torch.nn.functional.logsigmoid`.
+    """
+
+    def value(x: Array) -> Array:
+        return jnp.minimum(x, 0) - jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+    return pointwise(x, value=value, slope=lambda x: jax.lax.logistic(-x))
+
+
+@typed
+def softplus(x: Float[Array, "*shape"], *, beta: float = 1.0) -> Float[Array, "*shape"]:
+    """Smooth rectifier `log(1 + e^(βx)) / β`, positive, between `max(x, 0)` and `max(x, 0) + log(2) / β`.
+
+    Computed in float32; 0 at -inf and inf at inf. Its derivative is `σ(βx)`. Dugas et al. 2001. Equals
+    `torch.nn.functional.softplus`, which is `x` itself beyond `βx = 20` and so up to 2e-9 / β smaller there. Raises
+    `ValueError` for a `beta` that is not positive and finite.
+    """
+    if not 0 < beta < math.inf:
+        raise ValueError(f"beta must be positive and finite, got {beta}")
+
+    def value(x: Array) -> Array:
+        return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-beta * jnp.abs(x))) / beta
+
+    return pointwise(x, value=value, slope=lambda x: jax.lax.logistic(beta * x))
+
+
+@typed
+def softsign(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`x / (1 + |x|)`, in (-1, 1); ±1 with zero gradient at ±inf, where PyTorch gives NaN.
+
+    Its derivative is `1 / (1 + |x|)²`, 1 at 0, where the second derivative, which jumps from 2 to -2, counts as 0.
+    Bergstra et al. 2009. Equals `torch.nn.functional.softsign` on finite numbers.
+    """
+
+    def value(x: Array) -> Array:
+        infinite = jnp.isinf(x)
+        return jnp.where(infinite, jnp.sign(x), x / (1 + jnp.where(infinite, 0, jnp.abs(x))))
+
+    def slope(x: Array) -> Array:
+        share = 1 / (1 + jnp.abs(x))
+        return share * share
+
+    return pointwise(x, value=value, slope=slope)
+
+
+@typed
+def tanhshrink(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`x - tanh(x)`, which is x³/3 near 0, to full relative precision there too.
+
+    Computed in float32. Its derivative is `tanh²(x)`. Equals `torch.nn.functional.tanhshrink`, which loses all digits
+    as `x` nears 0.
+    """
+
+    def value(x: Array) -> Array:
+        near = jnp.abs(x) < 1
+        z = jnp.where(near, x, 0)
+        z2 = z * z  # below, tanh's continued fraction cut after the term 13, less z
+        ratio = (45045 + z2 * (2772 + 27 * z2)) / (135135 + z2 * (62370 + z2 * (3150 + 28 * z2)))
+        return jnp.where(near, z * z2 * ratio, x - jnp.tanh(x))
+
+    return pointwise(x, value=value, slope=lambda x: jnp.square(jnp.tanh(jnp.clip(x, -40, 40))))
+
+
+@typed
+def erf(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Error function, `2/√π ∫₀ˣ exp(-t²) dt`, odd, in (-1, 1), computed in float32.
+
+    Its derivative is `2/√π exp(-x²)`. Equals `torch.erf`.
+    """
+    return pointwise(
+        x, value=jax.lax.erf, slope=lambda x: 2 / math.sqrt(math.pi) * jnp.exp(-jnp.square(jnp.clip(x, -30, 30)))
+    )
 
 
 @typed

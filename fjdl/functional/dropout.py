@@ -1,10 +1,12 @@
-"""Dropout."""
+"""Dropout of entries, channels and examples."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, PRNGKey, typed
+from fjdl.typing import Array, Bool, Float, PRNGKey, typed
 
 
 @typed
@@ -15,8 +17,91 @@ def dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) -> Float[Ar
     The same key gives the same mask. `rate` 0 keeps everything and `rate` 1 gives zeros. Equals
     `torch.nn.functional.dropout` up to the generator. Raises `ValueError` for a rate outside [0, 1].
     """
-    if not 0 <= rate <= 1:
-        raise ValueError(f"rate must lie in [0, 1], got {rate}")
-    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+    return _inverted(key, x, x.shape, rate)
+
+
+@typed
+def classic_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) -> Float[Array, "*shape"]:
+    """`x` with each entry set to 0 with probability `rate` and all others as they are, for training.
+
+    The expectation is `(1 - rate) · x`, by which `classic_dropout_inference` multiplies at prediction (Srivastava et
+    al. 2014, JMLR 15, who call `1 - rate` the probability p of keeping). The mask is that of `dropout` with the same
+    key. Raises `ValueError` for a rate outside [0, 1].
+    """
+    return jnp.where(_kept(key, x.shape, rate), x, 0)
+
+
+@typed
+def classic_dropout_inference(x: Float[Array, "*shape"], *, rate: float) -> Float[Array, "*shape"]:
+    """`(1 - rate) · x`, the expectation of `classic_dropout`, for prediction; `rate` 1 gives zeros."""
+    if _probability(rate) == 1:
+        return jnp.zeros_like(x)
+    return (accumulate(x) * (1 - rate)).astype(x.dtype)
+
+
+@typed
+def spatial_dropout(key: PRNGKey, x: Float[Array, "n *space c"], *, rate: float) -> Float[Array, "n *space c"]:
+    """`x` with each channel of each example set to 0 with probability `rate` and all others divided by `1 - rate`.
+
+    Neighbouring pixels are alike, so that dropping single ones hides little (Tompson et al. 2015, arXiv:1411.4280).
+    Equals `torch.nn.functional.dropout2d` on channels first, up to the generator. Raises `ValueError` for a rate
+    outside [0, 1].
+    """
+    return _inverted(key, x, (x.shape[0], *[1] * (x.ndim - 2), x.shape[-1]), rate)
+
+
+@typed
+def stochastic_depth(key: PRNGKey, branch: Float[Array, "n *shape"], *, rate: float) -> Float[Array, "n *shape"]:
+    """The residual branch of each example set to 0 with probability `rate`, or divided by `1 - rate`.
+
+    For `x + stochastic_depth(key, f(x), rate=rate)`. The expectation is `branch`, so nothing is left to do at
+    prediction, where Huang et al. 2016, arXiv:1603.09382, multiply by `1 - rate`. Equals
+    `torchvision.ops.stochastic_depth(mode="row")` up to the generator. Raises `ValueError` for a rate outside [0, 1].
+    """
+    return _inverted(key, branch, (branch.shape[0], *[1] * (branch.ndim - 1)), rate)
+
+
+@typed
+def dropout_masks(*, n: int) -> Bool[Array, "masks n"]:
+    """All `2ⁿ` masks of `n` entries, True where kept, from none kept to all kept.
+
+    Raises `ValueError` for more than 16 entries, or fewer than 0.
+    """
+    if not 0 <= n <= 16:
+        raise ValueError(f"n must lie in [0, 16] to count all 2^n masks, got {n}")
+    return (jnp.arange(2**n)[:, None] >> jnp.arange(n)[None] & 1) == 1
+
+
+@typed
+def dropout_expectation(
+    x: Float[Array, "n"], *, rate: float, output: Callable[[Array], Array] = lambda dropped: dropped
+) -> Float[Array, "..."]:
+    """Exact expectation `Σ p(mask) · output(mask · x)` of classic dropout over all `2ⁿ` masks.
+
+    A mask that keeps m of n entries has probability `(1 - rate)ᵐ · rateⁿ⁻ᵐ`. For an affine `output` this is
+    `output((1 - rate) · x)`; for others it is what that rule at prediction only approximates. Summed in float32, in
+    the dtype of the output. Raises `ValueError` for more than 16 entries and for a rate outside [0, 1].
+    """
+    n, rate = x.shape[0], _probability(rate)
+    masks = dropout_masks(n=n)
+    outputs = jax.vmap(output)(jnp.where(masks, jnp.asarray(x)[None], 0))
+    values = accumulate(outputs)
+    by_kept = jnp.asarray([(1 - rate) ** kept * rate ** (n - kept) for kept in range(n + 1)], values.dtype)
+    weights = by_kept[jnp.sum(masks, axis=1)].reshape(-1, *[1] * (values.ndim - 1))
+    return jnp.sum(jnp.where(weights == 0, 0, weights * values), axis=0).astype(outputs.dtype)
+
+
+def _inverted(key: PRNGKey, x: Array, mask_shape: tuple[int, ...], rate: float) -> Array:
+    kept = jnp.broadcast_to(_kept(key, mask_shape, rate), x.shape)
     scale = 1 / (1 - rate) if rate < 1 else 0.0
     return jnp.where(kept, accumulate(x) * scale, 0).astype(x.dtype)
+
+
+def _kept(key: PRNGKey, shape: tuple[int, ...], rate: float) -> Bool[Array, "..."]:
+    return jax.random.bernoulli(key, 1.0 - _probability(rate), shape)
+
+
+def _probability(rate: float) -> float:
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate must lie in [0, 1], got {rate}")
+    return rate

@@ -1,39 +1,64 @@
 """Initial values of parameters: each factory returns `init(key, shape, dtype=float32) -> array`.
 
 The same protocol as `jax.nn.initializers`, so that either fits where the other does. Normal ones are plain, not
-truncated, as in `torch.nn.init`. Draws are made in float32 (float64 for float64) and then rounded to `dtype`.
+truncated, as in `torch.nn.init`, unless their name says so. Draws are made in float32 (float64 for float64) and then
+rounded to `dtype`.
 """
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from fjdl.functional.fans import fans, gain
 from fjdl.numerics import wide
 from fjdl.typing import Array, Float, PRNGKey, typed
 
 __all__ = [
-    "Initializer", "constant", "fans", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal",
-    "lecun_uniform", "normal", "ones", "uniform", "zeros",
+    "Initializer", "constant", "dirac", "fans", "gain", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform",
+    "identity", "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal", "truncated_normal", "uniform",
+    "variance_scaling", "zeros",
 ]  # fmt: skip
 
 Initializer = Callable[..., Array]
 
+_DEVIATION_WITHIN_2 = 0.8796256610342398  # of a standard normal that is cut at ±2
+
 
 @typed
-def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Inputs that one output sums over, and outputs that one input reaches, for a kernel of `shape`.
+def variance_scaling(
+    scale: float,
+    *,
+    mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in",
+    distribution: Literal["normal", "truncated_normal", "uniform"] = "normal",
+    groups: int = 1,
+    transposed: bool = False,
+) -> Initializer:
+    """Mean 0 and variance `scale / fan`, the one formula that the initializers named after their authors share.
 
-    The last two axes are the input and output channels, as in dense `[in, out]` and convolution `[h, w, in, out]`; the
-    axes before them multiply both. Equals the fans of `torch.nn.init` on the transposed kernel. Raises `ValueError` for
-    fewer than two axes.
+    The fan is what one output sums over ("fan_in", keeps the variance of outputs), what one input reaches ("fan_out",
+    keeps that of gradients), or the mean of both; `groups` and `transposed` are those of `fans`. A normal that is
+    "truncated_normal" at two deviations is widened by 1/0.88, so that the variance is that of the formula. An empty
+    kernel counts as one of fan 1. Equals `jax.nn.initializers.variance_scaling` in distribution. Raises `ValueError`
+    for a negative scale.
     """
-    if len(shape) < 2:
-        raise ValueError(f"shape must have at least two axes to count inputs and outputs, got {shape}")
-    *window, inputs, outputs = shape
-    return math.prod(window) * inputs, math.prod(window) * outputs
+    if not scale >= 0:
+        raise ValueError(f"scale must not be negative, got {scale}")
+
+    def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
+        fan_in, fan_out = (max(fan, 1) for fan in fans(shape, groups=groups, transposed=transposed))
+        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+        if distribution == "uniform":
+            bound = math.sqrt(3 * (scale / fan))
+            return uniform(-bound, bound)(key, shape, dtype)
+        if distribution == "truncated_normal":
+            return truncated_normal(math.sqrt(scale / fan) / _DEVIATION_WITHIN_2)(key, shape, dtype)
+        return normal(math.sqrt(scale / fan))(key, shape, dtype)
+
+    return init
 
 
 @typed
@@ -42,7 +67,7 @@ def glorot_uniform() -> Initializer:
 
     Bounds ±√(6 / (fan_in + fan_out)): Glorot & Bengio 2010. Equals `torch.nn.init.xavier_uniform_`.
     """
-    return _uniform_of_variance(lambda fan_in, fan_out: 2 / (fan_in + fan_out))
+    return variance_scaling(1.0, mode="fan_avg", distribution="uniform")
 
 
 @typed
@@ -51,7 +76,7 @@ def glorot_normal() -> Initializer:
 
     Glorot & Bengio 2010. Equals `torch.nn.init.xavier_normal_`.
     """
-    return _normal_of_variance(lambda fan_in, fan_out: 2 / (fan_in + fan_out))
+    return variance_scaling(1.0, mode="fan_avg")
 
 
 @typed
@@ -61,7 +86,7 @@ def he_uniform() -> Initializer:
     Bounds ±√(6 / fan_in): He et al. 2015, arXiv:1502.01852. Equals `torch.nn.init.kaiming_uniform_` with
     `nonlinearity="relu"`.
     """
-    return _uniform_of_variance(lambda fan_in, _: 2 / fan_in)
+    return variance_scaling(2.0, distribution="uniform")
 
 
 @typed
@@ -70,7 +95,7 @@ def he_normal() -> Initializer:
 
     He et al. 2015, arXiv:1502.01852. Equals `torch.nn.init.kaiming_normal_(nonlinearity="relu")`.
     """
-    return _normal_of_variance(lambda fan_in, _: 2 / fan_in)
+    return variance_scaling(2.0)
 
 
 @typed
@@ -80,7 +105,7 @@ def lecun_uniform() -> Initializer:
     Bounds ±√(3 / fan_in): LeCun et al. 1998, Efficient BackProp. Equals `torch.nn.init.kaiming_uniform_` with
     `nonlinearity="linear"`.
     """
-    return _uniform_of_variance(lambda fan_in, _: 1 / fan_in)
+    return variance_scaling(1.0, distribution="uniform")
 
 
 @typed
@@ -89,7 +114,7 @@ def lecun_normal() -> Initializer:
 
     LeCun et al. 1998, Efficient BackProp. Equals `torch.nn.init.kaiming_normal_(nonlinearity="linear")`.
     """
-    return _normal_of_variance(lambda fan_in, _: 1 / fan_in)
+    return variance_scaling(1.0)
 
 
 @typed
@@ -101,6 +126,27 @@ def normal(stddev: float) -> Initializer:
     @typed
     def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
         return (jax.random.normal(key, shape, wide(dtype)) * stddev).astype(dtype)
+
+    return init
+
+
+@typed
+def truncated_normal(stddev: float, *, low: float = -2.0, high: float = 2.0) -> Initializer:
+    """Normal of mean 0 and deviation `stddev` without what lies outside of `low · stddev` to `high · stddev`.
+
+    The deviation of what remains is smaller: 0.88 `stddev` between -2 and 2. Equals
+    `torch.nn.init.trunc_normal_(std=stddev, a=low * stddev, b=high * stddev)` and
+    `jax.nn.initializers.truncated_normal` in distribution. Raises `ValueError` for a negative deviation and unless
+    `low` is below `high`.
+    """
+    if not stddev >= 0:
+        raise ValueError(f"stddev must not be negative, got {stddev}")
+    if not low < high:
+        raise ValueError(f"low must be below high, got low={low} and high={high}")
+
+    @typed
+    def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
+        return (jax.random.truncated_normal(key, low, high, shape, wide(dtype)) * stddev).astype(dtype)
 
     return init
 
@@ -142,22 +188,68 @@ def ones() -> Initializer:
     return constant(1.0)
 
 
-def _normal_of_variance(variance: Callable[[int, int], float]) -> Initializer:
-    def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
-        return normal(math.sqrt(_of_fans(variance, shape)))(key, shape, dtype)
+@typed
+def orthogonal(*, gain: float = 1.0) -> Initializer:
+    """A uniformly drawn orthogonal matrix times `gain`: `[..., out]`, seen as a matrix with a column for each output.
+
+    With more rows than columns the columns are orthonormal, else the rows, so that lengths are kept in one direction.
+    Drawn by QR decomposition of normal numbers, with the signs that make it uniform. Saxe et al. 2014,
+    arXiv:1312.6120. Equals `torch.nn.init.orthogonal_` in distribution. Raises `ValueError` for fewer than two axes.
+    """
+
+    @typed
+    def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
+        if len(shape) < 2:
+            raise ValueError(f"shape must have at least two axes to be orthogonal, got {shape}")
+        if 0 in shape:
+            return jnp.zeros(shape, dtype)
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        drawn = jax.random.normal(key, (max(rows, columns), min(rows, columns)), wide(dtype))
+        q, r = jnp.linalg.qr(drawn)
+        q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(q.dtype)[None]
+        return (gain * (q if rows >= columns else q.T)).reshape(shape).astype(dtype)
 
     return init
 
 
-def _uniform_of_variance(variance: Callable[[int, int], float]) -> Initializer:
-    def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
-        bound = math.sqrt(3 * _of_fans(variance, shape))
-        return uniform(-bound, bound)(key, shape, dtype)
+@typed
+def identity(*, gain: float = 1.0) -> Initializer:
+    """The unit matrix times `gain`, for a dense kernel `[in, out]`: output i is input i, as far as both exist.
+
+    Le et al. 2015, arXiv:1504.00941, for recurrent kernels. Equals `torch.nn.init.eye_`. Raises `ValueError` unless
+    the kernel has two axes.
+    """
+
+    @typed
+    def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
+        del key
+        if len(shape) != 2:
+            raise ValueError(f"shape must have two axes, got {shape}; dirac is the identity of a convolution")
+        return gain * jnp.eye(*shape, dtype=dtype)
 
     return init
 
 
-def _of_fans(variance: Callable[[int, int], float], shape: tuple[int, ...]) -> float:
-    """The variance for a kernel of `shape`; an empty kernel, which has none, counts as one of fan 1."""
-    fan_in, fan_out = fans(shape)
-    return variance(max(fan_in, 1), max(fan_out, 1))
+@typed
+def dirac(*, groups: int = 1) -> Initializer:
+    """The kernel `[..., in / groups, out]` of a convolution that returns its input, as far as there are channels.
+
+    It is 1 at the centre of the window where the output is the input of the same number in the group, else 0. The
+    centre of an even window is the earlier one, at which padding "SAME" makes `conv2d` the identity; for odd windows it
+    equals `torch.nn.init.dirac_`, which takes the later one. Zagoruyko & Komodakis 2017, arXiv:1706.00388. Raises
+    `ValueError` for fewer than three axes and for groups that do not divide the outputs.
+    """
+
+    @typed
+    def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
+        del key
+        if len(shape) < 3:
+            raise ValueError(f"shape must have a window and two axes of channels, got {shape}")
+        *window, within, outputs = shape
+        if groups < 1 or outputs % groups:
+            raise ValueError(f"groups must be positive and divide the outputs, got {groups} for {shape}")
+        centre = tuple((size - 1) // 2 for size in window)
+        same = jnp.arange(within)[:, None] == jnp.arange(outputs)[None] % (outputs // groups)
+        return jnp.zeros(shape, dtype).at[centre].set(same.astype(dtype))
+
+    return init

@@ -2,10 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.special
 import torch
 
 from fjdl import functional as F
+from fjdl.functional import activations
 from tests.support import TOLERANCE, float64
 
 INF, NAN = np.inf, np.nan
@@ -100,17 +102,44 @@ def test_saturated_activations_reach_their_limits():
     np.testing.assert_array_equal(derivative(F.tanh, x), [0.0, 0.0])
 
 
-def test_w46_the_derivative_of_sigmoid_is_largest_at_0_with_a_quarter():
-    x = np.linspace(-8, 8, 1601, dtype=np.float32)
-    slope = derivative(F.sigmoid, x)
-    assert slope.max() == 0.25
-    assert x[slope.argmax()] == 0.0
+def test_e53_the_gradient_of_relu_at_0_is_0():
+    assert jax.grad(F.relu)(0.0) == 0
 
 
-def test_w47_tanh_is_a_scaled_sigmoid():
+def test_e10_erf_is_the_integral_of_the_gaussian():
     with float64():
-        x = np.linspace(-20, 20, 2001)
-        np.testing.assert_allclose(F.tanh(x), 2 * F.sigmoid(2 * x) - 1, rtol=0, atol=1e-15)
+        actual = activations.erf(jnp.array([0.5, 1.0, -2.0]))
+    expected = [2 / np.sqrt(np.pi) * scipy.integrate.quad(lambda t: np.exp(-(t**2)), 0, x)[0] for x in (0.5, 1, -2)]
+    np.testing.assert_allclose(actual, expected, rtol=1e-13)
+
+
+def test_softplus_lies_between_relu_and_relu_plus_log_2_over_beta():
+    x = np.linspace(-30, 30, 61, dtype=np.float32)
+    excess = np.asarray(activations.softplus(x, beta=2.0)) - np.maximum(x, 0)
+    assert excess.min() >= 0
+    assert excess.max() == pytest.approx(np.log(2) / 2)
+
+
+def test_softplus_of_a_large_beta_and_a_large_input_does_not_overflow():
+    assert activations.softplus(jnp.float32(1e30), beta=1e30) == np.float32(1e30)
+
+
+def test_log_sigmoid_keeps_what_the_sigmoid_underflows():
+    np.testing.assert_allclose(activations.log_sigmoid(jnp.array([-200.0, -1e4, 200.0])), [-200, -1e4, 0])
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, NAN, INF])
+def test_a_beta_of_softplus_that_is_not_positive_and_finite_is_refused(beta):
+    with pytest.raises(ValueError, match=f"^beta must be positive and finite, got {beta}$"):
+        activations.softplus(jnp.zeros(2), beta=beta)
+
+
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_e09_softmax_is_normalized_over_the_entries_of_one_row(axis):
+    x = np.log(np.float32([[1, 2, 5], [3, 3, 2]]))
+    x = x if axis == -1 else x.T
+    expected = np.array([[1, 2, 5], [3, 3, 2]]) / 8
+    np.testing.assert_allclose(F.softmax(x, axis=axis), expected if axis == -1 else expected.T, rtol=1e-6)
 
 
 def test_softmax_sums_to_1_and_ignores_a_shift(rng):

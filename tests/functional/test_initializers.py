@@ -5,7 +5,9 @@ import pytest
 import scipy.stats
 import torch
 
-from fjdl.functional import initializers
+from fjdl.functional import activations, gates, initializers, rectifiers
+from fjdl.functional.conv import conv2d
+from tests.support import float64
 
 KEY = jax.random.key(0)
 SHAPES = [(400, 300), (3, 3, 64, 128), (5, 1, 200, 100)]
@@ -27,7 +29,10 @@ VARIANCE = {
 EVERY = {
     **{f"{name}_normal": pair[0] for name, pair in NORMAL.items()},
     **{f"{name}_uniform": pair[0] for name, pair in UNIFORM.items()},
+    "variance_scaling": initializers.variance_scaling(1.5, mode="fan_out", distribution="truncated_normal"),
     "normal": initializers.normal(0.1),
+    "truncated_normal": initializers.truncated_normal(0.1),
+    "orthogonal": initializers.orthogonal(gain=1.5),
     "uniform": initializers.uniform(-1.0, 2.0),
     "zeros": initializers.zeros(),
     "ones": initializers.ones(),
@@ -107,6 +112,152 @@ def mean_square_after_ten_relu_layers(std):
     return float(jnp.mean(x**2))
 
 
+def mean_squares(init, activation, *, start=1.0, width=256, layers=20):
+    """Of the activations of a deep network before and after its layers."""
+    kernels = np.asarray(jax.vmap(lambda key: init(key, (width, width)))(jax.random.split(KEY, layers)))
+    x = start * np.random.default_rng(0).standard_normal((64, width)).astype(np.float32)
+    before = np.mean(x**2)
+    for kernel in kernels:
+        x = np.asarray(activation(x @ kernel))
+    return before, np.mean(np.float64(x) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("init", "activation", "start"),
+    [
+        (initializers.he_normal(), activations.relu, 1.0),
+        (initializers.lecun_normal(), activations.identity, 1.0),
+        (initializers.lecun_normal(), rectifiers.selu, 1.0),
+        (initializers.glorot_normal(), activations.tanh, 0.05),
+    ],
+    ids=["he-relu", "lecun-linear", "lecun-selu", "glorot-tanh"],
+)
+def test_the_right_pair_keeps_the_mean_square_over_20_layers(init, activation, start):
+    before, after = mean_squares(init, activation, start=start)
+    assert 0.25 < after / before < 4
+
+
+@pytest.mark.parametrize(
+    ("init", "activation", "factor"),
+    [
+        (initializers.lecun_normal(), activations.relu, 2.0**-20),
+        (initializers.glorot_normal(), activations.relu, 2.0**-20),
+        (initializers.he_normal(), activations.identity, 2.0**20),
+    ],
+    ids=["lecun-relu", "glorot-relu", "he-linear"],
+)
+def test_a_wrong_pair_loses_or_doubles_the_mean_square_in_each_of_20_layers(init, activation, factor):
+    before, after = mean_squares(init, activation)
+    assert 0.25 < after / before / factor < 4
+
+
+@pytest.mark.parametrize("activation", [gates.gelu, activations.tanh], ids=lambda f: f.__name__)
+def test_the_gain_gives_the_next_layers_sums_variance_1_again(activation, rng):
+    init = initializers.variance_scaling(initializers.gain(activation) ** 2)
+    before = rng.standard_normal((300, 400)).astype(np.float32)
+    after = np.asarray(activation(before) @ init(KEY, (400, 300)), np.float64)
+    assert np.mean(after**2) == pytest.approx(1, rel=0.02)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_equal_weights_give_all_units_the_same_gradient_for_ever_and_random_ones_do_not(breaks, rng):
+    init = initializers.lecun_normal() if breaks else initializers.constant(0.3)
+    w1, w2 = init(KEY, (6, 5)), init(jax.random.key(1), (6, 5))[:5, :1]
+    x, y = rng.standard_normal((8, 6)).astype(np.float32), rng.standard_normal((8, 1)).astype(np.float32)
+
+    def loss(w1, w2):
+        return jnp.mean((jnp.tanh(x @ w1) @ w2 - y) ** 2)
+
+    d1, d2 = jax.grad(loss, argnums=(0, 1))(w1, w2)
+    assert jnp.abs(d1).max() > 0
+    assert bool(jnp.ptp(d1, axis=1).max() > 1e-6) == bool(jnp.ptp(d2) > 1e-6) == breaks
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
+@pytest.mark.parametrize("distribution", ["normal", "truncated_normal", "uniform"])
+def test_variance_scaling_has_the_variance_of_its_formula_and_the_shape_of_its_distribution(mode, distribution):
+    shape = (3, 3, 64, 128)
+    drawn = np.asarray(initializers.variance_scaling(1.5, mode=mode, distribution=distribution)(KEY, shape), np.float64)
+    deviation = np.sqrt(1.5 / {"fan_in": 576, "fan_out": 1152, "fan_avg": 864}[mode])
+    np.testing.assert_allclose(drawn.std(), deviation, rtol=0.015)
+    law = {
+        "normal": scipy.stats.norm(scale=deviation),
+        "truncated_normal": scipy.stats.truncnorm(-2, 2, scale=deviation / scipy.stats.truncnorm(-2, 2).std()),
+        "uniform": scipy.stats.uniform(-np.sqrt(3) * deviation, 2 * np.sqrt(3) * deviation),
+    }[distribution]
+    assert scipy.stats.kstest(drawn.ravel(), law.cdf).pvalue > 1e-3
+
+
+def test_variance_scaling_counts_the_fans_of_groups_and_transposed_kernels():
+    one = initializers.variance_scaling(1.0, mode="fan_out")(KEY, (3, 3, 64, 128))
+    four = initializers.variance_scaling(1.0, mode="fan_out", groups=4)(KEY, (3, 3, 64, 128))
+    np.testing.assert_allclose(four, 2 * one, rtol=1e-6)
+    swapped = initializers.variance_scaling(1.0, groups=4, transposed=True)(KEY, (3, 3, 64, 128))
+    np.testing.assert_array_equal(swapped, four)
+
+
+def test_a_truncated_normal_stays_between_its_ends_and_equals_torch():
+    drawn = np.asarray(initializers.truncated_normal(0.5, low=-1.0, high=3.0)(KEY, (20_000,)), np.float64)
+    torch.manual_seed(0)
+    reference = torch.nn.init.trunc_normal_(torch.empty(20_000), std=0.5, a=-0.5, b=1.5).numpy()
+    assert drawn.min() >= -0.5
+    assert drawn.max() <= 1.5
+    assert scipy.stats.ks_2samp(drawn, reference).pvalue > 1e-3
+
+
+def test_the_deviation_between_two_deviations_is_that_of_the_docstring():
+    drawn = np.asarray(initializers.truncated_normal(1.0)(KEY, (100_000,)), np.float64)
+    assert drawn.std() == pytest.approx(scipy.stats.truncnorm(-2, 2).std(), rel=0.01) == pytest.approx(0.88, abs=0.01)
+
+
+@pytest.mark.parametrize("shape", [(20, 6), (3, 3, 2, 30), (1, 4)], ids=str)
+def test_orthogonal_kernels_have_orthonormal_rows_or_columns(shape):
+    with float64():
+        matrix = np.asarray(initializers.orthogonal(gain=3.0)(KEY, shape, jnp.float64)).reshape(-1, shape[-1])
+    product = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
+    np.testing.assert_allclose(product, 9 * np.eye(len(product)), atol=1e-13)
+
+
+def test_orthogonal_kernels_are_uniform_over_rotations_and_reflections():
+    # An entry of a uniform 2 x 2 orthogonal matrix is the cosine of a uniform angle; both determinants are as likely.
+    drawn = np.asarray(jax.vmap(lambda key: initializers.orthogonal()(key, (2, 2)))(jax.random.split(KEY, 4000)))
+    angles = np.arctan2(drawn[:, 1, 0], drawn[:, 0, 0])
+    assert scipy.stats.kstest(angles, scipy.stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 1e-3
+    assert abs(np.mean(np.linalg.det(drawn) > 0) - 0.5) < 0.04
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)], ids=str)
+def test_identity_equals_torch(shape):
+    np.testing.assert_array_equal(initializers.identity()(KEY, shape), torch.nn.init.eye_(torch.empty(shape)))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("shape", [(3, 4, 6), (5, 3, 4, 4), (3, 3, 4, 8), (1, 3, 3, 2, 4)], ids=str)
+def test_dirac_equals_torch_for_odd_windows(shape, groups):
+    kernel = torch.nn.init.dirac_(torch.empty(shape[-1], shape[-2], *shape[:-2]), groups=groups)
+    expected = kernel.permute(*range(2, len(shape)), 1, 0)
+    np.testing.assert_array_equal(initializers.dirac(groups=groups)(KEY, shape), expected)
+
+
+@pytest.mark.parametrize("window", [(3, 3), (2, 4), (1, 5)], ids=str)
+def test_a_dirac_convolution_is_the_identity_for_every_window(window, rng):
+    x = rng.standard_normal((1, 5, 6, 4)).astype(np.float32)
+    for groups in (1, 2):
+        kernel = initializers.dirac(groups=groups)(KEY, (*window, 4 // groups, 4))
+        np.testing.assert_allclose(conv2d(x, kernel, groups=groups), x, rtol=1e-6)
+
+
+def test_shapes_and_groups_that_have_no_such_kernel_are_refused():
+    for init, shape, message in (
+        (initializers.orthogonal(), (3,), r"shape must have at least two axes to be orthogonal, got \(3,\)"),
+        (initializers.identity(), (3, 3, 2, 2), r"shape must have two axes, got \(3, 3, 2, 2\)"),
+        (initializers.dirac(), (3, 3), r"shape must have a window and two axes of channels, got \(3, 3\)"),
+        (initializers.dirac(groups=2), (3, 2, 3), r"groups must be positive and divide the outputs, got 2 for \(3, 2"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            init(KEY, shape)
+
+
 def test_e84_glorot_counts_both_fans_and_lecun_the_inputs_alone():
     glorot = np.var(initializers.glorot_normal()(KEY, (500, 100)))
     lecun = np.var(initializers.lecun_normal()(KEY, (500, 100)))
@@ -162,6 +313,14 @@ def test_plain_normal_and_uniform_have_the_moments_asked_for():
 
 
 def test_impossible_moments_are_refused():
+    with pytest.raises(ValueError, match=r"^scale must not be negative, got -1\.0$"):
+        initializers.variance_scaling(-1.0)
+    with pytest.raises(ValueError, match=r"variance_scaling: argument `mode` must be .*fan_avg.*, got 'fan'"):
+        initializers.variance_scaling(1.0, mode="fan")
+    with pytest.raises(ValueError, match=r"^stddev must not be negative, got -0\.1$"):
+        initializers.truncated_normal(-0.1)
+    with pytest.raises(ValueError, match=r"^low must be below high, got low=2\.0 and high=2\.0$"):
+        initializers.truncated_normal(1.0, low=2.0)
     with pytest.raises(ValueError, match=r"^stddev must not be negative, got -0\.1$"):
         initializers.normal(-0.1)
     with pytest.raises(ValueError, match=r"^low must not be above high, got low=1\.0 and high=0\.0$"):

@@ -1,0 +1,136 @@
+"""Batch normalization: training form, running statistics, inference form."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fjdl.functional.moments import affine, centre, inverse_deviation, trailing
+from fjdl.numerics import accumulate, safe_divide
+from fjdl.typing import Array, Bool, Float, Num, Scalar, typed
+
+AxisName = str | tuple[str, ...] | None
+
+
+class Moments(NamedTuple):
+    """What a batch tells about each channel, in float32 (float64 for float64)."""
+
+    mean: Float[Array, "c"]
+    variance: Float[Array, "c"]  # biased: divided by the count
+    n: Scalar  # values per channel
+
+
+@typed
+def batch_norm(
+    x: Float[Array, "*batch c"],
+    scale: Float[Array, "c"] | None = None,
+    bias: Float[Array, "c"] | None = None,
+    *,
+    mask: Bool[Array, "..."] | Num[Array, "..."] | None = None,
+    epsilon: float = 1e-5,
+    axis_name: AxisName = None,
+) -> tuple[Float[Array, "*batch c"], Moments]:
+    """`(x - μ) / √(σ² + epsilon) · scale + bias` with mean and biased variance of the batch, and these moments.
+
+    Both are taken per channel over all axes but the last, in float32, centred; the result has the dtype of `x`.
+    A `mask`, whose shape is a beginning of `x.shape[:-1]`, says which examples (or tokens, or pixels) are there: the
+    others do not count, come out as 0 and get zero gradient, whatever they hold. Inside `shard_map` or `vmap`,
+    `axis_name` joins the parts to one batch, exactly also where their masks differ.
+    Zero variance gives `bias` with finite gradient. A sum of squares that overflows, from deviations near 1e19 / √n on,
+    gives NaN.
+    Raises `ValueError` for a batch of one value per channel, which has no deviation.
+    Ioffe & Szegedy 2015, arXiv:1502.03167. Equals `torch.nn.functional.batch_norm(training=True)`.
+    """
+    selected = None if mask is None else _selected(mask, x.shape)
+    count = _count(selected, x.shape, axis_name)
+    values = accumulate(x) if selected is None else jnp.where(selected, accumulate(x), 0)
+
+    def mean(values: Array) -> Array:
+        values = values if selected is None else jnp.where(selected, values, 0)
+        total = jnp.sum(values, axis=tuple(range(x.ndim - 1)), keepdims=True)
+        return safe_divide(_join(total, axis_name), count.astype(values.dtype))
+
+    centred = centre(values, mean=mean)
+    y = affine(centred, scale, bias, epsilon=epsilon)
+    y = y if selected is None else jnp.where(selected, y, 0)
+    moments = Moments(centred.mean.reshape(-1), centred.variance.reshape(-1), count.astype(values.dtype))
+    return y.astype(x.dtype), moments
+
+
+@typed
+def running_moments(
+    mean: Float[Array, "c"],
+    variance: Float[Array, "c"],
+    batch_mean: Float[Array, "c"],
+    batch_variance: Float[Array, "c"],
+    n: Scalar,
+    *,
+    momentum: float = 0.9,
+    unbiased: bool = False,
+) -> tuple[Float[Array, "c"], Float[Array, "c"]]:
+    """Running mean and variance after one more batch: `momentum · running + (1 - momentum) · batch`.
+
+    The last three arrays are the `Moments` of `batch_norm`. The convention of momentum is that of Flax and Keras;
+    PyTorch's momentum is `1 - momentum`. The running variance is that of the batches, biased, as in Flax; `unbiased`
+    multiplies each by `n / (n - 1)` first, as in PyTorch and Ioffe & Szegedy 2015 (algorithm 2).
+    A channel whose moments are not finite keeps its statistics, so that one NaN does not stay in them for ever, and
+    all channels keep theirs after a batch of fewer than two values. Results have the dtype of the running statistics.
+    Raises `ValueError` for a momentum outside [0, 1].
+    """
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"momentum must lie in [0, 1], got {momentum}")
+    if unbiased:
+        batch_variance = batch_variance * (n / jnp.maximum(n - 1, 1)).astype(batch_variance.dtype)
+    usable = (n > 1) & jnp.isfinite(batch_mean) & jnp.isfinite(batch_variance)
+
+    def mix(old: Array, new: Array) -> Array:
+        wide = accumulate(old)
+        return jnp.where(usable, momentum * wide + (1 - momentum) * new.astype(wide.dtype), wide).astype(old.dtype)
+
+    return mix(mean, batch_mean), mix(variance, batch_variance)
+
+
+@typed
+def batch_norm_inference(
+    x: Float[Array, "*batch c"],
+    mean: Float[Array, "c"],
+    variance: Float[Array, "c"],
+    scale: Float[Array, "c"] | None = None,
+    bias: Float[Array, "c"] | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> Float[Array, "*batch c"]:
+    """`(x - mean) / √(variance + epsilon) · scale + bias` per channel, with given statistics, in the dtype of `x`.
+
+    With `scale = √(variance + epsilon)` and `bias = mean` it is the identity.
+    Equals `torch.nn.functional.batch_norm(training=False)`.
+    """
+    wide = accumulate(x)
+    slope = inverse_deviation(variance, epsilon=epsilon)
+    slope = slope if scale is None else slope * scale.astype(slope.dtype)
+    y = (wide - trailing(mean, like=wide)) * trailing(slope, like=wide)
+    return (y if bias is None else y + trailing(bias, like=wide)).astype(x.dtype)
+
+
+def _selected(mask: Array, shape: tuple[int, ...]) -> Bool[Array, "..."]:
+    """Where the mask is True or non-zero, with the rank of `shape`."""
+    if mask.shape != shape[: mask.ndim] or mask.ndim >= len(shape):
+        raise ValueError(f"the shape of mask must be a beginning of {shape[:-1]}, got {mask.shape}")
+    return (mask != 0).reshape(mask.shape + (1,) * (len(shape) - mask.ndim))
+
+
+def _count(selected: Array | None, shape: tuple[int, ...], axis_name: AxisName) -> Scalar:
+    """Values per channel, over all devices."""
+    present = math.prod(shape[:-1])
+    total = present if axis_name is None else present * jax.lax.axis_size(axis_name)
+    if total == 1:
+        raise ValueError(f"batch_norm needs more than one value per channel in training, got x of shape {shape}")
+    if selected is None:
+        return jnp.float32(total)
+    repeats = math.prod(n for n, m in zip(shape[:-1], selected.shape, strict=False) if m != n)
+    return _join(jnp.sum(selected, dtype=jnp.int32) * repeats, axis_name).astype(jnp.float32)
+
+
+def _join(total: Array, axis_name: AxisName) -> Array:
+    return total if axis_name is None else jax.lax.psum(total, axis_name)

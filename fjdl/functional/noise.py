@@ -1,0 +1,56 @@
+"""Noise on weights and activations in training; none is left to do at prediction."""
+
+import math
+
+import jax
+
+from fjdl.functional.dropout import dropout
+from fjdl.functional.linear import linear
+from fjdl.numerics import accumulate
+from fjdl.typing import Array, Float, PRNGKey, typed
+
+
+@typed
+def drop_connect(
+    key: PRNGKey,
+    x: Float[Array, "*batch d_in"],
+    kernel: Float[Array, "d_in d_out"],
+    bias: Float[Array, "d_out"] | None = None,
+    *,
+    rate: float,
+) -> Float[Array, "*batch d_out"]:
+    """`x @ (kernel · mask / (1 - rate)) + bias`, each weight set to 0 with probability `rate`, in the dtype of `x`.
+
+    One mask serves the whole batch; `vmap` over keys and examples gives each example its own. The expectation is
+    `linear(x, kernel, bias)`, which is the prediction; Wan et al. 2013 (DropConnect) instead leave kept weights as
+    they are and sample from a normal distribution of matching moments at prediction. `rate` 1 gives `bias`.
+    Raises `ValueError` for a rate outside [0, 1].
+    """
+    return linear(x, dropout(key, kernel, rate=rate), bias)
+
+
+@typed
+def gaussian_noise(key: PRNGKey, x: Float[Array, "*shape"], *, deviation: float) -> Float[Array, "*shape"]:
+    """`x + deviation · z` with standard normal z, in the dtype of `x`.
+
+    Raises `ValueError` for a deviation that is negative or not finite.
+    """
+    if not 0 <= deviation < math.inf:
+        raise ValueError(f"deviation must be finite and not negative, got {deviation}")
+    return (accumulate(x) + deviation * _normal(key, x)).astype(x.dtype)
+
+
+@typed
+def gaussian_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) -> Float[Array, "*shape"]:
+    """`x · (1 + √(rate / (1 - rate)) · z)` with standard normal z, in the dtype of `x`.
+
+    Mean and variance are those of `dropout` (Srivastava et al. 2014, JMLR 15, §10). Raises `ValueError` for a rate
+    outside [0, 1), where 1 would need infinite noise.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate must lie in [0, 1), got {rate}")
+    return (accumulate(x) * (1 + math.sqrt(rate / (1 - rate)) * _normal(key, x))).astype(x.dtype)
+
+
+def _normal(key: PRNGKey, x: Array) -> Array:
+    return jax.random.normal(key, x.shape, accumulate(x).dtype)

@@ -1,0 +1,122 @@
+"""Normalization layers.
+
+Parameters and statistics are float32; a layer returns the dtype of its input.
+"""
+
+import jax.numpy as jnp
+from flax import linen
+
+from fjdl.functional import initializers
+from fjdl.functional.batch_norm import AxisName, batch_norm, batch_norm_inference, running_moments
+from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
+from fjdl.functional.local_response import local_response_norm
+from fjdl.typing import Array
+
+_ONES, _ZEROS = initializers.ones(), initializers.zeros()
+
+
+class BatchNorm(linen.Module):
+    """`batch_norm` in training, which moves the running statistics of "batch_stats"; `batch_norm_inference` otherwise.
+
+    `momentum` and `unbiased` are those of `running_moments`. Under `jit` the batch is the whole batch, on however many
+    devices; `axis_name` is for `shard_map` and `vmap`.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    use_scale: bool = True
+    use_bias: bool = True
+    unbiased: bool = False
+    axis_name: AxisName = None
+
+    @linen.compact
+    def __call__(self, x: Array, *, train: bool, mask: Array | None = None) -> Array:
+        """[..., channels] to the same shape; `mask` says which examples enter the statistics."""
+        channels = x.shape[-1]
+        scale = self.param("scale", _ONES, (channels,)) if self.use_scale else None
+        bias = self.param("bias", _ZEROS, (channels,)) if self.use_bias else None
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
+        variance = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
+        if not train:
+            return batch_norm_inference(x, mean.value, variance.value, scale, bias, epsilon=self.epsilon)
+        y, moments = batch_norm(x, scale, bias, mask=mask, epsilon=self.epsilon, axis_name=self.axis_name)
+        if not self.is_initializing():
+            mean.value, variance.value = running_moments(
+                mean.value, variance.value, *moments, momentum=self.momentum, unbiased=self.unbiased
+            )
+        return y
+
+
+class LayerNorm(linen.Module):
+    """`layer_norm` with a scale of ones and a bias of zeros."""
+
+    epsilon: float = 1e-5
+    use_scale: bool = True
+    use_bias: bool = True
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[..., features] to the same shape."""
+        return layer_norm(x, *_scale_and_bias(self, x), epsilon=self.epsilon)
+
+
+class GroupNorm(linen.Module):
+    """`group_norm` with a scale of ones and a bias of zeros."""
+
+    groups: int = 32
+    epsilon: float = 1e-5
+    use_scale: bool = True
+    use_bias: bool = True
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[n, ..., channels] to the same shape."""
+        return group_norm(x, *_scale_and_bias(self, x), groups=self.groups, epsilon=self.epsilon)
+
+
+class InstanceNorm(linen.Module):
+    """`instance_norm` with a scale of ones and a bias of zeros."""
+
+    epsilon: float = 1e-5
+    use_scale: bool = True
+    use_bias: bool = True
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[n, ..., channels] to the same shape."""
+        return instance_norm(x, *_scale_and_bias(self, x), epsilon=self.epsilon)
+
+
+class RMSNorm(linen.Module):
+    """`rms_norm` with a scale of ones."""
+
+    epsilon: float = 1e-6
+    use_scale: bool = True
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[..., features] to the same shape."""
+        scale = self.param("scale", _ONES, (x.shape[-1],)) if self.use_scale else None
+        return rms_norm(x, scale, epsilon=self.epsilon)
+
+
+class LocalResponseNorm(linen.Module):
+    """`local_response_norm`, which has no parameters."""
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 2.0
+    average: bool = False
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[..., channels] to the same shape."""
+        return local_response_norm(x, size=self.size, alpha=self.alpha, beta=self.beta, k=self.k, average=self.average)
+
+
+def _scale_and_bias(module: LayerNorm | GroupNorm | InstanceNorm, x: Array) -> tuple[Array | None, Array | None]:
+    shape = (x.shape[-1],)
+    scale = module.param("scale", _ONES, shape) if module.use_scale else None
+    bias = module.param("bias", _ZEROS, shape) if module.use_bias else None
+    return scale, bias
