@@ -4,9 +4,9 @@ import dataclasses
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -14,44 +14,127 @@ from experiments.command import run_guarded
 from experiments.markdown import replace_table
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Medians of interleaved runs; a ratio below 1 means that fjdl is faster."""
+class Comparison(NamedTuple):
+    """Functions that do the same work, the peer last; each call is divided by `calls`."""
 
-    what: tyro.conf.Positional[Literal["lenet"]]
-    """lenet: a training step of LeNet-5 against PyTorch."""
+    name: str
+    runs: dict[str, Callable[[], Any]]
+    calls: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Common:
+    """Options of every benchmark."""
+
+    rounds: int = 15
+    """Turns; each times every contestant once."""
+    write: Path | None = None
+    """A Markdown file in which the generated part of this benchmark is replaced."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Lenet(Common):
+    """A training step of LeNet-5 against PyTorch."""
+
     batch_size: int = 128
     """Examples per step."""
-    rounds: int = 30
-    """Turns; each times every contestant once."""
     steps: int = 10
     """Training steps per turn."""
-    write: Path | None = None
-    """A Markdown file in which the generated part is replaced."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """One comparison of several contestants."""
+        from experiments.bench_lenet import contestants
+
+        yield Comparison("LeNet-5", contestants(self.batch_size, self.steps), self.steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics(Common):
+    """Confusion matrix, area under the ROC curve and average precision against scikit-learn."""
+
+    examples: int = 1_000_000
+    """Predictions."""
+    classes: int = 100
+    """Classes; the areas are those of each against the rest."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Each metric against its scikit-learn twin."""
+        from experiments.bench_metrics import comparisons
+
+        return comparisons(self.examples, self.classes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pointwise(Common):
+    """Losses and activations, forward and backward, against PyTorch."""
+
+    elements: int = 2**24
+    """Numbers that go in."""
+    only: str = ""
+    """Part of a name; others are left out."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Each function against its PyTorch twin."""
+        from experiments.bench_pointwise import comparisons
+
+        return comparisons(self.elements, self.only)
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment(Common):
+    """Crop, flip and colour on batches of small images against PyTorch."""
+
+    batch_size: int = 512
+    """Images of 32 x 32 x 3."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """The pipeline, and its parts."""
+        from experiments.bench_augment import comparisons
+
+        return comparisons(self.batch_size)
+
+
+Benchmark = (
+    Annotated[Lenet, tyro.conf.subcommand("lenet")]
+    | Annotated[Metrics, tyro.conf.subcommand("metrics")]
+    | Annotated[Pointwise, tyro.conf.subcommand("pointwise")]
+    | Annotated[Augment, tyro.conf.subcommand("augment")]
+)
 
 
 def main() -> None:
     """Runs the benchmark and prints a table."""
-    options = tyro.cli(Options, args=sys.argv[1:])
-    from experiments.bench_lenet import contestants
-
-    times = interleave(contestants(options.batch_size, options.steps), rounds=options.rounds)
-    table = format_table({name: [t / options.steps for t in values] for name, values in times.items()})
-    print(table)
+    options = tyro.cli(Benchmark, args=sys.argv[1:])  # type: ignore[call-overload]
+    lines = list(HEAD)
+    print(*lines, sep="\n", flush=True)
+    for comparison in options.comparisons():
+        times = interleave(comparison.runs, rounds=options.rounds)
+        new = list(rows(comparison, times))
+        print(*new, sep="\n", flush=True)
+        lines += new
     if options.write is not None:
-        replace_table(options.write, f"{provenance(options)}\n\n{table}")
+        replace_table(options.write, f"{provenance(options)}\n\n" + "\n".join(lines), section=name_of(options))
 
 
-def provenance(options: Options) -> str:
+def name_of(options: Any) -> str:
+    """The word on the command line."""
+    return type(options).__name__.lower()
+
+
+def provenance(options: Any) -> str:
     """Command, hardware and versions, in a sentence."""
     from importlib.metadata import version
 
     from fjdl.train.result import hardware
     from fjdl.train.rundir import environment
 
-    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "torch"))
-    command = f"python -m experiments.bench {options.what} --batch-size {options.batch_size} --rounds {options.rounds}"
-    return f"`{command}`: batch {options.batch_size}, {options.rounds} turns, {hardware(environment())}, {packages}."
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "torch", "scikit-learn"))
+    values = {f.name.replace("_", "-"): getattr(options, f.name) for f in dataclasses.fields(options)}
+    flags = " ".join(f"--{name} {value}" for name, value in values.items() if name != "write" and value != "")
+    return (
+        f"`python -m experiments.bench {name_of(options)} {flags}`: medians of {options.rounds} turns, "
+        f"{hardware(environment())}, {packages}."
+    )
 
 
 def interleave(contestants: dict[str, Callable[[], Any]], *, rounds: int) -> dict[str, list[float]]:
@@ -71,14 +154,21 @@ def interleave(contestants: dict[str, Callable[[], Any]], *, rounds: int) -> dic
     return times
 
 
-def format_table(times: dict[str, list[float]]) -> str:
-    """Median and quartiles in milliseconds, and each median over the last contestant's, the peer's."""
-    peer = statistics.median(list(times.values())[-1])
-    lines = ["| | median, ms | quartiles, ms | ratio to the last |", "|---|---:|---:|---:|"]
-    for name, values in times.items():
-        low, middle, high = (1e3 * value for value in statistics.quantiles(values, n=4))
-        lines.append(f"| {name} | {middle:.2f} | {low:.2f} to {high:.2f} | {middle / (1e3 * peer):.2f} |")
-    return "\n".join(lines)
+HEAD = ("| | | median, ms | quartiles, ms | peer | median, ms | ratio |", "|---|---|---:|---:|---|---:|---:|")
+
+
+def rows(comparison: Comparison, times: dict[str, list[float]]) -> Iterator[str]:
+    """Median and quartiles of each contestant in milliseconds beside the median of the last one, the peer."""
+    *_, (peer, reference) = times.items()
+    bar = statistics.median(reference)
+    for number, (name, values) in enumerate(times.items()):
+        if name == peer:
+            continue
+        low, middle, high = (1e3 * value / comparison.calls for value in statistics.quantiles(values, n=4))
+        yield (
+            f"| {'' if number else comparison.name} | {name} | {middle:.2f} | {low:.2f} to {high:.2f} "
+            f"| {peer} | {1e3 * bar / comparison.calls:.2f} | {statistics.median(values) / bar:.2f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""Laws that every row of `tests/cases` obeys."""
+"""Laws that every row of `tests/cases` obeys.
+
+Nearly all of their time is compilation, so most compile with few optimizations, and one worker takes all laws of a row;
+`make test-slow` also runs each function eagerly.
+"""
 
 import warnings
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -18,8 +22,17 @@ BOUND = {"float64": 1e-9, "float32": 2e-5, "bfloat16": 3e-2}
 BY_NAME = {case.name: case for case in CASES}
 
 
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+quick_jit = partial(jax.jit, compiler_options=QUICK)
+
+
+def on(case: Case, *values: Any, name: str = "") -> Any:
+    """A parameter set whose tests one worker runs, so that it compiles the row's function once."""
+    return pytest.param(case, *values, id=f"{case.name}{name}", marks=pytest.mark.xdist_group(case.name))
+
+
 def cases(*selected: Case) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", selected, ids=lambda case: case.name)
+    return pytest.mark.parametrize("case", [on(case) for case in selected])
 
 
 every_case = cases(*CASES)
@@ -46,21 +59,26 @@ def _is_float(x: Any) -> bool:
 
 @cache
 def jitted(name: str) -> Any:
-    return jax.jit(BY_NAME[name].function)
+    return quick_jit(BY_NAME[name].function)
+
+
+def test_names_are_unique() -> None:
+    assert len(BY_NAME) == len(CASES)
 
 
 @every_case
-def test_names_are_unique(case: Case) -> None:
-    assert [c.name for c in CASES].count(case.name) == 1
-
-
-@every_case
-def test_jit_equals_eager_and_compiles_once(case: Case) -> None:
+def test_a_second_call_does_not_compile_again(case: Case) -> None:
     function, traces = count_traces(case.function)
-    args = build(case)
-    assert_trees_close(function(*args), case.function(*args), rtol=2e-5, atol=1e-6)
-    function(*build(case, seed=1))
+    lowered = function.lower(*build(case)), function.lower(*build(case, seed=1))
+    assert lowered[0].as_text() == lowered[1].as_text()
     assert len(traces) == 1
+
+
+@pytest.mark.slow
+@every_case
+def test_jit_equals_eager(case: Case) -> None:
+    args = build(case)
+    assert_trees_close(jax.jit(case.function)(*args), case.function(*args), rtol=2e-5, atol=1e-6)
 
 
 @every_case
@@ -78,7 +96,7 @@ def test_vmap_equals_loop(case: Case) -> None:
     rows = [build(case, seed=seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
     looped = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[jitted(case.name)(*row) for row in rows])
-    assert_trees_close(jax.jit(jax.vmap(case.function))(*stacked), looped, rtol=2e-5, atol=2e-6)
+    assert_trees_close(quick_jit(jax.vmap(case.function))(*stacked), looped, rtol=2e-5, atol=2e-6)
 
 
 @float_cases
@@ -86,7 +104,7 @@ def test_bfloat16_result_has_documented_dtype_and_is_near_float32(case: Case) ->
     args = build(case, dtype=jnp.bfloat16)
     expected = jnp.bfloat16 if case.result == "same" else jnp.dtype(case.result)
     with jax.numpy_dtype_promotion("strict"):
-        actual = jax.jit(case.function)(*args)
+        actual = quick_jit(case.function)(*args)
     assert {leaf.dtype for leaf in jax.tree.leaves(actual)} == {jnp.dtype(expected)}
     wide = jax.tree.map(lambda x: x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x, args)
     assert_trees_close(actual, jitted(case.name)(*wide), rtol=2e-2, atol=2e-2)
@@ -173,13 +191,13 @@ def _gradients(name: str) -> Any:
     def total(*args: Any) -> Any:
         return sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(case.function(*args)))
 
-    gradient = jax.jit(jax.grad(total, argnums=case.differentiable))
+    gradient = quick_jit(jax.grad(total, argnums=case.differentiable))
     return lambda *args: jax.tree.leaves(gradient(*args))
 
 
 @pytest.mark.parametrize(
     ("case", "args", "value"),
-    [pytest.param(c, args, value, id=f"{c.name}-{i}") for c in CASES for i, (args, value) in enumerate(c.edges)],
+    [on(c, args, value, name=f"-{i}") for c in CASES for i, (args, value) in enumerate(c.edges)],
 )
 def test_edges_have_their_documented_value_and_no_nan_gradient(case: Case, args: tuple[Any, ...], value: Any) -> None:
     actual = jitted(case.name)(*to(jnp.float32, args))
@@ -192,7 +210,7 @@ def test_edges_have_their_documented_value_and_no_nan_gradient(case: Case, args:
 
 @pytest.mark.parametrize(
     ("case", "args", "rule"),
-    [pytest.param(c, args, rule, id=f"{c.name}-{i}") for c in CASES for i, (args, rule) in enumerate(c.errors)],
+    [on(c, args, rule, name=f"-{i}") for c in CASES for i, (args, rule) in enumerate(c.errors)],
 )
 def test_errors_are_one_sentence_that_says_what_is_wrong(case: Case, args: tuple[Any, ...], rule: str) -> None:
     with pytest.raises(ValueError, match=rule) as caught:

@@ -1,0 +1,57 @@
+"""Softmax regression with weight decay on wine, whose standardization is saved with the parameters.
+
+Source: textbook model; Aeberhard & Forina 1991 through scikit-learn (data).
+Command: python -m experiments.train configs/wine_logistic.py --seed N
+Hardware: to be measured.
+Reached: to be measured.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+
+from fjdl.data.embedded import wine
+from fjdl.data.source import to_arrays
+from fjdl.functional.scaling import Scaling, fit_standard, transform
+from fjdl.models import LogisticRegression, logistic_regression_layers
+from fjdl.nn import functional
+from fjdl.nn.model import preprocessed
+from fjdl.optim import adamw
+from fjdl.schedules import cosine
+from fjdl.train import Recipe
+from fjdl.train.tasks import classification
+
+
+def recipe(
+    *,
+    seed: int = 0,
+    epochs: int = 100,
+    batch_size: int = 16,
+    learning_rate: float = 1e-2,
+    weight_decay: float = 1e-2,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    patience: int = 30,
+) -> Recipe:
+    """Three-class softmax regression on thirteen raw features that the model itself standardizes."""
+    task = classification(3)
+    splits = wine()
+
+    def fit() -> Scaling:
+        return fit_standard(jnp.asarray(to_arrays(splits.train)["features"]))
+
+    return Recipe(
+        splits=lambda: splits,
+        model=preprocessed(functional(LogisticRegression(3)), transform, fit=fit),
+        inputs=lambda batch: batch["features"],
+        loss=task.loss,
+        metrics=task.metrics,
+        optimizer=lambda steps: adamw(cosine(peak=learning_rate, steps=steps), weight_decay=weight_decay),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        precision=precision,
+        monitor="loss",
+        mode="min",
+        patience=patience,
+        layers=tuple(logistic_regression_layers((13,), classes=3)),
+    )

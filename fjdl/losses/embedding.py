@@ -1,0 +1,50 @@
+"""Losses that learn embeddings of words, one value per pair."""
+
+import jax
+import jax.numpy as jnp
+
+from fjdl.numerics import accumulate
+from fjdl.typing import Array, Float, Num, typed
+
+
+@typed
+def skipgram_negative_sampling(
+    center: Float[Array, "*batch d"], context: Float[Array, "*batch d"], negatives: Float[Array, "*batch n d"]
+) -> Float[Array, "*batch"]:
+    """Logistic loss of a word with its context against n drawn words: `-log σ(c·o) - Σᵢ log σ(-c·nᵢ)`, in nats.
+
+    `center` are rows of the input embedding, `context` and `negatives` of the output embedding; negatives are drawn
+    from the counts of words to the power 3/4. Exact for large products, without clipping.
+    Mikolov et al. 2013, arXiv:1310.4546, eq. 4, with the sign of a loss.
+    """
+    center, context, negatives = accumulate(center), accumulate(context), accumulate(negatives)
+    hit = jnp.sum(center * context, axis=-1)
+    misses = jnp.sum(center[..., None, :] * negatives, axis=-1)
+    return jax.nn.softplus(-hit) + jnp.sum(jax.nn.softplus(misses), axis=-1)
+
+
+@typed
+def glove_loss(
+    w: Float[Array, "*batch d"],
+    w_context: Float[Array, "*batch d"],
+    b: Float[Array, "*batch"],
+    b_context: Float[Array, "*batch"],
+    counts: Num[Array, "*batch"],
+    *,
+    x_max: float = 100.0,
+    alpha: float = 0.75,
+) -> Float[Array, "*batch"]:
+    """Weighted squared error of the logarithm of a count: `min(1, (X / x_max)^α) · (w·w̃ + b + b̃ - ln X)²`.
+
+    X counts how often the two words occur together; where it is 0 or below the loss is 0 with zero gradient.
+    Pennington et al. 2014, eq. 8 and 9.
+    """
+    for name, value in (("x_max", x_max), ("alpha", alpha)):
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be positive and finite, got {value}")
+    counts = accumulate(counts)
+    seen = counts > 0
+    x = jnp.where(seen, counts, 1)
+    weight = jnp.where(seen, jnp.minimum(1, x / x_max) ** alpha, 0)
+    product = jnp.sum(accumulate(w) * accumulate(w_context), axis=-1)
+    return weight * jnp.square(product + accumulate(b) + accumulate(b_context) - jnp.log(x))

@@ -1,0 +1,27 @@
+"""Losses of sequences from the losses of their steps."""
+
+import jax
+import jax.numpy as jnp
+
+from fjdl.losses.classification import _signed
+from fjdl.numerics import accumulate, safe_divide
+from fjdl.typing import Array, Float, Integer, typed
+
+
+@typed
+def sequence_loss(
+    values: Float[Array, "*batch t"], lengths: Integer[Array, "*batch"], *, average: bool = False
+) -> Float[Array, "*batch"]:
+    """Sum of the losses of a sequence's steps, or their mean, one per sequence: `Σ_{s < length} valuesₛ`.
+
+    `values` are the losses of single steps, as `softmax_cross_entropy` gives for one-hot targets and
+    `sigmoid_cross_entropy` for independent ones. What stands at or after the length reaches neither value nor gradient,
+    NaN included. A length of 0 or below costs 0 with zero gradient, one beyond t counts as t.
+    The sum is the loss that backpropagation through time descends (Werbos 1990); the mean of it over the batch is
+    `mean(values)`, whose weight of a step does not depend on the length of its sequence as that of `average` does.
+    """
+    values, lengths = accumulate(values), _signed(lengths)
+    steps = jax.lax.broadcasted_iota(lengths.dtype, values.shape, values.ndim - 1)
+    inside = steps < lengths[..., None]
+    total = jnp.sum(jnp.where(inside, values, 0), axis=-1)
+    return safe_divide(total, jnp.sum(inside, axis=-1).astype(total.dtype)) if average else total
