@@ -23,10 +23,10 @@ test: .venv/.installed-test lint
 	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" tests
 
 test-slow: .venv/.installed-test
-	$(BIN)/python -m pytest -n 2 -m slow tests
+	FJDL_TEST_OPTIMIZED=1 $(BIN)/python -m pytest -n 2 -m slow tests
 
 fuzz: .venv/.installed-test
-	$(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
+	FJDL_TEST_OPTIMIZED=1 $(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
 
 lint: .venv/.installed-test
 	@echo "== ruff and pyright"

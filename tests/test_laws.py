@@ -1,11 +1,10 @@
 """Laws that every row of `tests/cases` obeys.
 
-Nearly all of their time is compilation, so most compile with few optimizations, and one worker takes all laws of a row;
-`make test-slow` also runs each function eagerly.
+One worker takes all laws of a row, so that it compiles the function once; `make test-slow` also runs it eagerly.
 """
 
 import warnings
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -20,10 +19,6 @@ from tests.support import assert_trees_close, count_traces, float64
 BOUND = {"float64": 1e-9, "float32": 2e-5, "bfloat16": 3e-2}
 
 BY_NAME = {case.name: case for case in CASES}
-
-
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-quick_jit = partial(jax.jit, compiler_options=QUICK)
 
 
 def on(case: Case, *values: Any, name: str = "") -> Any:
@@ -59,7 +54,7 @@ def _is_float(x: Any) -> bool:
 
 @cache
 def jitted(name: str) -> Any:
-    return quick_jit(BY_NAME[name].function)
+    return jax.jit(BY_NAME[name].function)
 
 
 def test_names_are_unique() -> None:
@@ -96,7 +91,7 @@ def test_vmap_equals_loop(case: Case) -> None:
     rows = [build(case, seed=seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
     looped = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[jitted(case.name)(*row) for row in rows])
-    assert_trees_close(quick_jit(jax.vmap(case.function))(*stacked), looped, rtol=2e-5, atol=2e-6)
+    assert_trees_close(jax.jit(jax.vmap(case.function))(*stacked), looped, rtol=2e-5, atol=2e-6)
 
 
 @float_cases
@@ -104,7 +99,7 @@ def test_bfloat16_result_has_documented_dtype_and_is_near_float32(case: Case) ->
     args = build(case, dtype=jnp.bfloat16)
     expected = jnp.bfloat16 if case.result == "same" else jnp.dtype(case.result)
     with jax.numpy_dtype_promotion("strict"):
-        actual = quick_jit(case.function)(*args)
+        actual = jax.jit(case.function)(*args)
     assert {leaf.dtype for leaf in jax.tree.leaves(actual)} == {jnp.dtype(expected)}
     wide = jax.tree.map(lambda x: x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x, args)
     assert_trees_close(actual, jitted(case.name)(*wide), rtol=2e-2, atol=2e-2)
@@ -191,7 +186,7 @@ def _gradients(name: str) -> Any:
     def total(*args: Any) -> Any:
         return sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(case.function(*args)))
 
-    gradient = quick_jit(jax.grad(total, argnums=case.differentiable))
+    gradient = jax.jit(jax.grad(total, argnums=case.differentiable))
     return lambda *args: jax.tree.leaves(gradient(*args))
 
 

@@ -9,6 +9,7 @@ from fjdl.metrics.agreement import balanced_accuracy, cohen_kappa, matthews_corr
 from fjdl.metrics.averaged import f1_score, fbeta_score, jaccard_score, precision_score, recall_score, specificity_score
 from fjdl.metrics.base import Metric, measure, on, then
 from fjdl.metrics.bleu_scores import BleuScore, bleu, corpus_bleu, sentence_bleu, token_bleu
+from fjdl.metrics.bootstrap import bootstrap_distribution, bootstrap_interval
 from fjdl.metrics.boundary import boundary_band, boundary_iou, class_boundary_iou
 from fjdl.metrics.calibration_error import (
     ReliabilityDiagram,
@@ -19,11 +20,25 @@ from fjdl.metrics.calibration_error import (
 )
 from fjdl.metrics.centred_moments import moments
 from fjdl.metrics.classification import accuracy, confusion_matrix, predicted_class, top_k_accuracy, within_top_k
+from fjdl.metrics.curves import (
+    PrecisionRecallCurve,
+    RocCurve,
+    auc,
+    drop_repeated,
+    precision_recall_curve,
+    roc_curve,
+)
+from fjdl.metrics.delong import delong_covariance, delong_interval, delong_test
 from fjdl.metrics.error_rate import character_error_rate, token_error_rate, word_error_rate
 from fjdl.metrics.errors import largest_error, mae, mape, mse, rmse
 from fjdl.metrics.explained import explained_variance, pearson, r2
 from fjdl.metrics.inspection import generalization_gap, misclassified
-from fjdl.metrics.intervals import wilson_interval
+from fjdl.metrics.interpolated_precision import (
+    all_point_average_precision,
+    coco_101_point_average_precision,
+    voc_11_point_average_precision,
+)
+from fjdl.metrics.intervals import agresti_coull_interval, clopper_pearson_interval, wald_interval, wilson_interval
 from fjdl.metrics.levenshtein import edit_distance, levenshtein_distance
 from fjdl.metrics.mean import mean
 from fjdl.metrics.multilabel import multilabel_confusion, multilabel_confusion_matrix
@@ -46,6 +61,7 @@ from fjdl.metrics.probabilities import (
     log_losses,
     negative_log_likelihood,
 )
+from fjdl.metrics.ranking import average_defined, average_precision_score, roc_auc_score
 from fjdl.metrics.regression import (
     explained_variance_score,
     max_error,
@@ -55,6 +71,14 @@ from fjdl.metrics.regression import (
     pearson_correlation,
     r2_score,
     root_mean_squared_error,
+)
+from fjdl.metrics.score_store import (
+    average_precision_error_from,
+    average_precision_from,
+    collected,
+    roc_auc_error_from,
+    roc_auc_from,
+    score_histogram,
 )
 from fjdl.metrics.scores import (
     accuracy_from,
@@ -88,10 +112,14 @@ from fjdl.metrics.tables import confusion_table
 from fjdl.metrics.tokenize import tokenize_13a
 
 __all__ = [
-    "BleuScore", "Metric", "Outcomes", "ReliabilityDiagram", "accuracy", "accuracy_from", "accuracy_score",
-    "balanced_accuracy", "balanced_accuracy_score", "bleu", "boundary_band", "boundary_iou", "brier_score",
-    "brier_score_loss", "brier_scores", "calibration", "character_error_rate", "class_boundary_iou", "cohen_kappa",
-    "cohen_kappa_score", "confusion_matrix", "confusion_table", "corpus_bleu", "dice_coefficient", "edit_distance",
+    "BleuScore", "Metric", "Outcomes", "PrecisionRecallCurve", "ReliabilityDiagram", "RocCurve", "accuracy",
+    "accuracy_from", "accuracy_score", "agresti_coull_interval", "all_point_average_precision", "auc",
+    "average_defined", "average_precision_error_from", "average_precision_from", "average_precision_score",
+    "balanced_accuracy", "balanced_accuracy_score", "bleu", "bootstrap_distribution", "bootstrap_interval",
+    "boundary_band", "boundary_iou", "brier_score", "brier_score_loss", "brier_scores", "calibration",
+    "character_error_rate", "class_boundary_iou", "clopper_pearson_interval", "coco_101_point_average_precision",
+    "cohen_kappa", "cohen_kappa_score", "collected", "confusion_matrix", "confusion_table", "corpus_bleu",
+    "delong_covariance", "delong_interval", "delong_test", "dice_coefficient", "drop_repeated", "edit_distance",
     "expected_calibration_error", "explained_variance", "explained_variance_score", "f1", "f1_score",
     "false_negative_rate", "false_positive_rate", "fbeta", "fbeta_score", "frequency_weighted_iou",
     "generalization_gap", "hamming_loss", "iou", "jaccard", "jaccard_score", "largest_error",
@@ -100,9 +128,11 @@ __all__ = [
     "mean_absolute_percentage_error", "mean_accuracy", "mean_iou", "mean_squared_error", "measure", "micro",
     "misclassified", "moments", "mse", "multilabel_confusion", "multilabel_confusion_matrix",
     "negative_log_likelihood", "npv", "on", "one_against_rest", "outcomes_of", "peak_signal_noise_ratio", "pearson",
-    "pearson_correlation", "perplexity", "pixel_accuracy", "pooled", "ppv", "precision", "precision_score",
-    "predicted_class", "psnr", "r2", "r2_score", "recall", "recall_score", "rmse", "root_mean_squared_error",
-    "segmentation_matrix", "sensitivity", "sentence_bleu", "specificity", "specificity_score", "then", "token_bleu",
-    "token_error_rate", "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy", "top_k_accuracy_score",
-    "top_k_error", "weighted", "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
+    "pearson_correlation", "perplexity", "pixel_accuracy", "pooled", "ppv", "precision", "precision_recall_curve",
+    "precision_score", "predicted_class", "psnr", "r2", "r2_score", "recall", "recall_score", "rmse",
+    "roc_auc_error_from", "roc_auc_from", "roc_auc_score", "roc_curve", "root_mean_squared_error",
+    "score_histogram", "segmentation_matrix", "sensitivity", "sentence_bleu", "specificity", "specificity_score",
+    "then", "token_bleu", "token_error_rate", "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy",
+    "top_k_accuracy_score", "top_k_error", "voc_11_point_average_precision", "wald_interval", "weighted",
+    "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
 ]  # fmt: skip

@@ -134,7 +134,8 @@ CASES: list[Case] = [
     ),
     Case(
         partial(signal_noise.peak_signal_noise_ratio, data_range=2.0),
-        inputs(normal(2, 2, 2, 1), normal(2, 2, 2, 1)), (0,), "float32", oracle=decibels, edges=(((IMAGES, IMAGES), f32(INF, INF)),),
+        inputs(normal(2, 2, 2, 1), normal(2, 2, 2, 1)), (0,), "float32",
+        oracle=decibels, edges=(((IMAGES, IMAGES), f32(INF, INF)),),
     ),
     Case(
         partial(measure, signal_noise.psnr(2.0)), inputs(normal(3), normal(3)), result="float32", label="psnr",
