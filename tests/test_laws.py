@@ -1,6 +1,7 @@
 """Laws that every row of `tests/cases` obeys.
 
-One worker takes all laws of a row, so that it compiles the function once; `make test-slow` also runs it eagerly.
+One worker takes all laws of a row, so that it compiles the function once. The laws that cost most, of eager calls, of
+`vmap` and of gradients in bfloat16, belong to `make test-slow`.
 """
 
 import warnings
@@ -86,6 +87,7 @@ def test_inputs_are_not_changed_and_numpy_arrays_are_taken(case: Case) -> None:
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 @cases(*[c for c in CASES if c.vmappable])
 def test_vmap_equals_loop(case: Case) -> None:
     rows = [build(case, seed=seed) for seed in range(3)]
@@ -142,6 +144,7 @@ def test_equals_the_oracle(case: Case, dtype: str) -> None:
         np.testing.assert_allclose(np.asarray(a, np.float64), b, rtol=bound, atol=bound)
 
 
+@pytest.mark.slow
 @smooth_cases
 def test_gradients_are_finite_in_bfloat16(case: Case) -> None:
     args = build(case, dtype=jnp.bfloat16)
