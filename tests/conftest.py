@@ -5,6 +5,7 @@ Nearly all of the time is compilation, so programs are compiled with few optimiz
 """
 
 import os
+from collections.abc import Iterator
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("FJDL_TEST_PLATFORM", "cpu")
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
@@ -17,9 +18,21 @@ import jax
 import numpy as np
 import pytest
 
+TESTS_RUN = pytest.StashKey[int]()
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _forget_programs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every so often drops the compiled programs of this worker, which would fill gigabytes."""
+    yield
+    count = request.config.stash.get(TESTS_RUN, 0) + 1
+    request.config.stash[TESTS_RUN] = count
+    if count % 250 == 0:
+        jax.clear_caches()
