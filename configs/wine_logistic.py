@@ -2,8 +2,9 @@
 
 Source: textbook model; Aeberhard & Forina 1991 through scikit-learn (data).
 Command: python -m experiments.train configs/wine_logistic.py --seed N
-Hardware: to be measured.
-Reached: to be measured.
+Hardware: 2 cores, AMD EPYC; 3 s for a run in float32.
+Reached: test accuracy 100.00 ± 0.00 % (mean ± sample standard deviation; seeds 0, 1, 2; 36 test examples).
+scikit-learn's LogisticRegression(C=1) on the same split: 100.00 %, see docs/classical.md for more splits.
 """
 
 from typing import Literal
@@ -34,13 +35,12 @@ def recipe(
 ) -> Recipe:
     """Three-class softmax regression on thirteen raw features that the model itself standardizes."""
     task = classification(3)
-    splits = wine()
 
     def fit() -> Scaling:
-        return fit_standard(jnp.asarray(to_arrays(splits.train)["features"]))
+        return fit_standard(jnp.asarray(to_arrays(wine().train)["features"]))
 
     return Recipe(
-        splits=lambda: splits,
+        splits=wine,
         model=preprocessed(functional(LogisticRegression(3)), transform, fit=fit),
         inputs=lambda batch: batch["features"],
         loss=task.loss,
