@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from fjdl.typing import Array, Inexact, Integer, Num
+from fjdl.typing import Array, Bool, Inexact, Integer, Num
 
 
 def wide(dtype: DTypeLike) -> jnp.dtype:
@@ -18,7 +18,7 @@ def accumulate(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
     return x.astype(wide(x.dtype))
 
 
-def signed(labels: Integer[Array, "..."]) -> Integer[Array, "..."]:
+def signed(labels: Integer[Array, "..."] | Bool[Array, "..."]) -> Integer[Array, "..."]:
     """Labels in a signed dtype that holds every class number, so that uint8 compares with 1000 classes."""
     labels = jnp.asarray(labels)
     return labels.astype(jnp.int64 if labels.dtype.itemsize == 8 else jnp.int32)
@@ -30,6 +30,12 @@ def safe_divide(
     """`numerator / denominator`, and `otherwise` with zero gradient where the denominator is 0."""
     zero = denominator == 0
     return jnp.where(zero, otherwise, numerator / jnp.where(zero, 1, denominator))
+
+
+def ratio(numerator: Inexact[Array, "..."], denominator: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+    """`numerator / denominator`, and 0 where that is 0; a tiny one has a finite gradient."""
+    scale = jax.lax.stop_gradient(jnp.where(denominator == 0, 1, denominator))
+    return safe_divide(numerator / scale, denominator / scale)
 
 
 def below_largest(x: Inexact[Array, "..."], *, axis: int) -> Inexact[Array, "..."]:

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import pixels
 from fjdl.augment.window import covered
-from fjdl.numerics import accumulate
+from fjdl.numerics import accumulate, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, PRNGKey, typed
 
 
 @typed
 def targets(labels: Integer[Array, " n"], *, classes: int) -> Float[Array, "n {classes}"]:
     """One-hot rows in float32; a label outside [0, classes) never becomes another class: its row is NaN."""
-    labels = jnp.asarray(labels, jnp.int64 if labels.dtype.itemsize == 8 else jnp.int32)
+    labels = signed(labels)
     valid = (labels >= 0) & (labels < classes)
     return jnp.where(valid[:, None], jax.nn.one_hot(labels, classes, dtype=jnp.float32), jnp.nan)
 

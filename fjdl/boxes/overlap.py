@@ -7,7 +7,7 @@ intersection with it are 0. No gradient is NaN for any finite boxes; a side beyo
 import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import accumulate, ratio, safe_divide
 from fjdl.typing import Array, Float, Num, typed
 
 Corners = tuple[Array, Array, Array, Array]
@@ -107,29 +107,23 @@ def _corners(boxes: Num[Array, "*batch 4"]) -> Corners:
 
 def _iou(a: Corners, b: Corners) -> Array:
     shared = _intersection(a, b)
-    return _ratio(shared, _area(a) + _area(b) - shared)
+    return ratio(shared, _area(a) + _area(b) - shared)
 
 
 def _giou(a: Corners, b: Corners) -> Array:
     shared, hull = _intersection(a, b), _area(_hull(a, b))
     union = _area(a) + _area(b) - shared
-    return _ratio(shared, union) - _ratio(hull - union, hull)
+    return ratio(shared, union) - ratio(hull - union, hull)
 
 
 def _diou(a: Corners, b: Corners) -> Array:
-    return _iou(a, b) - _ratio(_squared_distance(a, b), _squared_diagonal(_hull(a, b)))
+    return _iou(a, b) - ratio(_squared_distance(a, b), _squared_diagonal(_hull(a, b)))
 
 
 def _ciou(a: Corners, b: Corners) -> Array:
     v = 4 / jnp.pi**2 * jnp.square(_angle(b) - _angle(a))
     alpha = jax.lax.stop_gradient(safe_divide(v, _positive(1 - _iou(a, b)) + v))
     return _diou(a, b) - alpha * v
-
-
-def _ratio(numerator: Array, denominator: Array) -> Array:
-    """`numerator / denominator`, and 0 where that is 0; a tiny one has a finite gradient."""
-    scale = jax.lax.stop_gradient(jnp.where(denominator == 0, 1, denominator))
-    return safe_divide(numerator / scale, denominator / scale)
 
 
 def _positive(x: Array) -> Array:

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, below_largest
+from fjdl.numerics import accumulate, below_largest, signed
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
 
@@ -28,7 +28,7 @@ def softmax_cross_entropy(
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing must lie in [0, 1), got {smoothing}")
     if ignore_label is not None:
-        ignored = _signed(labels) == ignore_label
+        ignored = signed(labels) == ignore_label
         rest = jnp.where(ignored[..., None], 0, logits), jnp.where(ignored, 0, labels)
         return jnp.where(ignored, 0, softmax_cross_entropy(*rest, smoothing=smoothing, class_weights=class_weights))
     logits, classes = accumulate(logits), logits.shape[-1]
@@ -90,7 +90,7 @@ def _weigh(weights: Float[Array, "*shape"], values: Float[Array, "*shape"]) -> F
 
 def _one_hot(labels: Integer[Array, "*batch"], classes: int) -> tuple[Bool[Array, "*batch"], Bool[Array, "*batch k"]]:
     """Which labels are in [0, classes), and which class is each example's, the first where the label is not."""
-    labels = _signed(labels)
+    labels = signed(labels)
     in_range = (labels >= 0) & (labels < classes)
     numbers = jnp.arange(classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (classes,))
     return in_range, jnp.where(in_range, labels, 0)[..., None] == numbers
@@ -117,12 +117,6 @@ def _nan_unless(valid: Bool[Array, "*batch"], values: Float[Array, "*batch"]) ->
         return jnp.where(valid | (gradient == 0), gradient, jnp.nan)
 
     return jax.lax.custom_linear_solve(lambda x: x, values, solve, transpose_solve)
-
-
-def _signed(labels: Integer[Array, "*batch"]) -> Integer[Array, "*batch"]:
-    """Labels in a signed dtype that holds every class number, so that uint8 compares with 1000 classes."""
-    labels = jnp.asarray(labels)
-    return labels.astype(jnp.int64 if labels.dtype.itemsize == 8 else jnp.int32)
 
 
 def _log_softmax(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:

@@ -5,8 +5,8 @@ from functools import partial, reduce
 import jax
 import jax.numpy as jnp
 
-from fjdl.losses.classification import _nan_unless, _signed
-from fjdl.numerics import accumulate, below_largest
+from fjdl.losses.classification import _nan_unless
+from fjdl.numerics import accumulate, below_largest, signed
 from fjdl.typing import Array, Bool, Float, Integer, Shaped, typed
 
 
@@ -34,8 +34,8 @@ def ctc_loss(
     t, k = logits.shape[-2:]
     if not 0 <= blank < k:
         raise ValueError(f"blank must lie in [0, {k}), got {blank}")
-    logits, labels = accumulate(logits), _signed(labels)
-    logit_lengths, label_lengths = _signed(logit_lengths), _signed(label_lengths)
+    logits, labels = accumulate(logits), signed(labels)
+    logit_lengths, label_lengths = signed(logit_lengths), signed(label_lengths)
     inside = _before(label_lengths, labels.shape)
     proper = (labels >= 0) & (labels < k) & (labels != blank)
     valid = jnp.all(proper | ~inside, axis=-1) & _within(label_lengths, labels.shape[-1]) & _within(logit_lengths, t)

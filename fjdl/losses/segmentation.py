@@ -12,10 +12,9 @@ average, or counted with loss 0 where `skip_absent` is False. Where no class is 
 Pixels whose `mask` is False or 0 are left out, NaN included.
 """
 
-import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import accumulate, ratio, safe_divide
 from fjdl.typing import Array, Bool, Float, Num, typed
 
 
@@ -36,7 +35,7 @@ def dice_loss(
     Dice 1945; with squares in the denominator Milletari et al. 2016 (V-Net), arXiv:1606.04797.
     """
     wrong, total, absent = _errors(probabilities, targets, 0.5, 0.5, smooth / 2, space, mask)
-    return _mean_over_classes(_ratio(wrong, total), absent & skip_absent, class_weights)
+    return _mean_over_classes(ratio(wrong, total), absent & skip_absent, class_weights)
 
 
 @typed
@@ -56,7 +55,7 @@ def jaccard_loss(
     Rahman & Wang 2016.
     """
     wrong, total, absent = _errors(probabilities, targets, 1.0, 1.0, smooth, space, mask)
-    return _mean_over_classes(_ratio(wrong, total), absent & skip_absent, class_weights)
+    return _mean_over_classes(ratio(wrong, total), absent & skip_absent, class_weights)
 
 
 @typed
@@ -79,7 +78,7 @@ def tversky_loss(
     `jaccard_loss`. Salehi et al. 2017, arXiv:1706.05721.
     """
     wrong, total, absent = _errors(probabilities, targets, alpha, beta, smooth, space, mask)
-    return _mean_over_classes(_ratio(wrong, total), absent & skip_absent, class_weights)
+    return _mean_over_classes(ratio(wrong, total), absent & skip_absent, class_weights)
 
 
 @typed
@@ -105,7 +104,7 @@ def focal_tversky_loss(
     if not 0 < gamma < float("inf"):
         raise ValueError(f"gamma must be positive and finite, got {gamma}")
     wrong, total, absent = _errors(probabilities, targets, alpha, beta, smooth, space, mask)
-    losses = _ratio(wrong, total)
+    losses = ratio(wrong, total)
     powers = jnp.where(losses <= 0, 0, jnp.where(losses <= 0, 1, losses) ** (1 / gamma))
     return _mean_over_classes(powers, absent & skip_absent, class_weights)
 
@@ -142,12 +141,6 @@ def _check(alpha: float, beta: float, smooth: float, space: int, pixel_axes: int
         raise ValueError(f"alpha + beta must be positive, got {alpha + beta}")
     if not 0 <= space <= pixel_axes:
         raise ValueError(f"space must lie in [0, {pixel_axes}], the axes before the classes, got {space}")
-
-
-def _ratio(numerator: Array, denominator: Array) -> Array:
-    """`numerator / denominator`, and 0 where that is 0; a tiny one has a finite gradient."""
-    scale = jax.lax.stop_gradient(jnp.where(denominator == 0, 1, denominator))
-    return safe_divide(numerator / scale, denominator / scale)
 
 
 def _mean_over_classes(

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from fjdl.losses.classification import _one_hot, _signed
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.losses.classification import _one_hot
+from fjdl.numerics import accumulate, safe_divide, signed
 from fjdl.typing import Array, Float, Integer, Num, typed
 
 
@@ -33,7 +33,7 @@ def example_weights(
     so `mean(values, weights=example_weights(...))` of unweighted values equals it. Any other label outside [0, k) has
     weight NaN, which no mean hides.
     """
-    labels = _signed(labels)
+    labels = signed(labels)
     if class_weights is None:
         weights = jnp.ones(labels.shape, jnp.float32)
     else:

@@ -25,8 +25,8 @@ from fjdl.metrics.bleu_counts import (
 )
 from fjdl.metrics.counts import Count
 from fjdl.metrics.ngrams import ngram_matches
-from fjdl.metrics.tables import signed
 from fjdl.metrics.tokenize import tokenize_13a
+from fjdl.numerics import signed
 from fjdl.typing import Array, Integer, Scalar, typed
 
 

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
-from fjdl.metrics.tables import signed
-from fjdl.numerics import safe_divide
+from fjdl.numerics import safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, typed
 
 

@@ -8,8 +8,7 @@ from fjdl.metrics import counts, sums
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
 from fjdl.metrics.sums import Sum
-from fjdl.metrics.tables import signed
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import accumulate, safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, Scalar, typed
 
 

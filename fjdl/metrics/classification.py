@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
-from fjdl.metrics.tables import count_pairs, signed
-from fjdl.numerics import safe_divide
+from fjdl.metrics.tables import count_pairs
+from fjdl.numerics import safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, Scalar, typed
 
 

@@ -10,8 +10,7 @@ from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
 from fjdl.metrics.levenshtein import edit_distance, levenshtein_distance
-from fjdl.metrics.tables import signed
-from fjdl.numerics import safe_divide
+from fjdl.numerics import safe_divide, signed
 from fjdl.typing import Array, Integer, Scalar, typed
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.metrics.tables import signed
+from fjdl.numerics import signed
 from fjdl.typing import Array, Int, Integer, typed
 
 

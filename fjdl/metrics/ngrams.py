@@ -7,7 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from fjdl.metrics.tables import signed
+from fjdl.numerics import signed
 from fjdl.typing import Array, Bool, Int, Integer, typed
 
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from fjdl.metrics import agreement
 from fjdl.metrics.classification import within_top_k
 from fjdl.metrics.sums import average
-from fjdl.metrics.tables import confusion_table, positions, signed
+from fjdl.metrics.tables import confusion_table, positions
+from fjdl.numerics import signed
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
 Labels = Integer[Array, " n"] | Bool[Array, " n"]

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from fjdl.metrics import counts, sums
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.mean import MeanState, mean
-from fjdl.metrics.tables import positions, signed
-from fjdl.numerics import accumulate
+from fjdl.metrics.tables import positions
+from fjdl.numerics import accumulate, signed
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
 SampleWeight = Num[Array, " n"] | None

@@ -9,8 +9,7 @@ from jax import lax
 
 from fjdl.metrics import sums
 from fjdl.metrics.ranks import Places, cumulative, example_weights, is_positive, search, sort_keys, sum_over_positives
-from fjdl.metrics.tables import signed
-from fjdl.numerics import accumulate, safe_divide, wide
+from fjdl.numerics import accumulate, safe_divide, signed, wide
 from fjdl.typing import Array, Bool, Float, Int, Integer, Num, Scalar, typed
 
 Score = Callable[[Array, Array, Array], Array]

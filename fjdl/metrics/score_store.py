@@ -11,8 +11,7 @@ from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
 from fjdl.metrics.ranks import is_positive
-from fjdl.metrics.tables import signed
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import accumulate, safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
 Labels = Integer[Array, "..."] | Bool[Array, "..."]

@@ -12,7 +12,7 @@ from fjdl.metrics.base import Metric, Weights
 from fjdl.metrics.classification import confusion_matrix
 from fjdl.metrics.counts import Count
 from fjdl.metrics.scores import accuracy_from, f1, jaccard, macro, recall, weighted
-from fjdl.metrics.tables import signed
+from fjdl.numerics import signed
 from fjdl.typing import Array, Float, Integer, Num, Scalar, typed
 
 

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 
 from fjdl.metrics.base import Metric, Weights, then
 from fjdl.metrics.mean import MeanState, mean
-from fjdl.metrics.tables import signed
-from fjdl.numerics import accumulate, below_largest
+from fjdl.numerics import accumulate, below_largest, signed
 from fjdl.typing import Array, Float, Integer, typed
 
 

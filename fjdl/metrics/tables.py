@@ -8,14 +8,8 @@ from jax.core import Tracer
 
 from fjdl.metrics import counts, sums
 from fjdl.metrics.counts import Count
+from fjdl.numerics import signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, Num, typed
-
-
-@typed
-def signed(labels: Integer[Array, "*shape"] | Bool[Array, "*shape"]) -> Int[Array, "*shape"]:
-    """Labels in a signed dtype that holds every class number, so that uint8 compares with 1000 classes."""
-    labels = jnp.asarray(labels)
-    return labels.astype(jnp.int64 if labels.dtype.itemsize == 8 else jnp.int32)
 
 
 @typed
