@@ -27,15 +27,13 @@ def signed(labels: Integer[Array, "..."] | Bool[Array, "..."]) -> Integer[Array,
 def safe_divide(
     numerator: Inexact[Array, "..."], denominator: Inexact[Array, "..."], *, otherwise: float = 0.0
 ) -> Inexact[Array, "..."]:
-    """`numerator / denominator`, and `otherwise` with zero gradient where the denominator is 0."""
+    """`numerator / denominator`, and `otherwise` with zero gradient where the denominator is 0.
+
+    Both are scaled by the denominator, so the gradient never squares one as small as 1e-30.
+    """
     zero = denominator == 0
-    return jnp.where(zero, otherwise, numerator / jnp.where(zero, 1, denominator))
-
-
-def ratio(numerator: Inexact[Array, "..."], denominator: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
-    """`numerator / denominator`, and 0 where that is 0; a tiny one has a finite gradient."""
-    scale = jax.lax.stop_gradient(jnp.where(denominator == 0, 1, denominator))
-    return safe_divide(numerator / scale, denominator / scale)
+    scale = jax.lax.stop_gradient(jnp.where(zero | jnp.isinf(denominator), 1, denominator))
+    return jnp.where(zero, otherwise, numerator / scale / jnp.where(zero, 1, denominator / scale))
 
 
 def below_largest(x: Inexact[Array, "..."], *, axis: int) -> Inexact[Array, "..."]:

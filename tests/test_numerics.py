@@ -46,6 +46,14 @@ def test_safe_divide_by_0_is_otherwise_with_zero_gradient(otherwise, numerator):
     np.testing.assert_allclose(wrt_denominator, [0, -6 / 9], rtol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_safe_divide_by_a_tiny_or_huge_number_has_a_finite_gradient(size):
+    gradient = jax.jit(jax.grad(lambda a, b: safe_divide(a, b), argnums=(0, 1)))
+    wrt_numerator, wrt_denominator = gradient(jnp.float32(2 * size), jnp.float32(size))
+    np.testing.assert_allclose(wrt_numerator * size, 1, rtol=1e-6)
+    np.testing.assert_allclose(wrt_denominator * size, -2, rtol=1e-6)
+
+
 def test_safe_divide_keeps_nan_and_infinity():
     np.testing.assert_array_equal(
         safe_divide(jnp.asarray([1.0, 1.0, np.nan]), jnp.asarray([np.nan, np.inf, 1.0])), [np.nan, 0.0, np.nan]

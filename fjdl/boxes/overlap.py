@@ -7,7 +7,7 @@ intersection with it are 0. No gradient is NaN for any finite boxes; a side beyo
 import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, ratio, safe_divide
+from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Float, Num, typed
 
 Corners = tuple[Array, Array, Array, Array]
@@ -107,17 +107,17 @@ def _corners(boxes: Num[Array, "*batch 4"]) -> Corners:
 
 def _iou(a: Corners, b: Corners) -> Array:
     shared = _intersection(a, b)
-    return ratio(shared, _area(a) + _area(b) - shared)
+    return safe_divide(shared, _area(a) + _area(b) - shared)
 
 
 def _giou(a: Corners, b: Corners) -> Array:
     shared, hull = _intersection(a, b), _area(_hull(a, b))
     union = _area(a) + _area(b) - shared
-    return ratio(shared, union) - ratio(hull - union, hull)
+    return safe_divide(shared, union) - safe_divide(hull - union, hull)
 
 
 def _diou(a: Corners, b: Corners) -> Array:
-    return _iou(a, b) - ratio(_squared_distance(a, b), _squared_diagonal(_hull(a, b)))
+    return _iou(a, b) - safe_divide(_squared_distance(a, b), _squared_diagonal(_hull(a, b)))
 
 
 def _ciou(a: Corners, b: Corners) -> Array:

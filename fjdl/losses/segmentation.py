@@ -14,7 +14,7 @@ Pixels whose `mask` is False or 0 are left out, NaN included.
 
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, ratio, safe_divide
+from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Bool, Float, Num, typed
 
 
@@ -35,7 +35,7 @@ def dice_loss(
     Dice 1945; with squares in the denominator Milletari et al. 2016 (V-Net), arXiv:1606.04797.
     """
     wrong, total, absent = _errors(probabilities, targets, 0.5, 0.5, smooth / 2, space, mask)
-    return _mean_over_classes(ratio(wrong, total), absent & skip_absent, class_weights)
+    return _mean_over_classes(safe_divide(wrong, total), absent & skip_absent, class_weights)
 
 
 @typed
@@ -55,7 +55,7 @@ def jaccard_loss(
     Rahman & Wang 2016.
     """
     wrong, total, absent = _errors(probabilities, targets, 1.0, 1.0, smooth, space, mask)
-    return _mean_over_classes(ratio(wrong, total), absent & skip_absent, class_weights)
+    return _mean_over_classes(safe_divide(wrong, total), absent & skip_absent, class_weights)
 
 
 @typed
@@ -78,7 +78,7 @@ def tversky_loss(
     `jaccard_loss`. Salehi et al. 2017, arXiv:1706.05721.
     """
     wrong, total, absent = _errors(probabilities, targets, alpha, beta, smooth, space, mask)
-    return _mean_over_classes(ratio(wrong, total), absent & skip_absent, class_weights)
+    return _mean_over_classes(safe_divide(wrong, total), absent & skip_absent, class_weights)
 
 
 @typed
@@ -104,7 +104,7 @@ def focal_tversky_loss(
     if not 0 < gamma < float("inf"):
         raise ValueError(f"gamma must be positive and finite, got {gamma}")
     wrong, total, absent = _errors(probabilities, targets, alpha, beta, smooth, space, mask)
-    losses = ratio(wrong, total)
+    losses = safe_divide(wrong, total)
     powers = jnp.where(losses <= 0, 0, jnp.where(losses <= 0, 1, losses) ** (1 / gamma))
     return _mean_over_classes(powers, absent & skip_absent, class_weights)
 
