@@ -92,6 +92,6 @@ def test_gradients_of_norm_and_direction_equal_torch(rng):
         np.testing.assert_allclose(gradient, t.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint16"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint16", "bool"])
 def test_signed_labels_hold_every_class_number(dtype):
     assert signed(np.asarray([1], dtype)).dtype == jnp.int32
