@@ -12,7 +12,16 @@ from fjdl.optim.average import ema_init, ema_update
 from fjdl.optim.base import LearningRateState, scale_by_learning_rate
 from fjdl.optim.clip import clip_by_global_norm
 from fjdl.optim.decay import EVERYWHERE, KERNELS, add_decayed_weights
-from fjdl.optim.sgd import MomentumState, momentum, nesterov, scale_by_momentum, scale_by_nesterov, sgd
+from fjdl.optim.sgd import (
+    MomentumState,
+    heavy_ball,
+    look_ahead,
+    momentum,
+    nesterov,
+    scale_by_momentum,
+    scale_by_nesterov,
+    sgd,
+)
 
 __all__ = [
     "EVERYWHERE",
@@ -26,6 +35,8 @@ __all__ = [
     "clip_by_global_norm",
     "ema_init",
     "ema_update",
+    "heavy_ball",
+    "look_ahead",
     "momentum",
     "nesterov",
     "scale_by_adam",

@@ -5,17 +5,20 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from fjdl.optim.base import (
     LearningRate,
     Number,
     bias_correction,
+    chain,
     increment,
     like,
     moving_average,
     require_fraction,
     require_positive,
     scale_by_learning_rate,
+    stored,
     transformation,
     zeros,
 )
@@ -27,17 +30,20 @@ class AdamState(NamedTuple):
     """What Adam remembers."""
 
     step: Array  # shape (), int32: updates made so far
-    mean: PyTree  # m of the paper: the parameters' shapes, float32 (float64 for float64 parameters)
-    square: PyTree  # v of the paper: as `mean`
+    mean: PyTree  # m of the paper: the parameters' shapes, float32 (float64 for float64 parameters) or `mean_dtype`
+    square: PyTree  # v of the paper: the parameters' shapes, float32 (float64 for float64 parameters)
 
 
 @typed
-def scale_by_adam(*, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8) -> optax.GradientTransformation:
+def scale_by_adam(
+    *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8, mean_dtype: DTypeLike | None = None
+) -> optax.GradientTransformation:
     """m̂ / (√v̂ + eps), each entry of the order of 1 whatever the gradient's scale.
 
     m ← b1 m + (1 − b1) g, v ← b2 v + (1 − b2) g², m̂ = m / (1 − b1ᵗ), v̂ = v / (1 − b2ᵗ): Kingma & Ba 2015,
     arXiv:1412.6980, algorithm 1. Equal to `optax.scale_by_adam`, but the moments of bfloat16 parameters are float32: in
-    bfloat16 b2 = 0.999 is 1. Gradients beyond 1e19 overflow their square, which stops the entry for good: clip before.
+    bfloat16 b2 = 0.999 is 1. `mean_dtype=jnp.bfloat16` keeps m alone in half the memory, rounded after each step, as
+    `mu_dtype` of optax does. Gradients beyond 1e19 overflow their square, which stops the entry for good: clip before.
     Raises `ValueError` for b1 or b2 outside [0, 1) and for eps ≤ 0.
     """
     require_fraction("b1", b1)
@@ -45,29 +51,34 @@ def scale_by_adam(*, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8) -
     require_positive("eps", eps)
 
     def init(params: PyTree) -> AdamState:
-        return AdamState(jnp.zeros((), jnp.int32), zeros(params), zeros(params))
+        return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
 
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
         step = increment(state.step)
-        mean = jax.tree.map(lambda m, g: moving_average(m, g, b1), state.mean, updates)
+        mean = jax.tree.map(lambda m, g: moving_average(m.astype(g.dtype), g, b1), state.mean, updates)
         square = jax.tree.map(lambda v, g: moving_average(v, jnp.square(g), b2), state.square, updates)
         correction1, correction2 = bias_correction(b1, step), bias_correction(b2, step)
 
         def direction(m: Array, v: Array) -> Array:
             return m / like(correction1, m) / (jnp.sqrt(v / like(correction2, v)) + like(eps, v))
 
-        return jax.tree.map(direction, mean, square), AdamState(step, mean, square)
+        return jax.tree.map(direction, mean, square), AdamState(step, stored(mean, dtype=mean_dtype), square)
 
     return transformation(init, update)
 
 
 @typed
 def adam(
-    learning_rate: LearningRate, *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8
+    learning_rate: LearningRate,
+    *,
+    b1: Number = 0.9,
+    b2: Number = 0.999,
+    eps: Number = 1e-8,
+    mean_dtype: DTypeLike | None = None,
 ) -> optax.GradientTransformation:
     """Adam: w ← w − learning_rate · m̂ / (√v̂ + eps), see `scale_by_adam`; equal to `torch.optim.Adam`."""
-    return optax.chain(scale_by_adam(b1=b1, b2=b2, eps=eps), scale_by_learning_rate(learning_rate))
+    return chain(scale_by_adam(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype), scale_by_learning_rate(learning_rate))
 
 
 @typed
@@ -79,6 +90,7 @@ def adamw(
     b1: Number = 0.9,
     b2: Number = 0.999,
     eps: Number = 1e-8,
+    mean_dtype: DTypeLike | None = None,
 ) -> optax.GradientTransformation:
     """Adam with decoupled weight decay: w ← w − learning_rate · (m̂ / (√v̂ + eps) + weight_decay · w).
 
@@ -86,8 +98,8 @@ def adamw(
     `torch.optim.AdamW` and `optax.adamw`. `decay_rules` choose by path what decays, see `add_decayed_weights`;
     `KERNELS` spares biases and norms.
     """
-    return optax.chain(
-        scale_by_adam(b1=b1, b2=b2, eps=eps),
+    return chain(
+        scale_by_adam(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype),
         add_decayed_weights(weight_decay, rules=decay_rules),
         scale_by_learning_rate(learning_rate),
     )

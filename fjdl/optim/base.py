@@ -3,13 +3,14 @@
 import math
 import sys
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
-from fjdl.numerics import accumulate
+from fjdl.numerics import accumulate, wide
 from fjdl.schedules import Schedule
 from fjdl.typing import Array, Float, Int, PyTree, Scalar, typed
 
@@ -30,10 +31,25 @@ def transformation(
     """
 
     def wide_update(updates: PyTree, state: State, params: PyTree = None) -> tuple[PyTree, State]:
-        wide, state = update(jax.tree.map(accumulate, updates), state, jax.tree.map(accumulate, params))
-        return jax.tree.map(lambda u, g: u.astype(jnp.result_type(g)), wide, updates), state
+        result, state = update(jax.tree.map(accumulate, updates), state, jax.tree.map(accumulate, params))
+        return _narrow(result, updates), state
 
     return optax.GradientTransformation(init, wide_update)  # type: ignore[arg-type]  # optax types every state alike
+
+
+def with_extra(
+    init: Callable[[PyTree], State], update: Callable[..., tuple[PyTree, State]]
+) -> optax.GradientTransformationExtraArgs:
+    """As `transformation`, for an `update` that also takes keyword arguments, such as the loss or its gradient.
+
+    `optax.chain` hands them through from `update(updates, state, params, value=…)`; `update` must accept others.
+    """
+
+    def wide_update(updates: PyTree, state: State, params: PyTree = None, **extra: Any) -> tuple[PyTree, State]:
+        result, state = update(jax.tree.map(accumulate, updates), state, jax.tree.map(accumulate, params), **extra)
+        return _narrow(result, updates), state
+
+    return optax.GradientTransformationExtraArgs(init, wide_update)  # type: ignore[arg-type]
 
 
 def stateless(update: Callable[[PyTree, PyTree], PyTree]) -> optax.GradientTransformation:
@@ -83,9 +99,14 @@ def like(value: Number, x: Float[Array, "..."]) -> Scalar:
     return jnp.asarray(value, x.dtype)
 
 
-def zeros(params: PyTree) -> PyTree:
-    """Zero state: the parameters' shapes, in float32, or in float64 where the parameter is float64."""
-    return jax.tree.map(lambda p: jnp.zeros_like(accumulate(p)), params)
+def zeros(params: PyTree, *, dtype: DTypeLike | None = None) -> PyTree:
+    """Zero state: the parameters' shapes, in `dtype`, by default float32, or float64 where the parameter is float64."""
+    return jax.tree.map(lambda p: jnp.zeros(jnp.shape(p), wide(jnp.result_type(p)) if dtype is None else dtype), params)
+
+
+def stored(state: PyTree, *, dtype: DTypeLike | None) -> PyTree:
+    """State as it is kept between steps: rounded to `dtype`, or as it is for None."""
+    return state if dtype is None else jax.tree.map(lambda s: s.astype(dtype), state)
 
 
 @typed
@@ -117,3 +138,13 @@ def require_positive(name: str, value: Number) -> None:
     """Raises `ValueError` for a number that is not positive; a traced scalar cannot be checked."""
     if isinstance(value, int | float) and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}")
+
+
+def chain(*parts: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """`optax.chain` whose parts hand each other float32: what comes out is rounded once, at the end."""
+    whole = optax.chain(*parts)
+    return with_extra(whole.init, optax.with_extra_args_support(whole).update)
+
+
+def _narrow(result: PyTree, updates: PyTree) -> PyTree:
+    return jax.tree.map(lambda r, u: r.astype(jnp.result_type(u)), result, updates)

@@ -4,13 +4,16 @@ from typing import NamedTuple
 
 import jax
 import optax
+from jax.typing import DTypeLike
 
 from fjdl.optim.base import (
     LearningRate,
     Number,
+    chain,
     like,
     require_fraction,
     scale_by_learning_rate,
+    stored,
     transformation,
     zeros,
 )
@@ -20,33 +23,15 @@ from fjdl.typing import PyTree, typed
 class MomentumState(NamedTuple):
     """What momentum remembers."""
 
-    velocity: PyTree  # the parameters' shapes, float32 (float64 for float64 parameters)
+    velocity: PyTree  # the parameters' shapes, float32 (float64 for float64 parameters) or `velocity_dtype`
 
 
 @typed
-def scale_by_momentum(momentum: Number) -> optax.GradientTransformation:
+def scale_by_momentum(momentum: Number, *, velocity_dtype: DTypeLike | None = None) -> optax.GradientTransformation:
     """The velocity v ← momentum · v + g, which replaces the gradient.
 
-    Polyak 1964. The learning rate stays outside of v, as in PyTorch and optax; the form with the learning rate inside
-    is the same as long as the rate is constant. Equal to `optax.trace(momentum)`. Raises `ValueError` where `momentum`
-    is not in [0, 1).
-    """
-    require_fraction("momentum", momentum)
-
-    def update(updates: PyTree, state: MomentumState, params: PyTree) -> tuple[PyTree, MomentumState]:
-        del params
-        velocity = _accelerated(state.velocity, updates, momentum)
-        return velocity, MomentumState(velocity)
-
-    return transformation(_at_rest, update)
-
-
-@typed
-def scale_by_nesterov(momentum: Number) -> optax.GradientTransformation:
-    """The velocity one step ahead: g + momentum · v, where v ← momentum · v + g.
-
-    Nesterov 1983, in the form in which the parameters held are the point w + momentum · Δw at which the textbook's form
-    (Sutskever et al. 2013, ICML) takes the gradient. Equal to `optax.trace(momentum, nesterov=True)`. Raises
+    The learning rate stays outside of v, as in PyTorch and optax; `heavy_ball` has it inside. `velocity_dtype` such as
+    bfloat16 halves the memory of v, which is rounded after each step. Equal to `optax.trace(momentum)`. Raises
     `ValueError` where `momentum` is not in [0, 1).
     """
     require_fraction("momentum", momentum)
@@ -54,9 +39,27 @@ def scale_by_nesterov(momentum: Number) -> optax.GradientTransformation:
     def update(updates: PyTree, state: MomentumState, params: PyTree) -> tuple[PyTree, MomentumState]:
         del params
         velocity = _accelerated(state.velocity, updates, momentum)
-        return _accelerated(velocity, updates, momentum), MomentumState(velocity)
+        return velocity, MomentumState(stored(velocity, dtype=velocity_dtype))
 
-    return transformation(_at_rest, update)
+    return transformation(lambda params: MomentumState(zeros(params, dtype=velocity_dtype)), update)
+
+
+@typed
+def scale_by_nesterov(momentum: Number, *, velocity_dtype: DTypeLike | None = None) -> optax.GradientTransformation:
+    """The velocity one step ahead: g + momentum · v, where v ← momentum · v + g.
+
+    Nesterov 1983, in the form in which the parameters held are the point at which the textbook's form takes the
+    gradient, see `look_ahead`. `velocity_dtype` as in `scale_by_momentum`. Equal to `optax.trace(momentum,
+    nesterov=True)`. Raises `ValueError` where `momentum` is not in [0, 1).
+    """
+    require_fraction("momentum", momentum)
+
+    def update(updates: PyTree, state: MomentumState, params: PyTree) -> tuple[PyTree, MomentumState]:
+        del params
+        velocity = _accelerated(state.velocity, updates, momentum)
+        return _accelerated(velocity, updates, momentum), MomentumState(stored(velocity, dtype=velocity_dtype))
+
+    return transformation(lambda params: MomentumState(zeros(params, dtype=velocity_dtype)), update)
 
 
 @typed
@@ -69,26 +72,46 @@ def sgd(learning_rate: LearningRate) -> optax.GradientTransformation:
 
 
 @typed
-def momentum(learning_rate: LearningRate, *, momentum: Number = 0.9) -> optax.GradientTransformation:
+def momentum(
+    learning_rate: LearningRate, *, momentum: Number = 0.9, velocity_dtype: DTypeLike | None = None
+) -> optax.GradientTransformation:
     """Gradient descent with momentum: v ← momentum · v + g, w ← w − learning_rate · v.
 
     See `scale_by_momentum`; equal to `torch.optim.SGD(momentum=…)`.
     """
-    return optax.chain(scale_by_momentum(momentum), scale_by_learning_rate(learning_rate))
+    return chain(scale_by_momentum(momentum, velocity_dtype=velocity_dtype), scale_by_learning_rate(learning_rate))
 
 
 @typed
-def nesterov(learning_rate: LearningRate, *, momentum: Number = 0.9) -> optax.GradientTransformation:
+def heavy_ball(learning_rate: LearningRate, *, momentum: Number = 0.9) -> optax.GradientTransformation:
+    """Momentum with the learning rate inside the velocity: v ← momentum · v − learning_rate · g, w ← w + v.
+
+    Polyak 1964; the form of Sutskever et al. 2013 (ICML) and of `keras.optimizers.SGD`. The same as `momentum` while
+    the rate is constant. After the rate falls, v goes on at the old speed, where `momentum` slows down at once.
+    """
+    return chain(scale_by_learning_rate(learning_rate), scale_by_momentum(momentum))
+
+
+@typed
+def nesterov(
+    learning_rate: LearningRate, *, momentum: Number = 0.9, velocity_dtype: DTypeLike | None = None
+) -> optax.GradientTransformation:
     """Gradient descent with Nesterov's momentum: v ← momentum · v + g, w ← w − learning_rate · (g + momentum · v).
 
     See `scale_by_nesterov`; equal to `torch.optim.SGD(momentum=…, nesterov=True)`.
     """
-    return optax.chain(scale_by_nesterov(momentum), scale_by_learning_rate(learning_rate))
+    return chain(scale_by_nesterov(momentum, velocity_dtype=velocity_dtype), scale_by_learning_rate(learning_rate))
 
 
-def _at_rest(params: PyTree) -> MomentumState:
-    return MomentumState(zeros(params))
+@typed
+def look_ahead(params: PyTree, velocity: PyTree, *, learning_rate: Number, momentum: Number) -> PyTree:
+    """The point w − learning_rate · momentum · v at which the textbook's Nesterov momentum takes its gradient.
+
+    Sutskever et al. 2013 (ICML): with that gradient the update is the one of `momentum`. `nesterov` holds this point
+    as its parameters instead of w, takes its gradient there, and so visits the same points while the rate is constant.
+    """
+    return jax.tree.map(lambda w, v: w - like(learning_rate * momentum, w) * v.astype(w.dtype), params, velocity)
 
 
 def _accelerated(velocity: PyTree, updates: PyTree, momentum: Number) -> PyTree:
-    return jax.tree.map(lambda v, g: like(momentum, v) * v + g, velocity, updates)
+    return jax.tree.map(lambda v, g: like(momentum, g) * v.astype(g.dtype) + g, velocity, updates)

@@ -54,3 +54,46 @@ def test_momentum_zero_is_gradient_descent() -> None:
     for factory in (optim.momentum, optim.nesterov):
         optimizer = factory(0.1, momentum=0.0)
         np.testing.assert_array_equal(optimizer.update(gradient, optimizer.init(gradient))[0], -0.1 * gradient)
+
+
+def test_e81_with_the_learning_rate_inside_the_velocity_keeps_its_old_speed() -> None:
+    with float64():
+        optimizer = optim.heavy_ball(lambda step: 0.1 * 0.5**step, momentum=0.9)
+        w, state, path = jnp.asarray(1.0), optimizer.init(jnp.asarray(1.0)), []
+        for _ in range(3):
+            updates, state = optimizer.update(2 * w, state)
+            w = optax.apply_updates(w, updates)
+            path.append(float(w))
+    np.testing.assert_allclose(path, [0.8, 0.54, 0.279], atol=1e-12)
+
+
+def test_momentum_with_the_gradient_of_the_look_ahead_point_is_the_textbooks_nesterov() -> None:
+    with float64():
+        optimizer = optim.momentum(0.1, momentum=0.9)
+        w, state, path = jnp.asarray(1.0), optimizer.init(jnp.asarray(1.0)), []
+        for _ in range(3):
+            point = optim.look_ahead(w, state[0].velocity, learning_rate=0.1, momentum=0.9)
+            updates, state = optimizer.update(2 * point, state)
+            w = optax.apply_updates(w, updates)
+            path.append(float(w))
+    np.testing.assert_allclose(path, [0.8, 0.496, 0.17792], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (optim.scale_by_momentum(0.9, velocity_dtype=jnp.bfloat16), optax.trace(0.9, accumulator_dtype=jnp.bfloat16)),
+        (
+            optim.scale_by_nesterov(0.9, velocity_dtype=jnp.bfloat16),
+            optax.trace(0.9, nesterov=True, accumulator_dtype=jnp.bfloat16),
+        ),
+    ],
+)
+def test_a_coarse_velocity_is_optax_s(ours: optax.GradientTransformation, theirs: optax.GradientTransformation) -> None:
+    gradient = jnp.asarray([1.0, -2.3, 1e-3])
+    states = [ours.init(gradient), theirs.init(gradient)]
+    for _ in range(5):
+        actual, states[0] = ours.update(gradient, states[0])
+        expected, states[1] = theirs.update(gradient, states[1])
+        np.testing.assert_allclose(actual, expected, rtol=2**-7)
+    assert states[0].velocity.dtype == jnp.bfloat16

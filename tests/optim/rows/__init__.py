@@ -1,0 +1,1 @@
+"""The optimizers under the laws, a file of rows for each family."""

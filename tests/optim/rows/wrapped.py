@@ -1,0 +1,5 @@
+"""Methods around another method."""
+
+from tests.optim.rows.row import Row
+
+ROWS: dict[str, Row] = {}
