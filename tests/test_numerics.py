@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fjdl.numerics import accumulate, norm, safe_divide, signed, unit, wide
+from fjdl.numerics import accumulate, log1p_of_fraction, norm, safe_divide, signed, unit, wide
 from tests.support import float64
 
 WIDE = {
@@ -95,3 +95,12 @@ def test_gradients_of_norm_and_direction_equal_torch(rng):
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint16", "bool"])
 def test_signed_labels_hold_every_class_number(dtype):
     assert signed(np.asarray([1], dtype)).dtype == jnp.int32
+
+
+def test_log1p_of_fraction_is_right_to_the_last_digits():
+    x = np.concatenate([np.linspace(0, 1, 10_001), np.logspace(-37, 0, 500)]).astype(np.float32)
+    exact = np.log1p(x.astype(np.float64))
+    error = np.abs(np.asarray(jax.jit(log1p_of_fraction)(x), np.float64) - exact)
+    assert np.all(error <= 3 * np.spacing(exact.astype(np.float32)))
+    with float64():
+        np.testing.assert_allclose(log1p_of_fraction(jnp.float64(1e-9)), np.log1p(1e-9), rtol=1e-15)

@@ -5,8 +5,9 @@ import math
 import jax
 import jax.numpy as jnp
 
+from fjdl import numerics
 from fjdl.functional.pointwise import pointwise
-from fjdl.numerics import accumulate, below_largest, safe_divide
+from fjdl.numerics import accumulate, log1p_of_fraction
 from fjdl.typing import Array, Float, typed
 
 
@@ -48,7 +49,7 @@ def log_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """
 
     def value(x: Array) -> Array:
-        return jnp.minimum(x, 0) - jnp.log1p(jnp.exp(-jnp.abs(x)))
+        return jnp.minimum(x, 0) - log1p_of_fraction(jnp.exp(-jnp.abs(x)))
 
     return pointwise(x, value=value, slope=lambda x: jax.lax.logistic(-x))
 
@@ -65,7 +66,7 @@ def softplus(x: Float[Array, "*shape"], *, beta: float = 1.0) -> Float[Array, "*
         raise ValueError(f"beta must be positive and finite, got {beta}")
 
     def value(x: Array) -> Array:
-        return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-beta * jnp.abs(x))) / beta
+        return jnp.maximum(x, 0) + log1p_of_fraction(jnp.exp(-beta * jnp.abs(x))) / beta
 
     return pointwise(x, value=value, slope=lambda x: jax.lax.logistic(beta * x))
 
@@ -126,8 +127,7 @@ def softmax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*shap
     a row that is all -inf, as a full mask leaves it, is all 0 with zero gradient, where PyTorch gives NaN. Entries
     of +inf share all probability. Equals `torch.softmax` on finite rows.
     """
-    weights = jnp.exp(below_largest(accumulate(x), axis=axis))
-    return safe_divide(weights, jnp.sum(weights, axis=axis, keepdims=True)).astype(x.dtype)
+    return numerics.softmax(accumulate(x), axis).astype(x.dtype)
 
 
 @typed
@@ -137,6 +137,4 @@ def log_softmax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*
     Computed in float32. Infinite entries are treated as in `softmax`: a row that is all -inf stays -inf with zero
     gradient. Equals `torch.log_softmax` on finite rows.
     """
-    shifted = below_largest(accumulate(x), axis=axis)
-    total = jnp.sum(jnp.exp(shifted), axis=axis, keepdims=True)
-    return (shifted - jnp.log(jnp.where(total == 0, 1, total))).astype(x.dtype)
+    return numerics.log_softmax(accumulate(x), axis).astype(x.dtype)

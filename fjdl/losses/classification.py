@@ -1,9 +1,13 @@
 """Cross entropies on logits, in nats, one value per example."""
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
-from fjdl.numerics import accumulate, below_largest, signed
+from fjdl.numerics import accumulate, log1p_of_fraction, log_softmax, signed
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
 
@@ -33,10 +37,11 @@ def softmax_cross_entropy(
         return jnp.where(ignored, 0, softmax_cross_entropy(*rest, smoothing=smoothing, class_weights=class_weights))
     logits, classes = accumulate(logits), logits.shape[-1]
     in_range, hits = _one_hot(labels, classes)
+    if class_weights is None:
+        return _nan_unless(in_range, _label_cross_entropy(logits, jnp.where(in_range, signed(labels), 0), smoothing))
     targets = hits.astype(logits.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
-    if class_weights is not None:
-        targets = targets * jnp.broadcast_to(accumulate(class_weights), targets.shape)
-    return _nan_unless(in_range, _cross_entropy(targets, _log_softmax(logits)))
+    targets = targets * jnp.broadcast_to(accumulate(class_weights), targets.shape)
+    return _nan_unless(in_range, _cross_entropy(logits, targets))
 
 
 @typed
@@ -49,7 +54,7 @@ def soft_cross_entropy(logits: Float[Array, "*batch k"], targets: Float[Array, "
     Targets are not checked to be non-negative with sum 1. Equals `torch.nn.functional.cross_entropy(reduction="none")`
     with targets of probabilities.
     """
-    return _cross_entropy(accumulate(targets), _log_softmax(accumulate(logits)))
+    return _cross_entropy(accumulate(logits), accumulate(targets))
 
 
 @typed
@@ -70,7 +75,7 @@ def sigmoid_cross_entropy(
         positives = targets * _along_last(accumulate(pos_weight), targets.shape)
         weight = negatives + positives
     size = jnp.where(positive, logits, -logits)
-    return _weigh(jnp.where(positive, negatives, positives), size) + weight * jnp.log1p(jnp.exp(-size))
+    return _weigh(jnp.where(positive, negatives, positives), size) + weight * log1p_of_fraction(jnp.exp(-size))
 
 
 def _along_last(weights: Float[Array, "..."], shape: tuple[int, ...]) -> Float[Array, "..."]:
@@ -79,8 +84,66 @@ def _along_last(weights: Float[Array, "..."], shape: tuple[int, ...]) -> Float[A
     return jnp.broadcast_to(weights, shape)
 
 
-def _cross_entropy(targets: Float[Array, "*batch k"], log_p: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
-    return jnp.sum(_weigh(targets, -log_p), axis=-1)
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _label_cross_entropy(
+    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], smoothing: float
+) -> Float[Array, "*batch"]:
+    """`_cross_entropy` with the smoothed one-hot vectors of labels in [0, k), which it never writes to memory."""
+    surprisal = _surprisal(logits)
+    own = _entry(surprisal, labels)
+    return own if smoothing == 0 else (1 - smoothing) * own + smoothing * jnp.mean(surprisal, axis=-1)
+
+
+@_label_cross_entropy.defjvp
+def _label_cross_entropy_jvp(
+    smoothing: float, primals: tuple[Array, Array], tangents: tuple[Any, Any]
+) -> tuple[Array, Array]:
+    (logits, labels), classes = primals, primals[0].shape[-1]
+    targets = _one_hot(labels, classes)[1].astype(logits.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
+    change = jnp.sum(_slope(logits, targets, jnp.ones_like(logits[..., :1])) * tangents[0], axis=-1)
+    return _label_cross_entropy(logits, labels, smoothing), change
+
+
+@jax.custom_jvp
+def _cross_entropy(logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
+    """-Σ targets · log softmax(logits), with 0 · inf = 0; 0 with zero gradient in a row that is all -inf."""
+    return jnp.sum(_weigh(targets, _surprisal(logits)), axis=-1)
+
+
+@partial(_cross_entropy.defjvp, symbolic_zeros=True)
+def _cross_entropy_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Any]:
+    (logits, targets), change = primals, 0.0
+    if not isinstance(tangents[0], SymbolicZero):
+        change += _slope(logits, targets, jnp.sum(targets, axis=-1, keepdims=True)) * tangents[0]
+    if not isinstance(tangents[1], SymbolicZero):
+        surprisal = _surprisal(logits)
+        change += jnp.where((targets == 0) & jnp.isinf(surprisal), 0, surprisal) * tangents[1]
+    return _cross_entropy(logits, targets), jnp.sum(change, axis=-1)
+
+
+def _slope(
+    logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"], total: Float[Array, "*batch 1"]
+) -> Float[Array, "*batch k"]:
+    """Derivative of cross entropy by the logits, computed in one pass; 0 where a row's largest logit is infinite."""
+    settled = jnp.isinf(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
+    return jnp.where(settled, 0, total * jnp.exp(log_softmax(logits, -1)) - targets)
+
+
+def _surprisal(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
+    empty = jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf) == -jnp.inf
+    return jnp.where(empty, 0, -log_softmax(logits, -1))
+
+
+def _entry(x: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """The entry of each row at its label: looked up on CPU, and summed out elsewhere, where lookups are slow."""
+
+    def look_up(x: Array, labels: Array) -> Array:
+        return jnp.take_along_axis(x, labels[..., None], axis=-1, mode="clip")[..., 0]
+
+    def sum_out(x: Array, labels: Array) -> Array:
+        return jnp.sum(jnp.where(_one_hot(labels, x.shape[-1])[1], x, 0), axis=-1)
+
+    return jax.lax.platform_dependent(x, labels, cpu=look_up, default=sum_out)
 
 
 def _weigh(weights: Float[Array, "*shape"], values: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -117,10 +180,3 @@ def _nan_unless(valid: Bool[Array, "*batch"], values: Float[Array, "*batch"]) ->
         return jnp.where(valid | (gradient == 0), gradient, jnp.nan)
 
     return jax.lax.custom_linear_solve(lambda x: x, values, solve, transpose_solve)
-
-
-def _log_softmax(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
-    """Log-probabilities with limits at infinite logits; 0 with zero gradient in a row that is all -inf."""
-    shifted = below_largest(logits, axis=-1)
-    total = jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)
-    return jnp.where(total == 0, 0.0, shifted - jnp.log(jnp.where(total == 0, 1.0, total)))

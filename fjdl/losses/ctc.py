@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.losses.classification import _nan_unless
-from fjdl.numerics import accumulate, below_largest, signed
+from fjdl.numerics import accumulate, log_softmax, signed
 from fjdl.typing import Array, Bool, Float, Integer, Shaped, typed
 
 
@@ -61,7 +61,7 @@ def _log_likelihood(
     length: Integer[Array, ""],
 ) -> Float[Array, ""]:
     """`ln p(labels)` by the forward recursion in log space; its states are blank, label 1, blank, …, label s, blank."""
-    log_p = _log_softmax(logits)
+    log_p = log_softmax(logits, -1)
     symbols = jnp.take(log_p, labels, axis=1, mode="clip")
     emissions = _interleave(jnp.broadcast_to(log_p[:, blank : blank + 1], (len(log_p), labels.size + 1)), symbols)
     differs = jnp.concatenate([jnp.zeros(1, bool), labels[1:] != labels[:-1]])[: labels.size]
@@ -95,9 +95,3 @@ def _log_add(*terms: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     largest = jnp.where(jnp.isneginf(largest), 0, largest)
     total = sum(jnp.exp(term - largest) for term in terms)
     return jnp.where(total == 0, -jnp.inf, largest + jnp.log(jnp.where(total == 0, 1, total)))
-
-
-def _log_softmax(logits: Float[Array, "t k"]) -> Float[Array, "t k"]:
-    shifted = below_largest(logits, axis=-1)
-    total = jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)
-    return jnp.where(total == 0, -jnp.inf, shifted - jnp.log(jnp.where(total == 0, 1, total)))

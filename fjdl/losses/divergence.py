@@ -2,8 +2,7 @@
 
 import jax.numpy as jnp
 
-from fjdl.losses.classification import _log_softmax
-from fjdl.numerics import accumulate
+from fjdl.numerics import accumulate, log_softmax
 from fjdl.typing import Array, Float, typed
 
 
@@ -30,7 +29,7 @@ def kl_divergence(logits: Float[Array, "*batch k"], targets: Float[Array, "*batc
     logits, targets = accumulate(logits), accumulate(targets)
     has_mass = (targets != 0) & (jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf) > -jnp.inf)
     t = jnp.where(has_mass, targets, 1)
-    log_p = jnp.where(has_mass, _log_softmax(logits), 0)
+    log_p = jnp.where(has_mass, log_softmax(logits, -1), 0)
     return jnp.sum(jnp.where(has_mass, t * (jnp.log(t) - log_p), 0), axis=-1)
 
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from fjdl.metrics.base import Metric, Weights, then
 from fjdl.metrics.mean import MeanState, mean
-from fjdl.numerics import accumulate, below_largest, signed
+from fjdl.numerics import accumulate, log_softmax, signed
 from fjdl.typing import Array, Float, Integer, typed
 
 
@@ -39,8 +39,8 @@ def token_surprisal(logits: Float[Array, "*batch k"], labels: Integer[Array, "*b
     NaN for a label outside [0, k) and where all logits are -inf; a logit of inf takes all probability.
     Equals `torch.nn.functional.cross_entropy(reduction="none")` of finite logits.
     """
-    below, label = below_largest(accumulate(logits), axis=-1), signed(labels)[..., None]
+    log_p, label = log_softmax(accumulate(logits), -1), signed(labels)[..., None]
     is_label = jnp.arange(logits.shape[-1], dtype=label.dtype).reshape([1] * labels.ndim + [-1]) == label
-    own = jnp.sum(jnp.where(is_label, below, 0), axis=-1)
-    surprisal = jnp.log(jnp.sum(jnp.exp(below), axis=-1)) - own
-    return jnp.where(jnp.any(is_label, axis=-1), surprisal, jnp.nan)
+    surprisal = -jnp.sum(jnp.where(is_label, log_p, 0), axis=-1)
+    defined = jnp.any(is_label, axis=-1) & ~jnp.all(logits == -jnp.inf, axis=-1)
+    return jnp.where(defined, surprisal, jnp.nan)
