@@ -14,7 +14,7 @@ from experiments.command import run_guarded
 class Options:
     """Draw a page that shows what the library computes, made by the library's own functions."""
 
-    what: tyro.conf.Positional[Literal["activations"]]
+    what: tyro.conf.Positional[Literal["activations", "schedules"]]
     """The page."""
     out: Path
     """The PNG file to write."""
@@ -32,9 +32,11 @@ def main() -> None:
 def draw(what: str) -> Any:
     """The figure of a page."""
     from fjdl.plots.activations import activation_panels
+    from fjdl.plots.schedules import schedule_panels
 
     pages = {
         "activations": activation_panels,
+        "schedules": schedule_panels,
     }
     return pages[what]()
 

@@ -92,7 +92,7 @@ def test_a_recipe_is_built_without_touching_data(path: Path, no_data: None) -> N
 
 
 @each_config
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_two_steps_of_training_change_finite_float32_parameters(path: Path, precision: str, small_data: None) -> None:
     recipe, program, train = shrunk(load_config(path)(precision=precision))
     state = program.init()

@@ -14,7 +14,7 @@ from fjdl.train.log import read_json
 from tests.support import ROOT
 
 TINY = ("configs/iris_mlp.py", "--epochs", "4", "--batch-size", "64", "--hidden", "4")
-SAVING = ("after-data", "after-rename", "during-deletion")
+SAVING = ("after-data", "during-deletion")
 EVERYWHERE = ("before-write", "after-data", "after-manifest", "before-rename", "after-rename", "during-deletion")
 
 
@@ -35,7 +35,7 @@ def train(run: Path, *, crash_at: str = "") -> int:
 
 
 def test_two_kills_change_no_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify_resume.verify(Path("configs/digits_logistic.py"), ["--epochs", "3"], kills=2, folder=tmp_path)
+    assert verify_resume.verify(Path(TINY[0]), [*TINY[1:]], kills=2, folder=tmp_path)
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("killed") for line in lines) == 2
     assert lines[-1] == "after 2 kills: the same bits as without"

@@ -7,11 +7,58 @@ and no optimizer state can bring it back. For the same reason give `optax.inject
 `hyperparam_dtype`.
 """
 
+from fjdl.optim.accumulate import AccumulateState, accumulate_gradients
+from fjdl.optim.adadelta import AdadeltaState, adadelta, scale_by_adadelta
+from fjdl.optim.adafactor import (
+    AdafactorState,
+    Factored,
+    adafactor,
+    clip_by_leaf_rms,
+    relative_step,
+    scale_by_factored_rms,
+    scale_by_parameter_rms,
+)
+from fjdl.optim.adagrad import AdagradState, adagrad, scale_by_adagrad
 from fjdl.optim.adam import AdamState, adam, adamw, scale_by_adam
-from fjdl.optim.average import ema_init, ema_update
+from fjdl.optim.adamax import AdamaxState, adamax, scale_by_adamax
+from fjdl.optim.amsgrad import AmsgradState, amsgrad, scale_by_amsgrad
+from fjdl.optim.average import (
+    EmaState,
+    SwaState,
+    ema,
+    ema_init,
+    ema_update,
+    ema_warmup,
+    swa_init,
+    swa_update,
+)
+from fjdl.optim.backtracking import BacktrackingState, scale_by_backtracking
 from fjdl.optim.base import LearningRateState, scale_by_learning_rate
-from fjdl.optim.clip import clip_by_global_norm
-from fjdl.optim.decay import EVERYWHERE, KERNELS, add_decayed_weights
+from fjdl.optim.centralize import centralize
+from fjdl.optim.clip import adaptive_clip, clip_by_global_norm, clip_by_norm, clip_by_value, per_example_clip
+from fjdl.optim.decay import EVERYWHERE, KERNELS, add_decayed_weights, add_independent_decay
+from fjdl.optim.groups import FROZEN, PartitionState, partition, scale_by_path, stop_frozen
+from fjdl.optim.guard import SkipState, all_finite, skip_non_finite
+from fjdl.optim.lamb import lamb
+from fjdl.optim.lars import lars, scale_by_trust_ratio
+from fjdl.optim.lbfgs import LBFGSState, lbfgs, scale_by_lbfgs
+from fjdl.optim.lion import LionState, lion, scale_by_lion
+from fjdl.optim.lookahead import LookaheadState, lookahead
+from fjdl.optim.muon import MATRICES, MuonState, muon, newton_schulz, scale_by_muon
+from fjdl.optim.nadam import NadamScheduledState, nadam, nadam_scheduled, scale_by_nadam, scale_by_nadam_scheduled
+from fjdl.optim.newton import newton, scale_by_newton
+from fjdl.optim.noise import NoiseState, add_noise
+from fjdl.optim.plateau import PlateauState, reduce_on_plateau
+from fjdl.optim.radam import radam, scale_by_radam
+from fjdl.optim.rmsprop import (
+    CentredRmsState,
+    RmsState,
+    centred_rmsprop,
+    rmsprop,
+    scale_by_centred_rms,
+    scale_by_rms,
+)
+from fjdl.optim.sam import sharpness_aware
 from fjdl.optim.sgd import (
     MomentumState,
     heavy_ball,
@@ -22,26 +69,108 @@ from fjdl.optim.sgd import (
     scale_by_nesterov,
     sgd,
 )
+from fjdl.optim.strong_wolfe import StrongWolfeState, scale_by_strong_wolfe
 
 __all__ = [
     "EVERYWHERE",
+    "FROZEN",
     "KERNELS",
+    "MATRICES",
+    "AccumulateState",
+    "AdadeltaState",
+    "AdafactorState",
+    "AdagradState",
     "AdamState",
+    "AdamaxState",
+    "AmsgradState",
+    "BacktrackingState",
+    "CentredRmsState",
+    "EmaState",
+    "Factored",
+    "LBFGSState",
     "LearningRateState",
+    "LionState",
+    "LookaheadState",
     "MomentumState",
+    "MuonState",
+    "NadamScheduledState",
+    "NoiseState",
+    "PartitionState",
+    "PlateauState",
+    "RmsState",
+    "SkipState",
+    "StrongWolfeState",
+    "SwaState",
+    "accumulate_gradients",
+    "adadelta",
+    "adafactor",
+    "adagrad",
     "adam",
+    "adamax",
     "adamw",
+    "adaptive_clip",
     "add_decayed_weights",
+    "add_independent_decay",
+    "add_noise",
+    "all_finite",
+    "amsgrad",
+    "centralize",
+    "centred_rmsprop",
     "clip_by_global_norm",
+    "clip_by_leaf_rms",
+    "clip_by_norm",
+    "clip_by_value",
+    "ema",
     "ema_init",
     "ema_update",
+    "ema_warmup",
     "heavy_ball",
+    "lamb",
+    "lars",
+    "lbfgs",
+    "lion",
     "look_ahead",
+    "lookahead",
     "momentum",
+    "muon",
+    "nadam",
+    "nadam_scheduled",
     "nesterov",
+    "newton",
+    "newton_schulz",
+    "partition",
+    "per_example_clip",
+    "radam",
+    "reduce_on_plateau",
+    "relative_step",
+    "rmsprop",
+    "scale_by_adadelta",
+    "scale_by_adagrad",
     "scale_by_adam",
+    "scale_by_adamax",
+    "scale_by_amsgrad",
+    "scale_by_backtracking",
+    "scale_by_centred_rms",
+    "scale_by_factored_rms",
+    "scale_by_lbfgs",
     "scale_by_learning_rate",
+    "scale_by_lion",
     "scale_by_momentum",
+    "scale_by_muon",
+    "scale_by_nadam",
+    "scale_by_nadam_scheduled",
     "scale_by_nesterov",
+    "scale_by_newton",
+    "scale_by_parameter_rms",
+    "scale_by_path",
+    "scale_by_radam",
+    "scale_by_rms",
+    "scale_by_strong_wolfe",
+    "scale_by_trust_ratio",
     "sgd",
+    "sharpness_aware",
+    "skip_non_finite",
+    "stop_frozen",
+    "swa_init",
+    "swa_update",
 ]

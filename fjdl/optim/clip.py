@@ -1,12 +1,15 @@
 """Gradient clipping."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import optax
 
 from fjdl import tree
+from fjdl.numerics import accumulate, norm
 from fjdl.optim.base import Number, like, require_positive, stateless
-from fjdl.typing import PyTree, typed
+from fjdl.typing import Array, PyTree, typed
 
 
 @typed
@@ -22,9 +25,104 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformation:
 
     def update(updates: PyTree, params: PyTree) -> PyTree:
         del params
-        norm = tree.global_norm(updates)
-        limit = like(max_norm, norm)
-        factor = jnp.where(jnp.isfinite(norm), limit / jnp.maximum(norm, limit), jnp.nan)
+        factor = _factor(tree.global_norm(updates), max_norm)
         return jax.tree.map(lambda u: like(factor, u) * u, updates)
 
     return stateless(update)
+
+
+@typed
+def clip_by_norm(max_norm: Number) -> optax.GradientTransformation:
+    """Each leaf shrunk by itself so that its Euclidean norm is at most `max_norm`.
+
+    It changes the direction of the whole step, unlike `clip_by_global_norm`, but one bad leaf is NaN by itself. Equal
+    to `tf.clip_by_norm` and `clipnorm` of Keras. Raises `ValueError` where `max_norm` is not positive.
+    """
+    require_positive("max_norm", max_norm)
+
+    def clip(u: Array) -> Array:
+        return like(_factor(tree.global_norm(u), max_norm), u) * u
+
+    return stateless(lambda updates, params: jax.tree.map(clip, updates))
+
+
+@typed
+def clip_by_value(limit: Number) -> optax.GradientTransformation:
+    """Each entry of the updates brought into [−limit, limit].
+
+    An infinity becomes the limit, a NaN stays: put `skip_non_finite` around the chain to have both skipped. Equal to
+    `optax.clip` and `torch.nn.utils.clip_grad_value_`. Raises `ValueError` where `limit` is not positive.
+    """
+    require_positive("limit", limit)
+
+    def clip(u: Array) -> Array:
+        return jnp.clip(u, -like(limit, u), like(limit, u))
+
+    return stateless(lambda updates, params: jax.tree.map(clip, updates))
+
+
+@typed
+def adaptive_clip(ratio: Number, *, eps: Number = 1e-3) -> optax.GradientTransformation:
+    """Each unit's gradient shrunk so that its norm is at most ratio · max(‖w‖, eps), where w are the unit's weights.
+
+    A unit is what feeds one output: a slice of a kernel over all axes but the last, as in Flax, or a whole leaf of
+    fewer than two axes. Brock et al. 2021, arXiv:2102.06171, where eps lets weights of zero begin to learn and the last
+    linear layer is left out, see `partition`. Equal to `optax.adaptive_grad_clip`, which for three axes sums over the
+    first alone. A unit whose norm is not finite is NaN. Raises `ValueError` where `ratio` or `eps` is not positive, and
+    where `update` is not given the parameters.
+    """
+    require_positive("ratio", ratio)
+    require_positive("eps", eps)
+
+    def clip(u: Array, w: Array) -> Array:
+        limit = like(ratio, w) * jnp.maximum(_unit_norm(w), like(eps, w))
+        return _factor(_unit_norm(u), limit) * u
+
+    def update(updates: PyTree, params: PyTree) -> PyTree:
+        if params is None:
+            raise ValueError("params must be given to adaptive_clip as in update(updates, state, params), got None")
+        return jax.tree.map(clip, updates, params)
+
+    return stateless(update)
+
+
+@typed
+def per_example_clip(gradients: PyTree, *, max_norm: Number) -> PyTree:
+    """The mean over examples of gradients each shrunk to a Euclidean norm of at most `max_norm` over all leaves.
+
+    Leaves have the examples on their first axis, as from `jax.vmap(jax.grad(loss), in_axes=(None, 0))`. One example
+    moves the mean by at most max_norm / n: Abadi et al. 2016, arXiv:1607.00133, before the noise. It is the sum of
+    `optax.per_example_global_norm_clip` divided by n, in the gradients' dtype; 0 for no examples, NaN where an
+    example's norm is not finite. Raises `ValueError` where `max_norm` is not positive, or the first axes differ.
+    """
+    require_positive("max_norm", max_norm)
+    leaves = jax.tree.leaves(gradients)
+    shapes = [jnp.shape(leaf) for leaf in leaves]
+    if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
+        raise ValueError(f"gradients must share a first axis of examples, got shapes {shapes}")
+    if not leaves:
+        return gradients
+    norms = jax.vmap(tree.global_norm)(gradients)
+    share = _factor(norms, max_norm) / max(norms.size, 1)
+
+    def average(g: Array) -> Array:
+        mean = jnp.tensordot(
+            share.astype(accumulate(g).dtype), accumulate(g), axes=1, precision=jax.lax.Precision.HIGHEST
+        )
+        return mean.astype(g.dtype)
+
+    return jax.tree.map(average, gradients)
+
+
+def _factor(length: Array, limit: Number | Array) -> Array:
+    """What brings `length` to at most `limit`; 1 if it is, NaN where it is not finite."""
+    limit = jnp.asarray(limit, length.dtype)
+    return jnp.where(jnp.isfinite(length), limit / jnp.maximum(length, limit), jnp.nan)
+
+
+def _unit_norm(x: Array) -> Array:
+    """Norms over all axes but the last, which broadcast against `x`; the whole norm below two axes."""
+    if x.ndim < 2:
+        return tree.global_norm(x)
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return norm(rows, axis=0).reshape((1,) * (x.ndim - 1) + x.shape[-1:])

@@ -17,7 +17,7 @@ WEIGHTS = jnp.asarray([0.1234, 0.6990, -0.7890, 0.0012])
 both = pytest.mark.parametrize("quantize", [absmax_quantize, zeropoint_quantize])
 matrices = hnp.arrays(
     np.float32,
-    hnp.array_shapes(min_dims=2, max_dims=2, max_side=5),
+    st.sampled_from([(1, 1), (4, 1), (3, 5)]),  # few shapes, for each is compiled
     elements=st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False),
 )
 

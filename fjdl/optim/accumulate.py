@@ -1,0 +1,73 @@
+"""One update for several micro-batches."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fjdl.numerics import accumulate, safe_divide
+from fjdl.optim.base import Number, increment, like, with_extra, zeros
+from fjdl.optim.guard import all_finite, unmoved
+from fjdl.typing import Array, PyTree, typed
+
+
+class AccumulateState(NamedTuple):
+    """The mean gradient so far."""
+
+    micro_step: Array  # shape (), int32: micro-batches since the last update, below `every`
+    dropped: Array  # shape (), int32: micro-batches dropped so far
+    weight: Array  # shape (), float32: weights of the micro-batches in the mean
+    mean: PyTree  # the parameters' shapes, float32 (float64 for float64 parameters); stale while the weight is 0
+    inner: Any  # state of the transformation, which moves only with an update
+
+
+@typed
+def accumulate_gradients(
+    transformation: optax.GradientTransformation, *, every: int
+) -> optax.GradientTransformationExtraArgs:
+    """`transformation` of the mean gradient over `every` calls; between, updates are 0 and its state does not move.
+
+    For a loss that is a mean over examples this equals one batch `every` times as large, except that batch
+    normalization sees the small ones. `update(…, weight=count)` weighs micro-batches of different sizes by their
+    examples. The mean is kept in float32. A micro-batch whose gradient is not finite is left out of the mean and
+    counted; where all of them are, there is no update. The window is `every` calls in any case: `optax.MultiSteps` with
+    `skip_not_finite` waits for another, and without it keeps a NaN for ever. Raises `ValueError` for `every` below 1.
+    """
+    if every < 1:
+        raise ValueError(f"every must be at least 1, got {every}")
+    inner = optax.with_extra_args_support(transformation)
+
+    def init(params: PyTree) -> AccumulateState:
+        micro_step, dropped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+        state = inner.init(jax.tree.map(accumulate, params))
+        return AccumulateState(micro_step, dropped, jnp.zeros(()), zeros(params), state)
+
+    def update(
+        updates: PyTree, state: AccumulateState, params: PyTree, *, weight: Number = 1.0, **extra: Any
+    ) -> tuple[PyTree, AccumulateState]:
+        finite = all_finite(updates)
+        dropped = jnp.where(finite, state.dropped, increment(state.dropped))
+        weight, mean = _include(updates, state, jnp.where(finite, like(weight, state.weight), 0))
+        last = state.micro_step == every - 1
+        result, inner_state = jax.lax.cond(
+            last & (weight > 0),
+            lambda: inner.update(mean, state.inner, params, **extra),
+            lambda: (unmoved(mean), state.inner),
+        )
+        micro_step = jnp.where(last, 0, state.micro_step + 1)
+        return result, AccumulateState(micro_step, dropped, jnp.where(last, 0, weight), mean, inner_state)
+
+    return with_extra(init, update)
+
+
+def _include(updates: PyTree, state: AccumulateState, weight: Array) -> tuple[Array, PyTree]:
+    """The new total weight and mean; a convex sum, which cannot overflow, and the old mean to the bit for weight 0."""
+    total = state.weight + weight
+    share = safe_divide(weight, total)
+
+    def include(mean: Array, gradient: Array) -> Array:
+        blend = like(1 - share, mean) * mean + like(share, mean) * gradient
+        return jnp.where(weight > 0, blend, mean)
+
+    return total, jax.tree.map(include, state.mean, updates)

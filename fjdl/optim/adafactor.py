@@ -1,0 +1,201 @@
+"""Adafactor: second moments of matrices kept as one number for each row and column."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from fjdl import tree
+from fjdl.numerics import wide
+from fjdl.optim.base import (
+    LearningRate,
+    Number,
+    chain,
+    increment,
+    like,
+    require_positive,
+    scale_by_learning_rate,
+    stateless,
+    transformation,
+)
+from fjdl.optim.decay import EVERYWHERE, DecayRules, add_decayed_weights
+from fjdl.schedules.base import Schedule, Step
+from fjdl.typing import Array, Float, Int, PyTree, Scalar, typed
+
+
+class Factored(NamedTuple):
+    """The second moment of a leaf as its means over each of its two largest dimensions."""
+
+    rows: Array  # the leaf's shape without its largest dimension
+    columns: Array  # the leaf's shape without its second largest dimension
+
+
+class AdafactorState(NamedTuple):
+    """What Adafactor remembers."""
+
+    step: Array  # shape (), int32: updates made so far
+    square: PyTree  # for each leaf `Factored`, or where it is small its own shape; float32 (float64 for float64)
+
+
+@typed
+def scale_by_factored_rms(
+    *, min_size: int = 128, decay_exponent: Number = 0.8, eps: Number = 1e-30
+) -> optax.GradientTransformation:
+    """g / √V, where V is R Cᵀ / mean(R) with the running means R and C of g² + eps over columns and over rows.
+
+    Shazeer & Stern 2018, arXiv:1804.04235, algorithm 4. At step t the mean keeps 1 − t^−decay_exponent of its old value
+    and so needs no bias correction. A leaf whose two largest dimensions both reach `min_size` is factored along them:
+    an m by n matrix costs 4 (m + n) bytes, and a convolution kernel (h, w, m, n) 4 h w (m + n); any other leaf keeps
+    all of its V. Equal to `optax.scale_by_factored_rms`. `torch.optim.Adafactor` factors the last two dimensions of
+    every leaf with two or more, and adds no eps to g² but bounds √V from below. Gradients beyond 1e19 overflow their
+    square. Raises `ValueError` where `min_size`, `decay_exponent` or `eps` is not positive.
+    """
+    require_positive("min_size", min_size)
+    require_positive("decay_exponent", decay_exponent)
+    require_positive("eps", eps)
+
+    def init(params: PyTree) -> AdafactorState:
+        return AdafactorState(jnp.zeros((), jnp.int32), jax.tree.map(lambda p: _nothing_yet(p, min_size), params))
+
+    def update(updates: PyTree, state: AdafactorState, params: PyTree) -> tuple[PyTree, AdafactorState]:
+        del params
+        step = increment(state.step)
+        weight = _newest_weight(step, decay_exponent)
+        square = jax.tree.map(
+            lambda g, old: _remembered(jnp.square(g) + like(eps, g), old, weight), updates, state.square
+        )
+        return jax.tree.map(_divided, updates, square), AdafactorState(step, square)
+
+    return transformation(init, update)
+
+
+@typed
+def clip_by_leaf_rms(max_rms: Number) -> optax.GradientTransformation:
+    """Each leaf u divided by max(1, RMS(u) / max_rms), where RMS is the root mean square of its entries.
+
+    Shazeer & Stern 2018, arXiv:1804.04235, section 6; equal to `optax.clip_by_block_rms`, but entries of 1e30, whose
+    squares overflow, are shrunk right instead of becoming 0. A leaf whose RMS is not finite becomes NaN. Raises
+    `ValueError` where `max_rms` is not positive.
+    """
+    require_positive("max_rms", max_rms)
+
+    def clipped(u: Array) -> Array:
+        rms = _rms(u)
+        limit = like(max_rms, rms)
+        return u * jnp.where(jnp.isfinite(rms), limit / jnp.maximum(rms, limit), jnp.nan)
+
+    return stateless(lambda updates, params: jax.tree.map(clipped, updates))
+
+
+@typed
+def scale_by_parameter_rms(*, min_scale: Number = 1e-3) -> optax.GradientTransformation:
+    """Each leaf's update times max(RMS(w), min_scale), so that a learning rate is relative to the weights.
+
+    Shazeer & Stern 2018, arXiv:1804.04235, section 8; equal to `optax.scale_by_param_block_rms`. Raises `ValueError`
+    where `min_scale` is not positive and where `update` is not given the parameters.
+    """
+    require_positive("min_scale", min_scale)
+
+    def update(updates: PyTree, params: PyTree) -> PyTree:
+        if params is None:
+            raise ValueError("params must be given to scale by them as in update(updates, state, params), got None")
+        return jax.tree.map(lambda u, w: jnp.maximum(_rms(w), like(min_scale, w)) * u, updates, params)
+
+    return stateless(update)
+
+
+@typed
+def relative_step(*, largest: float = 1e-2) -> Schedule:
+    """The paper's rate for Adafactor, min(largest, 1 / √(step + 1)), to be scaled by the parameters' RMS.
+
+    Shazeer & Stern 2018, arXiv:1804.04235, algorithm 6. Raises `ValueError` where `largest` is not positive.
+    """
+    require_positive("largest", largest)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return jnp.minimum(largest, jax.lax.rsqrt(jnp.float32(step) + 1))
+
+    return schedule
+
+
+@typed
+def adafactor(
+    learning_rate: LearningRate,
+    *,
+    min_size: int = 128,
+    decay_exponent: Number = 0.8,
+    eps: Number = 1e-30,
+    max_rms: Number | None = 1.0,
+    min_scale: Number | None = 1e-3,
+    weight_decay: Number = 0.0,
+    decay_rules: DecayRules = EVERYWHERE,
+) -> optax.GradientTransformation:
+    """Adafactor: w ← w − learning_rate · (max(RMS(w), min_scale) · clip(g / √V) + weight_decay · w).
+
+    V of `scale_by_factored_rms`, clipped by `clip_by_leaf_rms(max_rms)`, and relative to the weights as in
+    `scale_by_parameter_rms`; None for `max_rms` or `min_scale` leaves that part out. There is no first moment: that is
+    the memory it saves. Shazeer & Stern 2018, arXiv:1804.04235; their learning rate is `relative_step()`. Equal to
+    `optax.adafactor` without weight decay, which optax does not multiply by the learning rate. Where `min_size` is 1,
+    matrices and vectors move as under `torch.optim.Adafactor(eps=(tiny, min_scale))`, whose rate is min(lr, 1 / √t).
+    """
+    parts = [
+        scale_by_factored_rms(min_size=min_size, decay_exponent=decay_exponent, eps=eps),
+        optax.identity() if max_rms is None else clip_by_leaf_rms(max_rms),
+        optax.identity() if min_scale is None else scale_by_parameter_rms(min_scale=min_scale),
+        add_decayed_weights(weight_decay, rules=decay_rules),
+        scale_by_learning_rate(learning_rate),
+    ]
+    return chain(*parts)
+
+
+def _largest_axes(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The axes of the second largest and of the largest dimension."""
+    second, largest = np.argsort(shape, kind="stable")[-2:]
+    return int(second), int(largest)
+
+
+def _nothing_yet(param: Array, min_size: int) -> Array | Factored:
+    shape, dtype = jnp.shape(param), wide(jnp.result_type(param))
+    if sum(size >= min_size for size in shape) < 2:
+        return jnp.zeros(shape, dtype)
+    second, largest = _largest_axes(shape)
+    return Factored(jnp.zeros(_without(shape, largest), dtype), jnp.zeros(_without(shape, second), dtype))
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def _newest_weight(step: Int[Array, ""], decay_exponent: Number) -> Scalar:
+    widest = jnp.result_type(float)
+    return step.astype(widest) ** -jnp.asarray(decay_exponent, widest)
+
+
+def _remembered(square: Array, old: Array | Factored, weight: Scalar) -> Array | Factored:
+    if not isinstance(old, Factored):
+        return _nearer(old, square, weight)
+    second, largest = _largest_axes(square.shape)
+    return Factored(
+        _nearer(old.rows, jnp.mean(square, axis=largest), weight),
+        _nearer(old.columns, jnp.mean(square, axis=second), weight),
+    )
+
+
+def _nearer(old: Array, new: Array, weight: Scalar) -> Array:
+    return old + like(weight, old) * (new - old)
+
+
+def _divided(g: Array, square: Array | Factored) -> Array:
+    if not isinstance(square, Factored):
+        return g * jax.lax.rsqrt(square)
+    second, largest = _largest_axes(g.shape)
+    rows = jnp.expand_dims(square.rows, largest)
+    row_factor = jax.lax.rsqrt(rows / jnp.mean(rows, axis=second, keepdims=True))
+    return g * row_factor * jnp.expand_dims(jax.lax.rsqrt(square.columns), second)
+
+
+def _rms(x: Array) -> Scalar:
+    return tree.global_norm(x) / max(x.size, 1) ** 0.5

@@ -1,0 +1,81 @@
+"""The loss along a line of parameters, as line searches see it."""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from fjdl.numerics import accumulate, wide
+from fjdl.optim.base import like
+from fjdl.typing import Array, PyTree, Scalar
+
+ValueFn = Callable[[PyTree], Array]  # of parameters like those passed, in float32 or wider
+
+
+class Point(NamedTuple):
+    """A point of the line w + t u."""
+
+    size: Scalar  # t
+    value: Scalar
+    slope: Scalar  # derivative along the line
+
+
+def values_along(value_fn: ValueFn, params: PyTree, direction: PyTree) -> Callable[[Scalar], Scalar]:
+    """t to the loss at w + t u, in the dtype of t."""
+    return lambda size: jnp.asarray(value_fn(_moved(params, direction, size))).astype(size.dtype)
+
+
+def points_along(value_fn: ValueFn, params: PyTree, direction: PyTree) -> Callable[[Scalar], tuple[Point, PyTree]]:
+    """t to the point at w + t u and the gradient there."""
+
+    def line(size: Scalar) -> tuple[Point, PyTree]:
+        value, gradient = jax.value_and_grad(value_fn)(_moved(params, direction, size))
+        slope = inner(gradient, direction).astype(size.dtype)
+        return Point(size, value.astype(size.dtype), slope), gradient
+
+    return line
+
+
+def start_of(
+    value_fn: ValueFn, params: PyTree, direction: PyTree, value: Array | None, grad: PyTree
+) -> tuple[Point, PyTree]:
+    """The line at t = 0, and the gradient there."""
+    if value is None or grad is None:
+        value, grad = jax.value_and_grad(value_fn)(params)
+    dtype, gradient = widest(params), jax.tree.map(accumulate, grad)
+    value = jnp.asarray(value).astype(dtype)
+    return Point(jnp.zeros((), dtype), value, inner(gradient, direction).astype(dtype)), gradient
+
+
+def scaled(updates: PyTree, size: Scalar) -> PyTree:
+    """u · t, and 0 for t = 0 though u be not finite."""
+    return jax.tree.map(lambda u: jnp.where(size == 0, jnp.zeros_like(u), like(size, u) * u), updates)
+
+
+def inner(a: PyTree, b: PyTree) -> Scalar:
+    """The inner product of two trees of the same form, summed in float32 or wider."""
+    dtype = widest(a)
+    products = jax.tree.map(lambda x, y: jnp.sum(accumulate(x) * accumulate(y)).astype(dtype), a, b)
+    return reduce(jnp.add, jax.tree.leaves(products), jnp.zeros((), dtype))
+
+
+def widest(tree: PyTree) -> DTypeLike:
+    """float64 where a leaf is, else float32."""
+    return max(
+        (wide(jnp.result_type(leaf)) for leaf in jax.tree.leaves(tree)),
+        key=lambda d: d.itemsize,
+        default=wide(jnp.float32),
+    )
+
+
+def require_evaluations(max_evaluations: int) -> None:
+    """Raises `ValueError` where it is below 1."""
+    if max_evaluations < 1:
+        raise ValueError(f"max_evaluations must be at least 1, got {max_evaluations}")
+
+
+def _moved(params: PyTree, direction: PyTree, size: Scalar) -> PyTree:
+    return jax.tree.map(lambda w, u: w + like(size, u) * u, params, direction)

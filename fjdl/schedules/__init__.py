@@ -1,0 +1,42 @@
+"""Learning-rate schedules: each factory returns a pure function from the step to a float32 scalar.
+
+A schedule is defined at step 0, holds its last value after its last step, up to step 2**31 - 1, and may be called
+inside `jax.jit` with a traced step. Any optax schedule fits wherever one of these does, and the other way round.
+"""
+
+from fjdl.schedules.base import Schedule, Step
+from fjdl.schedules.cycles import cosine_restarts, cyclic, one_cycle, one_cycle_momentum
+from fjdl.schedules.decay import (
+    constant,
+    cosine,
+    exponential,
+    inverse_sqrt,
+    inverse_time,
+    linear,
+    piecewise_constant,
+    polynomial,
+    step_decay,
+)
+from fjdl.schedules.joined import join, warmup, warmup_cosine, warmup_inverse_sqrt
+
+__all__ = [
+    "Schedule",
+    "Step",
+    "constant",
+    "cosine",
+    "cosine_restarts",
+    "cyclic",
+    "exponential",
+    "inverse_sqrt",
+    "inverse_time",
+    "join",
+    "linear",
+    "one_cycle",
+    "one_cycle_momentum",
+    "piecewise_constant",
+    "polynomial",
+    "step_decay",
+    "warmup",
+    "warmup_cosine",
+    "warmup_inverse_sqrt",
+]

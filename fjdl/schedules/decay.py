@@ -1,0 +1,174 @@
+"""Schedules that fall, or stay, from their first step to their last."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+
+from fjdl.schedules.base import (
+    Schedule,
+    Step,
+    between,
+    elapsed,
+    progress,
+    require_boundaries,
+    require_counts,
+    require_factors,
+    require_rates,
+)
+from fjdl.typing import Array, Float, typed
+
+
+@typed
+def constant(value: float) -> Schedule:
+    """`value` at every step; equal to `optax.constant_schedule`.
+
+    Raises `ValueError` where it is negative or not finite.
+    """
+    require_rates(value=value)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        del step
+        return jnp.float32(value)
+
+    return schedule
+
+
+@typed
+def step_decay(*, peak: float, every: int, factor: float) -> Schedule:
+    """`peak · factor^⌊step / every⌋`: times `factor` at each multiple of `every`, that step included.
+
+    Equal to `torch.optim.lr_scheduler.StepLR(step_size=every, gamma=factor)`. Raises `ValueError` where `peak` is
+    negative or not finite, `every` is not positive, or `factor` is not in (0, 1].
+    """
+    require_rates(peak=peak)
+    require_counts(every=every)
+    require_factors(factor=factor)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return peak * jnp.power(jnp.float32(factor), elapsed(jnp.asarray(step) // every))
+
+    return schedule
+
+
+@typed
+def piecewise_constant(*, values: Sequence[float], boundaries: Sequence[int]) -> Schedule:
+    """`values[0]` before the first boundary, and `values[i]` from step `boundaries[i − 1]`, itself included.
+
+    Equal to `torch.optim.lr_scheduler.MultiStepLR` and `optax.piecewise_constant_schedule`, which are given factors
+    instead; Keras's `PiecewiseConstantDecay` changes one step later. Raises `ValueError` for a value that is negative
+    or not finite, and unless the boundaries are positive, rising and one fewer than the values.
+    """
+    require_rates(**{f"values[{i}]": value for i, value in enumerate(values)})
+    require_boundaries(boundaries, parts=len(values))
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        passed = jnp.asarray(step) >= jnp.asarray(boundaries, jnp.int32)
+        return jnp.asarray(values, jnp.float32)[jnp.sum(passed)]
+
+    return schedule
+
+
+@typed
+def linear(*, peak: float, steps: int, final: float = 0.0) -> Schedule:
+    """A straight line from `peak` at step 0 to `final` at step `steps`, and `final` ever after.
+
+    Equal to `optax.linear_schedule(peak, final, steps)`. Raises `ValueError` where `steps` is not positive, and where
+    `peak` or `final` is negative or not finite.
+    """
+    require_counts(steps=steps)
+    require_rates(peak=peak, final=final)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return between(peak, final, progress(step, steps=steps))
+
+    return schedule
+
+
+@typed
+def polynomial(*, peak: float, steps: int, power: float, final: float = 0.0) -> Schedule:
+    """final + (peak − final) (1 − step / steps)^power, and `final` from step `steps` on.
+
+    Liu et al. 2015, arXiv:1506.04579 (power 0.9, the "poly" policy of segmentation); equal to
+    `optax.polynomial_schedule` and, for final 0, `torch.optim.lr_scheduler.PolynomialLR`. Raises `ValueError` as
+    `linear` does, and where `power` is not positive.
+    """
+    require_counts(steps=steps)
+    require_rates(peak=peak, final=final)
+    if not power > 0:
+        raise ValueError(f"power must be positive, got {power}")
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        left = jnp.maximum(steps - jnp.asarray(step), 0).astype(jnp.float32) / steps
+        return between(final, peak, jnp.power(jnp.minimum(left, 1.0), power))
+
+    return schedule
+
+
+@typed
+def cosine(*, peak: float, steps: int, final: float = 0.0) -> Schedule:
+    """Half a cosine from `peak` at step 0 to `final` at step `steps`, and `final` ever after.
+
+    final + (peak − final) ½ (1 + cos(π step / steps)): Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts;
+    equal to `optax.cosine_decay_schedule(peak, steps, alpha=final / peak)`. `torch.optim.lr_scheduler.
+    CosineAnnealingLR` is equal up to step `steps` and rises again after it. Raises `ValueError` as `linear` does.
+    """
+    require_counts(steps=steps)
+    require_rates(peak=peak, final=final)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return between(final, peak, 0.5 * (1 + jnp.cos(jnp.pi * progress(step, steps=steps))))
+
+    return schedule
+
+
+@typed
+def exponential(*, peak: float, rate: float) -> Schedule:
+    """Decay by the factor e^-rate in every step: `peak · exp(-rate · step)`.
+
+    Equal to `optax.exponential_decay(peak, 1, exp(-rate))` and `torch.optim.lr_scheduler.ExponentialLR(gamma=
+    exp(-rate))`. Raises `ValueError` where `peak` or `rate` is negative or not finite.
+    """
+    require_rates(peak=peak, rate=rate)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return peak * jnp.exp(-rate * elapsed(step))
+
+    return schedule
+
+
+@typed
+def inverse_time(*, peak: float, rate: float) -> Schedule:
+    """`peak / (1 + rate · step)` (Robbins & Monro 1951); equal to Keras's `InverseTimeDecay(peak, 1, rate)`.
+
+    Raises `ValueError` where `peak` or `rate` is negative or not finite.
+    """
+    require_rates(peak=peak, rate=rate)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return peak / (1 + rate * elapsed(step))
+
+    return schedule
+
+
+@typed
+def inverse_sqrt(*, peak: float) -> Schedule:
+    """`peak / √step`, and `peak` at step 0, where the formula has no value.
+
+    `warmup_inverse_sqrt` is the schedule of Vaswani et al. 2017. Raises `ValueError` where `peak` is negative or not
+    finite.
+    """
+    require_rates(peak=peak)
+
+    @typed
+    def schedule(step: Step) -> Float[Array, ""]:
+        return peak / jnp.sqrt(jnp.maximum(jnp.asarray(step), 1).astype(jnp.float32))
+
+    return schedule

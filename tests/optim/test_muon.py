@@ -1,0 +1,197 @@
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+
+from fjdl.optim.adam import adamw
+from fjdl.optim.muon import muon, newton_schulz, scale_by_muon
+from tests.support import assert_trees_close, float64
+
+
+def quintic(values: Any, steps: int) -> np.ndarray:
+    """What the iteration makes of singular values that are at most 1."""
+    for _ in range(steps):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return values
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4), (1, 6), (6, 1), (2, 3, 5, 2)])
+def test_each_singular_value_follows_the_scalar_polynomial(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    matrix = 1e-3 * rng.standard_normal(shape)
+    u, s, vh = np.linalg.svd(matrix, full_matrices=False)
+    scaled = quintic(s / np.linalg.norm(s, axis=-1, keepdims=True), 5)
+    with float64():
+        actual = newton_schulz(jnp.asarray(matrix))
+    np.testing.assert_allclose(actual, u * scaled[..., None, :] @ vh, rtol=0, atol=1e-12)
+
+
+def test_singular_values_end_near_one_or_have_grown_as_documented() -> None:
+    values = np.asarray([0.9, 0.3, 0.1, 1 / 600, 1e-6])
+    rest = np.sqrt(1 - np.sum(values**2))
+    with float64():
+        diagonal = np.diag(newton_schulz(jnp.diag(jnp.asarray([*values, rest]))))
+    assert np.all((diagonal[[0, 1, 2, 3, 5]] > 0.68) & (diagonal[[0, 1, 2, 3, 5]] < 1.21))
+    np.testing.assert_allclose(diagonal[4] / 1e-6, 3.4445**5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-3])
+def test_the_scale_of_the_matrix_does_not_matter(scale: float) -> None:
+    matrix = jnp.asarray([[1.0, 2.0, 0.5], [0.3, -1.0, 0.7]])
+    np.testing.assert_allclose(newton_schulz(scale * matrix), newton_schulz(matrix), rtol=1e-5, atol=1e-6)
+
+
+def test_matrices_of_zeros_and_of_no_entries_stay_with_finite_gradients() -> None:
+    np.testing.assert_array_equal(newton_schulz(jnp.zeros((3, 2))), np.zeros((3, 2)))
+    assert newton_schulz(jnp.zeros((0, 2))).shape == (0, 2)
+    assert newton_schulz(jnp.zeros((2, 3, 0))).shape == (2, 3, 0)
+    gradient = jax.grad(lambda x: jnp.sum(newton_schulz(x)))(jnp.zeros((3, 2)))
+    np.testing.assert_allclose(gradient, 3.4445**5 / 1e-7, rtol=1e-5)
+    assert np.isnan(newton_schulz(jnp.asarray([[np.nan, 1.0], [0.0, 1.0]]))).all()
+
+
+def test_matrices_below_eps_are_not_lifted_to_full_size() -> None:
+    tiny = newton_schulz(jnp.full((2, 2), 1e-12))
+    np.testing.assert_allclose(tiny, 1e-12 / 1e-7 * 3.4445**5, rtol=1e-4)
+
+
+def test_coarse_products_are_pytorch_s_and_near_the_exact_ones(rng: np.random.Generator) -> None:
+    matrix = rng.standard_normal((6, 4)).astype(np.float32)
+    coarse = newton_schulz(jnp.asarray(matrix), product_dtype=jnp.bfloat16)
+    theirs = torch.optim._muon._zeropower_via_newtonschulz(torch.tensor(matrix), (3.4445, -4.7750, 2.0315), 5, 1e-7)
+    assert coarse.dtype == jnp.float32
+    np.testing.assert_allclose(coarse, theirs.float(), atol=5e-2)
+    np.testing.assert_allclose(coarse, newton_schulz(jnp.asarray(matrix)), atol=5e-2)
+    assert newton_schulz(jnp.asarray(matrix, jnp.bfloat16)).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3)])
+def test_the_original_scale_is_pytorch_s_for_the_transposed_kernel(
+    shape: tuple[int, int], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    kernel, gradient = rng.standard_normal((2, *shape))
+    weight = torch.nn.Parameter(torch.tensor(kernel.T.copy()))
+    weight.grad = torch.tensor(gradient.T.copy())
+    torch.optim.Muon([weight], lr=0.1, weight_decay=0.0, momentum=0.8, nesterov=False).step()
+    with float64():
+        transformation = scale_by_muon(momentum=0.8, nesterov=False, update_rms=None)
+        update, _ = transformation.update(jnp.asarray(gradient), transformation.init(jnp.asarray(kernel)))
+    np.testing.assert_allclose(kernel - 0.1 * np.asarray(update), weight.detach().numpy().T, atol=1e-12)
+
+
+def of_conv(params: Any) -> Any:
+    numbers = optax.contrib.MuonDimensionNumbers
+    return {"conv": numbers((0, 1, 2), 3), "dense": numbers(0, 1), "bias": None}
+
+
+@pytest.mark.parametrize("update_rms", [None, 0.2])
+def test_without_nesterov_it_is_optax_s_convolution_kernels_included(
+    update_rms: float | None, rng: np.random.Generator
+) -> None:
+    shapes = {"conv": (2, 2, 3, 4), "dense": (3, 5), "bias": (5,)}
+    ours = muon(0.1, nesterov=False, update_rms=update_rms, momentum=0.9)
+    theirs = optax.contrib.muon(
+        0.1, beta=0.9, nesterov=False, consistent_rms=update_rms, muon_weight_dimension_numbers=of_conv
+    )
+    with float64():
+        params = {name: jnp.asarray(rng.standard_normal(shape)) for name, shape in shapes.items()}
+        states = [ours.init(params), theirs.init(params)]
+        for scale in (1.0, -2.0, 0.3):
+            gradient = jax.tree.map(lambda p: scale * jnp.sin(9 * p), params)  # noqa: B023
+            actual, states[0] = ours.update(gradient, states[0], params)
+            expected, states[1] = theirs.update(gradient, states[1], params)
+            assert_trees_close(actual, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_with_nesterov_optax_corrects_for_bias_and_so_differs(rng: np.random.Generator) -> None:
+    gradients = rng.standard_normal((2, 3, 4))
+    ours, theirs = scale_by_muon(update_rms=None), optax.contrib.scale_by_muon()
+    params = jnp.zeros((3, 4))
+    states = [ours.init(params), theirs.init(params)]
+    for gradient in jnp.asarray(gradients, jnp.float32):
+        actual, states[0] = ours.update(gradient, states[0])
+        expected, states[1] = theirs.update(gradient, states[1])
+    assert 1e-3 < np.max(np.abs(actual * np.sqrt(3 / 4) - expected)) < 1
+
+
+def products(params: Any) -> int:
+    transformation = scale_by_muon()
+    return str(jax.make_jaxpr(transformation.update)(params, transformation.init(params))).count("dot_general")
+
+
+def test_matrices_of_one_shape_or_its_transpose_are_orthogonalized_together(rng: np.random.Generator) -> None:
+    one = {"a": jnp.asarray(rng.standard_normal((3, 4)), jnp.float32)}
+    many = {**one, **{name: jnp.asarray(rng.standard_normal((3, 4)), jnp.float32) for name in "bcd"}}
+    many |= {"e": one["a"].T, "f": jnp.asarray(rng.standard_normal((1, 3, 1, 4)), jnp.float32)}
+    assert products(one) == products(many) == 3
+    assert products({**many, "g": jnp.zeros((5, 5))}) == 6
+    transformation = scale_by_muon()
+    together, _ = transformation.update(many, transformation.init(many))
+    for name, leaf in many.items():
+        alone, _ = transformation.update(leaf, transformation.init(leaf))
+        np.testing.assert_allclose(together[name], alone, atol=1e-6)
+    np.testing.assert_allclose(together["e"], together["a"].T, atol=1e-6)
+
+
+def test_kernels_of_one_shape_may_be_sharded_each_in_its_own_way(rng: np.random.Generator) -> None:
+    mesh = jax.make_mesh((2, 2), ("data", "model"))
+    specs = {"a": jax.P(None, "model"), "b": jax.P("data", "model"), "c": jax.P()}
+    leaves = {name: jnp.asarray(rng.standard_normal((4, 8)), jnp.float32) for name in specs}
+    spread = {name: jax.device_put(leaf, jax.NamedSharding(mesh, specs[name])) for name, leaf in leaves.items()}
+    transformation = scale_by_muon()
+    expected, _ = transformation.update(leaves, transformation.init(leaves))
+    actual, _ = jax.jit(transformation.update)(spread, transformation.init(leaves))
+    assert_trees_close(actual, expected, rtol=1e-5, atol=1e-6)
+    assert {name: leaf.sharding.spec for name, leaf in actual.items()} == {
+        name: jax.typeof(leaf).sharding.spec for name, leaf in spread.items()
+    }
+
+
+def test_rules_leave_embeddings_to_adamw_at_its_own_rate_and_decay(rng: np.random.Generator) -> None:
+    params = {"embedding": jnp.asarray(rng.standard_normal((4, 3))), "gain": jnp.asarray(2.0), "kernel": jnp.eye(3)}
+    rules = ((r"embedding", False), (r".*", True))
+    optimizer = muon(0.1, matrix_rules=rules, adam_multiplier=0.5, weight_decay=0.3)
+    rest = adamw(0.05, weight_decay=0.3)
+    update, state = optimizer.update(params, optimizer.init(params), params)
+    expected, _ = rest.update(params, rest.init(params), params)
+    for name in ("embedding", "gain"):
+        np.testing.assert_allclose(update[name], expected[name], rtol=1e-6)
+    rms = quintic(1 / np.sqrt(3), 5) * 0.2 * np.sqrt(3)  # of the identity, whose entries have RMS 1 / √3
+    np.testing.assert_allclose(update["kernel"], -0.1 * (rms + 0.3) * np.eye(3), atol=1e-6)
+    assert sum(leaf.size for leaf in jax.tree.leaves(state)) == 9 + 2 * 13 + 2  # m; m and v; two counters
+
+
+def test_the_mean_can_be_kept_in_bfloat16() -> None:
+    gradient = jnp.asarray([[1.0, 2.3], [0.1, -1.0]])
+    transformation = scale_by_muon(mean_dtype=jnp.bfloat16)
+    update, state = transformation.update(gradient, transformation.init(gradient))
+    assert state.mean.dtype == jnp.bfloat16
+    np.testing.assert_allclose(np.float32(state.mean), 0.05 * gradient, rtol=2**-8)
+    exact = scale_by_muon()
+    np.testing.assert_allclose(update, exact.update(gradient, exact.init(gradient))[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda: muon(0.1, momentum=1.0), r"momentum must lie in \[0, 1\), got 1.0"),
+        (lambda: muon(0.1, steps=0), "steps must be positive, got 0"),
+        (lambda: muon(0.1, update_rms=0.0), "update_rms must be positive, got 0.0"),
+        (lambda: muon(0.1, adam_multiplier=0.0), "adam_multiplier must be positive, got 0.0"),
+        (lambda: muon(0.1, b1=-0.1), r"b1 must lie in \[0, 1\), got -0.1"),
+        (lambda: newton_schulz(jnp.ones((2, 2)), eps=0.0), "eps must be positive, got 0.0"),
+        (lambda: newton_schulz(jnp.ones(2)), "newton_schulz: argument `matrix` must be"),
+        (lambda: muon(0.1, matrix_rules=[("kernel", True)]).init({"a": jnp.ones(2)}), r"none matches \['a'\]"),
+        (
+            lambda: scale_by_muon().update(jnp.ones(2), scale_by_muon().init(jnp.ones(2))),
+            r"Muon moves leaves with two or more dimensions, got shape \(2,\)",
+        ),
+    ],
+)
+def test_options_outside_of_their_range_are_refused(factory: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        factory()
