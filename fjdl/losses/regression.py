@@ -1,6 +1,7 @@
 """Regression losses, one value per example: the mean over its features, which are the last axis."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +28,7 @@ def mae(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
     The gradient is 0 where prediction and target are equal. Equals
     `torch.nn.functional.l1_loss(reduction="none").mean(-1)`.
     """
-    error = _error(predictions, targets)
-    return jnp.mean(error * jnp.sign(error), axis=-1)
+    return jnp.mean(_absolute(_error(predictions, targets)), axis=-1)
 
 
 @typed
@@ -43,9 +43,7 @@ def huber(
     """
     if not delta > 0:
         raise ValueError(f"delta must be positive, got {delta}")
-    error = _error(predictions, targets)
-    inside = _clip(error, delta)
-    return jnp.mean(inside * (error - 0.5 * inside), axis=-1)
+    return jnp.mean(_huber(_error(predictions, targets), delta), axis=-1)
 
 
 @typed
@@ -62,9 +60,7 @@ def smooth_l1(
         raise ValueError(f"beta must not be negative, got {beta}")
     if beta == 0:
         return mae(predictions, targets)
-    error = _error(predictions, targets)
-    slope = _clip(error / beta, 1.0)
-    return jnp.mean(slope * (error - 0.5 * beta * slope), axis=-1)
+    return jnp.mean(_smooth_l1(_error(predictions, targets), beta), axis=-1)
 
 
 @typed
@@ -116,6 +112,38 @@ def poisson(
 
 def _error(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return accumulate(predictions) - accumulate(targets)
+
+
+@jax.custom_jvp
+def _absolute(error: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    return jnp.abs(error)
+
+
+@_absolute.defjvp
+def _absolute_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _absolute(*primals), jnp.sign(primals[0]) * tangents[0]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _huber(error: Float[Array, "*shape"], delta: float) -> Float[Array, "*shape"]:
+    inside = jnp.clip(error, -delta, delta)
+    return inside * (error - 0.5 * inside)
+
+
+@_huber.defjvp
+def _huber_jvp(delta: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _huber(*primals, delta), _clip(*primals, delta) * tangents[0]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _smooth_l1(error: Float[Array, "*shape"], beta: float) -> Float[Array, "*shape"]:
+    slope = jnp.clip(error / beta, -1, 1)
+    return slope * (error - 0.5 * beta * slope)
+
+
+@_smooth_l1.defjvp
+def _smooth_l1_jvp(beta: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _smooth_l1(*primals, beta), _clip(primals[0] / beta, 1.0) * tangents[0]
 
 
 def _clip(x: Float[Array, "*shape"], limit: float) -> Float[Array, "*shape"]:
