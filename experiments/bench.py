@@ -94,11 +94,26 @@ class Augment(Common):
         return comparisons(self.batch_size)
 
 
+@dataclasses.dataclass(frozen=True)
+class Optim(Common):
+    """An optimizer step on ResNet-50's parameters against optax and PyTorch."""
+
+    only: str = ""
+    """Part of a name; others are left out."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Each method on 161 leaves and on one."""
+        from experiments.bench_optim import comparisons
+
+        return comparisons(self.only)
+
+
 Benchmark = (
     Annotated[Lenet, tyro.conf.subcommand("lenet")]
     | Annotated[Metrics, tyro.conf.subcommand("metrics")]
     | Annotated[Pointwise, tyro.conf.subcommand("pointwise")]
     | Annotated[Augment, tyro.conf.subcommand("augment")]
+    | Annotated[Optim, tyro.conf.subcommand("optim")]
 )
 
 
