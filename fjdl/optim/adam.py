@@ -1,6 +1,6 @@
 """Adam and AdamW."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,11 @@ from jax.typing import DTypeLike
 from fjdl.optim.base import (
     LearningRate,
     Number,
+    averaged,
     bias_correction,
     chain,
     increment,
     like,
-    moving_average,
     require_fraction,
     require_positive,
     scale_by_learning_rate,
@@ -46,9 +46,7 @@ def scale_by_adam(
     `mu_dtype` of optax does. Gradients beyond 1e19 overflow their square, which stops the entry for good: clip before.
     Raises `ValueError` for b1 or b2 outside [0, 1) and for eps ≤ 0.
     """
-    require_fraction("b1", b1)
-    require_fraction("b2", b2)
-    require_positive("eps", eps)
+    require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AdamState:
         return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
@@ -56,12 +54,11 @@ def scale_by_adam(
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
         step = increment(state.step)
-        mean = jax.tree.map(lambda m, g: moving_average(m.astype(g.dtype), g, b1), state.mean, updates)
-        square = jax.tree.map(lambda v, g: moving_average(v, jnp.square(g), b2), state.square, updates)
-        correction1, correction2 = bias_correction(b1, step), bias_correction(b2, step)
+        mean, square = moments(state, updates, b1, b2)
+        factor1, factor2 = (1 / bias_correction(b, step) for b in (b1, b2))
 
         def direction(m: Array, v: Array) -> Array:
-            return m / like(correction1, m) / (jnp.sqrt(v / like(correction2, v)) + like(eps, v))
+            return like(factor1, m) * m / (jnp.sqrt(like(factor2, v) * v) + like(eps, v))
 
         return jax.tree.map(direction, mean, square), AdamState(step, stored(mean, dtype=mean_dtype), square)
 
@@ -103,3 +100,16 @@ def adamw(
         add_decayed_weights(weight_decay, rules=decay_rules),
         scale_by_learning_rate(learning_rate),
     )
+
+
+def moments(state: Any, updates: PyTree, b1: Number, b2: Number) -> tuple[PyTree, PyTree]:
+    """The next m and v of a state that has `mean` and `square`, see `scale_by_adam`."""
+    squares = jax.tree.map(jnp.square, updates)
+    return averaged(state.mean, updates, b1), averaged(state.square, squares, b2)
+
+
+def require_adam(b1: Number, b2: Number, eps: Number) -> None:
+    """Raises `ValueError` for b1 or b2 outside [0, 1) and for eps ≤ 0."""
+    require_fraction("b1", b1)
+    require_fraction("b2", b2)
+    require_positive("eps", eps)

@@ -7,16 +7,15 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.optim.adam import require_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
+    averaged,
     bias_correction,
     chain,
     increment,
     like,
-    moving_average,
-    require_fraction,
-    require_positive,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -45,9 +44,7 @@ def scale_by_adamax(
     when dividing, which differs by at most eps / u. `mean_dtype` as in `scale_by_adam`. Raises `ValueError` for b1 or
     b2 outside [0, 1) and for eps ≤ 0.
     """
-    require_fraction("b1", b1)
-    require_fraction("b2", b2)
-    require_positive("eps", eps)
+    require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AdamaxState:
         return AdamaxState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
@@ -58,7 +55,7 @@ def scale_by_adamax(
     def update(updates: PyTree, state: AdamaxState, params: PyTree) -> tuple[PyTree, AdamaxState]:
         del params
         step = increment(state.step)
-        mean = jax.tree.map(lambda m, g: moving_average(m.astype(g.dtype), g, b1), state.mean, updates)
+        mean = averaged(state.mean, updates, b1)
         largest = jax.tree.map(bound, state.largest, updates)
         factor = 1 / bias_correction(b1, step)
         direction = jax.tree.map(lambda m, u: like(factor, m) * m / u, mean, largest)

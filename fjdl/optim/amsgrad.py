@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.optim.adam import moments, require_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
@@ -14,9 +15,6 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
-    moving_average,
-    require_fraction,
-    require_positive,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -46,9 +44,7 @@ def scale_by_amsgrad(
     times as much for ever; with both of its corrections off it is the paper's. `mean_dtype` as in `scale_by_adam`.
     Raises `ValueError` for b1 or b2 outside [0, 1) and for eps ≤ 0.
     """
-    require_fraction("b1", b1)
-    require_fraction("b2", b2)
-    require_positive("eps", eps)
+    require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AmsgradState:
         return AmsgradState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params), zeros(params))
@@ -56,8 +52,7 @@ def scale_by_amsgrad(
     def update(updates: PyTree, state: AmsgradState, params: PyTree) -> tuple[PyTree, AmsgradState]:
         del params
         step = increment(state.step)
-        mean = jax.tree.map(lambda m, g: moving_average(m.astype(g.dtype), g, b1), state.mean, updates)
-        square = jax.tree.map(lambda v, g: moving_average(v, jnp.square(g), b2), state.square, updates)
+        mean, square = moments(state, updates, b1, b2)
         largest = jax.tree.map(jnp.maximum, state.largest, square)
         factor1, factor2 = (1 / bias_correction(b, step) for b in (b1, b2))
 

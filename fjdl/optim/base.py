@@ -117,6 +117,11 @@ def moving_average(
     return like(decay, average) * average + like(1 - decay, average) * value
 
 
+def averaged(average: PyTree, values: PyTree, decay: Number) -> PyTree:
+    """`moving_average` leaf by leaf, in the dtype of the values."""
+    return jax.tree.map(lambda a, v: moving_average(a.astype(v.dtype), v, decay), average, values)
+
+
 @typed
 def bias_correction(decay: Number, step: Int[Array, ""]) -> Scalar:
     """1 − decay^step without cancellation: in float32 the plain formula is wrong by 1e-5 for 0.999 at step 1."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
-from fjdl.optim.adam import AdamState
+from fjdl.optim.adam import AdamState, moments, require_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
@@ -16,9 +16,6 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
-    moving_average,
-    require_fraction,
-    require_positive,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -47,7 +44,7 @@ def scale_by_nadam(
     `torch.optim.NAdam` raises the momentum on a schedule: see `scale_by_nadam_scheduled`. `mean_dtype` as in
     `scale_by_adam`. Raises `ValueError` for b1 or b2 outside [0, 1) and for eps ≤ 0.
     """
-    _require(b1, b2, eps)
+    require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AdamState:
         return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
@@ -55,7 +52,7 @@ def scale_by_nadam(
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
         step = increment(state.step)
-        mean, square = _moments(state, updates, b1, b2)
+        mean, square = moments(state, updates, b1, b2)
         correction, ahead = bias_correction(b1, step), bias_correction(b1, increment(step))
         weights = like(1 - b1, correction) / correction, like(b1, ahead) / ahead
         direction = _look_ahead(updates, mean, square, weights, bias_correction(b2, step), eps)
@@ -81,7 +78,7 @@ def scale_by_nadam_scheduled(
     value of it gives `scale_by_nadam`. `mean_dtype` as in `scale_by_adam`. Raises `ValueError` for b1 or b2
     outside [0, 1), for eps ≤ 0 and for a negative `momentum_decay`.
     """
-    _require(b1, b2, eps)
+    require_adam(b1, b2, eps)
     if isinstance(momentum_decay, int | float) and not momentum_decay >= 0:
         raise ValueError(f"momentum_decay must not be negative, got {momentum_decay}")
 
@@ -93,7 +90,7 @@ def scale_by_nadam_scheduled(
     def update(updates: PyTree, state: NadamScheduledState, params: PyTree) -> tuple[PyTree, NadamScheduledState]:
         del params
         step = increment(state.step)
-        mean, square = _moments(state, updates, b1, b2)
+        mean, square = moments(state, updates, b1, b2)
         momentum, following = (_momentum(t, b1, momentum_decay) for t in (step, increment(step)))
         product = state.product * momentum
         weights = (1 - momentum) / (1 - product), following / (1 - product * following)
@@ -131,11 +128,6 @@ def nadam_scheduled(
     return chain(scaled, scale_by_learning_rate(learning_rate))
 
 
-def _moments(state: AdamState | NadamScheduledState, updates: PyTree, b1: Number, b2: Number) -> tuple[PyTree, PyTree]:
-    mean = jax.tree.map(lambda m, g: moving_average(m.astype(g.dtype), g, b1), state.mean, updates)
-    return mean, jax.tree.map(lambda v, g: moving_average(v, jnp.square(g), b2), state.square, updates)
-
-
 def _look_ahead(
     updates: PyTree, mean: PyTree, square: PyTree, weights: tuple[Scalar, Scalar], correction: Scalar, eps: Number
 ) -> PyTree:
@@ -150,9 +142,3 @@ def _look_ahead(
 def _momentum(step: Int[Array, ""], b1: Number, momentum_decay: Number) -> Scalar:
     time = step.astype(jnp.result_type(float)) * like(momentum_decay, jnp.ones(()))
     return like(b1, time) * (1 - 0.5 * jnp.exp(math.log(0.96) * time))
-
-
-def _require(b1: Number, b2: Number, eps: Number) -> None:
-    require_fraction("b1", b1)
-    require_fraction("b2", b2)
-    require_positive("eps", eps)

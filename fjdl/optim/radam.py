@@ -10,7 +10,7 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl.numerics import accumulate
-from fjdl.optim.adam import AdamState
+from fjdl.optim.adam import AdamState, moments, require_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
@@ -18,9 +18,6 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
-    moving_average,
-    require_fraction,
-    require_positive,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -50,9 +47,7 @@ def scale_by_radam(
     √v̂ instead of √v, and has ρ ≥ 5. `mean_dtype` as in `scale_by_adam`. Raises `ValueError` for b1 or b2 outside
     [0, 1) and for eps ≤ 0.
     """
-    require_fraction("b1", b1)
-    require_fraction("b2", b2)
-    require_positive("eps", eps)
+    require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AdamState:
         return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
@@ -60,8 +55,7 @@ def scale_by_radam(
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
         step = increment(state.step)
-        mean = jax.tree.map(lambda m, g: moving_average(m.astype(g.dtype), g, b1), state.mean, updates)
-        square = jax.tree.map(lambda v, g: moving_average(v, jnp.square(g), b2), state.square, updates)
+        mean, square = moments(state, updates, b1, b2)
         tractable, factor = _rectification(b2, step)
         correction = bias_correction(b1, step)
         rectified = factor * jnp.sqrt(bias_correction(b2, step)) / correction
