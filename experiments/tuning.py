@@ -1,0 +1,197 @@
+"""A comparison of optimizers: for each a range test, trials around its suggestion, and runs from several seeds."""
+
+import copy
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fjdl.errors import UsageError
+
+Factory = Callable[[Any], Any]  # from a learning rate to an optimizer
+
+_RANGE, _FACTOR, _MOST_TRIALS = (1e-5, 100.0), 3.0, 8
+_SHOWN = ("accuracy", "loss")
+
+
+class Effort(NamedTuple):
+    """How much is done for each optimizer."""
+
+    seeds: int  # runs, with the seeds 0, 1 and so on
+    epochs: int  # of each of them
+    trial_epochs: int  # of each trial of a learning rate
+    range_steps: int  # of the range test
+
+
+class Bench(NamedTuple):
+    """What all optimizers share."""
+
+    recipe: Any  # fjdl.train.Recipe, whose optimizer and number of epochs are replaced
+    data: Mapping[str, Any]  # the arrays of each part, on the devices
+    records: Path  # one JSON line for each range test, trial and run
+    effort: Effort
+
+
+def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
+    """Loads the data once, places it on the devices, and drops a record that a crash cut short."""
+    from fjdl.train.log import encode_json, read_jsonl, write_atomically
+    from fjdl.train.mesh import make_mesh
+    from fjdl.train.program import place
+
+    if "accuracy" not in recipe.metrics:
+        raise UsageError(f"the recipe's metrics must have an accuracy, got {sorted(recipe.metrics)}")
+    splits = recipe.splits()
+    mesh = make_mesh()
+    data = {part: place(getattr(splits, part), mesh) for part in ("train", "validation", "test")}
+    write_atomically(records, "".join(encode_json(record) for record in read_jsonl(records)))
+    return Bench(dataclasses.replace(recipe, splits=lambda: splits), data, records, effort)
+
+
+def compare(bench: Bench, name: str, factory: Factory) -> None:
+    """Does what is not recorded yet of one optimizer: its range test, its trials, its runs."""
+    rate = tuned_rate(bench, name, factory)
+    train = trainer(bench, factory, epochs=bench.effort.epochs)
+    done = {record["seed"] for record in recorded(bench, name, "run")}
+    for seed in sorted(set(range(bench.effort.seeds)) - done):
+        trained = train(seed, rate)
+        test = evaluate(bench, trained.state)
+        values = {"seed": seed, "rate": rate, "test": test, "validation": trained.validation}
+        record(bench, name, "run", {**values, "seconds": trained.seconds})
+        print(f"{name}: seed {seed}, rate {rate:.2e}, test accuracy {test['accuracy']:.4f}", flush=True)
+
+
+def tuned_rate(bench: Bench, name: str, factory: Factory) -> float:
+    """The rate with the highest validation accuracy after a short training from seed 0."""
+    suggestion = suggested_rate(bench, name, factory)
+    train = trainer(bench, factory, epochs=bench.effort.trial_epochs)
+    trials = {trial["power"]: trial["accuracy"] for trial in recorded(bench, name, "trial")}
+    while (power := next_power(trials)) is not None:
+        rate = suggestion * _FACTOR**power
+        trials[power] = train(0, rate).validation["accuracy"][-1]
+        record(bench, name, "trial", {"power": power, "rate": rate, "accuracy": trials[power]})
+        print(f"{name}: rate {rate:.2e}, validation accuracy {trials[power]:.4f}", flush=True)
+    return suggestion * _FACTOR ** best_power(trials)
+
+
+def suggested_rate(bench: Bench, name: str, factory: Factory) -> float:
+    """The rate at which the loss falls fastest in a range test, and the middle of the range where it never falls."""
+    from fjdl.train.range_test import learning_rate_range
+
+    known = recorded(bench, name, "range")
+    if known:
+        return known[0]["rate"]
+    low, high = _RANGE
+    found = learning_rate_range(bench.recipe, factory, low=low, high=high, steps=bench.effort.range_steps)
+    rate = float(found.steepest)
+    rate = rate if math.isfinite(rate) else math.sqrt(low * high)
+    record(bench, name, "range", {"rate": rate})
+    return rate
+
+
+def next_power(trials: Mapping[int, float]) -> int | None:
+    """The next rate to try, as a power of 3 times the suggestion: −1, 0, 1, then on while the best is at an end."""
+    untried = [power for power in (-1, 0, 1) if power not in trials]
+    if untried:
+        return untried[0]
+    best = best_power(trials)
+    if best not in (min(trials), max(trials)) or len(trials) >= _MOST_TRIALS:
+        return None
+    return best - 1 if best == min(trials) else best + 1
+
+
+def best_power(trials: Mapping[int, float]) -> int:
+    """That of the highest accuracy, the smallest among equals."""
+    return max(sorted(trials), key=lambda power: trials[power])
+
+
+def record(bench: Bench, name: str, what: str, values: Mapping[str, Any]) -> None:
+    """Keeps one result of an optimizer."""
+    from fjdl.train.log import append_jsonl
+
+    append_jsonl(bench.records, {"optimizer": name, "what": what, **values})
+
+
+def recorded(bench: Bench, name: str, what: str) -> list[dict[str, Any]]:
+    """The records of one kind of an optimizer."""
+    from fjdl.train.log import read_jsonl
+
+    return [line for line in read_jsonl(bench.records) if (line["optimizer"], line["what"]) == (name, what)]
+
+
+def finished_runs(bench: Bench, name: str) -> list[dict[str, Any]]:
+    """The runs of an optimizer with the seeds that are asked for, by seed."""
+    runs = [run for run in recorded(bench, name, "run") if run["seed"] < bench.effort.seeds]
+    return sorted(runs, key=lambda run: run["seed"])
+
+
+class Trained(NamedTuple):
+    """The end of a training and its way there."""
+
+    state: Any  # fjdl.train.state.TrainState
+    validation: dict[str, list[float]]  # accuracy and loss after each epoch
+    seconds: float  # of training and validation, without compilation
+
+
+def trainer(bench: Bench, factory: Factory, *, epochs: int) -> Callable[[int, float], Trained]:
+    """Training from a seed with a rate that falls to 0 along a cosine; compiled at the first call, once for all."""
+    import jax
+    import jax.numpy as jnp
+
+    arrays = bench.data["train"], bench.data["validation"]
+
+    @functools.cache
+    def compiled() -> Any:
+        run = functools.partial(_train, bench.recipe, factory, epochs)
+        return jax.jit(run).lower(jnp.uint32(0), jnp.float32(0.0), *arrays).compile()
+
+    def train(seed: int, rate: float) -> Trained:
+        program = compiled()
+        start = time.monotonic()
+        state, results = jax.block_until_ready(program(jnp.uint32(seed), jnp.float32(rate), *arrays))
+        seconds = time.monotonic() - start
+        return Trained(state, {name: values.tolist() for name, values in results.items()}, seconds)
+
+    return train
+
+
+def evaluate(bench: Bench, state: Any) -> dict[str, float]:
+    """Accuracy and loss on the test part."""
+    from fjdl.train.loop import program_of
+
+    program = program_of(bench.recipe, bench.recipe.splits())
+    results = program.evaluate(state._replace(opt=()), bench.data["test"])
+    return {name: float(results[name]) for name in _SHOWN}
+
+
+def _train(
+    recipe: Any, factory: Factory, epochs: int, seed: Any, rate: Any, train: Any, validation: Any
+) -> tuple[Any, dict[str, Any]]:
+    """The whole training as one program of the seed and the rate: the last state, and results of each epoch."""
+    import jax
+
+    from fjdl.schedules import cosine
+    from fjdl.train.loop import program_of
+
+    def optimizer(steps: int) -> Any:
+        falling = cosine(peak=1.0, steps=steps)
+        return factory(lambda step: rate * falling(step))
+
+    recipe = _seeded(dataclasses.replace(recipe, optimizer=optimizer, epochs=epochs), seed)
+    program = program_of(recipe, recipe.splits())
+
+    def epoch(state: Any, _: None) -> tuple[Any, dict[str, Any]]:
+        state, _report = program.epoch(state, train)
+        results = program.evaluate(state, validation)
+        return state, {name: results[name] for name in _SHOWN}
+
+    return jax.lax.scan(epoch, program.init(), length=epochs)
+
+
+def _seeded(recipe: Any, seed: Any) -> Any:
+    """The recipe with a seed that is a number inside `jit`, which its own check cannot compare."""
+    recipe = copy.copy(recipe)
+    object.__setattr__(recipe, "seed", seed)
+    return recipe
