@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 
 from experiments.command import run_guarded
-from experiments.markdown import replace_table
+from experiments.markdown import replace_table, require_markers
 
 
 class Comparison(NamedTuple):
@@ -120,6 +120,8 @@ Benchmark = (
 def main() -> None:
     """Runs the benchmark and prints a table."""
     options = tyro.cli(Benchmark, args=sys.argv[1:])  # type: ignore[call-overload]
+    if options.write is not None:
+        require_markers(options.write, section=name_of(options))
     lines = list(HEAD)
     print(*lines, sep="\n", flush=True)
     for comparison in options.comparisons():

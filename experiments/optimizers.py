@@ -16,7 +16,7 @@ from typing import Any
 import tyro
 
 from experiments.command import describe, enable_compilation_cache, load_config, run_guarded
-from experiments.markdown import markers, replace_table
+from experiments.markdown import replace_table, require_markers
 from experiments.report import spread
 from experiments.tuning import Bench, Effort, Factory, compare, finished_runs, prepare
 from fjdl.errors import UsageError
@@ -169,10 +169,8 @@ def _check_files(options: Options) -> None:
     """Refuses before hours of work what would be refused after them."""
     if options.out is not None and options.out.suffix.lower() != ".png":
         raise UsageError(f"out must end in .png, got {options.out}")
-    if options.write is not None and options.write.is_file():
-        text, lines = options.write.read_text(), markers(SECTION)
-        if not all(line in text for line in lines):
-            raise UsageError(f"{options.write} must contain the lines {lines[0]} and {lines[1]}")
+    if options.write is not None:
+        require_markers(options.write, section=SECTION)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.numerics import accumulate, safe_divide
-from fjdl.optim.base import Number, increment, like, with_extra, zeros
+from fjdl.optim.base import Number, increment, like, require_at_least, with_extra, zeros
 from fjdl.optim.guard import all_finite, unmoved
 from fjdl.typing import Array, PyTree, typed
 
@@ -34,8 +34,7 @@ def accumulate_gradients(
     counted; where all of them are, there is no update. The window is `every` calls in any case: `optax.MultiSteps` with
     `skip_not_finite` waits for another, and without it keeps a NaN for ever. Raises `ValueError` for `every` below 1.
     """
-    if every < 1:
-        raise ValueError(f"every must be at least 1, got {every}")
+    require_at_least(1, "every", every)
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> AccumulateState:

@@ -9,9 +9,9 @@ import optax
 from fjdl.optim.base import (
     LearningRate,
     Number,
+    averaged_squares,
     chain,
     like,
-    moving_average,
     require_fraction,
     require_positive,
     scale_by_learning_rate,
@@ -43,14 +43,11 @@ def scale_by_adadelta(*, decay: Number = 0.9, eps: Number = 1e-6) -> optax.Gradi
     def direction(g: Array, square: Array, step: Array) -> Array:
         return jnp.sqrt(step + like(eps, g)) / jnp.sqrt(square + like(eps, g)) * g
 
-    def averaged(averages: PyTree, values: PyTree) -> PyTree:
-        return jax.tree.map(lambda a, x: moving_average(a, jnp.square(x), decay), averages, values)
-
     def update(updates: PyTree, state: AdadeltaState, params: PyTree) -> tuple[PyTree, AdadeltaState]:
         del params
-        square = averaged(state.square, updates)
+        square = averaged_squares(state.square, updates, decay)
         steps = jax.tree.map(direction, updates, square, state.step)
-        return steps, AdadeltaState(square, averaged(state.step, steps))
+        return steps, AdadeltaState(square, averaged_squares(state.step, steps, decay))
 
     return transformation(lambda params: AdadeltaState(zeros(params), zeros(params)), update)
 

@@ -15,6 +15,7 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
+    require_params,
     require_positive,
     scale_by_learning_rate,
     stateless,
@@ -99,8 +100,7 @@ def scale_by_parameter_rms(*, min_scale: Number = 1e-3) -> optax.GradientTransfo
     require_positive("min_scale", min_scale)
 
     def update(updates: PyTree, params: PyTree) -> PyTree:
-        if params is None:
-            raise ValueError("params must be given to scale by them as in update(updates, state, params), got None")
+        require_params("scale by them", params)
         return jax.tree.map(lambda u, w: jnp.maximum(_rms(w), like(min_scale, w)) * u, updates, params)
 
     return stateless(update)

@@ -11,6 +11,7 @@ from fjdl.optim.base import (
     Number,
     chain,
     like,
+    require_not_negative,
     require_positive,
     scale_by_learning_rate,
     transformation,
@@ -34,8 +35,7 @@ def scale_by_adagrad(*, initial: Number = 0.0, eps: Number = 1e-10) -> optax.Gra
     starts at 0.1 and takes the root of v + eps, which is the same for `initial=0.1` but for its larger eps of 1e-7.
     Raises `ValueError` for a negative `initial` and for eps ≤ 0.
     """
-    if isinstance(initial, int | float) and not initial >= 0:
-        raise ValueError(f"initial must not be negative, got {initial}")
+    require_not_negative("initial", initial)
     require_positive("eps", eps)
 
     def init(params: PyTree) -> AdagradState:

@@ -11,6 +11,7 @@ from fjdl.optim.base import (
     LearningRate,
     Number,
     averaged,
+    averaged_squares,
     bias_correction,
     chain,
     increment,
@@ -104,8 +105,7 @@ def adamw(
 
 def moments(state: Any, updates: PyTree, b1: Number, b2: Number) -> tuple[PyTree, PyTree]:
     """The next m and v of a state that has `mean` and `square`, see `scale_by_adam`."""
-    squares = jax.tree.map(jnp.square, updates)
-    return averaged(state.mean, updates, b1), averaged(state.square, squares, b2)
+    return averaged(state.mean, updates, b1), averaged_squares(state.square, updates, b2)
 
 
 def require_adam(b1: Number, b2: Number, eps: Number) -> None:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import Number, like, require_fraction, require_positive, with_extra
-from fjdl.optim.line import ValueFn, require_evaluations, scaled, start_of, values_along, widest
+from fjdl.optim.base import Number, like, require_at_least, require_fraction, require_positive, with_extra
+from fjdl.optim.line import ValueFn, scaled, start_of, values_along, widest
 from fjdl.typing import Array, PyTree, Scalar, typed
 
 
@@ -34,7 +34,7 @@ def scale_by_backtracking(
     require_fraction("sufficient", sufficient)
     require_fraction("shrink", shrink)
     require_positive("growth", growth)
-    require_evaluations(max_evaluations)
+    require_at_least(1, "max_evaluations", max_evaluations)
 
     def init(params: PyTree) -> BacktrackingState:
         return BacktrackingState(jnp.zeros((), widest(params)), jnp.full((), jnp.inf, widest(params)))

@@ -122,6 +122,11 @@ def averaged(average: PyTree, values: PyTree, decay: Number) -> PyTree:
     return jax.tree.map(lambda a, v: moving_average(a.astype(v.dtype), v, decay), average, values)
 
 
+def averaged_squares(average: PyTree, values: PyTree, decay: Number) -> PyTree:
+    """`averaged` of the squares of the values."""
+    return averaged(average, jax.tree.map(jnp.square, values), decay)
+
+
 @typed
 def bias_correction(decay: Number, step: Int[Array, ""]) -> Scalar:
     """1 − decay^step without cancellation: in float32 the plain formula is wrong by 1e-5 for 0.999 at step 1."""
@@ -143,6 +148,24 @@ def require_positive(name: str, value: Number) -> None:
     """Raises `ValueError` for a number that is not positive; a traced scalar cannot be checked."""
     if isinstance(value, int | float) and not value > 0:
         raise ValueError(f"{name} must be positive, got {value}")
+
+
+def require_not_negative(name: str, value: Number) -> None:
+    """Raises `ValueError` for a number that is negative or NaN; a traced scalar cannot be checked."""
+    if isinstance(value, int | float) and not value >= 0:
+        raise ValueError(f"{name} must not be negative, got {value}")
+
+
+def require_at_least(least: int, name: str, value: int) -> None:
+    """Raises `ValueError` for a smaller integer."""
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def require_params(receiver: str, params: PyTree) -> None:
+    """Raises `ValueError` where `update` was not given the parameters."""
+    if params is None:
+        raise ValueError(f"params must be given to {receiver} as in update(updates, state, params), got None")
 
 
 def chain(*parts: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:

@@ -8,7 +8,7 @@ import optax
 
 from fjdl import tree
 from fjdl.numerics import accumulate, norm
-from fjdl.optim.base import Number, like, require_positive, stateless
+from fjdl.optim.base import Number, like, require_params, require_positive, stateless
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -79,8 +79,7 @@ def adaptive_clip(ratio: Number, *, eps: Number = 1e-3) -> optax.GradientTransfo
         return _factor(_unit_norm(u), limit) * u
 
     def update(updates: PyTree, params: PyTree) -> PyTree:
-        if params is None:
-            raise ValueError("params must be given to adaptive_clip as in update(updates, state, params), got None")
+        require_params("adaptive_clip", params)
         return jax.tree.map(clip, updates, params)
 
     return stateless(update)

@@ -14,6 +14,8 @@ from fjdl.optim.base import (
     increment,
     like,
     require_fraction,
+    require_not_negative,
+    require_params,
     stateless,
     transformation,
 )
@@ -36,8 +38,7 @@ def add_decayed_weights(weight_decay: Number, *, rules: DecayRules = EVERYWHERE)
     `optax.add_decayed_weights`, with rules for its mask. Raises `ValueError` for a negative `weight_decay`, for
     parameters that no rule matches, and where `update` is not given the parameters.
     """
-    if isinstance(weight_decay, int | float) and not weight_decay >= 0:
-        raise ValueError(f"weight_decay must not be negative, got {weight_decay}")
+    require_not_negative("weight_decay", weight_decay)
     return stateless(lambda updates, params: _plus_weights(updates, params, weight_decay, rules))
 
 
@@ -68,7 +69,6 @@ def add_independent_decay(
 
 
 def _plus_weights(updates: PyTree, params: PyTree, factor: Number, rules: DecayRules) -> PyTree:
-    if params is None:
-        raise ValueError("params must be given to weight decay as in update(updates, state, params), got None")
+    require_params("weight decay", params)
     coefficients = tree.select(params, rules)
     return jax.tree.map(lambda u, w, c: u + like(factor * c, w) * w, updates, params, coefficients)

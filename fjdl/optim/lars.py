@@ -6,7 +6,17 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl import tree
-from fjdl.optim.base import LearningRate, Number, chain, like, require_positive, scale_by_learning_rate, stateless
+from fjdl.optim.base import (
+    LearningRate,
+    Number,
+    chain,
+    like,
+    require_not_negative,
+    require_params,
+    require_positive,
+    scale_by_learning_rate,
+    stateless,
+)
 from fjdl.optim.decay import EVERYWHERE, DecayRules, add_decayed_weights
 from fjdl.optim.sgd import scale_by_momentum, scale_by_nesterov
 from fjdl.typing import Array, PyTree, typed
@@ -26,8 +36,7 @@ def scale_by_trust_ratio(
     positive, for a negative `eps`, for parameters that no rule matches, and where `update` is not given the parameters.
     """
     require_positive("trust_coefficient", trust_coefficient)
-    if isinstance(eps, int | float) and not eps >= 0:
-        raise ValueError(f"eps must not be negative, got {eps}")
+    require_not_negative("eps", eps)
 
     def trusted(u: Array, w: Array, coefficient: float) -> Array:
         if coefficient == 0:
@@ -39,8 +48,7 @@ def scale_by_trust_ratio(
         return u / jnp.where(zero, 1, divisor) * jnp.where(zero, 1, target)
 
     def update(updates: PyTree, params: PyTree) -> PyTree:
-        if params is None:
-            raise ValueError("params must be given to a trust ratio as in update(updates, state, params), got None")
+        require_params("a trust ratio", params)
         return jax.tree.map(trusted, updates, params, tree.select(params, rules))
 
     return stateless(update)

@@ -71,11 +71,5 @@ def widest(tree: PyTree) -> DTypeLike:
     )
 
 
-def require_evaluations(max_evaluations: int) -> None:
-    """Raises `ValueError` where it is below 1."""
-    if max_evaluations < 1:
-        raise ValueError(f"max_evaluations must be at least 1, got {max_evaluations}")
-
-
 def _moved(params: PyTree, direction: PyTree, size: Scalar) -> PyTree:
     return jax.tree.map(lambda w, u: w + like(size, u) * u, params, direction)

@@ -10,8 +10,8 @@ from jax.typing import DTypeLike
 from fjdl.optim.base import (
     LearningRate,
     Number,
+    averaged,
     chain,
-    moving_average,
     require_fraction,
     scale_by_learning_rate,
     stored,
@@ -44,10 +44,8 @@ def scale_by_lion(
 
     def update(updates: PyTree, state: LionState, params: PyTree) -> tuple[PyTree, LionState]:
         del params
-        old = jax.tree.map(lambda m, g: m.astype(g.dtype), state.mean, updates)
-        direction = jax.tree.map(lambda m, g: jnp.sign(moving_average(m, g, b1)), old, updates)
-        mean = jax.tree.map(lambda m, g: moving_average(m, g, b2), old, updates)
-        return direction, LionState(stored(mean, dtype=mean_dtype))
+        direction = jax.tree.map(jnp.sign, averaged(state.mean, updates, b1))
+        return direction, LionState(stored(averaged(state.mean, updates, b2), dtype=mean_dtype))
 
     return transformation(lambda params: LionState(zeros(params, dtype=mean_dtype)), update)
 

@@ -8,7 +8,7 @@ import optax
 
 from fjdl.numerics import accumulate
 from fjdl.optim.average import ema_init
-from fjdl.optim.base import Number, like, with_extra
+from fjdl.optim.base import Number, like, require_at_least, require_params, with_extra
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -32,8 +32,7 @@ def lookahead(
     chain. Zhang et al. 2019, arXiv:1907.08610; equal to the fast part of `optax.lookahead`. Raises `ValueError` for
     `every` below 1, for `rate` outside (0, 1], and where `update` is not given the parameters.
     """
-    if every < 1:
-        raise ValueError(f"every must be at least 1, got {every}")
+    require_at_least(1, "every", every)
     if isinstance(rate, int | float) and not 0 < rate <= 1:
         raise ValueError(f"rate must lie in (0, 1], got {rate}")
     inner = optax.with_extra_args_support(transformation)
@@ -43,8 +42,7 @@ def lookahead(
         return LookaheadState(jnp.zeros((), jnp.int32), state, ema_init(params))
 
     def update(updates: PyTree, state: LookaheadState, params: PyTree, **extra: Any) -> tuple[PyTree, LookaheadState]:
-        if params is None:
-            raise ValueError("params must be given to lookahead as in update(updates, state, params), got None")
+        require_params("lookahead", params)
         updates, inner_state = inner.update(updates, state.inner, params, **extra)
         step = (state.step + 1) % every
         sync = step == 0

@@ -16,9 +16,9 @@ from fjdl.optim.adam import scale_by_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
+    averaged,
     chain,
     like,
-    moving_average,
     require_fraction,
     require_positive,
     scale_by_learning_rate,
@@ -98,8 +98,8 @@ def scale_by_muon(
 
     def update(updates: PyTree, state: MuonState, params: PyTree) -> tuple[PyTree, MuonState]:
         del params
-        mean = jax.tree.map(lambda m, g: moving_average(m.astype(g.dtype), g, momentum), state.mean, updates)
-        ahead = jax.tree.map(lambda m, g: moving_average(m, g, momentum), mean, updates) if nesterov else mean
+        mean = averaged(state.mean, updates, momentum)
+        ahead = averaged(mean, updates, momentum) if nesterov else mean
         direction = _orthogonalized(ahead, steps=steps, eps=eps, product_dtype=product_dtype)
         scaled = jax.tree.map(lambda x: _scale(x, update_rms) * x, direction)
         return scaled, MuonState(stored(mean, dtype=mean_dtype))

@@ -16,6 +16,7 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
+    require_not_negative,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -79,8 +80,7 @@ def scale_by_nadam_scheduled(
     outside [0, 1), for eps ≤ 0 and for a negative `momentum_decay`.
     """
     require_adam(b1, b2, eps)
-    if isinstance(momentum_decay, int | float) and not momentum_decay >= 0:
-        raise ValueError(f"momentum_decay must not be negative, got {momentum_decay}")
+    require_not_negative("momentum_decay", momentum_decay)
 
     def init(params: PyTree) -> NadamScheduledState:
         return NadamScheduledState(

@@ -9,7 +9,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from fjdl.autodiff.second_order import hessian
-from fjdl.optim.base import LearningRate, Number, chain, like, scale_by_learning_rate, with_extra
+from fjdl.optim.base import LearningRate, Number, chain, like, require_not_negative, scale_by_learning_rate, with_extra
 from fjdl.typing import Array, Float, PyTree, typed
 
 
@@ -25,8 +25,7 @@ def scale_by_newton(*, damping: Number = 0.0, saddle_free: bool = False) -> opta
     parameters. `update` takes the keyword `value_fn`, the loss as a function of the parameters. Raises `ValueError` for
     a negative damping.
     """
-    if isinstance(damping, int | float) and not damping >= 0:
-        raise ValueError(f"damping must not be negative, got {damping}")
+    require_not_negative("damping", damping)
 
     def update(
         updates: PyTree, state: PyTree, params: PyTree, *, value_fn: Callable[[PyTree], Array], **others: Any

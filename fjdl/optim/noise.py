@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import Number, increment, like, transformation
+from fjdl.optim.base import Number, increment, like, require_not_negative, transformation
 from fjdl.typing import Array, PRNGKey, PyTree, typed
 
 
@@ -27,8 +27,7 @@ def add_noise(key: PRNGKey, *, eta: Number, gamma: Number = 0.55) -> optax.Gradi
     or gamma.
     """
     for name, value in (("eta", eta), ("gamma", gamma)):
-        if isinstance(value, int | float) and not value >= 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
+        require_not_negative(name, value)
 
     def init(params: PyTree) -> NoiseState:
         del params

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import Number, like, with_extra
+from fjdl.optim.base import Number, like, require_at_least, require_not_negative, with_extra
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -94,10 +94,8 @@ def _lowered(scale: Array, factor: Number, min_scale: Number) -> Array:
 def _check(factor: Number, threshold: Number, min_scale: Number, *, counts: dict[str, tuple[int, int]]) -> None:
     if isinstance(factor, int | float) and not 0 < factor < 1:
         raise ValueError(f"factor must lie in (0, 1), got {factor}")
-    if isinstance(threshold, int | float) and not threshold >= 0:
-        raise ValueError(f"threshold must not be negative, got {threshold}")
+    require_not_negative("threshold", threshold)
     if isinstance(min_scale, int | float) and not 0 <= min_scale <= 1:
         raise ValueError(f"min_scale must lie in [0, 1], got {min_scale}")
     for name, (value, least) in counts.items():
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+        require_at_least(least, name, value)

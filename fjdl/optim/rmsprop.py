@@ -10,10 +10,11 @@ from jax.typing import DTypeLike
 from fjdl.optim.base import (
     LearningRate,
     Number,
+    averaged_squares,
     chain,
     like,
-    moving_average,
     require_fraction,
+    require_not_negative,
     scale_by_learning_rate,
     transformation,
     zeros,
@@ -49,7 +50,7 @@ def scale_by_rms(*, decay: Number = 0.9, eps: Number = 1e-8, eps_root: Number = 
 
     def update(updates: PyTree, state: RmsState, params: PyTree) -> tuple[PyTree, RmsState]:
         del params
-        square = jax.tree.map(lambda v, g: moving_average(v, jnp.square(g), decay), state.square, updates)
+        square = averaged_squares(state.square, updates, decay)
         return jax.tree.map(lambda g, v: _scaled(g, v, eps, eps_root), updates, square), RmsState(square)
 
     return transformation(lambda params: RmsState(zeros(params)), update)
@@ -138,7 +139,6 @@ def _scaled(g: Array, square: Array, eps: Number, eps_root: Number) -> Array:
 def _require(decay: Number, eps: Number, eps_root: Number) -> None:
     require_fraction("decay", decay)
     for name, value in (("eps", eps), ("eps_root", eps_root)):
-        if isinstance(value, int | float) and not value >= 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
+        require_not_negative(name, value)
     if isinstance(eps, int | float) and isinstance(eps_root, int | float) and eps == eps_root == 0:
         raise ValueError("eps or eps_root must be positive, got 0 for both")

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import Number, like, require_fraction, with_extra, zeros
-from fjdl.optim.line import Point, ValueFn, points_along, require_evaluations, scaled, start_of, widest
+from fjdl.optim.base import Number, like, require_at_least, require_fraction, with_extra, zeros
+from fjdl.optim.line import Point, ValueFn, points_along, scaled, start_of, widest
 from fjdl.typing import Array, PyTree, Scalar, typed
 
 
@@ -36,7 +36,7 @@ def scale_by_strong_wolfe(
     """
     require_fraction("sufficient", sufficient)
     require_fraction("curvature", curvature)
-    require_evaluations(max_evaluations)
+    require_at_least(1, "max_evaluations", max_evaluations)
     if isinstance(sufficient, float) and isinstance(curvature, float) and not sufficient < curvature:
         raise ValueError(f"sufficient must be smaller than curvature, got {sufficient} and {curvature}")
 
