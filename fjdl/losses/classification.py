@@ -36,10 +36,10 @@ def softmax_cross_entropy(
         rest = jnp.where(ignored[..., None], 0, logits), jnp.where(ignored, 0, labels)
         return jnp.where(ignored, 0, softmax_cross_entropy(*rest, smoothing=smoothing, class_weights=class_weights))
     logits, classes = accumulate(logits), logits.shape[-1]
-    in_range, hits = _one_hot(labels, classes)
+    in_range, _ = _one_hot(labels, classes)
     if class_weights is None:
         return _nan_unless(in_range, _label_cross_entropy(logits, jnp.where(in_range, signed(labels), 0), smoothing))
-    targets = hits.astype(logits.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
+    targets = _smoothed(labels, smoothing, logits)
     targets = targets * jnp.broadcast_to(accumulate(class_weights), targets.shape)
     return _nan_unless(in_range, _cross_entropy(logits, targets))
 
@@ -98,8 +98,8 @@ def _label_cross_entropy(
 def _label_cross_entropy_jvp(
     smoothing: float, primals: tuple[Array, Array], tangents: tuple[Any, Any]
 ) -> tuple[Array, Array]:
-    (logits, labels), classes = primals, primals[0].shape[-1]
-    targets = _one_hot(labels, classes)[1].astype(logits.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
+    logits, labels = primals
+    targets = _smoothed(labels, smoothing, logits)
     change = jnp.sum(_slope(logits, targets, jnp.ones_like(logits[..., :1])) * tangents[0], axis=-1)
     return _label_cross_entropy(logits, labels, smoothing), change
 
@@ -125,13 +125,23 @@ def _slope(
     logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"], total: Float[Array, "*batch 1"]
 ) -> Float[Array, "*batch k"]:
     """Derivative of cross entropy by the logits, computed in one pass; 0 where a row's largest logit is infinite."""
-    settled = jnp.isinf(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
-    return jnp.where(settled, 0, total * jnp.exp(log_softmax(logits, -1)) - targets)
+    return jnp.where(jnp.isinf(_largest(logits)), 0, total * jnp.exp(log_softmax(logits, -1)) - targets)
 
 
 def _surprisal(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
-    empty = jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf) == -jnp.inf
-    return jnp.where(empty, 0, -log_softmax(logits, -1))
+    return jnp.where(_largest(logits) == -jnp.inf, 0, -log_softmax(logits, -1))
+
+
+def _largest(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch 1"]:
+    return jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf)
+
+
+def _smoothed(
+    labels: Integer[Array, "*batch"], smoothing: float, like: Float[Array, "*batch k"]
+) -> Float[Array, "*batch k"]:
+    """One-hot vectors of which `smoothing` is spread over all classes, in the shape and dtype of `like`."""
+    classes = like.shape[-1]
+    return _one_hot(labels, classes)[1].astype(like.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
 
 
 def _entry(x: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Float[Array, "*batch"]:
