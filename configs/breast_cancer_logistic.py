@@ -10,7 +10,7 @@ scikit-learn's LogisticRegression(C=1) on the same split: 98.23 %, see docs/clas
 from typing import Literal
 
 from fjdl.data.embedded import breast_cancer, standardize
-from fjdl.models import LogisticRegression, logistic_regression_layers
+from fjdl.models import LogisticRegression
 from fjdl.nn import functional
 from fjdl.optim import adamw
 from fjdl.schedules import cosine
@@ -44,5 +44,4 @@ def recipe(
         monitor="loss",
         mode="min",
         patience=patience,
-        layers=tuple(logistic_regression_layers((30,), classes=2)),
     )

@@ -13,7 +13,7 @@ from typing import Literal
 from fjdl.augment import each_image, random_shift
 from fjdl.data.embedded import digits
 from fjdl.functional.preprocessing import scale_pixels
-from fjdl.models import LeNet5, lenet5_layers
+from fjdl.models import LeNet5
 from fjdl.nn import functional
 from fjdl.optim import adam
 from fjdl.schedules import warmup_cosine
@@ -49,5 +49,4 @@ def recipe(
         seed=seed,
         precision=precision,
         patience=patience,
-        layers=tuple(lenet5_layers((8, 8, 1), padding=PADDING)),
     )

@@ -10,7 +10,7 @@ from typing import Literal
 
 from fjdl.data.embedded import digits
 from fjdl.functional.preprocessing import scale_pixels
-from fjdl.models import LogisticRegression, logistic_regression_layers
+from fjdl.models import LogisticRegression
 from fjdl.nn import functional
 from fjdl.optim import adam
 from fjdl.schedules import cosine
@@ -41,5 +41,4 @@ def recipe(
         seed=seed,
         precision=precision,
         patience=patience,
-        layers=tuple(logistic_regression_layers((8, 8, 1), classes=10)),
     )

@@ -10,7 +10,7 @@ from typing import Literal
 
 from fjdl.data.embedded import digits
 from fjdl.functional.preprocessing import scale_pixels
-from fjdl.models import MLP, mlp_layers
+from fjdl.models import MLP
 from fjdl.nn import functional
 from fjdl.optim import adam
 from fjdl.schedules import cosine
@@ -43,5 +43,4 @@ def recipe(
         seed=seed,
         precision=precision,
         patience=patience,
-        layers=tuple(mlp_layers((8, 8, 1), hidden=tuple(hidden), classes=10)),
     )

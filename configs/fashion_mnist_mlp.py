@@ -11,7 +11,7 @@ from typing import Literal
 from fjdl.augment import each_image, random_mirror
 from fjdl.data.mnist import fashion_mnist
 from fjdl.functional.preprocessing import scale_pixels, standardize
-from fjdl.models import MLP, mlp_layers
+from fjdl.models import MLP
 from fjdl.nn import functional
 from fjdl.optim import adam
 from fjdl.schedules import warmup_cosine
@@ -45,5 +45,4 @@ def recipe(
         batch_size=batch_size,
         seed=seed,
         precision=precision,
-        layers=tuple(mlp_layers((28, 28, 1), hidden=tuple(hidden), classes=10)),
     )

@@ -9,7 +9,7 @@ Reached: test accuracy 96.67 ± 0.00 % (mean ± sample standard deviation; seeds
 from typing import Literal
 
 from fjdl.data.embedded import iris, standardize
-from fjdl.models import MLP, mlp_layers
+from fjdl.models import MLP
 from fjdl.nn import functional
 from fjdl.optim import adam
 from fjdl.schedules import cosine
@@ -43,5 +43,4 @@ def recipe(
         monitor="loss",
         mode="min",
         patience=patience,
-        layers=tuple(mlp_layers((4,), hidden=tuple(hidden), classes=3)),
     )

@@ -12,7 +12,7 @@ from typing import Literal
 from fjdl.augment import each_image, random_shift
 from fjdl.data.mnist import mnist
 from fjdl.functional.preprocessing import scale_pixels, standardize
-from fjdl.models import LeNet5, lenet5_layers
+from fjdl.models import LeNet5
 from fjdl.nn import functional
 from fjdl.optim import adam
 from fjdl.schedules import warmup_cosine
@@ -46,5 +46,4 @@ def recipe(
         batch_size=batch_size,
         seed=seed,
         precision=precision,
-        layers=tuple(lenet5_layers()),
     )

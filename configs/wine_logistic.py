@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from fjdl.data.embedded import wine
 from fjdl.data.source import to_arrays
 from fjdl.functional.scaling import Scaling, fit_standard, transform
-from fjdl.models import LogisticRegression, logistic_regression_layers
+from fjdl.models import LogisticRegression
 from fjdl.nn import functional
 from fjdl.nn.model import preprocessed
 from fjdl.optim import adamw
@@ -53,5 +53,4 @@ def recipe(
         monitor="loss",
         mode="min",
         patience=patience,
-        layers=tuple(logistic_regression_layers((13,), classes=3)),
     )

@@ -20,6 +20,8 @@ class Comparison(NamedTuple):
     name: str
     runs: dict[str, Callable[[], Any]]
     calls: int = 1
+    operations: float = 0.0  # floating-point operations of a call, 0 where they are not counted
+    peak: float = 0.0  # operations per second of the device at their best, measured in the same run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +97,22 @@ class Augment(Common):
 
 
 @dataclasses.dataclass(frozen=True)
+class Cnn(Common):
+    """Training steps of convolutional networks and parts of them against PyTorch, eager and compiled."""
+
+    batch_size: int = 64
+    """Images of a step."""
+    only: str = ""
+    """Part of a name; others are left out."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Each network in float32 and bfloat16; operations are shown as a share of the rate of matrix products."""
+        from experiments.bench_cnn import comparisons
+
+        return comparisons(self.batch_size, self.only)
+
+
+@dataclasses.dataclass(frozen=True)
 class Optim(Common):
     """An optimizer step on ResNet-50's parameters against optax and PyTorch."""
 
@@ -113,6 +131,7 @@ Benchmark = (
     | Annotated[Metrics, tyro.conf.subcommand("metrics")]
     | Annotated[Pointwise, tyro.conf.subcommand("pointwise")]
     | Annotated[Augment, tyro.conf.subcommand("augment")]
+    | Annotated[Cnn, tyro.conf.subcommand("cnn")]
     | Annotated[Optim, tyro.conf.subcommand("optim")]
 )
 
@@ -178,14 +197,21 @@ def rows(comparison: Comparison, times: dict[str, list[float]]) -> Iterator[str]
     """Median and quartiles of each contestant in milliseconds beside the median of the last one, the peer."""
     *_, (peer, reference) = times.items()
     bar = statistics.median(reference)
+    beside = f"{peer}{_rate(comparison, bar)} | {1e3 * bar / comparison.calls:.2f}"
     for number, (name, values) in enumerate(times.items()):
         if name == peer:
             continue
+        own = statistics.median(values)
         low, middle, high = (1e3 * value / comparison.calls for value in statistics.quantiles(values, n=4))
-        yield (
-            f"| {'' if number else comparison.name} | {name} | {middle:.2f} | {low:.2f} to {high:.2f} "
-            f"| {peer} | {1e3 * bar / comparison.calls:.2f} | {statistics.median(values) / bar:.2f} |"
-        )
+        cells = f"{name}{_rate(comparison, own)} | {middle:.2f} | {low:.2f} to {high:.2f}"
+        yield f"| {'' if number else comparison.name} | {cells} | {beside} | {own / bar:.2f} |"
+
+
+def _rate(comparison: Comparison, seconds: float) -> str:
+    """Operations per second as a share of the best."""
+    if not comparison.peak:
+        return ""
+    return f" ({100 * comparison.operations / seconds / comparison.peak:.0f} %)"
 
 
 if __name__ == "__main__":

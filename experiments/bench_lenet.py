@@ -10,7 +10,7 @@ import numpy as np
 
 from fjdl.data.source import Splits, from_arrays
 from fjdl.models import LeNet5
-from fjdl.nn import functional
+from fjdl.nn import Model, functional
 from fjdl.optim import momentum
 from fjdl.train.mesh import make_mesh
 from fjdl.train.program import compile_program, place
@@ -33,13 +33,15 @@ def contestants(batch_size: int, steps: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def recipe(images: np.ndarray, labels: np.ndarray, batch_size: int, precision: Any = "float32") -> Recipe:
-    """LeNet-5 with momentum on these images."""
+def recipe(
+    images: np.ndarray, labels: np.ndarray, batch_size: int, precision: Any = "float32", model: Model | None = None
+) -> Recipe:
+    """A network, LeNet-5 by default, with momentum on these images."""
     source = from_arrays({"image": images, "label": labels})
     task = classification(10)
     return Recipe(
         splits=lambda: Splits(name="noise", train=source, validation=source, test=source, classes=tuple("0123456789")),
-        model=functional(LeNet5()),
+        model=functional(LeNet5()) if model is None else model,
         inputs=lambda batch: batch["image"].astype(jnp.float32) * (1 / 255),
         loss=task.loss,
         metrics=task.metrics,

@@ -2,11 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fjdl.analysis import format_table
-from fjdl.data.batches import sequential_indices, steps_per_epoch, take
+from fjdl.data.batches import sequential_indices, steps_per_epoch
 from fjdl.train.mesh import check_batch, make_mesh
-from fjdl.train.program import place
 from fjdl.train.recipe import Recipe
 from fjdl.train.state import TrainState, init_state
 from fjdl.train.step import StepReport, make_train_step
@@ -17,9 +17,9 @@ def dry_run(recipe: Recipe) -> None:
     """Prints the model's table, the parameters, the memory of one compiled step, and takes that step."""
     splits, mesh = recipe.splits(), make_mesh()
     check_batch(recipe.batch_size // recipe.accumulate, mesh)
-    arrays = place(splits.train, mesh)
     indices, mask = (rows[0] for rows in sequential_indices(length=splits.train.length, batch_size=recipe.batch_size))
-    batch = {**take(arrays, indices), "mask": mask}
+    examples = {name: jnp.asarray(array) for name, array in splits.train.element(np.asarray(indices)).items()}
+    batch = {**examples, "index": indices, "epoch": jnp.zeros_like(indices), "mask": mask}
     steps = recipe.epochs * steps_per_epoch(splits.train.length, recipe.batch_size)
     example = recipe.inputs({name: array[:1] for name, array in batch.items()})
     state = jax.jit(lambda: init_state(recipe, example, steps=steps))()
@@ -27,8 +27,8 @@ def dry_run(recipe: Recipe) -> None:
 
     lengths = (splits.train.length, splits.validation.length, splits.test.length)
     print("{}: {} training, {} validation, {} test".format(splits.name, *lengths))
-    if recipe.layers:
-        print(format_table(recipe.layers))
+    if layers := recipe.model.layers(example):
+        print(format_table(layers))
     print(
         "\n".join(
             f"  {name:40} {leaf.shape}"
@@ -40,7 +40,9 @@ def dry_run(recipe: Recipe) -> None:
     memory = step.memory_analysis()
     if memory is not None:
         print(f"step of {recipe.batch_size} examples: {memory.temp_size_in_bytes:,} bytes of temporaries")
-    print(f"data on each of {mesh.size} devices: {size_in_bytes(arrays):,} bytes")
+    if not splits.train.streamed:
+        size = size_in_bytes(splits.train.element(np.arange(1))) * splits.train.length
+        print(f"data on each of {mesh.size} devices: {size:,} bytes")
     _print_step(*step(state, batch))
 
 

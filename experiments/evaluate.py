@@ -26,12 +26,12 @@ def main() -> None:
     run = load_run(options.run)
     import jax
 
+    from fjdl.train.feed import evaluation
     from fjdl.train.mesh import make_mesh
-    from fjdl.train.program import place
     from fjdl.train.result import summary
 
     source = getattr(run.splits, options.part)
-    results = jax.device_get(run.program.evaluate(run.state, place(source, make_mesh())))
+    results = jax.device_get(evaluation(run.recipe, run.program, source, make_mesh())(run.state))
     numbers = summary(results)
     print(f"{options.run}, {options.part} part, {source.length} examples, step {int(run.state.step)}")
     for name, value in numbers.items():

@@ -37,9 +37,9 @@ def main() -> None:
 def draw(path: Path, run: LoadedRun) -> list[Path]:
     """The figures that this run's data allow."""
     from fjdl.plots import confusion_matrix_figure, filter_grid, learning_curves, save
+    from fjdl.train.feed import evaluation
     from fjdl.train.log import read_jsonl
     from fjdl.train.mesh import make_mesh
-    from fjdl.train.program import place
 
     title = run.splits.name
     figures = {
@@ -47,7 +47,7 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
             read_jsonl(path / "metrics.jsonl"), title=title, best_step=int(run.state.step)
         )
     }
-    results = run.program.evaluate(run.state, place(run.splits.test, make_mesh()))
+    results = evaluation(run.recipe, run.program, run.splits.test, make_mesh())(run.state)
     if "confusion" in results:
         figures["confusion"] = confusion_matrix_figure(
             results["confusion"], classes=run.splits.classes, title=f"{title}, test part"
@@ -55,7 +55,7 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
     kernel = first_filters(run.state)
     if kernel is not None:
         figures["filters"] = filter_grid(kernel, title="First-layer filters")
-    if "image" in run.splits.test.element(0):
+    if "image" in run.splits.test.element(0) and not run.splits.test.streamed:
         figures["mistakes"] = mistakes_figure(run, title=f"{title}, test part")
     for name, figure in figures.items():
         save(figure, path / "plots" / f"{name}.png")

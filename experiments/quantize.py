@@ -79,11 +79,12 @@ def compare(options: Options) -> list[dict[str, Any]]:
 def measure(run: Any, params: Any, precision: str, options: Options) -> dict[str, Any]:
     """Accuracy, bytes and time of one form of the parameters; quantized kernels are expanded inside the program."""
     import jax
+    import numpy as np
 
-    from fjdl.data.source import to_arrays
     from fjdl.quant import dequantize_tree
+    from fjdl.train.feed import evaluation
     from fjdl.train.mesh import make_mesh
-    from fjdl.train.program import compile_program, place
+    from fjdl.train.program import compile_program
     from fjdl.train.result import headline
     from fjdl.tree import cast, size_in_bytes
 
@@ -99,10 +100,10 @@ def measure(run: Any, params: Any, precision: str, options: Options) -> dict[str
         recipe, make_mesh(), examples=run.splits.train.length, example=run.splits.train.element(0)
     )
     state = run.state._replace(params=params, ema=())
-    results = program.evaluate(state, place(run.splits.test, make_mesh()))
+    results = evaluation(recipe, program, run.splits.test, make_mesh())(state)
 
-    arrays = to_arrays(run.splits.test)
-    batch = {name: jax.numpy.asarray(array[: options.batch_size]) for name, array in arrays.items()}
+    few = np.arange(min(options.batch_size, run.splits.test.length))
+    batch = {name: jax.numpy.asarray(array) for name, array in run.splits.test.element(few).items()}
     predict = jax.jit(
         lambda params: recipe.model.apply(params, state.stats, cast(recipe.inputs(batch), recipe.dtype))[0]
     )

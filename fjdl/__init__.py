@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 
 _SUBPACKAGES = (
     "analysis", "augment", "autodiff", "boxes", "classical", "data", "errors", "functional", "losses", "metrics",
-    "models", "nn", "optim", "plots", "quant", "schedules", "search", "train", "tree", "typing",
+    "models", "nn", "optim", "plots", "quant", "schedules", "search", "train", "transfer", "tree",
+    "typing",
 )  # fmt: skip
 
 

@@ -9,9 +9,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from fjdl.geometry import AnyPadding, Axis, Padding, Pair, slide
 from fjdl.typing import typed
-
-Volume = tuple[int, int, int]  # height, width, channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +47,64 @@ def conv_output_size(size: int, *, kernel: int, stride: int = 1, padding: int = 
 
 @typed
 def conv_layer(
-    shape: Volume, *, features: int, kernel: int, stride: int = 1, padding: int = 0, name: str = "conv"
+    shape: tuple[int, ...],
+    *,
+    features: int,
+    kernel: int | tuple[int, ...],
+    stride: int | tuple[int, ...] = 1,
+    padding: AnyPadding = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+    bias: bool = True,
+    name: str = "conv",
 ) -> Layer:
-    """A convolution with bias: features · (kernel² channels + 1) parameters, kernel² channels MACs for each output."""
-    height, width, channels = shape
-    output = (*_windows(height, width, kernel, stride, padding), features)
-    weights = kernel * kernel * channels
-    return Layer(name=name, output=output, parameters=features * (weights + 1), macs=math.prod(output) * weights)
+    """A convolution: kernel² channels / groups MACs for each output, and as many weights (and a bias) for each feature.
+
+    The shape is `(rows, columns, channels)`, or has another number of spatial axes. Raises `ValueError` where the
+    groups do not divide channels and features, and where the window does not fit.
+    """
+    *size, channels = shape
+    if channels % groups or features % groups:
+        raise ValueError(
+            f"groups must divide channels and features, got {groups} groups of {channels} channels, {features} features"
+        )
+    axes = slide(tuple(size), window=kernel, stride=stride, padding=padding, dilation=dilation)
+    output = (*(axis.output for axis in axes), features)
+    weights = math.prod(axis.window for axis in axes) * (channels // groups)
+    return Layer(name=name, output=output, parameters=features * (weights + bias), macs=math.prod(output) * weights)
 
 
 @typed
-def pool_layer(shape: Volume, *, window: int, stride: int | None = None, padding: int = 0, name: str = "pool") -> Layer:
-    """A pool of any kind: no parameters, window² operations for each output; the stride defaults to the window."""
-    height, width, channels = shape
-    output = (*_windows(height, width, window, window if stride is None else stride, padding), channels)
-    return Layer(name=name, output=output, pool_operations=math.prod(output) * window * window)
+def pool_layer(
+    shape: tuple[int, ...],
+    *,
+    window: Pair,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    name: str = "pool",
+) -> Layer:
+    """A pool of any kind: no parameters, window² operations for each output; the stride defaults to the window.
+
+    With `ceil_mode` a last window that sticks out of the image counts too, unless it starts behind the image.
+    """
+    *size, channels = shape
+    axes = slide(tuple(size), window=window, stride=window if stride is None else stride, padding=padding)
+    output = (*(_positions(axis, ceil_mode=ceil_mode) for axis in axes), channels)
+    taps = math.prod(axis.window for axis in axes)
+    return Layer(name=name, output=output, pool_operations=math.prod(output) * taps)
+
+
+@typed
+def global_pool_layer(shape: tuple[int, ...], *, name: str = "pool") -> Layer:
+    """One number for each channel, from all positions."""
+    return Layer(name=name, output=shape[-1:], pool_operations=math.prod(shape))
+
+
+@typed
+def norm_layer(shape: tuple[int, ...], *, scale: bool = True, bias: bool = True, name: str = "norm") -> Layer:
+    """A normalization: a scale and a bias for each channel; its arithmetic is left out, as in the literature."""
+    return Layer(name=name, output=shape, parameters=shape[-1] * (scale + bias))
 
 
 @typed
@@ -72,15 +114,15 @@ def flatten_layer(shape: tuple[int, ...], *, name: str = "flatten") -> Layer:
 
 
 @typed
-def dense_layer(shape: tuple[int], *, features: int, name: str = "dense") -> Layer:
-    """A fully connected layer with bias: features · (inputs + 1) parameters, features · inputs MACs.
+def dense_layer(shape: tuple[int, ...], *, features: int, bias: bool = True, name: str = "dense") -> Layer:
+    """An affine map of the last axis: features · (inputs + 1) parameters, features · inputs MACs at each position.
 
     Raises `ValueError` for fewer than one feature.
     """
     if features < 1:
         raise ValueError(f"features must be at least 1, got {features}")
-    (inputs,) = shape
-    return Layer(name=name, output=(features,), parameters=features * (inputs + 1), macs=features * inputs)
+    output = (*shape[:-1], features)
+    return Layer(name=name, output=output, parameters=features * (shape[-1] + bias), macs=math.prod(output) * shape[-1])
 
 
 @typed
@@ -109,30 +151,8 @@ def total(layers: Sequence[Layer]) -> Layer:
     )
 
 
-@typed
-def format_table(layers: Sequence[Layer]) -> str:
-    """A text table with one line for each layer and one for the total.
-
-    Its columns: output volume, parameters, MACs, pool operations, FLOPs (2 MACs + pool operations).
-    """
-    header = ("layer", "output", "parameters", "MACs", "pool ops", "FLOPs")
-    rows = [header, *(_row(layer) for layer in [*layers, total(layers)])]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(_aligned(row, widths)).rstrip() for row in rows)
-
-
-def _windows(height: int, width: int, kernel: int, stride: int, padding: int) -> tuple[int, int]:
-    return (
-        conv_output_size(height, kernel=kernel, stride=stride, padding=padding),
-        conv_output_size(width, kernel=kernel, stride=stride, padding=padding),
-    )
-
-
-def _row(layer: Layer) -> tuple[str, ...]:
-    counts = (layer.parameters, layer.macs, layer.pool_operations, layer.flops)
-    return layer.name, "×".join(map(str, layer.output)), *(f"{count:,}" for count in counts)
-
-
-def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
-    """Names to the left, numbers to the right."""
-    return [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+def _positions(axis: Axis, *, ceil_mode: bool) -> int:
+    """Positions of a window along an axis; one more where what the floor leaves out starts before the right padding."""
+    room = axis.size + sum(axis.padding) - axis.window
+    start = (room // axis.stride + 1) * axis.stride
+    return axis.output + (ceil_mode and room % axis.stride != 0 and start < axis.size + axis.padding[0])

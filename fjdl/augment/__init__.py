@@ -4,7 +4,7 @@ Functions of one image `[h, w, c]` become functions of a batch by `each_image`, 
 mask move with the image, by `each_example`; mixup and cutmix take the whole batch.
 """
 
-from fjdl.augment.batch import each_example, each_image, example_key
+from fjdl.augment.batch import alternating_flips, each_example, each_image, example_key, in_sequence
 from fjdl.augment.blur import gaussian_blur, random_gaussian_blur
 from fjdl.augment.color import (
     brightness,
@@ -48,14 +48,15 @@ from fjdl.augment.tone import autocontrast, equalize, invert, posterize, sharpne
 from fjdl.augment.warp import affine, random_affine, random_rotate, rotate, scale, shear, translate
 
 __all__ = [
-    "add_noise", "affine", "affine_sample", "alternating_flip", "apply_with_probability", "autocontrast", "brightness",
-    "choose_one", "contrast", "crop", "crop_sample", "cutmix", "cutout", "each_example", "each_image", "equalize",
-    "erase", "example_key", "flip_vertical", "flip_vertical_sample", "gaussian_blur", "grayscale", "hue", "invert",
-    "mirror", "mirror_sample", "mixup", "on_image", "pad", "posterize", "rand_augment", "random_affine",
-    "random_affine_sample", "random_color_jitter", "random_crop", "random_crop_sample", "random_cutmix",
-    "random_cutout", "random_erasing", "random_flip_vertical", "random_flip_vertical_sample", "random_gaussian_blur",
-    "random_gaussian_noise", "random_grayscale", "random_mirror", "random_mirror_sample", "random_mixup",
-    "random_resized_crop", "random_resized_crop_sample", "random_rotate", "random_salt_and_pepper", "random_shift",
-    "resized_crop", "resized_crop_sample", "rotate", "salt_and_pepper", "saturation", "scale", "sequence", "sharpness",
-    "shear", "shift", "solarize", "translate", "trivial_augment",
+    "add_noise", "affine", "affine_sample", "alternating_flip", "alternating_flips", "apply_with_probability",
+    "autocontrast", "brightness", "choose_one", "contrast", "crop", "crop_sample", "cutmix", "cutout", "each_example",
+    "each_image", "equalize", "erase", "example_key", "flip_vertical", "flip_vertical_sample", "gaussian_blur",
+    "grayscale", "hue", "in_sequence", "invert", "mirror", "mirror_sample", "mixup", "on_image", "pad", "posterize",
+    "rand_augment", "random_affine", "random_affine_sample", "random_color_jitter", "random_crop",
+    "random_crop_sample", "random_cutmix", "random_cutout", "random_erasing", "random_flip_vertical",
+    "random_flip_vertical_sample", "random_gaussian_blur", "random_gaussian_noise", "random_grayscale",
+    "random_mirror", "random_mirror_sample", "random_mixup", "random_resized_crop", "random_resized_crop_sample",
+    "random_rotate", "random_salt_and_pepper", "random_shift", "resized_crop", "resized_crop_sample", "rotate",
+    "salt_and_pepper", "saturation", "scale", "sequence", "sharpness", "shear", "shift", "solarize", "translate",
+    "trivial_augment",
 ]  # fmt: skip

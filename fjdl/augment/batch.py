@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from fjdl.augment.combine import Random, sequence
+from fjdl.augment.geometry import alternating_flip
 from fjdl.typing import Array, Integer, PRNGKey
 
 Augment = Callable[[PRNGKey, Mapping[str, Array]], dict[str, Array]]
@@ -37,6 +38,33 @@ def each_example(*functions: Random, in_turn: bool = False) -> Augment:
 
     def augment(key: PRNGKey, batch: Mapping[str, Array]) -> dict[str, Array]:
         return every(jax.random.split(key, batch["image"].shape[0]), dict(batch))
+
+    return augment
+
+
+def alternating_flips(seed: int) -> Augment:
+    """`(key, batch) -> batch` that applies `alternating_flip` to each image, whatever the step's key.
+
+    Which epochs show an image mirrored is drawn from `seed` and `batch["index"]`, its number in the data set;
+    `batch["epoch"]` counts from 0. The training loop provides both.
+    """
+
+    def augment(key: PRNGKey, batch: Mapping[str, Array]) -> dict[str, Array]:
+        del key
+        flip = jax.vmap(alternating_flip, in_axes=(None, 0, 0, 0))
+        return {**batch, "image": flip(jax.random.key(seed), batch["image"], batch["epoch"], batch["index"])}
+
+    return augment
+
+
+def in_sequence(*augments: Augment) -> Augment:
+    """`(key, batch) -> batch` that applies them in turn, each with its own key."""
+
+    def augment(key: PRNGKey, batch: Mapping[str, Array]) -> dict[str, Array]:
+        changed = dict(batch)
+        for number, one in enumerate(augments):
+            changed = one(jax.random.fold_in(key, number), changed)
+        return changed
 
     return augment
 

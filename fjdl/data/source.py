@@ -11,10 +11,15 @@ Index = int | np.integer | np.ndarray
 
 
 class Source(NamedTuple):
-    """`length` examples; `element(index)` gives one for an integer and a batch of them for an integer array."""
+    """`length` examples; `element(index)` gives one for an integer and a batch of them for an integer array.
+
+    `streamed` says that examples are made when they are asked for, such as images decoded from files, and may be too
+    many for memory: training then streams them in place of holding them on the device.
+    """
 
     length: int
     element: Callable[[Index], Example]
+    streamed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +72,7 @@ def subset(source: Source, indices: np.ndarray) -> Source:
     outside = chosen[(chosen < 0) | (chosen >= source.length)]
     if outside.size:
         raise ValueError(f"indices must lie in [0, {source.length}), got {outside[0]}")
-    return Source(len(chosen), lambda index: source.element(chosen[index]))
+    return Source(len(chosen), lambda index: source.element(chosen[index]), source.streamed)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Layer mathematics: pure functions from arrays, parameters among them, to arrays.
 
 Initial values stand in `initializers`; fitted transforms of data in `scaling` and `whitening`, labels and features as
-vectors in `encoding`, pixels in `preprocessing`.
+vectors in `encoding`, pixels in `preprocessing`, kernels that find edges in `filters`.
 """
 
-from fjdl.functional import encoding, initializers, preprocessing, scaling, whitening
+from fjdl.functional import encoding, filters, initializers, preprocessing, scaling, whitening
 from fjdl.functional.activations import (
     erf,
     identity,
@@ -20,6 +20,11 @@ from fjdl.functional.activations import (
 )
 from fjdl.functional.batch_norm import Moments, batch_norm, batch_norm_inference, running_moments
 from fjdl.functional.conv import conv2d
+from fjdl.functional.conv1d import conv1d
+from fjdl.functional.conv3d import conv3d
+from fjdl.functional.conv_algorithms import conv2d_fft, conv2d_im2col
+from fjdl.functional.conv_gradients import conv2d_input_gradient, conv2d_kernel_gradient
+from fjdl.functional.dense_conv import conv_to_dense, dense_to_conv
 from fjdl.functional.dropout import (
     classic_dropout,
     classic_dropout_inference,
@@ -33,9 +38,22 @@ from fjdl.functional.encoding import flatten, multi_hot, one_hot, polynomial_fea
 from fjdl.functional.gates import gelu, gelu_tanh, glu, mish, silu, swish
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
 from fjdl.functional.linear import linear
+from fjdl.functional.local import locally_connected2d
 from fjdl.functional.local_response import local_response_norm
 from fjdl.functional.noise import drop_connect, gaussian_dropout, gaussian_noise
-from fjdl.functional.pool import average_pool2d, max_pool2d
+from fjdl.functional.pool import (
+    average_pool1d,
+    average_pool2d,
+    average_pool3d,
+    global_average_pool2d,
+    global_max_pool2d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
+from fjdl.functional.pool_adaptive import adaptive_average_pool2d, adaptive_max_pool2d, spatial_pyramid_pool2d
+from fjdl.functional.pool_norm import lp_pool2d
+from fjdl.functional.rearrange import channel_shuffle, depth_to_space, space_to_depth
 from fjdl.functional.rectifiers import (
     celu,
     elu,
@@ -50,16 +68,32 @@ from fjdl.functional.rectifiers import (
     selu,
     softshrink,
 )
+from fjdl.functional.resize import resize2d
+from fjdl.functional.separable import (
+    depthwise_conv2d,
+    pointwise_conv2d,
+    separable_conv2d,
+    spatially_separable_conv2d,
+)
 from fjdl.functional.similarity import cosine_similarities, cosine_similarity, euclidean_distance, euclidean_distances
+from fjdl.functional.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from fjdl.functional.unfold import col2im, im2col
+from fjdl.functional.unpool import average_unpool2d, max_pool2d_with_indices, max_unpool2d, nearest_unpool2d
 
 __all__ = [
-    "Moments", "average_pool2d", "batch_norm", "batch_norm_inference", "celu", "classic_dropout",
-    "classic_dropout_inference", "conv2d", "cosine_similarities", "cosine_similarity", "drop_connect", "dropout",
-    "dropout_expectation", "dropout_masks", "elu", "encoding", "erf", "euclidean_distance", "euclidean_distances",
-    "flatten", "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh", "glu", "group_norm", "hard_sigmoid",
-    "hard_swish", "hard_tanh", "hardshrink", "identity", "initializers", "instance_norm", "layer_norm",
-    "leaky_relu", "linear", "local_response_norm", "log_sigmoid", "log_softmax", "max_pool2d", "maxout", "mish",
-    "multi_hot", "one_hot", "polynomial_features", "prelu", "preprocessing", "relu", "relu6", "rms_norm",
-    "running_moments", "scaling", "selu", "sigmoid", "silu", "softmax", "softplus", "softshrink", "softsign",
-    "spatial_dropout", "stochastic_depth", "swish", "tanh", "tanhshrink", "whitening",
+    "Moments", "adaptive_average_pool2d", "adaptive_max_pool2d", "average_pool1d", "average_pool2d", "average_pool3d",
+    "average_unpool2d", "batch_norm", "batch_norm_inference", "celu", "channel_shuffle", "classic_dropout",
+    "classic_dropout_inference", "col2im", "conv1d", "conv2d", "conv2d_fft", "conv2d_im2col", "conv2d_input_gradient",
+    "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "cosine_similarities", "cosine_similarity", "dense_to_conv", "depth_to_space", "depthwise_conv2d", "drop_connect",
+    "dropout", "dropout_expectation", "dropout_masks", "elu", "encoding", "erf", "euclidean_distance",
+    "euclidean_distances", "filters", "flatten", "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh",
+    "global_average_pool2d", "global_max_pool2d", "glu", "group_norm", "hard_sigmoid", "hard_swish", "hard_tanh",
+    "hardshrink", "identity", "im2col", "initializers", "instance_norm", "layer_norm", "leaky_relu", "linear",
+    "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "lp_pool2d", "max_pool1d",
+    "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot",
+    "nearest_unpool2d", "one_hot", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu",
+    "relu6", "resize2d", "rms_norm", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu",
+    "softmax", "softplus", "softshrink", "softsign", "space_to_depth", "spatial_dropout", "spatial_pyramid_pool2d",
+    "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "whitening",
 ]  # fmt: skip

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from fjdl.functional import conv_cpu, conv_plain
 from fjdl.functional.bilinear import bilinear
-from fjdl.functional.geometry import Padding, Pair, explicit_padding, output_size, pair
 from fjdl.functional.linear import add_bias
+from fjdl.geometry import Padding, Pair, explicit_padding, output_size, pair
 from fjdl.typing import Array, Float, typed
 
 

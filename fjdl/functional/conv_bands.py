@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options
-from fjdl.functional.geometry import output_size
+from fjdl.geometry import output_size
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
@@ -54,6 +55,9 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     bands = _product(tiles.reshape(-1, tiles.shape[3]), patches.reshape(-1, patches.shape[3]), (0, 0)).T
     kernel = jax.ShapeDtypeStruct((*options.window, x.shape[3], y.shape[3]), bands.dtype)
     return jax.linear_transpose(lambda kernel: _bands(kernel, options, tiling), kernel)(bands)[0]
+
+
+RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 
 def tile(options: Options, channels: int) -> Tiling:

@@ -2,47 +2,61 @@
 
 XLA:CPU has a fast convolution for NHWC and HWIO alone, and only where a layer has more than 16 channels on one side.
 The standard gradients arrive in other layouts and fall to an unoptimized loop inside `lax.scan`, so both are restated
-here in that one layout; that of the kernel in a grouped convolution is not yet.  Layers of few channels become products
-with band matrices, see `conv_bands`.
+here in that one layout.  Layers of few channels become products with band matrices (`conv_bands`), those of one channel
+for each kernel sums of shifted images (`conv_depthwise`), windows of one pixel matrix products (`conv_pointwise`), and
+where images are large products with strips (`conv_strips`) are faster.
 """
 
+import jax.numpy as jnp
 from jax import lax
 
-from fjdl.functional import conv_bands, conv_plain
+from fjdl.functional import conv_bands, conv_depthwise, conv_plain, conv_pointwise, conv_strips
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import LAYOUT, Options
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
 FEW_CHANNELS = 16  # XLA:CPU's fast convolution needs more than this on one side
+STRIP = 14  # columns of an output from which strips are faster
 
 
 def convolve(x: Array, kernel: Array, *, options: Options) -> Array:
     """[n, h, w, c_in] and [kh, kw, c_in / groups, c_out] to [n, h_out, w_out, c_out]."""
-    product = conv_bands.convolve if _few_channels(kernel.shape, options) else _convolve
-    return product(x, kernel, options).astype(x.dtype)
+    return _method(kernel.shape, options).out(x, kernel, options).astype(x.dtype)
 
 
 def input_gradient(y: Array, kernel: Array, *, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output."""
-    product = conv_bands.input_gradient if _few_channels(kernel.shape, options) else _input_gradient
-    return product(y, kernel, options).astype(y.dtype)
+    y, options = conv_plain.without_stride(y, options)
+    return _method(kernel.shape, options).lhs(y, kernel, options).astype(y.dtype)
 
 
 def kernel_gradient(x: Array, y: Array, *, options: Options) -> Array:
     """Cotangent of the kernel from the input and the cotangent `y` of the output."""
-    if options.groups > 1:
-        return conv_plain.kernel_gradient(x, y, options=options)
-    shape = (*options.window, x.shape[3], y.shape[3])
-    product = conv_bands.kernel_gradient if _few_channels(shape, options) else _kernel_gradient
-    return product(x, y, options).astype(y.dtype)
+    shape = (*options.window, x.shape[3] // options.groups, y.shape[3])
+    return _method(shape, options).rhs(x, y, options).astype(y.dtype)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 
-def _few_channels(kernel_shape: tuple[int, ...], options: Options) -> bool:
-    return max(kernel_shape[2:]) <= FEW_CHANNELS and options.groups == 1 and options.dilation == (1, 1)
+def _method(kernel_shape: tuple[int, ...], options: Options) -> Rules:
+    """The fastest way for this geometry, in float32 or wider."""
+    c_group, c_out = kernel_shape[2:]
+    if options.groups > 1:
+        return conv_depthwise.RULES if c_group == 1 else _CANONICAL
+    if conv_pointwise.fits(options):
+        return conv_pointwise.RULES
+    if max(c_group, c_out) <= FEW_CHANNELS and options.dilation == (1, 1):
+        return conv_bands.RULES
+    return conv_strips.RULES if _strips_fit(c_group, options) else _CANONICAL
+
+
+def _strips_fit(channels: int, options: Options) -> bool:
+    """Stride 1, margins of the gradient that are not negative, large images, and enough channels to fill vectors."""
+    plain = options.stride == options.dilation == (1, 1)
+    within = all(max(pads) < window for pads, window in zip(options.padding, options.window, strict=True))
+    return plain and within and channels >= FEW_CHANNELS and options.size[1] >= STRIP
 
 
 def _convolve(x: Array, kernel: Array, options: Options) -> Array:
@@ -75,6 +89,10 @@ def _input_gradient(y: Array, kernel: Array, options: Options) -> Array:
 
 
 def _kernel_gradient(x: Array, y: Array, options: Options) -> Array:
+    if options.groups > 1:
+        parts = zip(jnp.split(x, options.groups, axis=3), jnp.split(y, options.groups, axis=3), strict=True)
+        whole = options._replace(groups=1)
+        return jnp.concatenate([_kernel_gradient(a, b, whole) for a, b in parts], axis=3)
     pads = []
     for size, window, rows, stride, (low, _), dilation in zip(
         options.size, options.window, y.shape[1:3], options.stride, options.padding, options.dilation, strict=True
@@ -90,3 +108,6 @@ def _kernel_gradient(x: Array, y: Array, options: Options) -> Array:
         preferred_element_type=wide(x.dtype),
     )
     return out.transpose(1, 2, 0, 3)
+
+
+_CANONICAL = Rules(out=_convolve, lhs=_input_gradient, rhs=_kernel_gradient)

@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl.functional.bilinear import Rules
-from fjdl.functional.geometry import Pads
+from fjdl.geometry import Pads
 from fjdl.typing import Array
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -40,8 +41,26 @@ def convolve(x: Array, kernel: Array, *, options: Options, dtype: DTypeLike | No
 
 def input_gradient(y: Array, kernel: Array, *, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output."""
+    y, options = without_stride(y, options)
     x = jax.ShapeDtypeStruct((y.shape[0], *options.size, kernel.shape[2] * options.groups), y.dtype)
     return jax.linear_transpose(lambda x: convolve(x, kernel, options=options), x)(y)[0]
+
+
+def without_stride(y: Array, options: Options) -> tuple[Array, Options]:
+    """Where a window is larger than the output, the cotangent with zeros between its entries, of a stride of 1.
+
+    XLA swaps the operands of such a convolution, and aborts the process over some of them with a stride.
+    """
+    if max(options.stride) == 1 or all(k <= n for k, n in zip(options.window, y.shape[1:3], strict=True)):
+        return y, options
+    sides = []
+    for size, window, rows, stride, pads, dilation in zip(
+        options.size, options.window, y.shape[1:3], options.stride, options.padding, options.dilation, strict=True
+    ):
+        positions = size + sum(pads) - dilation * (window - 1)
+        sides.append((0, positions - ((rows - 1) * stride + 1), stride - 1))
+    spread = lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *sides, (0, 0, 0)))
+    return spread, options._replace(stride=(1, 1))
 
 
 def kernel_gradient(x: Array, y: Array, *, options: Options) -> Array:

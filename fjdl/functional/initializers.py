@@ -53,10 +53,10 @@ def variance_scaling(
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
         if distribution == "uniform":
             bound = math.sqrt(3 * (scale / fan))
-            return uniform(-bound, bound)(key, shape, dtype)
+            return _uniform(key, shape, dtype, -bound, bound)
         if distribution == "truncated_normal":
-            return truncated_normal(math.sqrt(scale / fan) / _DEVIATION_WITHIN_2)(key, shape, dtype)
-        return normal(math.sqrt(scale / fan))(key, shape, dtype)
+            return _truncated_normal(key, shape, dtype, math.sqrt(scale / fan) / _DEVIATION_WITHIN_2, -2.0, 2.0)
+        return _normal(key, shape, dtype, math.sqrt(scale / fan))
 
     return init
 
@@ -125,7 +125,7 @@ def normal(stddev: float) -> Initializer:
 
     @typed
     def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
-        return (jax.random.normal(key, shape, wide(dtype)) * stddev).astype(dtype)
+        return _normal(key, shape, dtype, stddev)
 
     return init
 
@@ -146,7 +146,7 @@ def truncated_normal(stddev: float, *, low: float = -2.0, high: float = 2.0) -> 
 
     @typed
     def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
-        return (jax.random.truncated_normal(key, low, high, shape, wide(dtype)) * stddev).astype(dtype)
+        return _truncated_normal(key, shape, dtype, stddev, low, high)
 
     return init
 
@@ -159,7 +159,7 @@ def uniform(low: float, high: float) -> Initializer:
 
     @typed
     def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
-        return jax.random.uniform(key, shape, wide(dtype), low, high).astype(dtype)
+        return _uniform(key, shape, dtype, low, high)
 
     return init
 
@@ -253,3 +253,17 @@ def dirac(*, groups: int = 1) -> Initializer:
         return jnp.zeros(shape, dtype).at[centre].set(same.astype(dtype))
 
     return init
+
+
+def _normal(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike, stddev: float) -> Array:
+    return (jax.random.normal(key, shape, wide(dtype)) * stddev).astype(dtype)
+
+
+def _truncated_normal(
+    key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike, stddev: float, low: float, high: float
+) -> Array:
+    return (jax.random.truncated_normal(key, low, high, shape, wide(dtype)) * stddev).astype(dtype)
+
+
+def _uniform(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike, low: float, high: float) -> Array:
+    return jax.random.uniform(key, shape, wide(dtype), low, high).astype(dtype)

@@ -1,95 +1,148 @@
-"""Pooling over windows of NHWC images, as sums and maxima of strided slices."""
-
-from collections.abc import Callable
-from functools import reduce
+"""Average and max pooling over windows of channels-last sequences, images and volumes."""
 
 import jax.numpy as jnp
 
-from fjdl.functional.geometry import Padding, Pads, Pair, explicit_padding, output_size, pair
+from fjdl.functional.pool_average import averages
+from fjdl.functional.pool_maximum import largest, maxima
+from fjdl.functional.pool_windows import windows_of
+from fjdl.geometry import Padding, Padding1D, Padding3D, Pair, Single, Triple
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
 
 @typed
 def average_pool2d(
-    x: Float[Array, "*batch h w c"], *, window: Pair, stride: Pair | None = None, padding: Padding = "VALID"
+    x: Float[Array, "*batch h w c"],
+    *,
+    window: Pair,
+    stride: Pair | None = None,
+    padding: Padding = "VALID",
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
 ) -> Float[Array, "*batch h_out w_out c"]:
     """Mean of each window, in the dtype of `x`, summed in float32; `stride` is the window unless given.
 
-    Padding counts as zeros of the window.  Equals `torch.nn.functional.avg_pool2d(count_include_pad=True)`.
+    Along each axis floor((size + padding - window) / stride) + 1 windows. `ceil_mode` rounds up instead and drops a
+    last window that would start in the padding after the image; what lies beyond the padding is never counted.
+    Padding counts as zeros of the window, or with `count_include_pad=False` not at all.
+    Equals `torch.nn.functional.avg_pool2d`.
     Raises `ValueError` for a window larger than the padded image, and for padding as wide as the window.
     """
-    size, steps, pads = _geometry(x.shape, window, stride, padding)
-    tiled = steps == size and not any(side for axis in pads for side in axis)
-    total = (
-        _tile_sum(accumulate(x), size) if tiled else _slide(accumulate(x), size, steps, pads, combine=jnp.add, fill=0.0)
-    )
-    return (total * (1.0 / (size[0] * size[1]))).astype(x.dtype)
+    axes = windows_of(x.shape, spatial=2, window=window, stride=stride, padding=padding, ceil_mode=ceil_mode)
+    return averages(x, axes, count_include_pad=count_include_pad)
+
+
+@typed
+def average_pool1d(
+    x: Float[Array, "*batch n c"],
+    *,
+    window: Single,
+    stride: Single | None = None,
+    padding: Padding1D = "VALID",
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Float[Array, "*batch n_out c"]:
+    """Mean of each window of a sequence, as `average_pool2d`; equals `torch.nn.functional.avg_pool1d`."""
+    axes = windows_of(x.shape, spatial=1, window=window, stride=stride, padding=padding, ceil_mode=ceil_mode)
+    return averages(x, axes, count_include_pad=count_include_pad)
+
+
+@typed
+def average_pool3d(
+    x: Float[Array, "*batch d h w c"],
+    *,
+    window: Triple,
+    stride: Triple | None = None,
+    padding: Padding3D = "VALID",
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Float[Array, "*batch d_out h_out w_out c"]:
+    """Mean of each window of a volume, as `average_pool2d`; equals `torch.nn.functional.avg_pool3d`."""
+    axes = windows_of(x.shape, spatial=3, window=window, stride=stride, padding=padding, ceil_mode=ceil_mode)
+    return averages(x, axes, count_include_pad=count_include_pad)
 
 
 @typed
 def max_pool2d(
-    x: Float[Array, "*batch h w c"], *, window: Pair, stride: Pair | None = None, padding: Padding = "VALID"
+    x: Float[Array, "*batch h w c"],
+    *,
+    window: Pair,
+    stride: Pair | None = None,
+    padding: Padding = "VALID",
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
 ) -> Float[Array, "*batch h_out w_out c"]:
-    """Largest entry of each window; `stride` is the window unless given.
+    """Largest entry of each window, floor((size + padding - dilation (window - 1) - 1) / stride) + 1 along each axis.
 
-    Padding never wins. Among equal entries the first in row order takes the whole gradient, and a NaN in a window is
-    its result, as in `torch.nn.functional.max_pool2d`, which this equals.
+    `stride` is the window unless given; entries of a window lie `dilation` apart. `ceil_mode` rounds the number of
+    windows up and drops a last one that would start in the padding after the image.
+    Padding never wins; a dilated window with all of its entries in the padding gives -inf. Among equal entries the
+    first in row order takes the whole gradient, and a NaN in a window is its result, as in
+    `torch.nn.functional.max_pool2d`, which this equals. Of several NaNs the first takes the gradient, there the last;
+    XLA:CPU takes subnormal numbers for 0, and so for equal.
     Raises `ValueError` for a window larger than the padded image, and for padding as wide as the window.
     """
-    size, steps, pads = _geometry(x.shape, window, stride, padding)
-    return _slide(jnp.asarray(x), size, steps, pads, combine=_first_maximum, fill=-jnp.inf)
+    axes = windows_of(
+        x.shape, spatial=2, window=window, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
+    return maxima(jnp.asarray(x), axes)
 
 
-def _tile_sum(x: Array, window: tuple[int, int]) -> Array:
-    """Sums of windows side by side: columns as slices, rows as one reduction.
-
-    XLA:CPU never computes a reduction twice, while it would repeat slices, and all that led to them, in every consumer.
-    """
-    *batch, h, w, c = x.shape
-    rows, columns = (output_size(n, window=k, stride=k, padding=(0, 0)) for n, k in zip((h, w), window, strict=True))
-    x = reduce(jnp.add, _taps(x, -2, window[1], window[1], columns))[..., : rows * window[0], :, :]
-    x = x.reshape(*batch, rows, window[0], columns * c).sum(axis=-2)
-    return x.reshape(*batch, rows, columns, c)
-
-
-def _first_maximum(a: Array, b: Array) -> Array:
-    return jnp.where((a >= b) | (a != a), a, b)
-
-
-def _geometry(
-    shape: tuple[int, ...], window: Pair, stride: Pair | None, padding: Padding
-) -> tuple[tuple[int, int], tuple[int, int], Pads]:
-    size = pair("window", window)
-    steps = pair("stride", window if stride is None else stride)
-    pads = explicit_padding(padding, size=(shape[-3], shape[-2]), window=size, stride=steps, dilation=(1, 1))
-    if any(max(sides) >= width for sides, width in zip(pads, size, strict=True)):
-        raise ValueError(f"padding must be smaller than the window, got padding {padding} and window {window}")
-    return size, steps, pads
-
-
-def _slide(
-    x: Array,
-    window: tuple[int, int],
-    stride: tuple[int, int],
-    padding: Pads,
+@typed
+def max_pool1d(
+    x: Float[Array, "*batch n c"],
     *,
-    combine: Callable[[Array, Array], Array],
-    fill: float,
-) -> Array:
-    """Combines the entries of each window, columns first, then rows."""
-    if any(side for axis in padding for side in axis):
-        x = jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*padding, (0, 0)], constant_values=fill)
-    for axis in (1, 0):
-        count = output_size(x.shape[axis - 3], window=window[axis], stride=stride[axis], padding=(0, 0))
-        x = reduce(combine, _taps(x, axis - 3, window[axis], stride[axis], count))
-    return x
+    window: Single,
+    stride: Single | None = None,
+    padding: Padding1D = "VALID",
+    dilation: Single = 1,
+    ceil_mode: bool = False,
+) -> Float[Array, "*batch n_out c"]:
+    """Largest entry of each window of a sequence, as `max_pool2d`; equals `torch.nn.functional.max_pool1d`."""
+    axes = windows_of(
+        x.shape, spatial=1, window=window, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
+    return maxima(jnp.asarray(x), axes)
 
 
-def _taps(x: Array, axis: int, window: int, stride: int, count: int) -> list[Array]:
-    index: list[slice] = [slice(None)] * x.ndim
-    taps = []
-    for first in range(window):
-        index[axis] = slice(first, first + (count - 1) * stride + 1, stride)
-        taps.append(x[tuple(index)])
-    return taps
+@typed
+def max_pool3d(
+    x: Float[Array, "*batch d h w c"],
+    *,
+    window: Triple,
+    stride: Triple | None = None,
+    padding: Padding3D = "VALID",
+    dilation: Triple = 1,
+    ceil_mode: bool = False,
+) -> Float[Array, "*batch d_out h_out w_out c"]:
+    """Largest entry of each window of a volume, as `max_pool2d`; equals `torch.nn.functional.max_pool3d`."""
+    axes = windows_of(
+        x.shape, spatial=3, window=window, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
+    return maxima(jnp.asarray(x), axes)
+
+
+@typed
+def global_average_pool2d(x: Float[Array, "*batch h w c"]) -> Float[Array, "*batch c"]:
+    """Mean of each channel over the image, in the dtype of `x`, summed in float32 (Lin et al. 2013, arXiv:1312.4400).
+
+    Equals `torch.nn.functional.adaptive_avg_pool2d` to size 1. Raises `ValueError` for an image without pixels.
+    """
+    _refuse_without_pixels(x)
+    return jnp.mean(accumulate(x), axis=(-3, -2)).astype(x.dtype)
+
+
+@typed
+def global_max_pool2d(x: Float[Array, "*batch h w c"]) -> Float[Array, "*batch c"]:
+    """Largest entry of each channel; the first of equals in row order takes the gradient, and a NaN is the result.
+
+    Equals `torch.nn.functional.adaptive_max_pool2d` to size 1. Raises `ValueError` for an image without pixels.
+    """
+    _refuse_without_pixels(x)
+    *batch, h, w, c = x.shape
+    return largest(jnp.reshape(x, (*batch, h * w, c)), -2)
+
+
+def _refuse_without_pixels(x: Array) -> None:
+    if 0 in x.shape[-3:-1]:
+        raise ValueError(f"the image must have pixels, got shape {x.shape}")

@@ -1,6 +1,7 @@
 """Pixels and features as floating-point inputs."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from fjdl.typing import Array, Float, Num, typed
 
@@ -14,8 +15,18 @@ def scale_pixels(images: Num[Array, "*shape"], *, maximum: float = 255.0) -> Flo
 
 
 @typed
-def standardize(x: Float[Array, "*shape"], *, mean: float, std: float) -> Float[Array, "*shape"]:
-    """`(x - mean) / std`, the z-score; raises `ValueError` for a `std` that is not positive."""
-    if not std > 0:
+def standardize(
+    x: Float[Array, "*shape"], *, mean: float | tuple[float, ...], std: float | tuple[float, ...]
+) -> Float[Array, "*shape"]:
+    """`(x - mean) / std`, the z-score, with one number for all or one for each channel, the last axis.
+
+    Raises `ValueError` for a `std` that is not positive, and for another number of channels.
+    """
+    means, stds = (np.atleast_1d(np.asarray(values, np.float64)) for values in (mean, std))
+    if not (stds > 0).all():
         raise ValueError(f"std must be positive, got {std}")
-    return (x - mean) * (1.0 / std)
+    for name, values in (("mean", means), ("std", stds)):
+        if len(values) not in (1, *x.shape[-1:]):
+            raise ValueError(f"{name} must be one number or one for each of {x.shape[-1]} channels, got {len(values)}")
+    shape = (1,) * max(x.ndim - 1, 0) + (-1,) if x.ndim else ()
+    return (x - means.reshape(shape).astype(x.dtype)) * (1.0 / stds).reshape(shape).astype(x.dtype)

@@ -51,5 +51,26 @@ def unwhiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*ba
     return (x.astype(state.mean.dtype) @ state.inverse + _row(state.mean, x)).astype(x.dtype)
 
 
+@typed
+def patch_whitening(
+    images: Float[Array, "n h w c"], *, window: int, epsilon: float = 5e-4
+) -> Float[Array, "window window c filters"]:
+    """The kernel of a convolution whose outputs are the whitened patches of `images`, and the same with other sign.
+
+    Its `2 window² c` filters are the principal axes of all patches, without their mean, divided by √(variance +
+    epsilon), and their negatives, so that a rectifier behind loses nothing. Padding "VALID" and stride 1 suit it. Page
+    2018 (myrtle.ai/learn/how-to-train-your-resnet); Jordan 2024, arXiv:2404.00498. Raises `ValueError` for a window
+    that is larger than the images, and as `fit_whitening` does.
+    """
+    n, h, w, c = images.shape
+    if not 1 <= window <= min(h, w):
+        raise ValueError(f"window must lie in [1, {min(h, w)}], the smaller side of the images, got {window}")
+    rows, columns = h - window + 1, w - window + 1
+    shifted = [images[:, i : i + rows, j : j + columns] for i in range(window) for j in range(window)]
+    patches = jnp.stack(shifted, axis=3).reshape(n * rows * columns, window * window * c)
+    axes = fit_whitening(patches, kind="pca", epsilon=epsilon).matrix
+    return jnp.concatenate([axes, -axes], axis=1).reshape(window, window, c, -1)
+
+
 def _row(mean: Array, x: Array) -> Array:
     return mean.reshape((1,) * (x.ndim - 1) + mean.shape)

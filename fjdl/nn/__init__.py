@@ -1,8 +1,19 @@
 """Thin Linen modules: each declares parameters and calls one pure function of `fjdl.functional`."""
 
 from fjdl.nn.activations import Maxout, PReLU
+from fjdl.nn.conv import (
+    Conv1D,
+    Conv3D,
+    ConvTranspose,
+    DepthwiseConv,
+    LocallyConnected,
+    SeparableConv,
+    SpatiallySeparableConv,
+)
+from fjdl.nn.conv_norm import ConvNorm, Stage
+from fjdl.nn.gating import LayerScale, SqueezeExcitation
 from fjdl.nn.layers import Conv, Dense, Dropout
-from fjdl.nn.model import Model, functional, preprocessed
+from fjdl.nn.model import Model, evaluated, functional, preprocessed
 from fjdl.nn.noise import (
     ClassicDropout,
     DropConnectDense,
@@ -12,9 +23,14 @@ from fjdl.nn.noise import (
     StochasticDepth,
 )
 from fjdl.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RMSNorm
+from fjdl.nn.pool import AdaptiveAveragePool, AveragePool, Flatten, GlobalAveragePool, MaxPool
+from fjdl.nn.views import View, averaged_views
 
 __all__ = [
-    "BatchNorm", "ClassicDropout", "Conv", "Dense", "DropConnectDense", "Dropout", "GaussianDropout",
-    "GaussianNoise", "GroupNorm", "InstanceNorm", "LayerNorm", "LocalResponseNorm", "Maxout", "Model", "PReLU",
-    "RMSNorm", "SpatialDropout", "StochasticDepth", "functional", "preprocessed",
+    "AdaptiveAveragePool", "AveragePool", "BatchNorm", "ClassicDropout", "Conv", "Conv1D", "Conv3D", "ConvNorm",
+    "ConvTranspose", "Dense", "DepthwiseConv", "DropConnectDense", "Dropout", "Flatten", "GaussianDropout",
+    "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LayerNorm", "LayerScale", "LocalResponseNorm",
+    "LocallyConnected", "MaxPool", "Maxout", "Model", "PReLU", "RMSNorm", "SeparableConv", "SpatialDropout",
+    "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "View", "averaged_views", "evaluated",
+    "functional", "preprocessed",
 ]  # fmt: skip

@@ -1,8 +1,11 @@
 """Activations with parameters of their own."""
 
+import dataclasses
+
 import jax
 from flax import linen
 
+from fjdl.analysis import Layer, dense_layer
 from fjdl.functional import initializers
 from fjdl.functional.rectifiers import maxout, prelu
 from fjdl.typing import Array
@@ -21,6 +24,10 @@ class PReLU(linen.Module):
         """[..., channels] to the same shape."""
         return prelu(x, self.param("slope", self.slope_init, x.shape[-1:] if self.per_channel else ()))
 
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return Layer(name="prelu", output=shape, parameters=shape[-1] if self.per_channel else 1)
+
 
 class Maxout(linen.Module):
     """`maxout` of `pieces` affine maps, each drawn as a dense kernel `[inputs, features]`."""
@@ -37,6 +44,11 @@ class Maxout(linen.Module):
         kernel = self.param("kernel", self._kernel, x.shape[-1])
         bias = self.param("bias", self.bias_init, (self.features, self.pieces)) if self.use_bias else None
         return maxout(x, kernel, bias)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`: that of all pieces."""
+        affine = dense_layer(shape, features=self.features * self.pieces, bias=self.use_bias)
+        return dataclasses.replace(affine, output=(*shape[:-1], self.features))
 
     def _kernel(self, key: Array, inputs: int) -> Array:
         keys = jax.random.split(key, self.pieces)

@@ -5,11 +5,12 @@ Parameters are float32; a layer computes in the dtype of its input, so a network
 
 from flax import linen
 
+from fjdl.analysis import Layer, conv_layer, dense_layer
 from fjdl.functional import initializers
 from fjdl.functional.conv import conv2d
 from fjdl.functional.dropout import dropout
-from fjdl.functional.geometry import Padding, Pair, pair
 from fjdl.functional.linear import linear
+from fjdl.geometry import Padding, Pair, pair
 from fjdl.typing import Array
 
 Initializer = initializers.Initializer
@@ -26,9 +27,14 @@ class Dense(linen.Module):
     @linen.compact
     def __call__(self, x: Array) -> Array:
         """[..., inputs] to [..., features]."""
+        _require_features(self.features)
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
         return linear(x, kernel, bias)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return dense_layer(shape, features=self.features, bias=self.use_bias)
 
 
 class Conv(linen.Module):
@@ -47,11 +53,25 @@ class Conv(linen.Module):
     @linen.compact
     def __call__(self, x: Array) -> Array:
         """[..., h, w, channels] to [..., h_out, w_out, features]."""
+        _require_features(self.features)
         shape = (*pair("window", self.window), x.shape[-1] // self.groups, self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
         return conv2d(
             x, kernel, bias, stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups
+        )
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return conv_layer(
+            shape,
+            features=self.features,
+            kernel=self.window,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            bias=self.use_bias,
         )
 
 
@@ -66,3 +86,8 @@ class Dropout(linen.Module):
         if not train or self.rate == 0:
             return x
         return dropout(self.make_rng("dropout"), x, rate=self.rate)
+
+
+def _require_features(features: int) -> None:
+    if features < 1:
+        raise ValueError(f"features must be at least 1, got {features}")

@@ -2,6 +2,7 @@
 
 from flax import linen
 
+from fjdl.analysis import Layer, dense_layer
 from fjdl.functional import initializers
 from fjdl.functional.dropout import classic_dropout, classic_dropout_inference, spatial_dropout, stochastic_depth
 from fjdl.functional.linear import linear
@@ -93,3 +94,7 @@ class DropConnectDense(linen.Module):
         if not train or self.rate == 0:
             return linear(x, kernel, bias)
         return drop_connect(self.make_rng("dropout"), x, kernel, bias, rate=self.rate)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return dense_layer(shape, features=self.features, bias=self.use_bias)

@@ -6,11 +6,14 @@ Parameters and statistics are float32; a layer returns the dtype of its input.
 import jax.numpy as jnp
 from flax import linen
 
+from fjdl.analysis import Layer, norm_layer
 from fjdl.functional import initializers
 from fjdl.functional.batch_norm import AxisName, batch_norm, batch_norm_inference, running_moments
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
 from fjdl.functional.local_response import local_response_norm
 from fjdl.typing import Array
+
+Initializer = initializers.Initializer
 
 _ONES, _ZEROS = initializers.ones(), initializers.zeros()
 
@@ -28,12 +31,13 @@ class BatchNorm(linen.Module):
     use_bias: bool = True
     unbiased: bool = False
     axis_name: AxisName = None
+    scale_init: Initializer = _ONES
 
     @linen.compact
     def __call__(self, x: Array, *, train: bool, mask: Array | None = None) -> Array:
         """[..., channels] to the same shape; `mask` says which examples enter the statistics."""
         channels = x.shape[-1]
-        scale = self.param("scale", _ONES, (channels,)) if self.use_scale else None
+        scale = self.param("scale", self.scale_init, (channels,)) if self.use_scale else None
         bias = self.param("bias", _ZEROS, (channels,)) if self.use_bias else None
         mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
         variance = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
@@ -45,6 +49,10 @@ class BatchNorm(linen.Module):
                 mean.value, variance.value, *moments, momentum=self.momentum, unbiased=self.unbiased
             )
         return y
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return norm_layer(shape, scale=self.use_scale, bias=self.use_bias)
 
 
 class LayerNorm(linen.Module):
@@ -58,6 +66,10 @@ class LayerNorm(linen.Module):
     def __call__(self, x: Array) -> Array:
         """[..., features] to the same shape."""
         return layer_norm(x, *_scale_and_bias(self, x), epsilon=self.epsilon)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return norm_layer(shape, scale=self.use_scale, bias=self.use_bias)
 
 
 class GroupNorm(linen.Module):
@@ -73,6 +85,10 @@ class GroupNorm(linen.Module):
         """[n, ..., channels] to the same shape."""
         return group_norm(x, *_scale_and_bias(self, x), groups=self.groups, epsilon=self.epsilon)
 
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return norm_layer(shape, scale=self.use_scale, bias=self.use_bias)
+
 
 class InstanceNorm(linen.Module):
     """`instance_norm` with a scale of ones and a bias of zeros."""
@@ -86,6 +102,10 @@ class InstanceNorm(linen.Module):
         """[n, ..., channels] to the same shape."""
         return instance_norm(x, *_scale_and_bias(self, x), epsilon=self.epsilon)
 
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return norm_layer(shape, scale=self.use_scale, bias=self.use_bias)
+
 
 class RMSNorm(linen.Module):
     """`rms_norm` with a scale of ones."""
@@ -98,6 +118,10 @@ class RMSNorm(linen.Module):
         """[..., features] to the same shape."""
         scale = self.param("scale", _ONES, (x.shape[-1],)) if self.use_scale else None
         return rms_norm(x, scale, epsilon=self.epsilon)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`."""
+        return norm_layer(shape, scale=self.use_scale, bias=False)
 
 
 class LocalResponseNorm(linen.Module):

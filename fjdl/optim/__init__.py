@@ -33,10 +33,11 @@ from fjdl.optim.average import (
     swa_update,
 )
 from fjdl.optim.backtracking import BacktrackingState, scale_by_backtracking
-from fjdl.optim.base import LearningRateState, scale_by_learning_rate
+from fjdl.optim.base import LearningRateState, chain, scale_by_learning_rate
 from fjdl.optim.centralize import centralize
 from fjdl.optim.clip import adaptive_clip, clip_by_global_norm, clip_by_norm, clip_by_value, per_example_clip
 from fjdl.optim.decay import EVERYWHERE, KERNELS, add_decayed_weights, add_independent_decay
+from fjdl.optim.fixed_norm import fix_norm
 from fjdl.optim.groups import FROZEN, PartitionState, partition, scale_by_path, stop_frozen
 from fjdl.optim.guard import SkipState, all_finite, skip_non_finite
 from fjdl.optim.lamb import lamb
@@ -116,6 +117,7 @@ __all__ = [
     "amsgrad",
     "centralize",
     "centred_rmsprop",
+    "chain",
     "clip_by_global_norm",
     "clip_by_leaf_rms",
     "clip_by_norm",
@@ -124,6 +126,7 @@ __all__ = [
     "ema_init",
     "ema_update",
     "ema_warmup",
+    "fix_norm",
     "heavy_ball",
     "lamb",
     "lars",

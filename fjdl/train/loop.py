@@ -8,9 +8,10 @@ import jax
 from fjdl.data.source import Splits
 from fjdl.errors import DivergedError
 from fjdl.train import checkpoint
+from fjdl.train.feed import epochs, evaluation
 from fjdl.train.log import Progress, append_jsonl, truncate_after
 from fjdl.train.mesh import make_mesh
-from fjdl.train.program import EpochReport, Program, compile_program, place
+from fjdl.train.program import EpochReport, Program, compile_program
 from fjdl.train.recipe import Recipe
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.signals import stop_requests
@@ -27,15 +28,16 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any]
     """
     mesh = make_mesh(devices)  # 1 where things live
     program = program_of(recipe, splits, devices=devices)  # 2 what will run; nothing compiles twice
-    train, validation = place(splits.train, mesh), place(splits.validation, mesh)  # 3 what we learn from
+    epoch = epochs(recipe, program, splits.train, mesh)  # 3 what we learn from, and what we measure on
+    evaluate = evaluation(recipe, program, splits.validation, mesh)
     state = restore_latest(run, program.init())  # 4 born on the devices, or taken up
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
 
     with jax.transfer_guard("disallow"), stop_requests() as stop, Progress(steps, initial=position.step) as progress:
         while not _ended(position, recipe, steps):
             start = time.monotonic()
-            state, report = program.epoch(state, train)  # 5 one call, no word between host and device
-            results = program.evaluate(state, validation)  # 6 measure the parameters that will be saved
+            state, report = epoch(state, position.step)  # 5 no word from the devices in between
+            results = evaluate(state)  # 6 measure the parameters that will be saved
             state = program.remember(state, results[recipe.monitor])
             results, report, here = jax.device_get((results, report, _position(state)))  # 7 the one read
             position = _read(here)

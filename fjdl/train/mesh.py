@@ -22,6 +22,11 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def along(mesh: Mesh) -> NamedSharding:
+    """Each device its part of the first axis."""
+    return NamedSharding(mesh, PartitionSpec(_AXIS))
+
+
 def spread(batch: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
     """Inside `jit`: each device takes its part of the batch along `axis`."""
     sharding = NamedSharding(mesh, PartitionSpec(*[None] * axis, _AXIS))

@@ -10,7 +10,8 @@ from jax.sharding import Mesh
 
 from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch, take
 from fjdl.data.source import Source, to_arrays
-from fjdl.metrics import mean
+from fjdl.errors import UsageError
+from fjdl.metrics import Metric, mean
 from fjdl.numerics import safe_divide
 from fjdl.train.mesh import check_batch, replicated, spread
 from fjdl.train.recipe import Recipe
@@ -31,6 +32,28 @@ class EpochReport(NamedTuple):
     worst_streak: Array  # refused steps in a row, at worst
 
 
+class Tally(NamedTuple):
+    """What the steps of an epoch add up to, all scalars."""
+
+    loss: Array  # sum over examples
+    examples: Array  # number of them that count
+    gradient_norm: Array
+    bad: Array
+    last_bad_step: Array
+    worst_streak: Array
+
+
+class SingleBatches(NamedTuple):
+    """Jitted functions for batches that come one by one."""
+
+    start: Callable[[], Tally]
+    step: Callable[[TrainState, Tally, Arrays], tuple[TrainState, Tally]]
+    finish: Callable[[Tally], EpochReport]
+    evaluate_start: Callable[[], dict[str, Any]]
+    evaluate_step: Callable[[dict[str, Any], TrainState, Arrays], dict[str, Any]]
+    evaluate_finish: Callable[[dict[str, Any]], dict[str, Any]]
+
+
 class Program(NamedTuple):
     """Jitted functions of one recipe on one mesh."""
 
@@ -38,11 +61,14 @@ class Program(NamedTuple):
     epoch: Callable[[TrainState, Arrays], tuple[TrainState, EpochReport]]
     evaluate: Callable[[TrainState, Arrays], dict[str, Any]]
     remember: Callable[[TrainState, Array], TrainState]
+    single: SingleBatches
     steps_per_epoch: int
 
 
 def place(source: Source, mesh: Mesh) -> dict[str, Array]:
-    """All examples on every device, in the data set's own dtypes."""
+    """All examples on every device, in the data set's own dtypes; raises `UsageError` for a streamed source."""
+    if source.streamed:
+        raise UsageError("the data must fit on the device for this, got a source whose examples are streamed")
     return jax.device_put(to_arrays(source), replicated(mesh))
 
 
@@ -58,50 +84,87 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
         epoch=jax.jit(partial(_epoch, recipe, mesh, steps), donate_argnums=0, out_shardings=everywhere),
         evaluate=jax.jit(partial(_evaluate, recipe, mesh), out_shardings=everywhere),
         remember=jax.jit(partial(remember, mode=recipe.mode), donate_argnums=0, out_shardings=everywhere),
+        single=SingleBatches(
+            start=jax.jit(_start, out_shardings=everywhere),
+            step=jax.jit(partial(_step, recipe, mesh, steps), donate_argnums=(0, 1), out_shardings=everywhere),
+            finish=jax.jit(_finish, out_shardings=everywhere),
+            evaluate_start=jax.jit(partial(_evaluate_start, recipe), out_shardings=everywhere),
+            evaluate_step=jax.jit(partial(_evaluate_step, recipe, mesh), donate_argnums=0, out_shardings=everywhere),
+            evaluate_finish=jax.jit(partial(_evaluate_finish, recipe), out_shardings=everywhere),
+        ),
         steps_per_epoch=per_epoch,
     )
 
 
+def evaluation_batch(recipe: Recipe, length: int, mesh: Mesh) -> int:
+    """Examples evaluated at a time: four training batches, no more than the data, a multiple of the devices."""
+    return -(-min(4 * recipe.batch_size, length) // mesh.size) * mesh.size
+
+
 def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Arrays) -> tuple[TrainState, EpochReport]:
     length = next(iter(arrays.values())).shape[0]
-    train_step = make_train_step(recipe, mesh, steps=steps)
     epoch = state.step // steps_per_epoch(length, recipe.batch_size)
     order = epoch_indices(stream_key(recipe.seed, Stream.ORDER), epoch, length=length, batch_size=recipe.batch_size)
 
-    def body(state: TrainState, row: tuple[Array, Array]) -> tuple[TrainState, Any]:
+    def body(carry: tuple[TrainState, Tally], row: tuple[Array, Array]) -> tuple[tuple[TrainState, Tally], None]:
         indices, mask = spread(row, mesh)
-        new, report = train_step(state, {**take(arrays, indices), "mask": mask})
-        return new, (report, jnp.where(report.bad, state.step, -1), new.streak)
+        when = {"index": indices, "epoch": jnp.full_like(indices, epoch), "mask": mask}
+        return _step(recipe, mesh, steps, *carry, {**take(arrays, indices), **when}), None
 
-    state, (reports, bad_steps, streaks) = jax.lax.scan(body, state, order)
-    good = ~reports.bad
-    loss, count = (jnp.sum(jnp.where(good, x, 0.0)) for x in (reports.loss, reports.examples))
-    return state, EpochReport(
-        loss=safe_divide(loss, count, otherwise=jnp.nan),
-        gradient_norm=jnp.max(jnp.where(good, reports.gradient_norm, 0.0)),
-        bad=jnp.sum(reports.bad),
-        last_bad_step=jnp.max(bad_steps),
-        worst_streak=jnp.max(streaks),
+    (state, tally), _ = jax.lax.scan(body, (state, _start()), order)
+    return state, _finish(tally)
+
+
+def _start() -> Tally:
+    zero, none = jnp.zeros(()), jnp.zeros((), jnp.int32)
+    return Tally(zero, zero, zero, bad=none, last_bad_step=none - 1, worst_streak=none)
+
+
+def _step(
+    recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, tally: Tally, batch: Arrays
+) -> tuple[TrainState, Tally]:
+    new, report = make_train_step(recipe, mesh, steps=steps)(state, spread(dict(batch), mesh))
+    good = ~report.bad
+    return new, Tally(
+        loss=tally.loss + jnp.where(good, report.loss, 0.0),
+        examples=tally.examples + jnp.where(good, report.examples, 0.0),
+        gradient_norm=jnp.maximum(tally.gradient_norm, jnp.where(good, report.gradient_norm, 0.0)),
+        bad=tally.bad + report.bad,
+        last_bad_step=jnp.where(report.bad, state.step, tally.last_bad_step),
+        worst_streak=jnp.maximum(tally.worst_streak, new.streak),
     )
+
+
+def _finish(tally: Tally) -> EpochReport:
+    loss = safe_divide(tally.loss, tally.examples, otherwise=jnp.nan)
+    return EpochReport(loss, tally.gradient_norm, tally.bad, tally.last_bad_step, tally.worst_streak)
 
 
 def _evaluate(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays) -> dict[str, Any]:
     """Every example counts once; the loss is the mean over examples."""
     length = next(iter(arrays.values())).shape[0]
-    batch_size = _evaluation_batch(recipe.batch_size, length, mesh.size)
-    metrics = {**recipe.metrics, "loss": mean()}
-    eval_step = make_eval_step(recipe)
-    params = evaluated_params(state)
 
     def body(states: dict[str, Any], row: tuple[Array, Array]) -> tuple[dict[str, Any], None]:
         indices, mask = spread(row, mesh)
-        return eval_step(states, params, state.stats, {**take(arrays, indices), "mask": mask}), None
+        return _evaluate_step(recipe, mesh, states, state, {**take(arrays, indices), "mask": mask}), None
 
-    rows = sequential_indices(length=length, batch_size=batch_size)
-    states, _ = jax.lax.scan(body, {name: metric.init() for name, metric in metrics.items()}, rows)
-    return {name: metric.compute(states[name]) for name, metric in metrics.items()}
+    rows = sequential_indices(length=length, batch_size=evaluation_batch(recipe, length, mesh))
+    return _evaluate_finish(recipe, jax.lax.scan(body, _evaluate_start(recipe), rows)[0])
 
 
-def _evaluation_batch(batch_size: int, length: int, devices: int) -> int:
-    """Four training batches, no more than the data, a multiple of the devices."""
-    return -(-min(4 * batch_size, length) // devices) * devices
+def _measured(recipe: Recipe) -> dict[str, Metric]:
+    return {**recipe.metrics, "loss": mean()}
+
+
+def _evaluate_start(recipe: Recipe) -> dict[str, Any]:
+    return {name: metric.init() for name, metric in _measured(recipe).items()}
+
+
+def _evaluate_step(
+    recipe: Recipe, mesh: Mesh, states: dict[str, Any], state: TrainState, batch: Arrays
+) -> dict[str, Any]:
+    return make_eval_step(recipe)(states, evaluated_params(state), state.stats, spread(dict(batch), mesh))
+
+
+def _evaluate_finish(recipe: Recipe, states: dict[str, Any]) -> dict[str, Any]:
+    return {name: metric.compute(states[name]) for name, metric in _measured(recipe).items()}

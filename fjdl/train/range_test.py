@@ -93,14 +93,16 @@ def suggested_rates(
 def _losses(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays, *, steps: int) -> Float[Array, " steps"]:
     """The mean loss of each of so many of the recipe's own training steps, epoch after epoch."""
     length = next(iter(arrays.values())).shape[0]
-    epochs = jnp.arange(-(-steps // steps_per_epoch(length, recipe.batch_size)))
+    per_epoch = steps_per_epoch(length, recipe.batch_size)
+    epochs = jnp.arange(-(-steps // per_epoch))
     key, step = stream_key(recipe.seed, Stream.ORDER), make_train_step(recipe, mesh, steps=steps)
     rows = jax.vmap(lambda epoch: epoch_indices(key, epoch, length=length, batch_size=recipe.batch_size))(epochs)
     rows = jax.tree.map(lambda x: x.reshape(-1, recipe.batch_size)[:steps], rows)
 
     def body(state: TrainState, row: tuple[Array, Array]) -> tuple[TrainState, Array]:
         indices, mask = spread(row, mesh)
-        state, report = step(state, {**take(arrays, indices), "mask": mask})
+        when = {"index": indices, "epoch": state.step // per_epoch + jnp.zeros_like(indices), "mask": mask}
+        state, report = step(state, {**take(arrays, indices), **when})
         return state, safe_divide(report.loss, report.examples)
 
     return jax.lax.scan(body, state, rows)[1]

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.analysis import Layer
 from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
@@ -38,13 +38,15 @@ class Recipe:
     mode: Literal["max", "min"] = "max"
     patience: int | None = None  # epochs without a new best after which training stops
     save_every: int = 1  # epochs between checkpoints; a new best is always saved
+    workers: int = 0  # processes that make streamed examples, beside the threads of this one
     max_bad_steps: int = 20  # consecutive non-finite steps after which training stops
-    layers: tuple[Layer, ...] = ()  # costs by formula, for `--dry-run`
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "save_every", "max_bad_steps"):
             _require(getattr(self, name) >= 1, f"{name} must be at least 1, got {getattr(self, name)}")
-        _require(0 <= self.seed < 2**32, f"seed must lie in [0, 2**32), got {self.seed}")
+        _require(self.workers >= 0, f"workers must not be negative, got {self.workers}")
+        traced = isinstance(self.seed, jax.Array)  # one program for many seeds
+        _require(traced or 0 <= self.seed < 2**32, f"seed must lie in [0, 2**32), got {self.seed}")
         _require(
             self.batch_size % self.accumulate == 0,
             f"batch_size must be a multiple of accumulate, got {self.batch_size} and {self.accumulate}",

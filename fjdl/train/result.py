@@ -11,9 +11,10 @@ import numpy as np
 
 from fjdl import metrics
 from fjdl.data.source import Splits
+from fjdl.train.feed import evaluation
 from fjdl.train.log import read_json, read_jsonl
 from fjdl.train.mesh import make_mesh
-from fjdl.train.program import Program, place
+from fjdl.train.program import Program
 from fjdl.train.recipe import Recipe
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.state import TrainState
@@ -26,7 +27,7 @@ def final_result(
     """Results of the best epoch's `state` on the validation and test parts, with what it took to get there."""
     mesh = make_mesh()
     measured = {
-        part: summary(jax.device_get(program.evaluate(state, place(source, mesh))))
+        part: summary(jax.device_get(evaluation(recipe, program, source, mesh)(state)))
         for part, source in (("validation", splits.validation), ("test", splits.test))
     }
     environment = read_json(run.path / "env.json")

@@ -17,19 +17,26 @@ class Task(NamedTuple):
     metrics: Mapping[str, Metric]
 
 
-def classification(classes: int, *, smoothing: float = 0.0) -> Task:
-    """Logits `[n, classes]` against `batch["label"]`: cross entropy in nats, accuracy and confusion matrix."""
+def classification(classes: int, *, smoothing: float = 0.0, auxiliary: Mapping[str, float] | None = None) -> Task:
+    """Logits `[n, classes]` against `batch["label"]`: cross entropy in nats, accuracy and confusion matrix.
 
-    def loss(logits: Array, batch: Batch) -> Array:
-        return softmax_cross_entropy(logits, batch["label"], smoothing=smoothing)
+    For a network with auxiliary classifiers, whose outputs are a dictionary of "logits" and others, `auxiliary` names
+    these with the weights of their losses, such as `{"auxiliary1": 0.3, "auxiliary2": 0.3}` of GoogLeNet; they take
+    part in no metric.
+    """
 
-    return Task(
-        loss,
-        {
-            "accuracy": metrics.on(metrics.accuracy(), lambda logits, batch: (logits, batch["label"])),
-            "confusion": metrics.on(
-                metrics.confusion_matrix(classes),
-                lambda logits, batch: (metrics.predicted_class(logits), batch["label"]),
-            ),
-        },
-    )
+    def loss(outputs: Any, batch: Batch) -> Array:
+        def cross_entropy(logits: Array) -> Array:
+            return softmax_cross_entropy(logits, batch["label"], smoothing=smoothing)
+
+        others = (weight * cross_entropy(outputs[name]) for name, weight in (auxiliary or {}).items())
+        return sum(others, start=cross_entropy(logits_of(outputs)))
+
+    def logits_of(outputs: Any) -> Array:
+        return outputs["logits"] if auxiliary else outputs
+
+    def predicted(outputs: Any, batch: Batch) -> tuple[Array, Array]:
+        return metrics.predicted_class(logits_of(outputs)), batch["label"]
+
+    accuracy = metrics.on(metrics.accuracy(), lambda outputs, batch: (logits_of(outputs), batch["label"]))
+    return Task(loss, {"accuracy": accuracy, "confusion": metrics.on(metrics.confusion_matrix(classes), predicted)})

@@ -96,9 +96,9 @@ def test_sizes_that_make_no_sense_are_refused(size: int, options: dict[str, int]
         analysis.conv_output_size(size, **options)
 
 
-def test_a_dense_layer_after_a_volume_asks_for_a_flat_shape() -> None:
-    with pytest.raises(ValueError, match="dense_layer: argument `shape`"):
-        analysis.stack((5, 5, 16), [partial(analysis.dense_layer, features=10)])
+def test_a_dense_layer_on_a_volume_acts_at_every_position() -> None:
+    layer = analysis.dense_layer((5, 5, 16), features=10, bias=False)
+    assert (layer.output, layer.parameters, layer.macs) == ((5, 5, 10), 160, 25 * 160)
 
 
 def test_no_layers_have_no_total() -> None:

@@ -35,3 +35,25 @@ def test_images_in_turn_are_those_computed_together(rng: np.random.Generator) ->
     for other in others:
         np.testing.assert_array_equal(other["image"], first["image"])
         np.testing.assert_array_equal(other["label"], given["label"])
+
+
+def test_flips_of_a_batch_alternate_by_epoch_whatever_the_key_of_the_step() -> None:
+    image = np.tile(np.array([[[0], [1]]], np.uint8), (6, 1, 1, 1))
+    flips = jax.jit(batch.alternating_flips(3))
+    seen = []
+    for epoch, step in ((0, 5), (1, 6), (2, 7)):
+        given = {"image": image, "index": np.arange(6), "epoch": np.full(6, epoch), "label": np.arange(6)}
+        changed = flips(jax.random.key(step), given)
+        np.testing.assert_array_equal(changed["label"], np.arange(6))
+        seen.append(np.asarray(changed["image"][:, 0, 0, 0]))
+    np.testing.assert_array_equal(seen[1], 1 - seen[0])
+    np.testing.assert_array_equal(seen[2], seen[0])
+
+
+def test_augmentations_in_sequence_have_keys_of_their_own() -> None:
+    def draw(name: str) -> batch.Augment:
+        return lambda key, given: {**given, name: jax.random.uniform(key)}
+
+    drawn = batch.in_sequence(draw("a"), draw("b"))(jax.random.key(0), {"image": np.zeros(1)})
+    assert drawn["a"] != drawn["b"]
+    assert set(drawn) == {"image", "a", "b"}

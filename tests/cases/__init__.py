@@ -8,6 +8,7 @@ from tests.cases import (
     augment,
     autodiff,
     boxes,
+    convolution,
     functional,
     initializers,
     losses,
@@ -20,6 +21,7 @@ from tests.cases import (
     metrics_segmentation,
     metrics_text,
     norm,
+    pooling,
     preprocessing,
     quant,
     schedules,
@@ -29,8 +31,8 @@ from tests.cases import (
 from tests.cases.case import Case
 
 PARTS = (
-    functional, activations, initializers, norm, preprocessing, similarity, boxes, losses, losses_structured, metrics,
-    metrics_scores, metrics_probabilities, metrics_ranking, metrics_regression, metrics_segmentation, metrics_text,
-    augment, autodiff, search, schedules, quant,
+    functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
+    losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking, metrics_regression,
+    metrics_segmentation, metrics_text, augment, autodiff, search, schedules, quant,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

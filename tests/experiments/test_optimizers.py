@@ -9,11 +9,23 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from experiments import tuning
 from experiments.command import load_config
 from experiments.markdown import markers
 from experiments.optimizers import SECTION, optimizers, rows
 from experiments.range_test import is_optimizer
-from experiments.tuning import Bench, Effort, best_power, next_power, prepare, recorded, trainer, tuned_rate
+from experiments.tuning import (
+    Bench,
+    Effort,
+    Trained,
+    best_power,
+    finished_runs,
+    next_power,
+    prepare,
+    recorded,
+    trainer,
+    tuned_rate,
+)
 from fjdl import optim
 from fjdl.errors import UsageError
 from fjdl.schedules import cosine
@@ -103,11 +115,26 @@ def test_the_compiled_training_is_that_of_fit_for_every_seed(bench: Bench, tmp_p
 
 def test_tuning_never_sees_the_test_part(bench: Bench) -> None:
     data = {name: bench.data[name] for name in ("train", "validation")}
-    rate = tuned_rate(bench._replace(data=data), "sgd", optim.sgd)
+    rate, reached = tuned_rate(bench._replace(data=data), "sgd", optim.sgd)
     assert 1e-5 < rate < 300
     trials = recorded(bench, "sgd", "trial")
-    assert rate == max(sorted(trials, key=lambda trial: trial["rate"]), key=lambda trial: trial["accuracy"])["rate"]
-    assert tuned_rate(bench._replace(data={"train": None, "validation": None}), "sgd", optim.sgd) == rate  # recorded
+    best = max(sorted(trials, key=lambda trial: trial["rate"]), key=lambda trial: trial["accuracy"])
+    assert (rate, reached) == (best["rate"], best["accuracy"])
+    nothing = bench._replace(data={"train": None, "validation": None})
+    assert tuned_rate(nothing, "sgd", optim.sgd) == (rate, reached)  # recorded
+
+
+def test_a_rate_that_a_long_training_does_not_bear_is_divided_by_three(bench: Bench, monkeypatch: Any) -> None:
+    def train(seed: int, rate: float) -> Trained:
+        return Trained(None, {"accuracy": [0.6, 0.1 if rate > 0.2 else 0.9]}, 0.0)
+
+    monkeypatch.setattr(tuning, "tuned_rate", lambda *_: (1.0, 0.5))
+    monkeypatch.setattr(tuning, "trainer", lambda *_, **__: train)
+    monkeypatch.setattr(tuning, "evaluate", lambda *_: {"accuracy": 0.8, "loss": 0.2})
+    tuning.compare(bench, "steep", optim.sgd)
+    runs = finished_runs(bench, "steep")
+    assert [run["seed"] for run in runs] == list(range(bench.effort.seeds))
+    np.testing.assert_allclose([run["rate"] for run in runs], 1 / 9)
 
 
 def test_rates_are_tried_further_while_the_best_is_at_an_end() -> None:
@@ -125,15 +152,15 @@ def test_rates_are_tried_further_while_the_best_is_at_an_end() -> None:
 
 
 def test_rows_are_ranked_and_have_means_with_deviations() -> None:
-    def run(accuracy: float, seconds: float) -> dict[str, Any]:
+    def run(accuracy: float) -> dict[str, Any]:
         test = {"accuracy": accuracy, "loss": 0.25}
-        return {"rate": 0.0123, "test": test, "validation": {"accuracy": [0.5, 0.9]}, "seconds": seconds}
+        return {"rate": 0.0123, "test": test, "validation": {"accuracy": [0.5, 0.9]}}
 
-    header, rule, *lines = rows({"sgd": [run(0.9, 3.0)], "adam": [run(0.94, 10.0), run(0.96, 12.0), run(0.98, 14.0)]})
-    assert header.count("|") == rule.count("|") == 7
+    header, rule, *lines = rows({"sgd": [run(0.9)], "adam": [run(0.94), run(0.96), run(0.98)]})
+    assert header.count("|") == rule.count("|") == 6
     assert lines == [
-        "| adam | 0.012 | 96.00 ± 2.00 % | 0.2500 ± 0.0000 | 50.00 ± 0.00 % | 12.0 ± 2.0 s |",
-        "| sgd | 0.012 | 90.00 % | 0.2500 | 50.00 % | 3.0 s |",
+        "| adam | 0.012 | 96.00 ± 2.00 % | 0.2500 ± 0.0000 | 50.00 ± 0.00 % |",
+        "| sgd | 0.012 | 90.00 % | 0.2500 | 50.00 % |",
     ]
 
 

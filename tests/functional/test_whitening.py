@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from fjdl.functional.whitening import fit_whitening, unwhiten, whiten
+from fjdl.functional.whitening import fit_whitening, patch_whitening, unwhiten, whiten
 from tests.support import float64
 
 
@@ -54,3 +54,22 @@ def test_bad_arguments_are_refused() -> None:
         fit_whitening(jnp.ones((3, 2)), epsilon=-1.0)
     with pytest.raises(ValueError, match=r"at least one example to fit to, got shape \(0, 2\)"):
         fit_whitening(jnp.ones((0, 2)))
+
+
+def test_filters_of_whitened_patches_have_uncorrelated_outputs_of_variance_1_and_both_signs(
+    rng: np.random.Generator,
+) -> None:
+    with float64():
+        images = correlated(rng, n=5 * 6 * 7).reshape(5, 6, 7, 3)
+        images = images - images.mean(axis=(0, 1, 2))
+        kernel = patch_whitening(jnp.asarray(images), window=2, epsilon=0.0)
+        windows = np.lib.stride_tricks.sliding_window_view(images, (2, 2), axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    assert kernel.shape == (2, 2, 3, 24)
+    outputs = windows.reshape(-1, 12) @ np.asarray(kernel).reshape(12, 24)
+    np.testing.assert_allclose(np.cov(outputs[:, :12].T, bias=True), np.eye(12), atol=1e-9)
+    np.testing.assert_array_equal(kernel[..., 12:], -kernel[..., :12])
+
+
+def test_a_window_of_patches_must_fit() -> None:
+    with pytest.raises(ValueError, match=r"window must lie in \[1, 3\], the smaller side of the images, got 4"):
+        patch_whitening(jnp.ones((1, 3, 5, 1)), window=4)

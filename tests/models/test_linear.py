@@ -4,7 +4,7 @@ import numpy as np
 
 from fjdl import tree
 from fjdl.losses import mean, softmax_cross_entropy
-from fjdl.models import LogisticRegression, logistic_regression_layers
+from fjdl.models import LogisticRegression
 from fjdl.nn import functional
 from tests.train.toy import digit_arrays
 
@@ -13,7 +13,7 @@ MODEL = functional(LogisticRegression(10))
 
 def test_every_layer_has_the_parameters_of_its_row_in_the_table() -> None:
     params, _ = MODEL.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
-    layers = logistic_regression_layers((8, 8, 1), classes=10)
+    layers = MODEL.layers(jnp.zeros((1, 8, 8, 1)))
     assert {layer.name: layer.parameters for layer in layers if layer.parameters} == {
         name: tree.count(part) for name, part in params.items()
     }

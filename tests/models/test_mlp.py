@@ -7,7 +7,7 @@ import pytest
 
 from fjdl import tree
 from fjdl.functional.activations import tanh
-from fjdl.models import MLP, mlp_layers
+from fjdl.models import MLP
 from fjdl.nn import functional
 from tests.train.toy import random_params
 
@@ -17,8 +17,9 @@ X = jax.random.normal(jax.random.key(1), (5, 8, 8, 1))
 
 @pytest.mark.parametrize(("hidden", "count"), [((), 650), ((16,), 1210), ((128, 64), 17226)])
 def test_every_layer_has_the_parameters_of_its_row_in_the_table(hidden: tuple[int, ...], count: int) -> None:
-    params, stats = jax.eval_shape(functional(MLP(hidden=hidden, classes=10)).init, KEY, X)
-    layers = mlp_layers((8, 8, 1), hidden=hidden, classes=10)
+    model = functional(MLP(hidden=hidden, classes=10))
+    params, stats = jax.eval_shape(model.init, KEY, X)
+    layers = model.layers(X)
     assert {layer.name: layer.parameters for layer in layers if layer.parameters} == {
         name: tree.count(part) for name, part in params.items()
     }

@@ -8,8 +8,8 @@ from flax import linen
 
 from fjdl.functional import scaling
 from fjdl.models import MLP
-from fjdl.nn import functional
-from fjdl.nn.model import preprocessed
+from fjdl.nn import BatchNorm, Dense, Dropout, functional
+from fjdl.nn.model import Model, evaluated, preprocessed
 from tests.support import assert_trees_close
 from tests.train.toy import Centred
 
@@ -100,3 +100,60 @@ def test_a_fitted_preprocessing_is_part_of_what_is_saved(rng: np.random.Generato
         outputs, after = model.apply(params, stats, x, train=train)
         np.testing.assert_allclose(outputs, plain.apply(params, {}, scaled)[0], rtol=1e-4, atol=1e-5)
         assert_trees_close(after, stats)
+
+
+def test_the_layers_of_a_model_are_its_costs() -> None:
+    rows = functional(MLP(hidden=(5,), classes=2)).layers(jax.ShapeDtypeStruct(X.shape, X.dtype))
+    assert [(row.output, row.parameters, row.macs) for row in rows if row.parameters] == [
+        ((5,), 20, 15),
+        ((2,), 12, 10),
+    ]
+    assert Model(lambda key, x: ({}, {}), lambda *args: args).layers(X) == ()
+
+
+def test_the_layers_behind_a_preprocessing_are_those_of_what_it_gives() -> None:
+    plain = functional(MLP(hidden=(5,), classes=2))
+    model = preprocessed(
+        plain, lambda state, x: jnp.concatenate([x, x], axis=-1) + state, fit=lambda: jnp.zeros((1, 6))
+    )
+    doubled = jax.ShapeDtypeStruct((4, 6), jnp.float32)
+    assert model.layers(X) == model.layers(jax.ShapeDtypeStruct(X.shape, X.dtype)) == plain.layers(doubled)
+
+
+def test_chosen_parts_are_the_outputs() -> None:
+    whole, model = functional(MLP(hidden=(5,), classes=2)), functional(MLP(hidden=(5,), classes=2), outputs=("logits",))
+    params, stats = jax.jit(model.init)(KEY, X)
+    features, after = jax.jit(model.apply)(params, stats, X)
+    assert (list(features), after) == (["logits"], {})
+    np.testing.assert_array_equal(features["logits"], jax.jit(whole.apply)(params, stats, X)[0])
+    assert model.layers(X) == whole.layers(X)
+
+
+def test_chosen_parts_come_with_the_statistics_of_training() -> None:
+    whole, model = functional(Centred(2)), functional(Centred(2), outputs=("logits",))
+    params, stats = whole.init(KEY, X)
+    features, after = model.apply(params, stats, X, train=True)
+    logits, expected = whole.apply(params, stats, X, train=True)
+    np.testing.assert_array_equal(features["logits"], logits)
+    assert_trees_close(after, expected)
+    assert model.apply(params, stats, X)[1] is stats
+
+
+def test_evaluated_trains_as_it_evaluates() -> None:
+    class Noisy(linen.Module):
+        @linen.compact
+        def __call__(self, x: Any, *, train: bool = False) -> Any:
+            x = Dropout(0.5, name="dropout")(BatchNorm(name="norm")(x, train=train), train=train)
+            return Dense(2, name="logits")(x)
+
+    model = functional(Noisy())
+    params, stats = jax.jit(model.init)(KEY, X)
+    still = evaluated(model)
+    expected, _ = model.apply(params, stats, X)
+    for options in ({"train": True, "key": KEY}, {"train": True}, {}):
+        outputs, after = still.apply(params, stats, X, **options)
+        np.testing.assert_array_equal(outputs, expected)
+        assert after is stats
+    assert still.layers(X) == model.layers(X)
+    slopes = jax.jit(jax.grad(lambda p: jnp.sum(still.apply(p, stats, X, train=True)[0])))(params)
+    assert jnp.any(slopes["norm"]["scale"] != 0)

@@ -36,3 +36,13 @@ def test_accuracy_and_confusion_count_the_examples_of_the_mask() -> None:
 def test_smoothing_outside_its_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^smoothing must lie in \[0, 1\), got 1.0$"):
         classification(3, smoothing=1.0).loss(jnp.asarray(LOGITS), {"label": jnp.asarray(LABELS)})
+
+
+def test_losses_of_auxiliary_classifiers_are_added_with_their_weights() -> None:
+    task, plain = classification(3, auxiliary={"early": 0.3, "middle": 0.4}), classification(3)
+    outputs = {"logits": jnp.asarray(LOGITS), "early": jnp.zeros((4, 3)), "middle": jnp.asarray(2 * LOGITS)}
+    batch = {"label": jnp.asarray(LABELS)}
+    expected = plain.loss(outputs["logits"], batch) + 0.3 * np.log(3) + 0.4 * plain.loss(outputs["middle"], batch)
+    np.testing.assert_allclose(task.loss(outputs, batch), expected, rtol=1e-6)
+    accuracy = task.metrics["accuracy"]
+    assert accuracy.compute(accuracy.update(accuracy.init(), outputs, batch)) == 0.5

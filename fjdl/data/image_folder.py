@@ -1,0 +1,139 @@
+"""Image files in one folder for each class, decoded when they are asked for."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from fjdl.data.source import Example, Index, Source, Splits, subset
+from fjdl.data.splits import stratified_split
+from fjdl.errors import DataError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+MOST_PIXELS = 2**26  # in one file, 192 MiB as RGB
+
+
+def image_folder(
+    path: Path | str,
+    *,
+    size: int,
+    shorter: int | None = None,
+    validation: float = 0.1,
+    test: float = 0.1,
+    split_seed: int = 0,
+) -> Splits:
+    """The images below `path` as uint8 [size, size, 3] with one class for each folder, in the order of their names.
+
+    Where `path` has `train/<class>/…` with `val/` and `test/` beside it, these are the parts. Where only one of the two
+    is beside it, that one is the test part, and the share `validation` of each class is drawn from `train/`. Where
+    `path` holds the folders of the classes itself, the shares `validation` and `test` are drawn from it. Files ending
+    in .jpg, .jpeg, .png, .webp or .bmp count, at any depth and sorted by name; others are ignored.
+
+    Only names are read here; an example is decoded by `decode` each time it is asked for, and a damaged file raises
+    `DataError` naming it then. Raises `DataError` where a folder is missing, a class of the training part has no
+    image, or another part has a class of its own; raises `ValueError` for sizes below 1 and for shares that are not
+    positive or leave nothing.
+    """
+    _check(size, shorter)
+    training, held_out = _parts(Path(path))
+    classes = _classes(training)
+    files, labels = _listed(training, classes, complete=True)
+    whole = _source(files, labels, size, shorter)
+    others = [_source(*_listed(part, classes, complete=False), size, shorter) for part in held_out]
+    shares = ((validation, test), (validation,), ())[len(held_out)]
+    drawn = stratified_split(labels, fractions=(1 - sum(shares), *shares), seed=split_seed)
+    train, middle, last = *(subset(whole, indices) for indices in drawn), *others
+    return Splits(name=Path(path).resolve().name, train=train, validation=middle, test=last, classes=classes)
+
+
+def decode(path: Path | str, *, size: int, shorter: int | None = None) -> np.ndarray:
+    """The central square of an image file as uint8 [size, size, 3].
+
+    The image is scaled, with the filter widened as far as it shrinks (bilinear), so that its shorter side has `shorter`
+    pixels (`size` by default), and its centre is cut out. It is turned as its EXIF orientation says and becomes RGB:
+    grey values are repeated, 16 bits lose their lower 8, transparency is dropped, CMYK is converted without a profile;
+    of an animation the first frame counts. Large JPEG files are decoded at 1/2, 1/4 or 1/8 where twice `shorter` pixels
+    remain. Raises `DataError` for a file that is damaged, cut off, of another format than JPEG, PNG, WebP or BMP, or of
+    more than 67,108,864 pixels.
+    """
+    _check(size, shorter)
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise DataError(f"{path}: an image must have at most {MOST_PIXELS} pixels, got {image.size}")
+            enough = 2 * (shorter or size)
+            image.draft(None, (enough, enough))
+            return _square(_rgb(ImageOps.exif_transpose(image)), size, shorter or size)
+    except DataError:
+        raise
+    except Exception as error:  # decoders raise whatever they like
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} must be a readable JPEG, PNG, WebP or BMP image, got {reason}") from error
+
+
+def _check(size: int, shorter: int | None) -> None:
+    if size < 1:
+        raise ValueError(f"size must be at least 1, got {size}")
+    if shorter is not None and shorter < size:
+        raise ValueError(f"shorter must be at least size={size}, got {shorter}")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _square(image: Image.Image, size: int, shorter: int) -> np.ndarray:
+    """Cuts before it scales, so that a very long image costs no more than a square one."""
+    side = min(image.size) * size / shorter
+    left, top = ((length - side) / 2 for length in image.size)
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def _parts(root: Path) -> tuple[Path, list[Path]]:
+    """The folder of the training part and those that are held out."""
+    if not root.is_dir():
+        raise DataError(f"{root} must be a folder of images, got no such folder")
+    if not (root / "train").is_dir():
+        return root, []
+    held_out = [root / name for name in ("val", "test") if (root / name).is_dir()]
+    if not held_out:
+        raise DataError(f"{root} must have val/ or test/ beside train/, got neither")
+    return root / "train", held_out
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."))
+
+
+def _listed(folder: Path, classes: tuple[str, ...], *, complete: bool) -> tuple[list[str], np.ndarray]:
+    """Files and labels, class by class."""
+    if unknown := sorted({*_classes(folder)} - {*classes}):
+        raise DataError(f"{folder}: the classes must be those of the training part, got {unknown[0]!r}")
+    files: list[str] = []
+    counts = []
+    for name in classes:
+        found = sorted(str(file) for file in (folder / name).rglob("*") if file.suffix.lower() in SUFFIXES)
+        if complete and not found:
+            raise DataError(f"{folder / name} must hold an image, got none")
+        files += found
+        counts.append(len(found))
+    if not files:
+        raise DataError(f"{folder} must hold folders of images, got none")
+    return files, np.repeat(np.arange(len(classes), dtype=np.int32), counts)
+
+
+def _source(files: list[str], labels: np.ndarray, size: int, shorter: int | None) -> Source:
+    def element(index: Index) -> Example:
+        numbers = np.asarray(index)
+        chosen = np.arange(len(files))[numbers]  # refuses what lies outside
+        images = [decode(files[number], size=size, shorter=shorter) for number in chosen.reshape(-1)]
+        stacked = np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8)
+        return {"image": stacked.reshape(*numbers.shape, size, size, 3), "label": np.asarray(labels[chosen])}
+
+    return Source(len(files), element, streamed=True)

@@ -1,0 +1,46 @@
+"""Convolution with windows of one pixel: the matrix product of channels at every pixel."""
+
+import jax.numpy as jnp
+from jax import lax
+
+from fjdl.functional.bilinear import Rules
+from fjdl.functional.conv_plain import Options
+from fjdl.numerics import wide
+from fjdl.typing import Array
+
+
+def fits(options: Options) -> bool:
+    """Whether the window is one pixel, of the image alone."""
+    return options.window == (1, 1) and options.padding == ((0, 0), (0, 0))
+
+
+def convolve(x: Array, kernel: Array, options: Options) -> Array:
+    """[n, h, w, c_in] and [1, 1, c_in, c_out] to [n, h_out, w_out, c_out], in float32 or wider."""
+    return _product(_visited(x, options), kernel[0, 0], ((3,), (0,)))
+
+
+def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
+    """Cotangent of the input from the cotangent `y` of the output."""
+    x = _product(y, kernel[0, 0], ((3,), (1,)))
+    spread = [
+        (0, size - (rows - 1) * stride - 1, stride - 1)
+        for size, rows, stride in zip(options.size, y.shape[1:3], options.stride, strict=True)
+    ]
+    return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *spread, (0, 0, 0)))
+
+
+def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
+    """Cotangent of the kernel from the input and the cotangent `y` of the output."""
+    return _product(_visited(x, options), y, ((0, 1, 2), (0, 1, 2)))[None, None]
+
+
+RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
+
+
+def _visited(x: Array, options: Options) -> Array:
+    """The pixels on which windows lie."""
+    return x[:, :: options.stride[0], :: options.stride[1]]
+
+
+def _product(a: Array, b: Array, axes: tuple[tuple[int, ...], tuple[int, ...]]) -> Array:
+    return lax.dot_general(a, b, (axes, ((), ())), preferred_element_type=wide(a.dtype))

@@ -1,0 +1,155 @@
+"""Sizes of sliding windows: strides, padding and output shapes, shared by all that slides."""
+
+from typing import Literal, NamedTuple, overload
+
+Sides = tuple[int, int]  # pixels before and after an axis
+
+Single = int | tuple[int]
+Pair = int | tuple[int, int]
+Triple = int | tuple[int, int, int]
+
+Pads = tuple[Sides, Sides]
+Padding1D = Literal["SAME", "VALID"] | int | tuple[Sides]
+Padding = Literal["SAME", "VALID"] | int | Pads
+Padding3D = Literal["SAME", "VALID"] | int | tuple[Sides, Sides, Sides]
+AnyPadding = Literal["SAME", "VALID"] | int | tuple[Sides, ...]
+
+
+class Axis(NamedTuple):
+    """Windows along one spatial axis."""
+
+    size: int  # of the image
+    window: int
+    stride: int
+    padding: Sides
+    dilation: int
+    output: int  # positions of the window
+
+    @property
+    def reach(self) -> int:
+        """Pixels from the first tap of a window to the last."""
+        return self.dilation * (self.window - 1)
+
+
+def slide(
+    size: tuple[int, ...],
+    *,
+    window: int | tuple[int, ...],
+    stride: int | tuple[int, ...] = 1,
+    padding: AnyPadding = "VALID",
+    dilation: int | tuple[int, ...] = 1,
+) -> tuple[Axis, ...]:
+    """Windows along each axis of an image; raises `ValueError` for impossible options and where they do not fit."""
+    extent, steps, spacing = (
+        per_axis(name, value, axes=len(size))
+        for name, value in (("window", window), ("stride", stride), ("dilation", dilation))
+    )
+    pads = explicit_padding(padding, size=size, window=extent, stride=steps, dilation=spacing)
+    return tuple(
+        Axis(*axis, output=output_size(axis[0], window=axis[1], stride=axis[2], padding=axis[3], dilation=axis[4]))
+        for axis in zip(size, extent, steps, pads, spacing, strict=True)
+    )
+
+
+def per_axis(name: str, value: int | tuple[int, ...], *, axes: int) -> tuple[int, ...]:
+    """`value` for each of the spatial `axes`; raises `ValueError` unless all are at least 1."""
+    each = (value,) * axes if isinstance(value, int) else value
+    if len(each) != axes:
+        raise ValueError(f"{name} must be one number or {axes}, got {value}")
+    if min(each) < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return each
+
+
+def pair(name: str, value: Pair) -> tuple[int, int]:
+    """`value` for both spatial axes; raises `ValueError` unless both are at least 1."""
+    rows, columns = per_axis(name, value, axes=2)
+    return rows, columns
+
+
+@overload
+def explicit_padding(
+    padding: Padding,
+    *,
+    size: tuple[int, int],
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> Pads: ...
+
+
+@overload
+def explicit_padding(
+    padding: AnyPadding,
+    *,
+    size: tuple[int, ...],
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[Sides, ...]: ...
+
+
+def explicit_padding(
+    padding: AnyPadding,
+    *,
+    size: tuple[int, ...],
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[Sides, ...]:
+    """Pixels added before and after each spatial axis; raises `ValueError` for negative ones."""
+    if padding == "SAME":
+        return tuple(_same(*axis) for axis in zip(size, window, stride, dilation, strict=True))
+    number = 0 if padding == "VALID" else padding
+    sides = number if isinstance(number, tuple) else ((number, number),) * len(size)
+    if min(side for axis in sides for side in axis) < 0:
+        raise ValueError(f"padding must not be negative, got {padding}")
+    return sides
+
+
+def _same(size: int, window: int, stride: int, dilation: int) -> Sides:
+    total = max((-(-size // stride) - 1) * stride + dilation * (window - 1) + 1 - size, 0)
+    return (total // 2, total - total // 2)
+
+
+def output_size(size: int, *, window: int, stride: int, padding: Sides, dilation: int = 1) -> int:
+    """Positions of a window along one axis: floor((size + padding - dilation (window - 1) - 1) / stride) + 1.
+
+    Raises `ValueError` where the window does not fit.
+    """
+    room = size + sum(padding) - dilation * (window - 1) - 1
+    if room < 0:
+        raise ValueError(
+            f"the window must fit into the padded image, got window {window} (dilation {dilation}) "
+            f"on size {size} with padding {padding}"
+        )
+    return room // stride + 1
+
+
+def transposed_size(
+    size: int, *, window: int, stride: int, padding: Sides, dilation: int = 1, output_padding: int = 0
+) -> int:
+    """Smallest image on which a window has `size` positions, and `output_padding` more pixels.
+
+    It is stride (size - 1) + dilation (window - 1) + 1 - padding + output_padding, the inverse of `output_size`.
+    Raises `ValueError` for an `output_padding` outside [0, stride), which would change the number of positions, and
+    for padding that leaves no pixel.
+    """
+    if not 0 <= output_padding < stride:
+        raise ValueError(f"output_padding must lie in [0, stride), got {output_padding} and stride {stride}")
+    pixels = stride * (size - 1) + dilation * (window - 1) + 1 - sum(padding) + output_padding
+    if pixels < 1:
+        raise ValueError(f"padding must leave at least one pixel, got padding {padding} of {pixels + sum(padding)}")
+    return pixels
+
+
+def check_groups(kernel: tuple[int, ...], *, channels: int, groups: int) -> None:
+    """Raises `ValueError` unless a kernel `[..., channels / groups, outputs]` is not empty and fits the channels."""
+    if 0 in kernel:
+        raise ValueError(f"kernel must have no empty axis, got shape {kernel}")
+    *_, within, outputs = kernel
+    if groups < 1 or within * groups != channels or outputs % groups:
+        raise ValueError(
+            f"groups must divide the channels and kernel must be [..., c_in / groups, c_out], got groups={groups}, "
+            f"{channels} input channels and a kernel of shape {kernel}"
+        )

@@ -1,0 +1,155 @@
+"""ResNet (He et al. 2015, arXiv:1512.03385) and its form with pre-activation (2016, arXiv:1603.05027).
+
+`resnet18`, `resnet50` and the like make the modules; further options are fields, and those of the blocks are bound:
+`resnet50(block=partial(BottleneckBlock, last_norm=ZeroScaleBatchNorm))`. The networks named `_v1` have the stride on
+the 1x1 convolutions, as in the paper, those without a suffix on the 3x3 ones, as in torchvision and timm, and those
+named `_v2` have pre-activation.
+"""
+
+from functools import partial
+
+from flax import linen
+
+from fjdl.functional.activations import relu
+from fjdl.models.residual import (
+    BasicBlock,
+    BottleneckBlock,
+    Part,
+    PreActivationBasicBlock,
+    PreActivationBottleneckBlock,
+    conv,
+)
+from fjdl.nn import BatchNorm, Dense, GlobalAveragePool, MaxPool
+from fjdl.transfer.layout import Layout
+from fjdl.typing import Array
+
+
+class ImageNetStem(linen.Module):
+    """A 7x7 convolution with stride 2, batch norm, ReLU and a 3x3 max pool with stride 2: a quarter of the size."""
+
+    features: int = 64
+    norm: Part = BatchNorm
+
+    @linen.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        """[n, h, w, channels] to [n, ⌈h / 4⌉, ⌈w / 4⌉, features]."""
+        x = relu(self.norm(name="norm")(conv(self.features, 7, stride=2, name="conv")(x), train=train))
+        return MaxPool(window=3, stride=2, padding=1, name="pool")(x)
+
+
+class SmallStem(linen.Module):
+    """A 3x3 convolution, batch norm and ReLU, for small images as those of CIFAR: the size stays."""
+
+    features: int = 16
+    norm: Part = BatchNorm
+
+    @linen.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        """[n, h, w, channels] to [n, h, w, features]."""
+        return relu(self.norm(name="norm")(conv(self.features, 3, name="conv")(x), train=train))
+
+
+class ResidualStage(linen.Module):
+    """`blocks` blocks in a row of `features` each, the first with the stride.
+
+    `activated` is for a first block with pre-activation whose input is activated already.
+    """
+
+    block: Part
+    blocks: int
+    features: int
+    stride: int = 1
+    norm: Part = BatchNorm
+    activated: bool = False
+
+    @linen.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        """[n, h, w, channels] to [n, ⌈h / stride⌉, ⌈w / stride⌉, channels_out]."""
+        first = partial(self.block, activated=True) if self.activated else self.block
+        for i in range(self.blocks):
+            block, stride = (self.block, 1) if i else (first, self.stride)
+            x = block(self.features, stride=stride, norm=self.norm, name=f"block{i}")(x, train=train)
+        return x
+
+
+class ResNet(linen.Module):
+    """Stem, stages of residual blocks, mean over the image, logits.
+
+    `stages` are the numbers of blocks; each stage but the first halves the image and doubles the features, `width` in
+    the first. Convolutions start as `he_normal`, where torchvision takes the fan out, and the logits' kernel as
+    `lecun_normal`.
+    """
+
+    stages: tuple[int, ...]
+    block: Part
+    width: int = 64
+    stem: Part = ImageNetStem
+    norm: Part = BatchNorm
+    classes: int = 1000
+
+    @linen.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        """[n, h, w, channels] to [n, classes]."""
+        return _classify(self, _trunk(self, x, train=train))
+
+
+class PreActivationResNet(ResNet):
+    """A `ResNet` of blocks with pre-activation: its stem activates for the first, and a last norm and ReLU follow."""
+
+    @linen.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        """[n, h, w, channels] to [n, classes]."""
+        x = _trunk(self, x, activated=True, train=train)
+        return _classify(self, relu(self.norm(name="norm")(x, train=train)))
+
+
+def _trunk(network: ResNet, x: Array, *, activated: bool = False, train: bool) -> Array:
+    x = network.stem(norm=network.norm, name="stem")(x, train=train)
+    for i, blocks in enumerate(network.stages):
+        stage = ResidualStage(
+            network.block,
+            blocks,
+            network.width * 2**i,
+            stride=2 if i else 1,
+            norm=network.norm,
+            activated=activated and i == 0,
+            name=f"stage{i + 1}",
+        )
+        x = stage(x, train=train)
+    return x
+
+
+def _classify(network: ResNet, x: Array) -> Array:
+    return Dense(network.classes, name="logits")(GlobalAveragePool(name="pool")(x))
+
+
+_STRIDE_FIRST = partial(BottleneckBlock, stride_first=True)
+
+resnet18 = partial(ResNet, stages=(2, 2, 2, 2), block=BasicBlock)
+resnet34 = partial(ResNet, stages=(3, 4, 6, 3), block=BasicBlock)
+resnet50 = partial(ResNet, stages=(3, 4, 6, 3), block=BottleneckBlock)
+resnet101 = partial(ResNet, stages=(3, 4, 23, 3), block=BottleneckBlock)
+resnet152 = partial(ResNet, stages=(3, 8, 36, 3), block=BottleneckBlock)
+
+resnet50_v1 = partial(ResNet, stages=(3, 4, 6, 3), block=_STRIDE_FIRST)
+resnet101_v1 = partial(ResNet, stages=(3, 4, 23, 3), block=_STRIDE_FIRST)
+resnet152_v1 = partial(ResNet, stages=(3, 8, 36, 3), block=_STRIDE_FIRST)
+
+resnet18_v2 = partial(PreActivationResNet, stages=(2, 2, 2, 2), block=PreActivationBasicBlock)
+resnet34_v2 = partial(PreActivationResNet, stages=(3, 4, 6, 3), block=PreActivationBasicBlock)
+resnet50_v2 = partial(PreActivationResNet, stages=(3, 4, 6, 3), block=PreActivationBottleneckBlock)
+resnet101_v2 = partial(PreActivationResNet, stages=(3, 4, 23, 3), block=PreActivationBottleneckBlock)
+resnet152_v2 = partial(PreActivationResNet, stages=(3, 8, 36, 3), block=PreActivationBottleneckBlock)
+
+# timm's networks of these names have the same keys
+RESNET_TORCHVISION = Layout(
+    (
+        (r"stem/conv", r"conv1"),
+        (r"stem/norm", r"bn1"),
+        (r"stage(\d)/block(\d+)/conv(\d)", r"layer\1.\2.conv\3"),
+        (r"stage(\d)/block(\d+)/norm(\d)", r"layer\1.\2.bn\3"),
+        (r"stage(\d)/block(\d+)/shortcut/conv", r"layer\1.\2.downsample.0"),
+        (r"stage(\d)/block(\d+)/shortcut/norm", r"layer\1.\2.downsample.1"),
+        (r"logits", r"fc"),
+    )
+)

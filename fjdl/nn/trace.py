@@ -1,0 +1,85 @@
+"""What a module is made of: the costs of its layers, and the outputs of its parts."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+from flax import linen
+
+from fjdl import tree
+from fjdl.analysis import Layer
+from fjdl.typing import PyTree
+
+
+def layers(module: linen.Module, inputs: Any) -> tuple[Layer, ...]:
+    """One row for each layer, in the order of execution, by formula: `inputs` is a batch, or its shape and dtype.
+
+    A layer is a module with a method `cost(shape)` that returns the row for one example of that shape, as all of
+    `fjdl.nn` have that own parameters or pool. Its name is its path in the module; what runs inside of it has no rows.
+    A layer that runs again shares its parameters with the first time. Raises `ValueError` for parameters that belong to
+    no layer with a cost, and for a cost whose output is not that of the layer.
+    """
+    rows: dict[str, Layer] = {}
+    running: list[str] = []
+
+    def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if running or context.method_name != "__call__" or not hasattr(context.module, "cost"):
+            return call(*args, **kwargs)
+        path = "/".join(context.module.path)
+        running.append(path)
+        outputs = call(*args, **kwargs)
+        running.pop()
+        row = dataclasses.replace(context.module.cost(args[0].shape[1:]), name=path)
+        if row.output != outputs.shape[1:]:
+            raise ValueError(f"the cost of {path!r} must have the output {outputs.shape[1:]}, got {row.output}")
+        repeat = sum(name == path or name.startswith(path + " (") for name in rows)
+        again = dataclasses.replace(row, name=f"{path} ({repeat + 1})", parameters=0) if repeat else row
+        rows[again.name] = again
+        return outputs
+
+    def initialize(inputs: Any) -> Any:
+        return module.init(jax.random.key(0), inputs, train=False).get("params", {})
+
+    with linen.intercept_methods(watch):
+        params = jax.eval_shape(initialize, inputs)
+    _require_costs(params, rows)
+    return tuple(rows.values())
+
+
+def outputs(module: linen.Module, variables: PyTree, *args: Any, names: Sequence[str], **kwargs: Any) -> Any:
+    """`module.apply` that returns the outputs of the named parts, a dictionary by their paths, and the changed state.
+
+    Raises `ValueError` for a name that no part has that ran.
+    """
+
+    def chosen(part: linen.Module, method: str) -> bool:
+        return method == "__call__" and "/".join(part.path) in names
+
+    mutable = [*kwargs.pop("mutable", ()), "intermediates"]
+    _, changed = module.apply(variables, *args, capture_intermediates=chosen, mutable=mutable, **kwargs)
+    found = _by_path(dict(changed).pop("intermediates", {}))
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"names must be paths of parts such as stage1/block1, but no part is called {missing[0]}")
+    return {name: found[name] for name in names}, {k: v for k, v in changed.items() if k != "intermediates"}
+
+
+def _by_path(captured: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The last output of each part."""
+    found: dict[str, Any] = {}
+    for name, value in captured.items():
+        if name == "__call__":
+            found["/".join(path)] = value[-1]
+        elif isinstance(value, Mapping):  # others are what a module sows
+            found |= _by_path(value, (*path, name))
+    return found
+
+
+def _require_costs(params: PyTree, rows: dict[str, Layer]) -> None:
+    homes = {name.rpartition("/")[0] for name in tree.names(params)}
+    unknown = sorted(home for home in homes if not any(not row or f"{home}/".startswith(f"{row}/") for row in rows))
+    if unknown:
+        raise ValueError(
+            f"every layer with parameters must have a method cost(shape) that gives its row, {unknown[0]!r} has none"
+        )

@@ -1,0 +1,103 @@
+"""Weights on disk in the safetensors format, which holds arrays and text and nothing that could run."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from fjdl.errors import DataError, StorageError
+from fjdl.typing import Array
+
+DTYPES = tuple(
+    np.dtype(kind)
+    for kind in (
+        np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
+        ml_dtypes.bfloat16, np.float16, np.float32, np.float64, np.complex64,
+    )
+)  # fmt: skip
+
+
+def save_safetensors(
+    path: Path | str, tensors: Mapping[str, Array], *, metadata: Mapping[str, str] | None = None, replace: bool = False
+) -> None:
+    """Writes the arrays under their names, row by row, and the text of `metadata`.
+
+    The file appears under its name only when it is complete and on the disk; folders that are missing are created. A
+    file that is there stays unless `replace`. Equal tensors give equal bytes without metadata. Raises `ValueError`
+    for a name or a text that is not a string, the name `__metadata__`, and a dtype other than booleans, integers of 8
+    to 64 bits, bfloat16, float16 to float64 and complex64; raises `StorageError` where a file is in the way or cannot
+    be written.
+    """
+    path = Path(path)
+    arrays = {_name(name): _array(name, tensor) for name, tensor in tensors.items()}
+    texts = dict(metadata or {})
+    if not all(isinstance(text, str) for pair in texts.items() for text in pair):
+        raise ValueError("metadata must map strings to strings, got something else")
+    if not replace and os.path.lexists(path):
+        raise StorageError(f"{path} must not exist unless replace=True, got a file")
+    try:
+        _write(path, safetensors.numpy.save(arrays, texts or None))
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def load_safetensors(path: Path | str) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file by their names in sorted order.
+
+    The header is checked against the size of the file before anything is allocated. Raises `DataError` where the file
+    is missing or damaged, or holds a dtype that `save_safetensors` does not write.
+    """
+    with _opened(path) as file:
+        names = sorted(file.keys())
+        for name in names:
+            if (kind := file.get_slice(name).get_dtype()) not in _CODES:
+                raise DataError(f"{path}: tensors must have one of the types {', '.join(_CODES)}, got {kind}")
+        return {name: file.get_tensor(name) for name in names}
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """The text that `save_safetensors` was given; raises `DataError` like `load_safetensors`."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+_CODES = ("BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BF16", "F16", "F32", "F64", "C64")
+
+
+def _opened(path: Path | str) -> "safetensors.safe_open":
+    try:
+        return safetensors.safe_open(path, framework="np")
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} must be a readable safetensors file, got {reason}") from error
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or name == "__metadata__":
+        raise ValueError(f"names of tensors must be strings other than '__metadata__', got {name!r}")
+    return name
+
+
+def _array(name: str, tensor: Array) -> np.ndarray:
+    array = np.asarray(tensor)
+    if array.dtype.newbyteorder("=") not in DTYPES:
+        raise ValueError(f"tensor {name!r} must have a dtype of the format, got {array.dtype}")
+    return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(part, "xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

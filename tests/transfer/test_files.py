@@ -1,0 +1,138 @@
+"""Safetensors files against the library's own reader and writer, and files that lie."""
+
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from fjdl.errors import DataError, StorageError
+from fjdl.transfer.files import DTYPES, load_safetensors, read_metadata, save_safetensors
+
+ONE = {"a": np.ones(2, np.float32)}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_dtype_comes_back_bit_for_bit(tmp_path, rng, dtype):
+    array = rng.integers(0, 256, 6 * dtype.itemsize, np.uint8).view("?" if dtype == np.bool_ else dtype)[:6]
+    array = array.reshape(2, 3) if dtype != np.bool_ else np.arange(6).reshape(2, 3) % 2 == 0
+    save_safetensors(tmp_path / "w.safetensors", {"a": array})
+    loaded = load_safetensors(tmp_path / "w.safetensors")["a"]
+    assert (loaded.dtype, loaded.shape, loaded.tobytes()) == (dtype, (2, 3), array.tobytes())
+
+
+def test_all_layouts_are_written_row_by_row_and_read_by_the_library(tmp_path):
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    tensors = {
+        "columns": np.asfortranarray(array), "transposed": array.T, "strided": array[:, ::2],
+        "big": array.astype(">f4"), "scalar": np.array(2.0), "empty": np.zeros((0, 3), np.int8), "": array,
+        "jax": jnp.asarray(array, jnp.bfloat16),
+    }  # fmt: skip
+    save_safetensors(tmp_path / "w.safetensors", tensors)
+    for read in (load_safetensors, safetensors.numpy.load_file):
+        loaded = read(tmp_path / "w.safetensors")
+        assert loaded.keys() == tensors.keys()
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(loaded[name], tensor)
+            assert loaded[name].shape == tensor.shape
+    assert loaded["jax"].dtype == ml_dtypes.bfloat16
+
+
+def test_files_of_the_library_are_read_in_the_order_of_their_names(tmp_path):
+    safetensors.numpy.save_file({"b": np.ones(2), "a": np.zeros(3, np.int8)}, tmp_path / "w")
+    assert list(load_safetensors(tmp_path / "w")) == ["a", "b"]
+
+
+def test_metadata_is_kept_and_equal_tensors_give_equal_bytes(tmp_path):
+    texts = {"model": "résnet", "classes": '["a"]'}
+    save_safetensors(tmp_path / "a", ONE, metadata=texts)
+    assert read_metadata(tmp_path / "a") == texts
+    save_safetensors(tmp_path / "b", {"x": np.ones(1), "y": np.ones(2)})
+    save_safetensors(tmp_path / "c", {"y": np.ones(2), "x": np.ones(1)})
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
+    assert read_metadata(tmp_path / "b") == {}
+
+
+def test_a_file_that_is_there_stays_unless_it_may_be_replaced(tmp_path):
+    path = tmp_path / "new" / "folder" / "w"
+    save_safetensors(path, ONE)
+    with pytest.raises(StorageError, match=r"w must not exist unless replace=True, got a file"):
+        save_safetensors(path, {"b": np.ones(1)})
+    assert list(load_safetensors(path)) == ["a"]
+    save_safetensors(path, {"b": np.ones(1)}, replace=True)
+    assert list(load_safetensors(path)) == ["b"]
+    assert [file.name for file in path.parent.iterdir()] == ["w"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    save_safetensors(tmp_path / "w", ONE)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="w cannot be written: No space left on device"):
+        save_safetensors(tmp_path / "w", {"b": np.ones(1)}, replace=True)
+    assert list(load_safetensors(tmp_path / "w")) == ["a"]
+    assert [file.name for file in tmp_path.iterdir()] == ["w"]
+    with pytest.raises(StorageError, match="cannot be written"):
+        save_safetensors(tmp_path / "w" / "below", ONE)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "metadata", "message"),
+    [
+        ({1: np.ones(1)}, None, "names of tensors must be strings other than '__metadata__', got 1"),
+        ({"__metadata__": np.ones(1)}, None, "got '__metadata__'"),
+        ({"a": np.ones(1, complex)}, None, "tensor 'a' must have a dtype of the format, got complex128"),
+        ({"a": np.array(["x"])}, None, "tensor 'a' must have a dtype of the format, got <U1"),
+        ({"a": np.array([None])}, None, "got object"),
+        (ONE, {"epoch": 3}, "metadata must map strings to strings"),
+    ],
+)
+def test_what_the_format_cannot_hold_is_refused(tmp_path, tensors, metadata, message):
+    with pytest.raises(ValueError, match=message):
+        save_safetensors(tmp_path / "w", tensors, metadata=metadata)
+    assert list(tmp_path.iterdir()) == []
+
+
+def lie(header: object, content: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + content
+
+
+def entry(kind: str, shape: list[int], end: int, start: int = 0) -> dict[str, object]:
+    return {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+
+
+LIES = [
+    b"", b"1234567", b"\xff" * 8 + b"{}", lie(b"{}", b"xx"), lie(b"[]"), lie(b"{"), lie({"a": entry("F32", [10], 40)}),
+    lie({"a": entry("F32", [2], 4)}, bytes(4)), lie({"a": entry("F32", [2**62, 2**62], 4)}, bytes(4)),
+    lie({"a": entry("F32", [1], 4), "b": entry("F32", [1], 4)}, bytes(4)),
+    lie({"a": entry("F32", [1], 8, 4)}, bytes(8)), lie({"a": entry("O", [1], 8)}, bytes(8)),
+    lie({"a": entry("F32", [-1], 4)}, bytes(4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", LIES, ids=range(len(LIES)))
+def test_a_file_that_lies_is_a_data_error_of_one_sentence(tmp_path, data):
+    (tmp_path / "w").write_bytes(data)
+    for read in (load_safetensors, read_metadata):
+        with pytest.raises(DataError, match="w must be a readable safetensors file, got ") as caught:
+            read(tmp_path / "w")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["absent", "."])
+def test_what_is_not_a_file_is_a_data_error(tmp_path: Path, path: str) -> None:
+    with pytest.raises(DataError, match="must be a readable safetensors file"):
+        load_safetensors(tmp_path / path)
+
+
+def test_a_dtype_without_a_numpy_array_is_named(tmp_path):
+    (tmp_path / "w").write_bytes(lie({"a": entry("F8_E5M2", [2], 2)}, bytes(2)))
+    with pytest.raises(DataError, match=r"tensors must have one of the types BOOL, .*, got F8_E5M2"):
+        load_safetensors(tmp_path / "w")
