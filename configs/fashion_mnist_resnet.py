@@ -23,7 +23,7 @@ MEAN, STD = 0.2860, 0.3530  # of the training pixels in [0, 1]
 def recipe(
     *,
     seed: int = 0,
-    epochs: int = 12,
+    epochs: int = 8,
     batch_size: int = 250,
     learning_rate: float = 0.2,
     weight_decay: float = 5e-4,

@@ -31,6 +31,7 @@ UNTYPED: dict[str, str] = {
     "fjdl.functional.conv_cpu": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.functional.conv_bands": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.functional.conv_depthwise": "rules of a primitive, called at lowering with what `conv2d` has checked",
+    "fjdl.functional.conv_patches": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.functional.conv_pointwise": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.functional.conv_strips": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.geometry": "integers of windows, with errors of their own",

@@ -3,44 +3,46 @@
 XLA:CPU has a fast convolution for NHWC and HWIO alone, and only where a layer has more than 16 channels on one side.
 The standard gradients arrive in other layouts and fall to an unoptimized loop inside `lax.scan`, so both are restated
 here in that one layout.  Layers of few channels become products with band matrices (`conv_bands`), those of one channel
-for each kernel sums of shifted images (`conv_depthwise`), windows of one pixel matrix products (`conv_pointwise`), and
-where images are large products with strips (`conv_strips`) are faster.
+for each kernel sums of shifted images (`conv_depthwise`), windows of one pixel matrix products (`conv_pointwise`). Where
+windows advance by more than a pixel or meet few channels, products with patches (`conv_patches`) are faster, and where
+images are large, products with strips (`conv_strips`).
 """
 
 import jax.numpy as jnp
 from jax import lax
 
-from fjdl.functional import conv_bands, conv_depthwise, conv_plain, conv_pointwise, conv_strips
+from fjdl.functional import conv_bands, conv_depthwise, conv_patches, conv_plain, conv_pointwise, conv_strips
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import LAYOUT, Options
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
 FEW_CHANNELS = 16  # XLA:CPU's fast convolution needs more than this on one side
-STRIP = 14  # columns of an output from which strips are faster
+STRIPS, STRIPS_OF_GRADIENT = 24, 6  # columns of an image from which strips are faster, and for the kernel gradient
+STRIPS_OF_HALVES = 4  # in bfloat16, of which XLA:CPU has fast matrix products only
 
 
 def convolve(x: Array, kernel: Array, *, options: Options) -> Array:
     """[n, h, w, c_in] and [kh, kw, c_in / groups, c_out] to [n, h_out, w_out, c_out]."""
-    return _method(kernel.shape, options).out(x, kernel, options).astype(x.dtype)
+    return _method(kernel.shape, options, _strips(x.dtype)).out(x, kernel, options).astype(x.dtype)
 
 
 def input_gradient(y: Array, kernel: Array, *, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output."""
     y, options = conv_plain.without_stride(y, options)
-    return _method(kernel.shape, options).lhs(y, kernel, options).astype(y.dtype)
+    return _method(kernel.shape, options, _strips(y.dtype)).lhs(y, kernel, options).astype(y.dtype)
 
 
 def kernel_gradient(x: Array, y: Array, *, options: Options) -> Array:
     """Cotangent of the kernel from the input and the cotangent `y` of the output."""
     shape = (*options.window, x.shape[3] // options.groups, y.shape[3])
-    return _method(shape, options).rhs(x, y, options).astype(y.dtype)
+    return _method(shape, options, STRIPS_OF_GRADIENT).rhs(x, y, options).astype(y.dtype)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 
-def _method(kernel_shape: tuple[int, ...], options: Options) -> Rules:
+def _method(kernel_shape: tuple[int, ...], options: Options, columns: int) -> Rules:
     """The fastest way for this geometry, in float32 or wider."""
     c_group, c_out = kernel_shape[2:]
     if options.groups > 1:
@@ -49,14 +51,20 @@ def _method(kernel_shape: tuple[int, ...], options: Options) -> Rules:
         return conv_pointwise.RULES
     if max(c_group, c_out) <= FEW_CHANNELS and options.dilation == (1, 1):
         return conv_bands.RULES
-    return conv_strips.RULES if _strips_fit(c_group, options) else _CANONICAL
+    if max(options.stride) > 1 or c_group < FEW_CHANNELS:
+        return conv_patches.RULES
+    return conv_strips.RULES if _strips_fit(options, columns) else _CANONICAL
 
 
-def _strips_fit(channels: int, options: Options) -> bool:
-    """Stride 1, margins of the gradient that are not negative, large images, and enough channels to fill vectors."""
-    plain = options.stride == options.dilation == (1, 1)
+def _strips(dtype: jnp.dtype) -> int:
+    return STRIPS_OF_HALVES if dtype.itemsize == 2 else STRIPS
+
+
+def _strips_fit(options: Options, columns: int) -> bool:
+    """No dilation, margins of the gradient that are not negative, and large images; the stride is 1."""
+    plain = options.dilation == (1, 1)
     within = all(max(pads) < window for pads, window in zip(options.padding, options.window, strict=True))
-    return plain and within and channels >= FEW_CHANNELS and options.size[1] >= STRIP
+    return plain and within and options.size[1] >= columns
 
 
 def _convolve(x: Array, kernel: Array, options: Options) -> Array:

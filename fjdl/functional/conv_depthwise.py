@@ -23,7 +23,7 @@ Shift = tuple[int, int]  # number of a tap, and by how many outputs it is shifte
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
     """[n, h, w, c] and [kh, kw, 1, c m] to [n, h_out, w_out, c m], in float32 or wider."""
-    pairs = zip(_taps(accumulate(x), options), _weights(kernel, options), strict=True)
+    pairs = zip(_taps(_padded(accumulate(x), options), options), _weights(kernel, options), strict=True)
     y = reduce(operator.add, (tap[..., None] * weight for tap, weight in pairs))
     return y.reshape(*y.shape[:3], -1)
 
@@ -35,24 +35,44 @@ def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     cotangents, and the phases interlock to the whole.
     """
     rows, columns = _axes(options)
-    y = accumulate(y).reshape(*y.shape[:3], options.groups, -1)
     weights = _weights(kernel, options)
-    phases = [[_phase(y, weights, rows, columns, (a, b)) for b in range(columns.stride)] for a in range(rows.stride)]
+    margins = [_margin(axis) for axis in (rows, columns)]
+    padded = lax.pad(accumulate(y), jnp.zeros((), accumulate(y).dtype), ((0, 0, 0), *margins, (0, 0, 0)))
+
+    def phase(a: int, b: int) -> Array:
+        shifts = itertools.product(_shifts(rows, a), _shifts(columns, b))
+        terms = [
+            _term(padded, weights[i * columns.window + j], (rows, down), (columns, across))
+            for (i, down), (j, across) in shifts
+        ]
+        nothing = jnp.zeros((y.shape[0], _phase_size(rows), _phase_size(columns), options.groups), padded.dtype)
+        return reduce(operator.add, terms) if terms else nothing
+
+    if rows.stride == columns.stride == 1:
+        return phase(0, 0)
+    phases = [[phase(a, b) for b in range(columns.stride)] for a in range(rows.stride)]
     x = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)  # [n, h / s, s, w / s, s, c]
     x = x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3] * x.shape[4], x.shape[5])
     return x[:, : rows.size, : columns.size]
 
 
 def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
-    """Cotangent of the kernel from the input and the cotangent `y` of the output, added up image by image."""
-    y = accumulate(y).reshape(*y.shape[:3], options.groups, -1)
+    """Cotangent of the kernel from the input and the cotangent `y` of the output, added up image by image.
+
+    The sums of all taps are one reduction, so that an image is read once.
+    """
+    channels = (options.groups, y.shape[3] // options.groups)
+    padded = _padded(x, options)
 
     def add(total: Array, image: tuple[Array, Array]) -> tuple[Array, None]:
-        taps = _taps(accumulate(image[0])[None], options)
-        return total + jnp.stack([jnp.sum(tap[0, ..., None] * image[1], axis=(0, 1)) for tap in taps]), None
+        cotangent = accumulate(image[1]).reshape(*image[1].shape[:2], *channels)
+        products = [tap[..., None] * cotangent for tap in _taps(accumulate(image[0]), options)]
+        zeros = [jnp.zeros((), total.dtype)] * len(products)
+        sums = lax.reduce(products, zeros, lambda a, b: [u + v for u, v in zip(a, b, strict=True)], (0, 1))
+        return total + jnp.stack(sums), None
 
-    zero = jnp.zeros((math.prod(options.window), *y.shape[3:]), y.dtype)
-    return lax.scan(add, zero, (x, y))[0].reshape(*options.window, 1, -1)
+    zero = jnp.zeros((math.prod(options.window), *channels), accumulate(y).dtype)
+    return lax.scan(add, zero, (padded, y))[0].reshape(*options.window, 1, -1)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
@@ -74,11 +94,14 @@ def _weights(kernel: Array, options: Options) -> Array:
     return accumulate(kernel).reshape(math.prod(options.window), 1, 1, 1, options.groups, -1)
 
 
-def _taps(x: Array, options: Options) -> list[Array]:
-    """What each tap of the kernel meets at all outputs, [n, h_out, w_out, c] each."""
-    x = jnp.pad(x, ((0, 0), *options.padding, (0, 0)))
+def _padded(x: Array, options: Options) -> Array:
+    return jnp.pad(x, ((0, 0), *options.padding, (0, 0)))
+
+
+def _taps(padded: Array, options: Options) -> list[Array]:
+    """What each tap of the kernel meets at all outputs, [..., h_out, w_out, c] each."""
     rows, columns = ([_meets(axis, tap) for tap in range(axis.window)] for axis in _axes(options))
-    return [x[:, down, across] for down, across in itertools.product(rows, columns)]
+    return [padded[..., down, across, :] for down, across in itertools.product(rows, columns)]
 
 
 def _meets(axis: Axis, tap: int) -> slice:
@@ -86,13 +109,8 @@ def _meets(axis: Axis, tap: int) -> slice:
     return slice(first, first + (axis.output - 1) * axis.stride + 1, axis.stride)
 
 
-def _phase(y: Array, weights: Array, rows: Axis, columns: Axis, phase: tuple[int, int]) -> Array:
-    """The input gradient at every s-th row and column from `phase` on."""
-    size = (-(-rows.size // rows.stride), -(-columns.size // columns.stride))
-    total = jnp.zeros((y.shape[0], *size, y.shape[3]), y.dtype)
-    for (i, down), (j, across) in itertools.product(_shifts(rows, phase[0]), _shifts(columns, phase[1])):
-        total = total + jnp.sum(_shifted(y, (down, across), size) * weights[i * columns.window + j], axis=4)
-    return total
+def _phase_size(axis: Axis) -> int:
+    return -(-axis.size // axis.stride)
 
 
 def _shifts(axis: Axis, phase: int) -> list[Shift]:
@@ -101,8 +119,18 @@ def _shifts(axis: Axis, phase: int) -> list[Shift]:
     return [(tap, start // axis.stride) for tap, start in reached if start % axis.stride == 0]
 
 
-def _shifted(y: Array, shift: tuple[int, int], size: tuple[int, int]) -> Array:
-    """`y` from row and column `shift` on, `size` of them, zeros where there are none."""
-    sides = [(-first, first + count - have, 0) for first, count, have in zip(shift, size, y.shape[1:3], strict=True)]
-    none = (0, 0, 0)
-    return lax.pad(y, jnp.zeros((), y.dtype), (none, *sides, none, none))
+def _margin(axis: Axis) -> tuple[int, int, int]:
+    """Zeros around the outputs, so that all shifted rows of a phase lie within."""
+    shifts = [shift for phase in range(axis.stride) for _, shift in _shifts(axis, phase)]
+    return max(0, -min(shifts)), max(0, max(shifts) + _phase_size(axis) - axis.output), 0
+
+
+def _term(padded: Array, weight: Array, down: tuple[Axis, int], across: tuple[Axis, int]) -> Array:
+    """One tap's part of a phase: the cotangents from row and column `shift` on, times its weights."""
+    rows, columns = (
+        slice(first := _margin(axis)[0] + shift, first + _phase_size(axis)) for axis, shift in (down, across)
+    )
+    part = padded[:, rows, columns]
+    if weight.shape[-1] == 1:
+        return part * weight[..., 0]
+    return jnp.sum(part.reshape(*part.shape[:3], *weight.shape[-2:]) * weight, axis=4)

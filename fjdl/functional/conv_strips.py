@@ -17,7 +17,7 @@ from fjdl.geometry import Axis, slide
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
-POSITIONS = 4096  # of a chunk of images; its strips are a few megabytes
+ENTRIES = 2**18  # of the wider side of a chunk of images; its strips are a few megabytes
 
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
@@ -31,7 +31,9 @@ def convolve(x: Array, kernel: Array, options: Options) -> Array:
         parts = _product(strips, weights, (3, 0)).reshape(*strips.shape[:3], kh, c_out)
         return reduce(operator.add, (parts[:, i : i + rows.output, :, i] for i in range(kh)))
 
-    return lax.map(some, _chunks(x, rows, columns)).reshape(x.shape[0], rows.output, columns.output, c_out)
+    return lax.map(some, _chunks(x, rows, columns, max(c_in, c_out))).reshape(
+        x.shape[0], rows.output, columns.output, c_out
+    )
 
 
 def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
@@ -53,7 +55,8 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
         return total + _product(lax.optimization_barrier(strips.T), beside, (1, 0)), None
 
     zero = jnp.zeros((kw * c_in, kh * c_out), wide(x.dtype))
-    total, _ = lax.scan(add, zero, (_chunks(x, rows, columns), _chunks(y, rows, columns)))
+    chunks = [_chunks(images, rows, columns, max(c_in, c_out)) for images in (x, y)]
+    total, _ = lax.scan(add, zero, tuple(chunks))
     return total.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3)
 
 
@@ -65,10 +68,10 @@ def _axes(options: Options) -> tuple[Axis, Axis]:
     return rows, columns
 
 
-def _chunks(images: Array, rows: Axis, columns: Axis) -> Array:
-    """[chunks, n / chunks, ...]: as many images at once as have at most `POSITIONS` outputs and divide their number."""
+def _chunks(images: Array, rows: Axis, columns: Axis, channels: int) -> Array:
+    """[chunks, n / chunks, ...]: as many images at once as have at most `ENTRIES` and divide their number."""
     n = images.shape[0]
-    most = max(POSITIONS // (rows.output * columns.output), 1)
+    most = max(ENTRIES // (rows.output * columns.output * channels), 1)
     together = next(count for count in range(min(most, n), 0, -1) if n % count == 0)
     return images.reshape(n // together, together, *images.shape[1:])
 

@@ -1,0 +1,126 @@
+"""Convolution as products with patches: beside each output all pixels that its window meets.
+
+Where windows advance by more than a pixel, or the input has few channels, patches are hardly more than the image.  A
+few images at a time stay in the processor's cache.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import lax
+
+from fjdl.functional.bilinear import Rules
+from fjdl.functional.conv_plain import Options
+from fjdl.geometry import Axis, slide
+from fjdl.numerics import wide
+from fjdl.typing import Array
+
+ENTRIES = 2**20  # of the patches of a chunk of images; they are a few megabytes
+
+
+def convolve(x: Array, kernel: Array, options: Options) -> Array:
+    """[n, h, w, c_in] and [kh, kw, c_in, c_out] to [n, h_out, w_out, c_out], in float32 or wider."""
+    axes = _axes(options)
+    weights = kernel.reshape(-1, kernel.shape[3])
+    return _in_chunks(lambda x: _product(_patches(x, axes), weights, ((3,), (0,))), x, axes, weights.shape[0])
+
+
+def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
+    """Cotangent of the input from the cotangent `y` of the output.
+
+    With stride s every s-th row and every s-th column of the input meet the same taps: such a phase is a product with
+    patches of cotangents, and the phases interlock to the whole.
+    """
+    axes = _axes(options)
+    c_in, c_out = kernel.shape[2:]
+
+    def some(y: Array) -> Array:
+        phases = [[_phase(y, kernel, axes, (a, b)) for b in range(options.stride[1])] for a in range(options.stride[0])]
+        x = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)  # [n, h / s, s, w / s, s, c_in]
+        x = x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3] * x.shape[4], c_in)
+        return x[:, : options.size[0], : options.size[1]]
+
+    return _in_chunks(some, y, axes, math.prod(options.window) * c_out)
+
+
+def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
+    """Cotangent of the kernel from the input and the cotangent `y` of the output."""
+    axes, taps = _axes(options), math.prod(options.window)
+    c_in, c_out = x.shape[3], y.shape[3]
+
+    def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
+        patches = _patches(chunk[0], axes).reshape(-1, taps * c_in)
+        return total + _product(lax.optimization_barrier(chunk[1].reshape(-1, c_out).T), patches, ((1,), (0,))), None
+
+    zero = jnp.zeros((c_out, taps * c_in), wide(x.dtype))
+    chunks = tuple(_chunks(images, axes, taps * c_in) for images in (x, y))
+    return lax.scan(add, zero, chunks)[0].T.reshape(*options.window, c_in, c_out)
+
+
+RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
+
+
+def _axes(options: Options) -> tuple[Axis, Axis]:
+    rows, columns = slide(
+        options.size,
+        window=options.window,
+        stride=options.stride,
+        padding=options.padding,
+        dilation=options.dilation,
+    )
+    return rows, columns
+
+
+def _in_chunks(function: Callable[[Array], Array], images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
+    results = lax.map(function, _chunks(images, axes, entries))
+    return results.reshape(images.shape[0], *results.shape[2:])
+
+
+def _chunks(images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
+    """[chunks, n / chunks, ...]: as many images at once as have at most `ENTRIES` and divide their number."""
+    n = images.shape[0]
+    most = max(ENTRIES // (axes[0].output * axes[1].output * entries), 1)
+    together = next(count for count in range(min(most, n), 0, -1) if n % count == 0)
+    return images.reshape(n // together, together, *images.shape[1:])
+
+
+def _patches(x: Array, axes: tuple[Axis, Axis]) -> Array:
+    """[n, h_out, w_out, kh kw c_in]: what the taps of each window meet."""
+    x = jnp.pad(x, ((0, 0), axes[0].padding, axes[1].padding, (0, 0)))
+    rows, columns = ([_meets(axis, tap) for tap in range(axis.window)] for axis in axes)
+    return jnp.concatenate([x[:, down, across] for down, across in itertools.product(rows, columns)], axis=3)
+
+
+def _meets(axis: Axis, tap: int) -> slice:
+    first = tap * axis.dilation
+    return slice(first, first + (axis.output - 1) * axis.stride + 1, axis.stride)
+
+
+def _phase(y: Array, kernel: Array, axes: tuple[Axis, Axis], phase: tuple[int, int]) -> Array:
+    """The input gradient at every s-th row and column from `phase` on."""
+    size = [-(-axis.size // axis.stride) for axis in axes]
+    rows, columns = (_shifts(axis, start) for axis, start in zip(axes, phase, strict=True))
+    if not rows or not columns:
+        return jnp.zeros((y.shape[0], *size, kernel.shape[2]), wide(y.dtype))
+    met = list(itertools.product(rows, columns))
+    shifted = jnp.concatenate([_shifted(y, (down, across), size) for (_, down), (_, across) in met], axis=3)
+    weights = jnp.concatenate([kernel[i, j].T for (i, _), (j, _) in met])
+    return _product(shifted, weights, ((3,), (0,)))
+
+
+def _shifts(axis: Axis, phase: int) -> list[tuple[int, int]]:
+    """The taps that the rows of one phase meet, and by how many outputs each is shifted."""
+    reached = ((tap, phase + axis.padding[0] - tap * axis.dilation) for tap in range(axis.window))
+    return [(tap, start // axis.stride) for tap, start in reached if start % axis.stride == 0]
+
+
+def _shifted(y: Array, shift: tuple[int, int], size: list[int]) -> Array:
+    """`y` from row and column `shift` on, `size` of them, zeros where there are none."""
+    sides = [(-first, first + count - have, 0) for first, count, have in zip(shift, size, y.shape[1:3], strict=True)]
+    return lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *sides, (0, 0, 0)))
+
+
+def _product(a: Array, b: Array, axes: tuple[tuple[int, ...], tuple[int, ...]]) -> Array:
+    return lax.dot_general(a, b, (axes, ((), ())), preferred_element_type=wide(a.dtype))
