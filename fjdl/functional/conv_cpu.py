@@ -3,9 +3,9 @@
 XLA:CPU has a fast convolution for NHWC and HWIO alone, and only where a layer has more than 16 channels on one side.
 The standard gradients arrive in other layouts and fall to an unoptimized loop inside `lax.scan`, so both are restated
 here in that one layout.  Layers of few channels become products with band matrices (`conv_bands`), those of one channel
-for each kernel sums of shifted images (`conv_depthwise`), windows of one pixel matrix products (`conv_pointwise`). Where
-windows advance by more than a pixel or meet few channels, products with patches (`conv_patches`) are faster, and where
-images are large, products with strips (`conv_strips`).
+for each kernel sums of shifted images (`conv_depthwise`), windows of one pixel matrix products (`conv_pointwise`).
+Where windows advance by more than a pixel or meet few channels, products with patches (`conv_patches`) are faster, and
+where images are large, products with strips (`conv_strips`).
 """
 
 import jax.numpy as jnp
