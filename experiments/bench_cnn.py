@@ -17,12 +17,13 @@ from experiments.bench import Comparison
 from experiments.bench_lenet import epoch_scan, recipe, single_steps
 from fjdl.analysis import total
 from fjdl.functional import conv2d
-from fjdl.models import LeNet5, MobileNet, alexnet_cifar, resnet18
+from fjdl.models import LeNet5, MobileNet, alexnet_cifar, resnet18, resnet50
 from fjdl.models.resnet import SmallStem
 from fjdl.nn import functional
 
 Precision = Literal["float32", "bfloat16"]
 STEPS = 2  # of a turn
+PHOTO = (224, 224, 3)  # for accelerators, where asked for by name
 DEPTHWISE = ((32, 32), (16, 128), (8, 256), (4, 512))  # sizes and channels
 
 
@@ -42,6 +43,7 @@ def contests() -> dict[str, Contest]:
         "AlexNet": Contest(alexnet_cifar(), twins.alexnet, colour),
         "ResNet-18": Contest(resnet18(stem=partial(SmallStem, 64), classes=10), twins.resnet18, colour),
         "MobileNet": Contest(MobileNet(stem_stride=1, classes=10), twins.mobilenet, colour),
+        "ResNet-50, 224 pixels": Contest(resnet50(), twins.resnet50, PHOTO),
     }
 
 
@@ -50,7 +52,7 @@ def comparisons(batch_size: int, only: str) -> Iterator[Comparison]:
     for precision in ("float32", "bfloat16"):
         peak = product_rate(precision)
         for name, contest in contests().items():
-            if only.lower() in name.lower():
+            if only.lower() in name.lower() and (only or contest.image != PHOTO):
                 yield network(f"{name}, {precision}", contest, batch_size, precision, peak)
     if only.lower() in "depthwise":
         yield from depthwise(batch_size)

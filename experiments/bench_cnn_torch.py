@@ -53,17 +53,41 @@ def unit(channels: int, width: int, window: int, *, stride: int = 1, groups: int
     return [conv, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
 
 
-class Residual(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, which projects where the shape changes."""
+def resnet50() -> nn.Module:
+    """ResNet-50 for 224 x 224 images, the stride on its 3 x 3 convolutions."""
+    layers = [*unit(3, 64, 7, stride=2), nn.MaxPool2d(3, 2, padding=1)]
+    channels = 64
+    for width, blocks, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+        for i in range(blocks):
+            layers.append(Bottleneck(channels, width, 1 if i else stride))
+            channels = 4 * width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000))
 
-    def __init__(self, channels: int, width: int, stride: int) -> None:
+
+class Shortcut(nn.Module):
+    """A branch beside a shortcut, which projects where the shape changes."""
+
+    def __init__(self, channels: int, width: int, stride: int, branch: list[nn.Module]) -> None:
         super().__init__()
-        *first, _ = unit(width, width, 3)
-        self.branch = nn.Sequential(*unit(channels, width, 3, stride=stride), *first)
-        *projection, _ = unit(channels, width, 1, stride=stride)
-        self.shortcut = nn.Identity() if channels == width else nn.Sequential(*projection)
-        self.activation = nn.ReLU(inplace=True)
+        self.branch = nn.Sequential(*branch[:-1])
+        *projection, self.activation = unit(channels, width, 1, stride=stride)
+        self.shortcut = nn.Identity() if channels == width and stride == 1 else nn.Sequential(*projection)
 
     def forward(self, x: Tensor) -> Tensor:
         """The activated sum."""
         return self.activation(self.branch(x) + self.shortcut(x))
+
+
+class Residual(Shortcut):
+    """Two 3 x 3 convolutions."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__(channels, width, stride, [*unit(channels, width, 3, stride=stride), *unit(width, width, 3)])
+
+
+class Bottleneck(Shortcut):
+    """1 x 1, 3 x 3 and 1 x 1 convolutions."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        units = [*unit(channels, width, 1), *unit(width, width, 3, stride=stride), *unit(width, 4 * width, 1)]
+        super().__init__(channels, 4 * width, stride, units)

@@ -112,14 +112,16 @@ def jitted(optimizer: optax.GradientTransformation, shapes: Shapes) -> tuple[Cal
 
 
 def fused(optimizer: Callable[..., Any], shapes: Shapes) -> Callable[[], Any]:
-    """PyTorch's best on CPU: its fused kernel where it has one, else whole lists at once."""
-    tensors = [torch.nn.Parameter(torch.tensor(array)) for array in arrays(shapes, 0)]
+    """PyTorch's best on the same kind of device: its fused kernel where it has one, else whole lists at once."""
+    device = torch.device("cuda" if jax.default_backend() == "gpu" else "cpu")
+    tensors = [torch.nn.Parameter(torch.tensor(array, device=device)) for array in arrays(shapes, 0)]
     for tensor, gradient in zip(tensors, arrays(shapes, 1), strict=True):
-        tensor.grad = torch.tensor(gradient)
+        tensor.grad = torch.tensor(gradient, device=device)
     try:
-        return optimizer(tensors, lr=RATE, fused=True).step
+        step = optimizer(tensors, lr=RATE, fused=True).step
     except (TypeError, RuntimeError):
-        return optimizer(tensors, lr=RATE, foreach=True).step
+        step = optimizer(tensors, lr=RATE, foreach=True).step
+    return step if device.type == "cpu" else lambda: (step(), torch.cuda.synchronize())
 
 
 def arrays(shapes: Shapes, seed: int) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """Different treatment of parameters by their paths: groups, frozen leaves, multipliers of the learning rate."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -20,15 +21,15 @@ FROZEN = stateless(lambda updates, params: unmoved(updates))
 class PartitionState(NamedTuple):
     """The states of the groups."""
 
-    groups: tuple[Any, ...]  # one for each rule, of a flat dict from path to leaf; empty for `FROZEN`
+    groups: tuple[Any, ...]  # one for each rule, of nested dicts by path; empty for `FROZEN`
 
 
 @typed
 def partition(rules: GroupRules) -> optax.GradientTransformationExtraArgs:
     """Each parameter's update by the transformation of the first of `rules` that matches its whole path.
 
-    Rules are pairs of a regular expression and a transformation, which receives its leaves as one flat dict from path
-    to leaf, so that a norm or a decay rule within it works on them alone. Leaves under `FROZEN` have no state and do
+    Rules are pairs of a regular expression and a transformation, which receives its leaves as nested dicts by path,
+    so that a norm or a decay rule within it works on them alone. Leaves under `FROZEN` have no state and do
     not move; `stop_frozen` spares their gradients. Equal to `optax.multi_transform`, without masked nodes in the
     state. Raises `ValueError` for parameters that no rule matches and for paths that are not distinct.
     """
@@ -43,7 +44,7 @@ def partition(rules: GroupRules) -> optax.GradientTransformationExtraArgs:
         weights = [None] * len(parts) if params is None else _split(params, rules)
         each = zip(parts, gradients, state.groups, weights, strict=True)
         results: list[tuple[Any, Any]] = [part.update(g, s, w, **extra) for part, g, s, w in each]
-        moved = {path: leaf for result, _ in results for path, leaf in result.items()}
+        moved = {path: leaf for result, _ in results for path, leaf in _named(result)}
         merged = tree.map_named(lambda path, _: moved[path], updates)
         return merged, PartitionState(tuple(group for _, group in results))
 
@@ -84,7 +85,12 @@ def _split(values: PyTree, rules: GroupRules) -> list[dict[str, Array]]:
     if len(set(paths)) < len(paths):
         raise ValueError(f"the paths of parameters must be distinct, got {paths}")
     owners = jax.tree.leaves(tree.select(values, [(pattern, owner) for owner, (pattern, _) in enumerate(rules)]))
-    groups: list[dict[str, Array]] = [{} for _ in rules]
+    groups: list[dict[str, Any]] = [{} for _ in rules]
     for path, owner, leaf in zip(paths, owners, jax.tree.leaves(values), strict=True):
-        groups[owner][path] = leaf
+        *branches, last = path.split("/")
+        reduce(lambda branch, name: branch.setdefault(name, {}), branches, groups[owner])[last] = leaf
     return groups
+
+
+def _named(group: PyTree) -> list[tuple[str, Array]]:
+    return list(zip(tree.names(group), jax.tree.leaves(group), strict=True))
