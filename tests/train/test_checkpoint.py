@@ -14,7 +14,9 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from fjdl.errors import CheckpointError, StorageError
+from fjdl.optim import momentum, partition, sgd
 from fjdl.train import checkpoint
+from fjdl.tree import digest
 from tests.support import ROOT
 
 
@@ -67,6 +69,13 @@ def test_every_dtype_and_special_value_comes_back_bit_for_bit(tmp_path: Path) ->
     assert_identical(restored, tree)
     assert restored["sharded"].sharding == tree["sharded"].sharding
     assert restored["replicated"].sharding == tree["replicated"].sharding
+
+
+def test_the_state_of_groups_by_path_comes_back(tmp_path: Path) -> None:
+    optimizer = partition([(r".*/kernel", momentum(0.1)), (r".*", sgd(0.1))])
+    state = optimizer.init(small())
+    checkpoint.save(tmp_path, 1, {"opt": state})
+    assert digest(checkpoint.restore(tmp_path, {"opt": state}, step=1)) == digest({"opt": state})
 
 
 def test_arrays_are_placed_as_the_abstract_leaf_says_not_as_saved(tmp_path: Path) -> None:
@@ -316,7 +325,9 @@ from pathlib import Path
 import jax, numpy as np
 import orbax.checkpoint
 from fjdl.errors import StorageError
+from fjdl.optim import momentum, partition, sgd
 from fjdl.train import checkpoint
+from fjdl.tree import digest
 
 root, *points = sys.argv[1:]
 rng = np.random.default_rng(0)
