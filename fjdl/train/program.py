@@ -97,8 +97,9 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
 
 
 def evaluation_batch(recipe: Recipe, length: int, mesh: Mesh) -> int:
-    """Examples evaluated at a time: four training batches, no more than the data, a multiple of the devices."""
-    return -(-min(4 * recipe.batch_size, length) // mesh.size) * mesh.size
+    """Examples evaluated at a time: four training batches up to 1024, or one; a multiple of the devices."""
+    size = max(recipe.batch_size, min(4 * recipe.batch_size, 1024))
+    return -(-min(size, length) // mesh.size) * mesh.size
 
 
 def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Arrays) -> tuple[TrainState, EpochReport]:
