@@ -2,6 +2,7 @@
 
 Source: He et al. 2015, arXiv:1512.03385 (network); Xiao et al. 2017, arXiv:1708.07747 (data).
 Command: python -m experiments.train configs/fashion_mnist_resnet.py --seed N
+Reached: not run to its end yet.
 """
 
 from functools import partial
