@@ -14,11 +14,10 @@ from jax import lax
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options
-from fjdl.geometry import Axis, slide
+from fjdl.functional.conv_taps import axes_of, met, phase_size, shifts
+from fjdl.geometry import Axis
 from fjdl.numerics import accumulate
 from fjdl.typing import Array
-
-Shift = tuple[int, int]  # number of a tap, and by how many outputs it is shifted
 
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
@@ -34,18 +33,18 @@ def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     With stride s every s-th row and every s-th column of the input meet the same taps: such a phase is a sum of shifted
     cotangents, and the phases interlock to the whole.
     """
-    rows, columns = _axes(options)
+    rows, columns = axes_of(options)
     weights = _weights(kernel, options)
     margins = [_margin(axis) for axis in (rows, columns)]
     padded = lax.pad(accumulate(y), jnp.zeros((), accumulate(y).dtype), ((0, 0, 0), *margins, (0, 0, 0)))
 
     def phase(a: int, b: int) -> Array:
-        shifts = itertools.product(_shifts(rows, a), _shifts(columns, b))
+        taps = itertools.product(shifts(rows, a), shifts(columns, b))
         terms = [
             _term(padded, weights[i * columns.window + j], (rows, down), (columns, across))
-            for (i, down), (j, across) in shifts
+            for (i, down), (j, across) in taps
         ]
-        nothing = jnp.zeros((y.shape[0], _phase_size(rows), _phase_size(columns), options.groups), padded.dtype)
+        nothing = jnp.zeros((y.shape[0], phase_size(rows), phase_size(columns), options.groups), padded.dtype)
         return reduce(operator.add, terms) if terms else nothing
 
     if rows.stride == columns.stride == 1:
@@ -78,17 +77,6 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 
-def _axes(options: Options) -> tuple[Axis, Axis]:
-    rows, columns = slide(
-        options.size,
-        window=options.window,
-        stride=options.stride,
-        padding=options.padding,
-        dilation=options.dilation,
-    )
-    return rows, columns
-
-
 def _weights(kernel: Array, options: Options) -> Array:
     """[taps, 1, 1, 1, c, m] in float32 or wider: the m kernels of each channel side by side."""
     return accumulate(kernel).reshape(math.prod(options.window), 1, 1, 1, options.groups, -1)
@@ -100,35 +88,20 @@ def _padded(x: Array, options: Options) -> Array:
 
 def _taps(padded: Array, options: Options) -> list[Array]:
     """What each tap of the kernel meets at all outputs, [..., h_out, w_out, c] each."""
-    rows, columns = ([_meets(axis, tap) for tap in range(axis.window)] for axis in _axes(options))
+    rows, columns = ([met(axis, tap) for tap in range(axis.window)] for axis in axes_of(options))
     return [padded[..., down, across, :] for down, across in itertools.product(rows, columns)]
-
-
-def _meets(axis: Axis, tap: int) -> slice:
-    first = tap * axis.dilation
-    return slice(first, first + (axis.output - 1) * axis.stride + 1, axis.stride)
-
-
-def _phase_size(axis: Axis) -> int:
-    return -(-axis.size // axis.stride)
-
-
-def _shifts(axis: Axis, phase: int) -> list[Shift]:
-    """The taps that the rows of one phase meet."""
-    reached = ((tap, phase + axis.padding[0] - tap * axis.dilation) for tap in range(axis.window))
-    return [(tap, start // axis.stride) for tap, start in reached if start % axis.stride == 0]
 
 
 def _margin(axis: Axis) -> tuple[int, int, int]:
     """Zeros around the outputs, so that all shifted rows of a phase lie within."""
-    shifts = [shift for phase in range(axis.stride) for _, shift in _shifts(axis, phase)]
-    return max(0, -min(shifts)), max(0, max(shifts) + _phase_size(axis) - axis.output), 0
+    firsts = [shift for phase in range(axis.stride) for _, shift in shifts(axis, phase)]
+    return max(0, -min(firsts)), max(0, max(firsts) + phase_size(axis) - axis.output), 0
 
 
 def _term(padded: Array, weight: Array, down: tuple[Axis, int], across: tuple[Axis, int]) -> Array:
     """One tap's part of a phase: the cotangents from row and column `shift` on, times its weights."""
     rows, columns = (
-        slice(first := _margin(axis)[0] + shift, first + _phase_size(axis)) for axis, shift in (down, across)
+        slice(first := _margin(axis)[0] + shift, first + phase_size(axis)) for axis, shift in (down, across)
     )
     part = padded[:, rows, columns]
     if weight.shape[-1] == 1:

@@ -13,7 +13,8 @@ from jax import lax
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options
-from fjdl.geometry import Axis, slide
+from fjdl.functional.conv_taps import axes_of, divided, met, phase_size, shifts
+from fjdl.geometry import Axis
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
@@ -22,7 +23,7 @@ ENTRIES = 2**20  # of the patches of a chunk of images; they are a few megabytes
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
     """[n, h, w, c_in] and [kh, kw, c_in, c_out] to [n, h_out, w_out, c_out], in float32 or wider."""
-    axes = _axes(options)
+    axes = axes_of(options)
     weights = kernel.reshape(-1, kernel.shape[3])
     return _in_chunks(lambda x: _product(_patches(x, axes), weights, ((3,), (0,))), x, axes, weights.shape[0])
 
@@ -33,7 +34,7 @@ def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     With stride s every s-th row and every s-th column of the input meet the same taps: such a phase is a product with
     patches of cotangents, and the phases interlock to the whole.
     """
-    axes = _axes(options)
+    axes = axes_of(options)
     c_in, c_out = kernel.shape[2:]
 
     def some(y: Array) -> Array:
@@ -47,7 +48,7 @@ def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
 
 def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     """Cotangent of the kernel from the input and the cotangent `y` of the output."""
-    axes, taps = _axes(options), math.prod(options.window)
+    axes, taps = axes_of(options), math.prod(options.window)
     c_in, c_out = x.shape[3], y.shape[3]
 
     def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
@@ -55,22 +56,11 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
         return total + _product(lax.optimization_barrier(chunk[1].reshape(-1, c_out).T), patches, ((1,), (0,))), None
 
     zero = jnp.zeros((c_out, taps * c_in), wide(x.dtype))
-    chunks = tuple(_chunks(images, axes, taps * c_in) for images in (x, y))
+    chunks = (_chunks(x, axes, taps * c_in), _chunks(y, axes, taps * c_in))
     return lax.scan(add, zero, chunks)[0].T.reshape(*options.window, c_in, c_out)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
-
-
-def _axes(options: Options) -> tuple[Axis, Axis]:
-    rows, columns = slide(
-        options.size,
-        window=options.window,
-        stride=options.stride,
-        padding=options.padding,
-        dilation=options.dilation,
-    )
-    return rows, columns
 
 
 def _in_chunks(function: Callable[[Array], Array], images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
@@ -79,41 +69,27 @@ def _in_chunks(function: Callable[[Array], Array], images: Array, axes: tuple[Ax
 
 
 def _chunks(images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
-    """[chunks, n / chunks, ...]: as many images at once as have at most `ENTRIES` and divide their number."""
-    n = images.shape[0]
-    most = max(ENTRIES // (axes[0].output * axes[1].output * entries), 1)
-    together = next(count for count in range(min(most, n), 0, -1) if n % count == 0)
-    return images.reshape(n // together, together, *images.shape[1:])
+    """As many images at once as have at most `ENTRIES`."""
+    return divided(images, ENTRIES // (axes[0].output * axes[1].output * entries))
 
 
 def _patches(x: Array, axes: tuple[Axis, Axis]) -> Array:
     """[n, h_out, w_out, kh kw c_in]: what the taps of each window meet."""
     x = jnp.pad(x, ((0, 0), axes[0].padding, axes[1].padding, (0, 0)))
-    rows, columns = ([_meets(axis, tap) for tap in range(axis.window)] for axis in axes)
+    rows, columns = ([met(axis, tap) for tap in range(axis.window)] for axis in axes)
     return jnp.concatenate([x[:, down, across] for down, across in itertools.product(rows, columns)], axis=3)
-
-
-def _meets(axis: Axis, tap: int) -> slice:
-    first = tap * axis.dilation
-    return slice(first, first + (axis.output - 1) * axis.stride + 1, axis.stride)
 
 
 def _phase(y: Array, kernel: Array, axes: tuple[Axis, Axis], phase: tuple[int, int]) -> Array:
     """The input gradient at every s-th row and column from `phase` on."""
-    size = [-(-axis.size // axis.stride) for axis in axes]
-    rows, columns = (_shifts(axis, start) for axis, start in zip(axes, phase, strict=True))
+    size = [phase_size(axis) for axis in axes]
+    rows, columns = (shifts(axis, start) for axis, start in zip(axes, phase, strict=True))
     if not rows or not columns:
         return jnp.zeros((y.shape[0], *size, kernel.shape[2]), wide(y.dtype))
-    met = list(itertools.product(rows, columns))
-    shifted = jnp.concatenate([_shifted(y, (down, across), size) for (_, down), (_, across) in met], axis=3)
-    weights = jnp.concatenate([kernel[i, j].T for (i, _), (j, _) in met])
+    taps = list(itertools.product(rows, columns))
+    shifted = jnp.concatenate([_shifted(y, (down, across), size) for (_, down), (_, across) in taps], axis=3)
+    weights = jnp.concatenate([kernel[i, j].T for (i, _), (j, _) in taps])
     return _product(shifted, weights, ((3,), (0,)))
-
-
-def _shifts(axis: Axis, phase: int) -> list[tuple[int, int]]:
-    """The taps that the rows of one phase meet, and by how many outputs each is shifted."""
-    reached = ((tap, phase + axis.padding[0] - tap * axis.dilation) for tap in range(axis.window))
-    return [(tap, start // axis.stride) for tap, start in reached if start % axis.stride == 0]
 
 
 def _shifted(y: Array, shift: tuple[int, int], size: list[int]) -> Array:

@@ -13,7 +13,8 @@ from jax import lax
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options
-from fjdl.geometry import Axis, slide
+from fjdl.functional.conv_taps import axes_of, divided
+from fjdl.geometry import Axis
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
@@ -22,7 +23,7 @@ ENTRIES = 2**18  # of the wider side of a chunk of images; its strips are a few 
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
     """[n, h, w, c_in] and [kh, kw, c_in, c_out] to [n, h_out, w_out, c_out], in float32 or wider."""
-    rows, columns = _axes(options)
+    rows, columns = axes_of(options)
     kh, kw, c_in, c_out = kernel.shape
     weights = kernel.transpose(1, 2, 0, 3).reshape(kw * c_in, kh * c_out)
 
@@ -38,14 +39,14 @@ def convolve(x: Array, kernel: Array, options: Options) -> Array:
 
 def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output: the convolution with the rotated kernel."""
-    margins = [(axis.reach - axis.padding[0], axis.size + axis.padding[0] - axis.output) for axis in _axes(options)]
+    margins = [(axis.reach - axis.padding[0], axis.size + axis.padding[0] - axis.output) for axis in axes_of(options)]
     turned = options._replace(size=y.shape[1:3], padding=tuple(margins))
     return convolve(y, kernel[::-1, ::-1].swapaxes(2, 3), turned)
 
 
 def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     """Cotangent of the kernel from the input and the cotangent `y` of the output."""
-    rows, columns = _axes(options)
+    rows, columns = axes_of(options)
     (kh, kw), c_in, c_out = options.window, x.shape[3], y.shape[3]
 
     def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
@@ -55,25 +56,17 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
         return total + _product(lax.optimization_barrier(strips.T), beside, (1, 0)), None
 
     zero = jnp.zeros((kw * c_in, kh * c_out), wide(x.dtype))
-    chunks = [_chunks(images, rows, columns, max(c_in, c_out)) for images in (x, y)]
-    total, _ = lax.scan(add, zero, tuple(chunks))
+    wider = max(c_in, c_out)
+    total, _ = lax.scan(add, zero, (_chunks(x, rows, columns, wider), _chunks(y, rows, columns, wider)))
     return total.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 
-def _axes(options: Options) -> tuple[Axis, Axis]:
-    rows, columns = slide(options.size, window=options.window, padding=options.padding)
-    return rows, columns
-
-
 def _chunks(images: Array, rows: Axis, columns: Axis, channels: int) -> Array:
-    """[chunks, n / chunks, ...]: as many images at once as have at most `ENTRIES` and divide their number."""
-    n = images.shape[0]
-    most = max(ENTRIES // (rows.output * columns.output * channels), 1)
-    together = next(count for count in range(min(most, n), 0, -1) if n % count == 0)
-    return images.reshape(n // together, together, *images.shape[1:])
+    """As many images at once as have at most `ENTRIES`."""
+    return divided(images, ENTRIES // (rows.output * columns.output * channels))
 
 
 def _strips(x: Array, rows: Axis, columns: Axis) -> Array:

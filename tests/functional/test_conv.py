@@ -115,6 +115,17 @@ def test_a_window_larger_than_its_strided_output_does_not_abort_the_process(inne
     np.testing.assert_allclose(actual.reshape(x.shape), expected.grad, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("options", [{}, {"stride": 2}], ids=str)
+@pytest.mark.parametrize("channels", [FEW, MANY, MIXED], ids=str)
+def test_no_images_have_no_outputs_and_a_kernel_gradient_of_zero(channels, options):
+    x, kernel = jnp.zeros((0, 30, 30, channels[0])), jnp.asarray(kernels(channels), jnp.float32)
+    y, pullback = jax.vjp(lambda x, k: conv2d(x, k, **options), x, kernel)
+    x_gradient, kernel_gradient = pullback(y)
+    assert y.shape == (0, *[30 // options.get("stride", 1)] * 2, channels[1])
+    assert x_gradient.shape == x.shape
+    np.testing.assert_array_equal(kernel_gradient, np.zeros(kernel.shape))
+
+
 @pytest.mark.parametrize(("h", "w", "n"), [(15, 16, 3), (64, 32, 4)])
 def test_large_images_equal_torch(h, w, n):
     x, kernel = images(MANY, n=n, h=h, w=w), kernels(MANY, window=(3, 3))
