@@ -71,7 +71,7 @@ def test_a_new_head_learns_while_frozen_layers_keep_every_bit(pretrained: Any, r
     after = trained(net, start, rules, images, labels)
     for name, part in after.items():
         assert (tree.digest(part) == tree.digest(start[name])) == (name in still)
-    assert accuracy(net, after, images, labels) > max(0.9, before)
+    assert accuracy(net, after, images, labels) > before + 0.3
 
 
 def test_earlier_layers_move_by_the_decay_of_the_later_ones(pretrained: Any) -> None:
