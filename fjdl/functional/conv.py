@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from fjdl.functional import conv_cpu, conv_plain
 from fjdl.functional.bilinear import bilinear
 from fjdl.functional.linear import add_bias
-from fjdl.geometry import Padding, Pair, explicit_padding, output_size, pair
+from fjdl.geometry import Padding, Pair, slide
 from fjdl.typing import Array, Float, typed
 
 
@@ -28,8 +28,7 @@ def conv2d(
     pixels for every side, or `((top, bottom), (left, right))`. The output has
     `floor((h + pads - dilation (kh - 1) - 1) / stride) + 1` rows. `c_group` is `c_in / groups`. The kernel is cast to
     the dtype of `x`. Equals `torch.nn.functional.conv2d` after moving channels last. Derivatives of every order exist
-    in both modes, each as a convolution in a layout that the platform runs fast, inside `lax.scan` too; only the
-    kernel gradient of a grouped convolution is left to XLA.
+    in both modes, each in a form that the platform runs fast, inside `lax.scan` too.
 
     Raises `ValueError` for channels that do not divide into groups, for a kernel that is empty or larger than the
     padded image, for a stride or dilation below 1 and for negative padding.
@@ -43,12 +42,16 @@ def conv2d(
             f"groups must divide the channels and kernel must be [kh, kw, c_in / groups, c_out], got groups={groups}, "
             f"{c_in} input channels and a kernel of shape {kernel.shape}"
         )
-    steps, spacing = pair("stride", stride), pair("dilation", dilation)
-    pads = explicit_padding(padding, size=(h, w), window=(kh, kw), stride=steps, dilation=spacing)
-    for axis in (0, 1):
-        output_size((h, w)[axis], window=(kh, kw)[axis], stride=steps[axis], padding=pads[axis], dilation=spacing[axis])
+    rows, columns = slide((h, w), window=(kh, kw), stride=stride, padding=padding, dilation=dilation)
     images = jnp.asarray(x).reshape(math.prod(batch), h, w, c_in)
-    options = conv_plain.Options((h, w), (kh, kw), steps, pads, spacing, groups)
+    options = conv_plain.Options(
+        (h, w),
+        (kh, kw),
+        (rows.stride, columns.stride),
+        (rows.padding, columns.padding),
+        (rows.dilation, columns.dilation),
+        groups,
+    )
     y = _convolve(images, jnp.asarray(kernel).astype(x.dtype), options=options)
     return add_bias(y.reshape(*batch, *y.shape[1:]), bias)
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.functional.conv_taps import met
 from fjdl.geometry import Axis, Padding, Pair, slide
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
@@ -60,9 +61,7 @@ def col2im(
 def taps(x: Float[Array, "..."], along: Axis, *, axis: int) -> tuple[Float[Array, "..."], ...]:
     """What each tap of a window meets as it slides along a negative `axis` that is padded already: strided slices."""
     rest = (slice(None),) * (-axis - 1)
-    last = (along.output - 1) * along.stride
-    first = range(0, along.reach + 1, along.dilation)
-    return tuple(x[(..., slice(i, i + last + 1, along.stride), *rest)] for i in first)
+    return tuple(x[(..., met(along, tap), *rest)] for tap in range(along.window))
 
 
 def _columns(x: Array, rows: Axis, across: Axis) -> Array:

@@ -17,6 +17,7 @@ from fjdl.functional.local import locally_connected2d
 from fjdl.functional.separable import depthwise_conv2d, separable_conv2d, spatially_separable_conv2d
 from fjdl.functional.transposed import conv_transpose2d
 from fjdl.geometry import Padding, Padding1D, Padding3D, Pair, Single, Triple, pair, per_axis, slide
+from fjdl.nn.layers import conv_cost
 from fjdl.typing import Array
 
 Initializer = initializers.Initializer
@@ -47,16 +48,7 @@ class Conv1D(linen.Module):
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """The row for one example of `shape`."""
-        return conv_layer(
-            shape,
-            features=self.features,
-            kernel=self.window,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            bias=self.use_bias,
-        )
+        return conv_cost(self, shape, features=self.features, groups=self.groups)
 
 
 class Conv3D(linen.Module):
@@ -84,16 +76,7 @@ class Conv3D(linen.Module):
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """The row for one example of `shape`."""
-        return conv_layer(
-            shape,
-            features=self.features,
-            kernel=self.window,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            bias=self.use_bias,
-        )
+        return conv_cost(self, shape, features=self.features, groups=self.groups)
 
 
 class ConvTranspose(linen.Module):
@@ -166,16 +149,7 @@ class DepthwiseConv(linen.Module):
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """The row for one example of `shape`."""
-        return conv_layer(
-            shape,
-            features=self.multiplier * shape[-1],
-            kernel=self.window,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=shape[-1],
-            bias=self.use_bias,
-        )
+        return conv_cost(self, shape, features=self.multiplier * shape[-1], groups=shape[-1])
 
 
 class SeparableConv(linen.Module):
@@ -284,15 +258,7 @@ class LocallyConnected(linen.Module):
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """The row for one example of `shape`."""
-        shared = conv_layer(
-            shape,
-            features=self.features,
-            kernel=self.window,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            bias=self.use_bias,
-        )
+        shared = conv_cost(self, shape, features=self.features)
         return dataclasses.replace(shared, parameters=shared.parameters * math.prod(shared.output[:-1]))
 
 

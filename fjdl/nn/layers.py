@@ -3,6 +3,8 @@
 Parameters are float32; a layer computes in the dtype of its input, so a network fed bfloat16 runs in bfloat16.
 """
 
+from typing import Any
+
 from flax import linen
 
 from fjdl.analysis import Layer, conv_layer, dense_layer
@@ -63,16 +65,7 @@ class Conv(linen.Module):
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """The row for one example of `shape`."""
-        return conv_layer(
-            shape,
-            features=self.features,
-            kernel=self.window,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            bias=self.use_bias,
-        )
+        return conv_cost(self, shape, features=self.features, groups=self.groups)
 
 
 class Dropout(linen.Module):
@@ -86,6 +79,20 @@ class Dropout(linen.Module):
         if not train or self.rate == 0:
             return x
         return dropout(self.make_rng("dropout"), x, rate=self.rate)
+
+
+def conv_cost(conv: Any, shape: tuple[int, ...], *, features: int, groups: int = 1) -> Layer:
+    """The row of a convolution that has its window, stride, padding, dilation and `use_bias` as fields."""
+    return conv_layer(
+        shape,
+        features=features,
+        kernel=conv.window,
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=groups,
+        bias=conv.use_bias,
+    )
 
 
 def _require_features(features: int) -> None:
