@@ -35,6 +35,7 @@ UNTYPED: dict[str, str] = {
     "fjdl.functional.conv_pointwise": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.functional.conv_taps": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.functional.conv_strips": "rules of a primitive, called at lowering with what `conv2d` has checked",
+    "fjdl.functional.cpu_matrix": "rules of a primitive, called at lowering with what `conv2d` has checked",
     "fjdl.geometry": "integers of windows, with errors of their own",
 }
 

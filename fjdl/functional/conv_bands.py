@@ -12,12 +12,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options
+from fjdl.functional.cpu_matrix import product, product_of_columns
 from fjdl.geometry import output_size
-from fjdl.numerics import wide
 from fjdl.typing import Array
 
 VECTOR = 16  # float32 numbers in the widest register
@@ -37,13 +36,13 @@ class Tiling(NamedTuple):
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
     """[n, h, w, c_in] and [kh, kw, c_in, c_out] to [n, h_out, w_out, c_out], in float32 or wider."""
     tiling = tile(options, kernel.shape[3])
-    return _from_tiles(_product(_patches(x, options, tiling), _bands(kernel, options, tiling), (3, 0)), tiling)
+    return _from_tiles(product(_patches(x, options, tiling), _bands(kernel, options, tiling), (3, 0)), tiling)
 
 
 def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output."""
     tiling = tile(options, kernel.shape[3])
-    patches = _product(_to_tiles(y, tiling), _bands(kernel, options, tiling), (3, 1))
+    patches = product(_to_tiles(y, tiling), _bands(kernel, options, tiling), (3, 1))
     x = jax.ShapeDtypeStruct((y.shape[0], *options.size, kernel.shape[2]), patches.dtype)
     return jax.linear_transpose(lambda x: _patches(x, options, tiling), x)(patches)[0]
 
@@ -52,7 +51,7 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     """Cotangent of the kernel from the input and the cotangent `y` of the output."""
     tiling = tile(options, y.shape[3])
     patches, tiles = _patches(x, options, tiling), _to_tiles(y, tiling)
-    bands = _product(tiles.reshape(-1, tiles.shape[3]), patches.reshape(-1, patches.shape[3]), (0, 0)).T
+    bands = product_of_columns(patches.reshape(-1, patches.shape[3]), tiles.reshape(-1, tiles.shape[3]))
     kernel = jax.ShapeDtypeStruct((*options.window, x.shape[3], y.shape[3]), bands.dtype)
     return jax.linear_transpose(lambda kernel: _bands(kernel, options, tiling), kernel)(bands)[0]
 
@@ -133,9 +132,3 @@ def _shifts(reach: int, tile: int, window: int, stride: int) -> np.ndarray:
     shifts = np.zeros((reach, tile, window))
     shifts[output * stride + tap, output, tap] = 1
     return shifts
-
-
-def _product(a: Array, b: Array, axes: tuple[int, int]) -> Array:
-    """Contraction of one axis of each, accumulated and returned in float32 or wider."""
-    dimensions = (((axes[0],), (axes[1],)), ((), ()))
-    return lax.dot_general(a, b, dimensions, preferred_element_type=wide(a.dtype))

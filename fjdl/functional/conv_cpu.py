@@ -36,14 +36,14 @@ def input_gradient(y: Array, kernel: Array, *, options: Options) -> Array:
 def kernel_gradient(x: Array, y: Array, *, options: Options) -> Array:
     """Cotangent of the kernel from the input and the cotangent `y` of the output."""
     shape = (*options.window, x.shape[3] // options.groups, y.shape[3])
-    return _method(shape, options, STRIPS_OF_GRADIENT).rhs(x, y, options).astype(y.dtype)
+    return _method(shape, options, min(STRIPS_OF_GRADIENT, _strips(x.dtype))).rhs(x, y, options).astype(y.dtype)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 
 def _method(kernel_shape: tuple[int, ...], options: Options, columns: int) -> Rules:
-    """The fastest way for this geometry, in float32 or wider."""
+    """The fastest way for this geometry, summed in float32 or wider."""
     c_group, c_out = kernel_shape[2:]
     if options.groups > 1:
         return conv_depthwise.RULES if c_group == 1 else _CANONICAL

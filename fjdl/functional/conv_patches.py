@@ -14,6 +14,7 @@ from jax import lax
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options
 from fjdl.functional.conv_taps import axes_of, divided, met, phase_size, shifts
+from fjdl.functional.cpu_matrix import bits, numbers, product, transposed
 from fjdl.geometry import Axis
 from fjdl.numerics import wide
 from fjdl.typing import Array
@@ -22,10 +23,15 @@ ENTRIES = 2**20  # of the patches of a chunk of images; they are a few megabytes
 
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
-    """[n, h, w, c_in] and [kh, kw, c_in, c_out] to [n, h_out, w_out, c_out], in float32 or wider."""
+    """[n, h, w, c_in] and [kh, kw, c_in, c_out] to [n, h_out, w_out, c_out], in the dtype of `x`."""
     axes = axes_of(options)
     weights = kernel.reshape(-1, kernel.shape[3])
-    return _in_chunks(lambda x: _product(_patches(x, axes), weights, ((3,), (0,))), x, axes, weights.shape[0])
+
+    def some(images: Array) -> Array:
+        patches = numbers(_patches(images, axes), x.dtype)
+        return bits(product(patches, weights, (3, 0)).astype(x.dtype))
+
+    return _in_chunks(some, x, axes, weights.shape[0])
 
 
 def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
@@ -52,8 +58,8 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     c_in, c_out = x.shape[3], y.shape[3]
 
     def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
-        patches = _patches(chunk[0], axes).reshape(-1, taps * c_in)
-        return total + _product(lax.optimization_barrier(chunk[1].reshape(-1, c_out).T), patches, ((1,), (0,))), None
+        patches = numbers(_patches(chunk[0], axes).reshape(-1, taps * c_in), x.dtype)
+        return total + product(transposed(chunk[1].reshape(-1, c_out), y.dtype), patches, (1, 0)), None
 
     zero = jnp.zeros((c_out, taps * c_in), wide(x.dtype))
     chunks = (_chunks(x, axes, taps * c_in), _chunks(y, axes, taps * c_in))
@@ -65,12 +71,12 @@ RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 def _in_chunks(function: Callable[[Array], Array], images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
     results = lax.map(function, _chunks(images, axes, entries))
-    return results.reshape(images.shape[0], *results.shape[2:])
+    return numbers(results.reshape(images.shape[0], *results.shape[2:]), images.dtype)
 
 
 def _chunks(images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
-    """As many images at once as have at most `ENTRIES`."""
-    return divided(images, ENTRIES // (axes[0].output * axes[1].output * entries))
+    """The bits of as many images at once as have at most `ENTRIES`."""
+    return bits(divided(images, ENTRIES // (axes[0].output * axes[1].output * entries)))
 
 
 def _patches(x: Array, axes: tuple[Axis, Axis]) -> Array:
@@ -85,18 +91,14 @@ def _phase(y: Array, kernel: Array, axes: tuple[Axis, Axis], phase: tuple[int, i
     size = [phase_size(axis) for axis in axes]
     rows, columns = (shifts(axis, start) for axis, start in zip(axes, phase, strict=True))
     if not rows or not columns:
-        return jnp.zeros((y.shape[0], *size, kernel.shape[2]), wide(y.dtype))
+        return jnp.zeros((y.shape[0], *size, kernel.shape[2]), y.dtype)
     taps = list(itertools.product(rows, columns))
     shifted = jnp.concatenate([_shifted(y, (down, across), size) for (_, down), (_, across) in taps], axis=3)
     weights = jnp.concatenate([kernel[i, j].T for (i, _), (j, _) in taps])
-    return _product(shifted, weights, ((3,), (0,)))
+    return bits(product(numbers(shifted, kernel.dtype), weights, (3, 0)).astype(kernel.dtype))
 
 
 def _shifted(y: Array, shift: tuple[int, int], size: list[int]) -> Array:
     """`y` from row and column `shift` on, `size` of them, zeros where there are none."""
     sides = [(-first, first + count - have, 0) for first, count, have in zip(shift, size, y.shape[1:3], strict=True)]
     return lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *sides, (0, 0, 0)))
-
-
-def _product(a: Array, b: Array, axes: tuple[tuple[int, ...], tuple[int, ...]]) -> Array:
-    return lax.dot_general(a, b, (axes, ((), ())), preferred_element_type=wide(a.dtype))

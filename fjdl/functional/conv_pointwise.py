@@ -5,7 +5,7 @@ from jax import lax
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options
-from fjdl.numerics import wide
+from fjdl.functional.cpu_matrix import product, product_of_columns
 from fjdl.typing import Array
 
 
@@ -16,12 +16,12 @@ def fits(options: Options) -> bool:
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
     """[n, h, w, c_in] and [1, 1, c_in, c_out] to [n, h_out, w_out, c_out], in float32 or wider."""
-    return _product(_visited(x, options), kernel[0, 0], ((3,), (0,)))
+    return product(_visited(x, options), kernel[0, 0], (3, 0))
 
 
 def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output."""
-    x = _product(y, kernel[0, 0], ((3,), (1,)))
+    x = product(y, kernel[0, 0], (3, 1))
     spread = [
         (0, size - (rows - 1) * stride - 1, stride - 1)
         for size, rows, stride in zip(options.size, y.shape[1:3], options.stride, strict=True)
@@ -31,7 +31,8 @@ def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
 
 def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     """Cotangent of the kernel from the input and the cotangent `y` of the output."""
-    return _product(_visited(x, options), y, ((0, 1, 2), (0, 1, 2)))[None, None]
+    pixels = _visited(x, options).reshape(-1, x.shape[3])
+    return product_of_columns(pixels, y.reshape(-1, y.shape[3]))[None, None]
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
@@ -40,7 +41,3 @@ RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 def _visited(x: Array, options: Options) -> Array:
     """The pixels on which windows lie."""
     return x[:, :: options.stride[0], :: options.stride[1]]
-
-
-def _product(a: Array, b: Array, axes: tuple[tuple[int, ...], tuple[int, ...]]) -> Array:
-    return lax.dot_general(a, b, (axes, ((), ())), preferred_element_type=wide(a.dtype))

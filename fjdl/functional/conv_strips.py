@@ -14,6 +14,7 @@ from jax import lax
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options
 from fjdl.functional.conv_taps import axes_of, divided
+from fjdl.functional.cpu_matrix import bits, numbers, product, transposed
 from fjdl.geometry import Axis
 from fjdl.numerics import wide
 from fjdl.typing import Array
@@ -22,26 +23,19 @@ ENTRIES = 2**18  # of the wider side of a chunk of images; its strips are a few 
 
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
-    """[n, h, w, c_in] and [kh, kw, c_in, c_out] to [n, h_out, w_out, c_out], in float32 or wider."""
-    rows, columns = axes_of(options)
+    """[n, h, w, c_in] and [kh, kw, c_in, c_out] to [n, h_out, w_out, c_out], in the dtype of `x`."""
     kh, kw, c_in, c_out = kernel.shape
-    weights = kernel.transpose(1, 2, 0, 3).reshape(kw * c_in, kh * c_out)
-
-    def some(x: Array) -> Array:
-        strips = _strips(x, rows, columns)
-        parts = _product(strips, weights, (3, 0)).reshape(*strips.shape[:3], kh, c_out)
-        return reduce(operator.add, (parts[:, i : i + rows.output, :, i] for i in range(kh)))
-
-    return lax.map(some, _chunks(x, rows, columns, max(c_in, c_out))).reshape(
-        x.shape[0], rows.output, columns.output, c_out
-    )
+    weights = bits(kernel).transpose(1, 2, 0, 3).reshape(kw * c_in, kh * c_out)
+    return _convolve(x, numbers(weights, kernel.dtype), options, contracted=0)
 
 
 def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output: the convolution with the rotated kernel."""
     margins = [(axis.reach - axis.padding[0], axis.size + axis.padding[0] - axis.output) for axis in axes_of(options)]
-    turned = options._replace(size=y.shape[1:3], padding=tuple(margins))
-    return convolve(y, kernel[::-1, ::-1].swapaxes(2, 3), turned)
+    rotated = options._replace(size=y.shape[1:3], padding=tuple(margins))
+    kh, kw, c_in, c_out = kernel.shape
+    weights = bits(kernel)[::-1, ::-1].transpose(0, 2, 1, 3).reshape(kh * c_in, kw * c_out)
+    return _convolve(y, numbers(weights, kernel.dtype), rotated, contracted=1)
 
 
 def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
@@ -53,7 +47,7 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
         strips = _strips(chunk[0], rows, columns).reshape(-1, kw * c_in)
         shifted = [jnp.pad(chunk[1], ((0, 0), (i, rows.reach - i), (0, 0), (0, 0))) for i in range(kh)]
         beside = jnp.concatenate(shifted, axis=3).reshape(-1, kh * c_out)
-        return total + _product(lax.optimization_barrier(strips.T), beside, (1, 0)), None
+        return total + product(transposed(strips, x.dtype), numbers(beside, y.dtype), (1, 0)), None
 
     zero = jnp.zeros((kw * c_in, kh * c_out), wide(x.dtype))
     wider = max(c_in, c_out)
@@ -64,9 +58,24 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 
+def _convolve(x: Array, weights: Array, options: Options, *, contracted: int) -> Array:
+    """Strips times the matrix of the kernel, whose axis `contracted` runs over its columns and the input's channels."""
+    rows, columns = axes_of(options)
+    kh, c_out = rows.window, weights.shape[1 - contracted] // rows.window
+
+    def some(images: Array) -> Array:
+        strips = numbers(_strips(images, rows, columns), x.dtype)
+        parts = product(strips, weights, (3, contracted)).reshape(*strips.shape[:3], kh, c_out)
+        sums = reduce(operator.add, (parts[:, i : i + rows.output, :, i] for i in range(kh)))
+        return bits(sums.astype(x.dtype))
+
+    y = lax.map(some, _chunks(x, rows, columns, max(x.shape[3], c_out)))
+    return numbers(y.reshape(x.shape[0], rows.output, columns.output, c_out), x.dtype)
+
+
 def _chunks(images: Array, rows: Axis, columns: Axis, channels: int) -> Array:
-    """As many images at once as have at most `ENTRIES`."""
-    return divided(images, ENTRIES // (rows.output * columns.output * channels))
+    """The bits of as many images at once as have at most `ENTRIES`."""
+    return bits(divided(images, ENTRIES // (rows.output * columns.output * channels)))
 
 
 def _strips(x: Array, rows: Axis, columns: Axis) -> Array:
@@ -74,7 +83,3 @@ def _strips(x: Array, rows: Axis, columns: Axis) -> Array:
     x = jnp.pad(x, ((0, 0), rows.padding, columns.padding, (0, 0)))
     x = x[:, : rows.output + rows.reach]
     return jnp.concatenate([x[:, :, j : j + columns.output] for j in range(columns.window)], axis=3)
-
-
-def _product(a: Array, b: Array, axes: tuple[int, int]) -> Array:
-    return lax.dot_general(a, b, (((axes[0],), (axes[1],)), ((), ())), preferred_element_type=wide(a.dtype))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.functional.bilinear import Rules, bilinear
+from fjdl.functional.cpu_matrix import product, product_of_columns
 from fjdl.numerics import accumulate, wide
 from fjdl.typing import Array, Float, typed
 
@@ -44,4 +45,11 @@ _matmul = bilinear(
         lhs=lambda y, kernel: _contract(y, kernel, 1, 1),
         rhs=lambda x, y: _contract(x, y, 0, 0),
     ),
+    platforms={
+        "cpu": Rules(
+            out=lambda x, kernel: product(x, kernel, (1, 0)).astype(x.dtype),
+            lhs=lambda y, kernel: product(y, kernel, (1, 1)).astype(y.dtype),
+            rhs=lambda x, y: product_of_columns(x, y).astype(x.dtype),
+        )
+    },
 )

@@ -1,10 +1,11 @@
 """Local response normalization across channels."""
 
 import math
-from functools import reduce
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
@@ -33,14 +34,46 @@ def local_response_norm(
         raise ValueError(f"alpha must be finite and not negative, got {alpha}")
     if not 0 < k < math.inf:
         raise ValueError(f"k must be finite and positive, got {k}")
-    wide = accumulate(x)
-    base = k + (alpha / size if average else alpha) * _neighbours(jnp.square(wide), size)
-    return (wide * base**-beta).astype(x.dtype)
+    return _normalized(x, size, alpha / size if average else alpha, beta, k)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3, 4))
+def _normalized(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+    x_wide = accumulate(x)
+    return (x_wide * _base(x_wide, size, alpha, k) ** -beta).astype(x.dtype)
+
+
+@_normalized.defjvp
+def _normalized_jvp(
+    size: int, alpha: float, beta: float, k: float, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    """Stated with one power, that of the value; the derivative of the power would take another for every channel."""
+    (x,), (tangent,) = primals, tangents
+    x_wide, tangent_wide = accumulate(x), accumulate(tangent)
+    base = _base(x_wide, size, alpha, k)
+    factor = base**-beta
+    spread = (2 * alpha * beta) * (x_wide * factor / base) * _spread(x_wide * tangent_wide, size)
+    return (x_wide * factor).astype(x.dtype), (tangent_wide * factor - spread).astype(x.dtype)
+
+
+def _base(x: Array, size: int, alpha: float, k: float) -> Array:
+    return k + alpha * _neighbours(jnp.square(x), size)
 
 
 def _neighbours(x: Array, size: int) -> Array:
     """Sums over a window of the last axis, as a sum of shifted slices, which XLA fuses."""
     width, before = x.shape[-1], size // 2
     padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)])
-    slices = [jax.lax.slice_in_dim(padded, start, start + width, axis=-1) for start in range(size)]
-    return reduce(jnp.add, slices)
+    return reduce(jnp.add, (lax.slice_in_dim(padded, start, start + width, axis=-1) for start in range(size)))
+
+
+def _spread(x: Array, size: int) -> Array:
+    """The same sums, written so that their transpose is a sum of slices: of pieces laid over each other, the middle.
+
+    The barrier keeps XLA from computing each cotangent once for every window over it.
+    """
+    width, first = x.shape[-1], size - 1 - size // 2
+    rest = [(0, 0)] * (x.ndim - 1)
+    pieces = [jnp.pad(x, [*rest, (size - 1 - start, start)]) for start in range(size)]
+    laid = lax.optimization_barrier(reduce(jnp.add, pieces))
+    return lax.slice_in_dim(laid, first, first + width, axis=-1)

@@ -1,7 +1,7 @@
 """Maxima over windows whose derivative goes to one entry: to the first of the largest."""
 
 import math
-from functools import partial, reduce
+from functools import partial
 from itertools import product
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from fjdl.functional.pool_windows import Windows, padded, slide, taps
+from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Integer, typed
 
 TERMS = 25  # windows that share an entry, up to which the sum over all of them beats one axis after the other
@@ -32,7 +33,7 @@ def _maxima(x: Array, axes: tuple[Windows, ...]) -> Array:
 def _maxima_jvp(axes: tuple[Windows, ...], primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     """Stated as a masked sum, whose transpose writes each entry once and has no slices with strides to put back."""
     values, winners = maxima_and_winners(*primals, axes)
-    return values, _entries(*tangents, winners, axes)
+    return values, _entries(*tangents, winners, axes).astype(values.dtype)
 
 
 @typed
@@ -80,19 +81,29 @@ def _reduced(values: list[Array], numbers: list[Array], axis: Windows) -> tuple[
 
 
 def _entries(x: Array, winners: Array, axes: tuple[Windows, ...]) -> Array:
-    """The entry of each window that its number names: a sum of masked blocks, each as long as the stride."""
-    blocks = _blocked(x, axes)
-    splits = [axis.position + i + x.ndim for i, axis in enumerate(axes)]
-    phases = tuple(split + 1 for split in splits)
-    winners = jnp.expand_dims(winners, phases)
-    index: list[slice] = [slice(None)] * blocks.ndim
-    terms = []
+    """The entry of each window that its number names, as a sum of masked blocks, each as long as the stride.
+
+    Written so that the transpose reads: what the blocks of one offset give to all windows is laid over what those of
+    the others give, and the margins are cut off. So the gradient of an entry is one sum over the windows that share it.
+    """
+    blocks = _blocked(accumulate(x), axes)
+    phases = tuple(axis.position + i + x.ndim + 1 for i, axis in enumerate(axes))
+    margins = [(0, 0)] * winners.ndim
+    for axis in axes:
+        margins[axis.position] = (_span(axis) - 1, _span(axis) - 1)
+    none = math.prod(axis.window for axis in axes)
+    numbers = jnp.pad(lax.optimization_barrier(winners), margins, constant_values=none)
+    total = jnp.zeros(numbers.shape, blocks.dtype)
     for offsets in product(*map(range, map(_span, axes))):
-        for split, axis, offset in zip(splits, axes, offsets, strict=True):
-            index[split] = slice(offset, offset + axis.output)
-        places = _places(axes, offsets, phases, blocks.ndim)
-        terms.append(jnp.where(winners == places.astype(winners.dtype), blocks[tuple(index)], 0))
-    return reduce(jnp.add, terms).sum(axis=phases)
+        index, sides = [slice(None)] * numbers.ndim, [(0, 0)] * numbers.ndim
+        for axis, offset in zip(axes, offsets, strict=True):
+            before = _span(axis) - 1 - offset
+            index[axis.position], sides[axis.position] = slice(before, before + _blocks(axis)), (before, offset)
+        places = _places(axes, offsets, phases, blocks.ndim).astype(numbers.dtype)
+        named = jnp.expand_dims(numbers[tuple(index)], phases) == places
+        total += jnp.pad(jnp.where(named, blocks, 0).sum(axis=phases), sides)
+    middle = tuple(slice(low, low + n) for (low, _), n in zip(margins, winners.shape, strict=True))
+    return lax.optimization_barrier(total)[middle]
 
 
 def _blocked(x: Array, axes: tuple[Windows, ...]) -> Array:
@@ -100,8 +111,7 @@ def _blocked(x: Array, axes: tuple[Windows, ...]) -> Array:
     shape: list[tuple[int, ...]] = [(n,) for n in x.shape]
     widths = [(0, 0, 0)] * x.ndim
     for axis in axes:
-        count = axis.output + _span(axis) - 1
-        low = axis.padding[0]
+        count, low = _blocks(axis), axis.padding[0]
         widths[axis.position] = (low, count * axis.stride - low - axis.size, 0)
         shape[axis.position] = (count, axis.stride)
     return lax.pad(x, jnp.zeros((), x.dtype), widths).reshape(sum(shape, ()))
@@ -120,6 +130,11 @@ def _places(axes: tuple[Windows, ...], offsets: tuple[int, ...], phases: tuple[i
 def _number(axes: tuple[Windows, ...]) -> type:
     """A dtype that holds the number of each entry of a window, and one more."""
     return jnp.uint8 if math.prod(axis.window for axis in axes) <= 255 else jnp.int32
+
+
+def _blocks(axis: Windows) -> int:
+    """Blocks from the first window's to the last's."""
+    return axis.output + _span(axis) - 1
 
 
 def _span(axis: Windows) -> int:
