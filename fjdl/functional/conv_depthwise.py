@@ -61,17 +61,17 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     The sums of all taps are one reduction, so that an image is read once.
     """
     channels = (options.groups, y.shape[3] // options.groups)
-    padded = _padded(x, options)
+    padded = _padded(accumulate(x), options)
 
     def add(total: Array, image: tuple[Array, Array]) -> tuple[Array, None]:
-        cotangent = accumulate(image[1]).reshape(*image[1].shape[:2], *channels)
-        products = [tap[..., None] * cotangent for tap in _taps(accumulate(image[0]), options)]
+        cotangent = image[1].reshape(*image[1].shape[:2], *channels)
+        products = [tap[..., None] * cotangent for tap in _taps(image[0], options)]
         zeros = [jnp.zeros((), total.dtype)] * len(products)
         sums = lax.reduce(products, zeros, lambda a, b: [u + v for u, v in zip(a, b, strict=True)], (0, 1))
         return total + jnp.stack(sums), None
 
     zero = jnp.zeros((math.prod(options.window), *channels), accumulate(y).dtype)
-    return lax.scan(add, zero, (padded, y))[0].reshape(*options.window, 1, -1)
+    return lax.scan(add, zero, (padded, accumulate(y)))[0].reshape(*options.window, 1, -1)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
