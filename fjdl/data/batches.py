@@ -26,8 +26,9 @@ def epoch_indices(
 ) -> tuple[Int[Array, "steps batch"], Float[Array, "steps batch"]]:
     """One row of int32 indices per step of the epoch and a float32 mask; each example appears once with mask 1.
 
-    The order is a permutation drawn with `fold_in(key, epoch)`. The last row is filled up with index 0 at mask 0, so
-    that all rows have the same shape; a `batch_size` above `length` gives one such row.
+    The order is a permutation drawn with `fold_in(key, epoch)`. The last row is filled up with the first examples of
+    the order again, at mask 0, so that all rows have the same shape and statistics of a batch, which know of no mask,
+    are those of examples; a `batch_size` above `length` gives one such row.
     """
     steps = steps_per_epoch(length, batch_size)
     order = jax.random.permutation(jax.random.fold_in(key, epoch), length)
@@ -68,6 +69,6 @@ def take(arrays: Mapping[str, Shaped[Array, "length ..."]], indices: Int[Array, 
 
 def _rows(order: Array, steps: int, batch_size: int) -> tuple[Array, Array]:
     length, padded = order.shape[0], steps * batch_size
-    indices = jnp.pad(order.astype(jnp.int32), (0, padded - length))
+    indices = jnp.resize(order.astype(jnp.int32), padded)
     mask = (jnp.arange(padded) < length).astype(jnp.float32)
     return indices.reshape(steps, batch_size), mask.reshape(steps, batch_size)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from fjdl.functional import conv_cpu, conv_plain
 from fjdl.functional.bilinear import bilinear
 from fjdl.functional.linear import add_bias
-from fjdl.geometry import Padding, Pair, slide
+from fjdl.geometry import Padding, Pair, check_groups, slide
 from fjdl.typing import Array, Float, typed
 
 
@@ -34,14 +34,8 @@ def conv2d(
     padded image, for a stride or dilation below 1 and for negative padding.
     """
     *batch, h, w, c_in = x.shape
-    kh, kw, c_group, c_out = kernel.shape
-    if 0 in kernel.shape:
-        raise ValueError(f"kernel must have no empty axis, got shape {kernel.shape}")
-    if groups < 1 or c_group * groups != c_in or c_out % groups:
-        raise ValueError(
-            f"groups must divide the channels and kernel must be [kh, kw, c_in / groups, c_out], got groups={groups}, "
-            f"{c_in} input channels and a kernel of shape {kernel.shape}"
-        )
+    kh, kw = kernel.shape[:2]
+    check_groups(kernel.shape, channels=c_in, groups=groups)
     rows, columns = slide((h, w), window=(kh, kw), stride=stride, padding=padding, dilation=dilation)
     images = jnp.asarray(x).reshape(math.prod(batch), h, w, c_in)
     options = conv_plain.Options(

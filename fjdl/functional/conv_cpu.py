@@ -13,7 +13,7 @@ from jax import lax
 
 from fjdl.functional import conv_bands, conv_depthwise, conv_patches, conv_plain, conv_pointwise, conv_strips
 from fjdl.functional.bilinear import Rules
-from fjdl.functional.conv_plain import LAYOUT, Options
+from fjdl.functional.conv_plain import LAYOUT, Options, axes_of
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
@@ -77,12 +77,9 @@ def _input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     flipped = kernel[::-1, ::-1].reshape(kh, kw, c_group, groups, c_out // groups)
     flipped = flipped.transpose(0, 1, 4, 3, 2).reshape(kh, kw, c_out // groups, groups * c_group)
     pads = []
-    for size, window, rows, stride, (low, _), dilation in zip(
-        options.size, options.window, y.shape[1:3], options.stride, options.padding, options.dilation, strict=True
-    ):
-        reach = dilation * (window - 1)
-        before = reach - low
-        pads.append((before, size + reach - ((rows - 1) * stride + 1) - before))
+    for axis in axes_of(options):
+        before = axis.reach - axis.padding[0]
+        pads.append((before, axis.size + axis.reach - (axis.output - 1) * axis.stride - 1 - before))
     return lax.conv_general_dilated(
         y,
         flipped,
@@ -101,11 +98,10 @@ def _kernel_gradient(x: Array, y: Array, options: Options) -> Array:
         parts = zip(jnp.split(x, options.groups, axis=3), jnp.split(y, options.groups, axis=3), strict=True)
         whole = options._replace(groups=1)
         return jnp.concatenate([_kernel_gradient(a, b, whole) for a, b in parts], axis=3)
-    pads = []
-    for size, window, rows, stride, (low, _), dilation in zip(
-        options.size, options.window, y.shape[1:3], options.stride, options.padding, options.dilation, strict=True
-    ):
-        pads.append((low, dilation * (window - 1) + (rows - 1) * stride + 1 - size - low))
+    pads = [
+        (axis.padding[0], axis.reach + (axis.output - 1) * axis.stride + 1 - axis.size - axis.padding[0])
+        for axis in axes_of(options)
+    ]
     out = lax.conv_general_dilated(
         x.transpose(3, 1, 2, 0),
         y.transpose(1, 2, 0, 3),

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.functional.bilinear import Rules
-from fjdl.functional.conv_plain import Options
-from fjdl.functional.conv_taps import axes_of, met, phase_size, shifts
+from fjdl.functional.conv_plain import Options, axes_of
+from fjdl.functional.conv_taps import met, phase_size, shifts
 from fjdl.geometry import Axis
 from fjdl.numerics import accumulate
 from fjdl.typing import Array

@@ -8,7 +8,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl.functional.bilinear import Rules
-from fjdl.geometry import Pads
+from fjdl.geometry import Axis, Pads, slide
 from fjdl.typing import Array
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -23,6 +23,18 @@ class Options(NamedTuple):
     padding: Pads
     dilation: tuple[int, int]
     groups: int
+
+
+def axes_of(options: Options) -> tuple[Axis, Axis]:
+    """The windows along rows and along columns."""
+    rows, columns = slide(
+        options.size,
+        window=options.window,
+        stride=options.stride,
+        padding=options.padding,
+        dilation=options.dilation,
+    )
+    return rows, columns
 
 
 def convolve(x: Array, kernel: Array, *, options: Options, dtype: DTypeLike | None = None) -> Array:
@@ -53,12 +65,10 @@ def without_stride(y: Array, options: Options) -> tuple[Array, Options]:
     """
     if max(options.stride) == 1 or all(k <= n for k, n in zip(options.window, y.shape[1:3], strict=True)):
         return y, options
-    sides = []
-    for size, window, rows, stride, pads, dilation in zip(
-        options.size, options.window, y.shape[1:3], options.stride, options.padding, options.dilation, strict=True
-    ):
-        positions = size + sum(pads) - dilation * (window - 1)
-        sides.append((0, positions - ((rows - 1) * stride + 1), stride - 1))
+    sides = [
+        (0, axis.size + sum(axis.padding) - axis.reach - (axis.output - 1) * axis.stride - 1, axis.stride - 1)
+        for axis in axes_of(options)
+    ]
     spread = lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *sides, (0, 0, 0)))
     return spread, options._replace(stride=(1, 1))
 

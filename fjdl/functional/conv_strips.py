@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.functional.bilinear import Rules
-from fjdl.functional.conv_plain import Options
-from fjdl.functional.conv_taps import axes_of, divided
+from fjdl.functional.conv_plain import Options, axes_of
+from fjdl.functional.conv_taps import divided
 from fjdl.functional.cpu_matrix import bits, numbers, product, transposed
 from fjdl.geometry import Axis
 from fjdl.numerics import wide

@@ -1,20 +1,7 @@
 """What the taps of a kernel meet: the geometry that the ways of convolution share."""
 
-from fjdl.functional.conv_plain import Options
-from fjdl.geometry import Axis, slide
+from fjdl.geometry import Axis
 from fjdl.typing import Array
-
-
-def axes_of(options: Options) -> tuple[Axis, Axis]:
-    """The windows along rows and along columns."""
-    rows, columns = slide(
-        options.size,
-        window=options.window,
-        stride=options.stride,
-        padding=options.padding,
-        dilation=options.dilation,
-    )
-    return rows, columns
 
 
 def met(axis: Axis, tap: int) -> slice:

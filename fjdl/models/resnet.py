@@ -38,15 +38,21 @@ class ImageNetStem(linen.Module):
 
 
 class SmallStem(linen.Module):
-    """A 3x3 convolution, batch norm and ReLU, for small images as those of CIFAR: the size stays."""
+    """A 3x3 convolution, batch norm and ReLU, for small images as those of CIFAR: the size stays.
+
+    `pool` above 1 puts a max pool of so many pixels before the norm.
+    """
 
     features: int = 16
     norm: Part = BatchNorm
+    pool: int = 1
 
     @linen.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
-        """[n, h, w, channels] to [n, h, w, features]."""
-        return relu(self.norm(name="norm")(conv(self.features, 3, name="conv")(x), train=train))
+        """[n, h, w, channels] to [n, ⌊h / pool⌋, ⌊w / pool⌋, features]."""
+        x = conv(self.features, 3, name="conv")(x)
+        x = MaxPool(self.pool, name="pool")(x) if self.pool > 1 else x
+        return relu(self.norm(name="norm")(x, train=train))
 
 
 class ResidualStage(linen.Module):

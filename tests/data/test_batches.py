@@ -27,7 +27,8 @@ def test_an_epoch_holds_every_example_exactly_once(length, batch_size, epoch):
     assert indices.shape == mask.shape == (-(-length // batch_size), batch_size)
     assert (indices.dtype, mask.dtype) == (np.int32, np.float32)
     np.testing.assert_array_equal(np.sort(indices[mask == 1]), np.arange(length))
-    np.testing.assert_array_equal(indices[mask == 0], 0)
+    rest = indices.size - length
+    np.testing.assert_array_equal(indices[mask == 0], np.resize(indices[mask == 1], length + rest)[length:])
     assert set(np.unique(mask)) <= {0.0, 1.0}
     np.testing.assert_array_equal(mask.reshape(-1), np.arange(mask.size) < length)
 

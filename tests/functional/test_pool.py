@@ -136,6 +136,15 @@ def test_half_precision_is_summed_in_float32_and_rounded_once(ours, theirs, dtyp
     np.testing.assert_allclose(np.asarray(y, np.float64), exact, rtol=TOLERANCE[dtype] / 2, atol=1e-6)
 
 
+def test_the_gradient_of_an_entry_of_many_windows_is_summed_in_float32_and_rounded_once(rng):
+    x = jnp.zeros((1, 5, 5, 1), jnp.bfloat16).at[0, 2, 2, 0].set(1)
+    cotangent = jnp.asarray(rng.uniform(1, 2, (1, 3, 3, 1)), jnp.bfloat16)
+    _, pullback = jax.vjp(partial(max_pool2d, window=3, stride=1), x)
+    (gradient,) = pullback(cotangent)
+    total = np.asarray(cotangent, np.float64).sum()
+    np.testing.assert_array_equal(gradient, jnp.zeros_like(x).at[0, 2, 2, 0].set(jnp.bfloat16(total)))
+
+
 def test_large_float16_entries_do_not_overflow_in_the_sum():
     x = jnp.full((1, 4, 4, 1), 60_000, jnp.float16)
     np.testing.assert_array_equal(average_pool2d(x, window=4), jnp.full((1, 1, 1, 1), 60_000, jnp.float16))

@@ -98,6 +98,13 @@ def test_parts_are_named_and_give_features() -> None:
     }
 
 
+def test_a_small_stem_may_pool() -> None:
+    model = functional(SmallStem(8, pool=2))
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 9, 8, 3)))
+    assert model.apply(*variables, jnp.zeros((2, 9, 8, 3)), train=False)[0].shape == (2, 4, 4, 8)
+    assert [layer.name for layer in model.layers(jnp.zeros((1, 9, 8, 3)))] == ["conv", "pool", "norm"]
+
+
 def test_every_norm_is_the_one_that_is_given() -> None:
     seen = []
 
