@@ -69,6 +69,6 @@ def take(arrays: Mapping[str, Shaped[Array, "length ..."]], indices: Int[Array, 
 
 def _rows(order: Array, steps: int, batch_size: int) -> tuple[Array, Array]:
     length, padded = order.shape[0], steps * batch_size
-    indices = jnp.resize(order.astype(jnp.int32), padded)
+    indices = jnp.resize(order.astype(jnp.int32), (padded,))
     mask = (jnp.arange(padded) < length).astype(jnp.float32)
     return indices.reshape(steps, batch_size), mask.reshape(steps, batch_size)
