@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.functional.bilinear import Rules
-from fjdl.functional.conv_plain import Options
+from fjdl.functional.conv_plain import Options, axes_of
 from fjdl.functional.cpu_matrix import product, product_of_columns
-from fjdl.geometry import output_size
 from fjdl.typing import Array
 
 VECTOR = 16  # float32 numbers in the widest register
@@ -61,12 +60,7 @@ RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 def tile(options: Options, channels: int) -> Tiling:
     """Tiles about as wide as the kernel that divide the output evenly, and so high that they fill whole vectors."""
-    rows, columns = (
-        output_size(size, window=window, stride=stride, padding=padding)
-        for size, window, stride, padding in zip(
-            options.size, options.window, options.stride, options.padding, strict=True
-        )
-    )
+    rows, columns = (axis.output for axis in axes_of(options))
     kw = options.window[1]
     width = next((w for w in range(max(kw - 1, 1), 2 * kw + 1) if columns % w == 0), min(kw, columns))
     heights = (h for h in range(1, MOST_ROWS + 1) if rows % h == 0 and h * width * channels % VECTOR == 0)

@@ -65,12 +65,16 @@ def without_stride(y: Array, options: Options) -> tuple[Array, Options]:
     """
     if max(options.stride) == 1 or all(k <= n for k, n in zip(options.window, y.shape[1:3], strict=True)):
         return y, options
+    return spread(y, options), options._replace(stride=(1, 1))
+
+
+def spread(y: Array, options: Options) -> Array:
+    """An entry for every position of the window at a stride of 1: zeros between those of `y`."""
     sides = [
         (0, axis.size + sum(axis.padding) - axis.reach - (axis.output - 1) * axis.stride - 1, axis.stride - 1)
         for axis in axes_of(options)
     ]
-    spread = lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *sides, (0, 0, 0)))
-    return spread, options._replace(stride=(1, 1))
+    return lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *sides, (0, 0, 0)))
 
 
 def kernel_gradient(x: Array, y: Array, *, options: Options) -> Array:

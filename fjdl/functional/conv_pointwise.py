@@ -1,10 +1,7 @@
 """Convolution with windows of one pixel: the matrix product of channels at every pixel."""
 
-import jax.numpy as jnp
-from jax import lax
-
 from fjdl.functional.bilinear import Rules
-from fjdl.functional.conv_plain import Options
+from fjdl.functional.conv_plain import Options, spread
 from fjdl.functional.cpu_matrix import product, product_of_columns
 from fjdl.typing import Array
 
@@ -21,12 +18,7 @@ def convolve(x: Array, kernel: Array, options: Options) -> Array:
 
 def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output."""
-    x = product(y, kernel[0, 0], (3, 1))
-    spread = [
-        (0, size - (rows - 1) * stride - 1, stride - 1)
-        for size, rows, stride in zip(options.size, y.shape[1:3], options.stride, strict=True)
-    ]
-    return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *spread, (0, 0, 0)))
+    return spread(product(y, kernel[0, 0], (3, 1)), options)
 
 
 def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
