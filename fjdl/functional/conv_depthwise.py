@@ -14,7 +14,7 @@ from jax import lax
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options, axes_of
-from fjdl.functional.conv_taps import met, phase_size, shifts
+from fjdl.functional.conv_taps import interlocked, met, phase_size, shifts
 from fjdl.geometry import Axis
 from fjdl.numerics import accumulate
 from fjdl.typing import Array
@@ -50,9 +50,7 @@ def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     if rows.stride == columns.stride == 1:
         return phase(0, 0)
     phases = [[phase(a, b) for b in range(columns.stride)] for a in range(rows.stride)]
-    x = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)  # [n, h / s, s, w / s, s, c]
-    x = x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3] * x.shape[4], x.shape[5])
-    return x[:, : rows.size, : columns.size]
+    return interlocked(phases, (rows, columns))
 
 
 def kernel_gradient(x: Array, y: Array, options: Options) -> Array:

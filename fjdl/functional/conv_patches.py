@@ -13,7 +13,7 @@ from jax import lax
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options, axes_of
-from fjdl.functional.conv_taps import divided, met, phase_size, shifts
+from fjdl.functional.conv_taps import divided, interlocked, met, phase_size, shifts
 from fjdl.functional.cpu_matrix import bits, numbers, product, transposed
 from fjdl.geometry import Axis
 from fjdl.numerics import wide
@@ -41,13 +41,11 @@ def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     patches of cotangents, and the phases interlock to the whole.
     """
     axes = axes_of(options)
-    c_in, c_out = kernel.shape[2:]
+    c_out = kernel.shape[3]
 
     def some(y: Array) -> Array:
         phases = [[_phase(y, kernel, axes, (a, b)) for b in range(options.stride[1])] for a in range(options.stride[0])]
-        x = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)  # [n, h / s, s, w / s, s, c_in]
-        x = x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3] * x.shape[4], c_in)
-        return x[:, : options.size[0], : options.size[1]]
+        return interlocked(phases, axes)
 
     return _in_chunks(some, y, axes, math.prod(options.window) * c_out)
 

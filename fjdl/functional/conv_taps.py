@@ -1,5 +1,7 @@
 """What the taps of a kernel meet: the geometry that the ways of convolution share."""
 
+import jax.numpy as jnp
+
 from fjdl.geometry import Axis
 from fjdl.typing import Array
 
@@ -22,6 +24,13 @@ def shifts(axis: Axis, phase: int) -> list[tuple[int, int]]:
     """
     reached = ((tap, phase + axis.padding[0] - tap * axis.dilation) for tap in range(axis.window))
     return [(tap, start // axis.stride) for tap, start in reached if start % axis.stride == 0]
+
+
+def interlocked(phases: list[list[Array]], axes: tuple[Axis, Axis]) -> Array:
+    """The image whose every s-th row and every s-th column from (a, b) on is `phases[a][b]`, cut to its size."""
+    x = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)  # [n, h / s, s, w / s, s, c]
+    x = x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3] * x.shape[4], x.shape[5])
+    return x[:, : axes[0].size, : axes[1].size]
 
 
 def divided(images: Array, most: int) -> Array:
