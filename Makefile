@@ -3,7 +3,10 @@
 # Both create .venv and install what they need on the first call.
 
 PYTHON ?= python3
+# PyTorch is an oracle of the tests: on by default where its pinned version has been tried, and `make test TORCH=` leaves it out.
+TORCH ?= $(if $(findstring 3.11,$(shell $(PYTHON) --version)),torch)
 BIN := .venv/bin
+comma := ,
 DEMO := demo/digits_lenet
 
 .PHONY: demo test test-slow fuzz lint clean
@@ -45,7 +48,7 @@ lint: .venv/.installed-test
 
 .venv/.installed-test: .venv/.installed
 	@echo "== installing what the tests need (a minute or two, once)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev$(addprefix $(comma),$(TORCH))]"
 	@touch $@
 
 clean:

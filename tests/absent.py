@@ -1,0 +1,43 @@
+"""PyTorch where it is not installed: importing it succeeds, and using it skips the test that does."""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+REASON = "needs PyTorch, an oracle that the extra `torch` installs"
+
+
+class _Absent(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        pytest.skip(REASON, allow_module_level=True)
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds `torch` and everything below it after all other finders have failed."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name.partition(".")[0] != "torch":
+            return None
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        return _Absent(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing to run."""
+
+
+def stand_in_for_torch() -> None:
+    """Lets the tests be collected without PyTorch, and each one that uses it be skipped with a reason."""
+    if importlib.util.find_spec("torch") is None:
+        sys.meta_path.append(_Finder())
