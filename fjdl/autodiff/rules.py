@@ -24,8 +24,8 @@ class Operation(NamedTuple):
 def elementwise(name: str, forward: Callable[..., Array], backward: Callable[..., tuple[Array, ...]]) -> Operation:
     """The operation of two inputs that are repeated to one shape first."""
 
-    def repeated(*inputs: Array) -> list[Array]:
-        return jnp.broadcast_arrays(*inputs)
+    def repeated(*inputs: Array) -> tuple[Array, ...]:
+        return tuple(jnp.broadcast_arrays(*inputs))
 
     return Operation(
         name,

@@ -127,9 +127,9 @@ def _places(axes: tuple[Windows, ...], offsets: tuple[int, ...], phases: tuple[i
     return np.where(inside, number, math.prod(axis.window for axis in axes))
 
 
-def _number(axes: tuple[Windows, ...]) -> type:
+def _number(axes: tuple[Windows, ...]) -> jnp.dtype:
     """A dtype that holds the number of each entry of a window, and one more."""
-    return jnp.uint8 if math.prod(axis.window for axis in axes) <= 255 else jnp.int32
+    return jnp.dtype(jnp.uint8 if math.prod(axis.window for axis in axes) <= 255 else jnp.int32)
 
 
 def _blocks(axis: Windows) -> int:
