@@ -7,6 +7,7 @@ Nearly all of the time is compilation, so programs are compiled with few optimiz
 import os
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("FJDL_TEST_PLATFORM", "cpu")
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
@@ -16,6 +17,10 @@ if not os.environ.get("FJDL_TEST_OPTIMIZED"):
     if version("jaxlib").startswith("0.10."):  # later ones have no other emitters and refuse the flag
         quick += " --xla_cpu_use_fusion_emitters=false"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}".strip()
+
+DATA_BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared" / "data"
+if DATA_BESIDE_THE_CHECKOUT.is_dir():
+    os.environ.setdefault("FJDL_DATA_DIR", str(DATA_BESIDE_THE_CHECKOUT))
 
 import jax
 import numpy as np

@@ -41,14 +41,12 @@ class RemoteFile:
 def search_path(data_dir: Path | str | None = None) -> list[Path]:
     """Folders in the order they are searched, the cache last.
 
-    `data_dir`, the environment's `FJDL_DATA_DIR`, `../shared/data` beside a checkout where it exists, and the cache,
-    which is `FJDL_CACHE_DIR` or `~/.cache/fjdl/data`. Only the cache is ever written to.
+    `data_dir`, the environment's `FJDL_DATA_DIR`, and the cache, which is `FJDL_CACHE_DIR` or `~/.cache/fjdl/data`. Only
+    the cache is ever written to.
     """
-    shared = Path(__file__).resolve().parents[3] / "shared" / "data"
     given = [folder for folder in (data_dir, os.environ.get("FJDL_DATA_DIR")) if folder]
-    beside = [shared] if shared.is_dir() else []
     cache = os.environ.get("FJDL_CACHE_DIR") or "~/.cache/fjdl/data"
-    return [Path(folder).expanduser() for folder in (*given, *beside, cache)]
+    return [Path(folder).expanduser() for folder in (*given, cache)]
 
 
 def find_or_download(folder: str, file: RemoteFile, *, data_dir: Path | str | None = None) -> Path:

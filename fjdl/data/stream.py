@@ -52,8 +52,9 @@ def to_device(
 ) -> Generator[Any, None, None]:
     """The batches as arrays on the device, or spread as `sharding` says, with `ahead` transfers under way.
 
-    A transfer starts when its batch is taken from `batches`, `ahead` batches before it is given out. Raises
-    `ValueError` where `ahead` is below 1.
+    A transfer starts when its batch is taken from `batches`, `ahead` batches before it is given out. NumPy arrays are
+    copied first, since a device of the host adopts their memory and others read it later: a loader may fill the same
+    arrays again for its next batch. Raises `ValueError` where `ahead` is below 1.
     """
     if ahead < 1:
         raise ValueError(f"ahead must be at least 1, got {ahead}")
@@ -65,10 +66,14 @@ def _transferred(
 ) -> Generator[Any, None, None]:
     waiting: deque[Any] = deque()
     for batch in batches:
-        waiting.append(jax.device_put(batch, sharding))
+        waiting.append(jax.device_put(jax.tree.map(_own, batch), sharding))
         if len(waiting) > ahead:
             yield waiting.popleft()
     yield from waiting
+
+
+def _own(leaf: Any) -> Any:
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
 class _Batches:

@@ -132,14 +132,13 @@ def put(path: Path, content: bytes = BODY) -> Path:
     return path
 
 
-def test_the_search_path_is_argument_environment_shared_cache(tmp_path, cache, monkeypatch):
+def test_the_search_path_is_argument_environment_cache_and_nothing_beside_the_package(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("FJDL_DATA_DIR", "~/data")
     monkeypatch.setenv("HOME", str(tmp_path))
-    shared = [folder for folder in [Path(__file__).resolve().parents[3] / "shared" / "data"] if folder.is_dir()]
-    assert search_path("here") == [Path("here"), tmp_path / "data", *shared, cache]
+    assert search_path("here") == [Path("here"), tmp_path / "data", cache]
     monkeypatch.delenv("FJDL_DATA_DIR")
     monkeypatch.delenv("FJDL_CACHE_DIR")
-    assert search_path() == [*shared, tmp_path / ".cache/fjdl/data"]
+    assert search_path() == [tmp_path / ".cache/fjdl/data"]
 
 
 def test_a_download_arrives_whole_under_its_name_only(server, cache):

@@ -145,3 +145,21 @@ def test_batches_are_spread_over_the_devices():
     (batch,) = to_device([{"x": np.arange(16)}], sharding=sharding)
     assert batch["x"].sharding == sharding
     np.testing.assert_array_equal(batch["x"], np.arange(16))
+
+
+@pytest.mark.parametrize("spread", [False, True], ids=["one device", "sharded"])
+def test_a_loader_may_refill_its_arrays(spread):
+    """Aligned memory, which XLA:CPU adopts in place of copying it."""
+    memory = np.zeros(4096, np.uint8)
+    start = -memory.ctypes.data % 64
+    buffer = memory[start : start + 64].view(np.float32)
+
+    def batches():
+        for number in range(6):
+            buffer[:] = number
+            yield {"x": buffer, "rest": (buffer[:8],)}
+
+    sharding = NamedSharding(make_mesh(), PartitionSpec("data")) if spread else None
+    given = list(to_device(batches(), sharding=sharding))
+    np.testing.assert_array_equal([np.unique(batch["x"]).item() for batch in given], np.arange(6))
+    np.testing.assert_array_equal([np.unique(batch["rest"][0]).item() for batch in given], np.arange(6))
