@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
+from experiments.mistakes import users_mistakes
 from fjdl.errors import FjdlError, UsageError
 
 
@@ -25,16 +26,12 @@ class Experiment(NamedTuple):
 
 
 def run_guarded(main: Callable[[], None]) -> None:
-    """Runs `main`; an error the user can act on becomes one sentence on stderr and its exit status."""
+    """Runs `main`; an error the user can act on becomes one sentence on stderr and its exit status, a bug a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         main()
     except FjdlError as error:
         sys.exit(_fail(str(error), error.exit_status))
-    except ValueError as error:  # a rule of the library that a config or a flag breaks
-        if os.environ.get("FJDL_TRACEBACK"):
-            raise
-        sys.exit(_fail(f"{error} (FJDL_TRACEBACK=1 shows where)", UsageError.exit_status))
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted; the last checkpoint is intact", 130))
 
@@ -128,10 +125,8 @@ def _recipe_of(module: ModuleType, path: Path) -> Callable[..., Any]:
 def _build(build: Callable[..., Any], values: dict[str, Any]) -> Any:
     from fjdl.train import Recipe
 
-    try:
+    with users_mistakes():
         recipe = build(**values)
-    except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
     if not isinstance(recipe, Recipe):
         raise UsageError(f"a config's function recipe must return a Recipe, got {type(recipe).__name__}")
     return recipe

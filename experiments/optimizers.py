@@ -17,6 +17,7 @@ import tyro
 
 from experiments.command import describe, enable_compilation_cache, load_config, run_guarded
 from experiments.markdown import replace_table, require_markers
+from experiments.mistakes import users_mistakes
 from experiments.report import spread
 from experiments.tuning import Bench, Effort, Factory, compare, finished_runs, prepare
 from fjdl.errors import UsageError
@@ -64,7 +65,9 @@ def main() -> None:
     with open_run(options.run_dir, command=command, config=asked) as run:
         for warning in run.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        bench = prepare(build(seed=0, epochs=options.epochs), run.metrics, effort)
+        with users_mistakes():
+            recipe = build(seed=0, epochs=options.epochs)
+        bench = prepare(recipe, run.metrics, effort)
         for name, factory in chosen.items():
             compare(bench, name, factory)
         environment = read_json(run.path / "env.json")

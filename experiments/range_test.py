@@ -11,6 +11,7 @@ from typing import Any
 import tyro
 
 from experiments.command import parse, run_guarded
+from experiments.mistakes import users_mistakes
 from fjdl.errors import UsageError
 
 
@@ -43,7 +44,8 @@ def main() -> None:
 
     recipe = dataclasses.replace(experiment.recipe, splits=functools.cache(experiment.recipe.splits))
     factory = optimizer_of(options.optimizer, options.optimizer_options)
-    result = learning_rate_range(recipe, factory, low=options.low, high=options.high, steps=options.steps)
+    with users_mistakes():
+        result = learning_rate_range(recipe, factory, low=options.low, high=options.high, steps=options.steps)
     counted = int(result.counted)
     suggestions = {
         "steepest descent": float(result.steepest),
@@ -67,8 +69,9 @@ def optimizer_of(name: str, options: dict[str, float]) -> Callable[[Any], Any]:
         raise UsageError(f"optimizer must be one of {', '.join(known)}, got {name}")
     factory = functools.partial(getattr(optim, name), **options)
     try:
-        factory(1e-3)
-    except TypeError as error:
+        with users_mistakes():
+            factory(1e-3)
+    except (UsageError, TypeError) as error:
         raise UsageError(f"--optimizer-options do not fit: {error}") from error
     return factory
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import tyro
 
 from experiments.command import enable_compilation_cache, load_config, run_guarded
+from experiments.mistakes import users_mistakes
 from experiments.report import spread
 from fjdl.errors import UsageError
 
@@ -48,8 +49,9 @@ def main() -> None:
     enable_compilation_cache()
     asked = {"epochs": options.epochs, "precision": options.precision}
     chosen = {name: value for name, value in asked.items() if value is not None}
-    recipe = build(**chosen)
-    run, compiling = compiled(lambda seed: build(seed=seed, **chosen), recipe)
+    with users_mistakes():
+        recipe = build(**chosen)
+        run, compiling = compiled(lambda seed: build(seed=seed, **chosen), recipe)
     run(0)  # the first call pages in what later ones find in place
     operations = training_operations(recipe)
     accuracies, times = [], []

@@ -12,6 +12,7 @@ from typing import Any
 import tyro
 
 from experiments.command import Experiment, parse, run_guarded
+from experiments.mistakes import users_mistakes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,8 @@ def main() -> None:
     if options.dry_run:
         from experiments.dry_run import dry_run
 
-        dry_run(experiment.recipe)
+        with users_mistakes():
+            dry_run(experiment.recipe)
         return
     train(experiment, options.run_dir or Path("runs") / options.config.stem)
 
@@ -45,7 +47,8 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
 
     recipe = dataclasses.replace(experiment.recipe, splits=functools.cache(experiment.recipe.splits))
     if not (run_dir / "result.json").exists():
-        check(recipe)
+        with users_mistakes():
+            check(recipe)
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
     with open_run(run_dir, command=command, config=experiment.config) as run:
         result = finished(run)
@@ -70,11 +73,15 @@ def check(recipe: Any) -> None:
 
     from fjdl.train.loop import program_of
 
+    def shapes(source: Any) -> Any:
+        one = {name: np.asarray(array) for name, array in source.element(0).items()}
+        return {name: jax.ShapeDtypeStruct((source.length, *a.shape), a.dtype) for name, a in one.items()}
+
     splits = recipe.splits()
     program = program_of(recipe, splits)
-    one = {name: np.asarray(array) for name, array in splits.train.element(0).items()}
-    arrays = {name: jax.ShapeDtypeStruct((splits.train.length, *a.shape), a.dtype) for name, a in one.items()}
-    jax.eval_shape(program.epoch, jax.eval_shape(program.init), arrays)
+    state, _ = jax.eval_shape(program.epoch, jax.eval_shape(program.init), shapes(splits.train))
+    results = jax.eval_shape(program.evaluate, state, shapes(splits.validation))
+    jax.eval_shape(program.remember, state, results[recipe.monitor])
 
 
 def describe(result: dict[str, Any]) -> str:

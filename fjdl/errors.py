@@ -9,8 +9,8 @@ class FjdlError(Exception):
     exit_status = 1
 
 
-class UsageError(FjdlError):
-    """A flag, a config or an argument is wrong."""
+class UsageError(FjdlError, ValueError):
+    """A flag, a config or an argument is wrong; a `ValueError` as well, for those who call the library."""
 
     exit_status = 2
 

@@ -1,13 +1,24 @@
 import dataclasses
+import json
+import re
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from experiments import command
+from experiments.mistakes import users_mistakes
 from experiments.train import Options
 from fjdl import errors
 from fjdl.errors import Stopped
+from fjdl.losses import reduce, softmax_cross_entropy
+from fjdl.models import MLP
+from fjdl.optim import adam
+from fjdl.tree import map_named
+from tests.experiments.support import Command
+from tests.train.toy import recipe as recipe_of_training
 
 CONFIG = '''"""A header.
 
@@ -55,18 +66,79 @@ def test_signals_have_the_status_of_the_shell(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.splitlines()[1] == "fjdl: stopped by SIGTERM; the same command resumes"
 
 
-def test_a_rule_of_the_library_is_a_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert fail_with(ValueError("rate must lie in [0, 1], got 2")) == 2
-    assert capsys.readouterr().err == "fjdl: rate must lie in [0, 1], got 2 (FJDL_TRACEBACK=1 shows where)\n"
+def test_a_rule_of_the_library_is_a_wrong_usage_where_a_config_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        with users_mistakes():
+            adam(-1.0)
+
+    with pytest.raises(SystemExit) as caught:
+        command.run_guarded(main)
+    assert caught.value.code == 2
+    message = "fjdl: learning_rate must be finite and not negative, got -1.0 (FJDL_TRACEBACK=1 shows where)\n"
+    assert capsys.readouterr().err == message
 
 
 def test_a_traceback_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
-    def main() -> None:
-        raise ValueError("where")
-
     monkeypatch.setenv("FJDL_TRACEBACK", "1")
-    with pytest.raises(ValueError, match="where"):
+    with pytest.raises(ValueError, match="learning_rate must be finite") as caught, users_mistakes():
+        adam(-1.0)
+    assert not isinstance(caught.value, errors.UsageError)
+
+
+def refuse() -> None:
+    raise ValueError("depth must be positive, got 0")
+
+
+MISTAKES = {
+    "an array of the wrong type": (lambda: softmax_cross_entropy(3, 3), "softmax_cross_entropy: "),
+    "a rule of a config": (refuse, "depth must be positive, got 0"),
+    "an argument that does not exist": (lambda: MLP(hiden=(3,)), "unexpected keyword argument 'hiden'"),
+    "an option that does not exist": (lambda: adam(1e-3, momentum=0.9), "argument 'momentum'"),
+}
+BUGS = {
+    "of Python": lambda: int("three"),
+    "of the standard library": lambda: json.loads("{"),
+    "of NumPy": lambda: np.ones(3) + np.ones(4),
+    "of JAX": lambda: jax.eval_shape(lambda: jnp.zeros(3).reshape(7)),
+    "of JAX below the library": lambda: map_named(lambda *_: 0, {"a": 1}, {"b": 1}),
+    "of another type": lambda: {}["labels"],
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_what_the_library_or_a_config_refuses_is_the_users_mistake(case: str) -> None:
+    call, message = MISTAKES[case]
+    with pytest.raises(errors.UsageError, match=re.escape(message)), users_mistakes():
+        call()
+
+
+@pytest.mark.parametrize("case", BUGS)
+def test_any_other_exception_is_never_taken_for_the_users_mistake(case: str) -> None:
+    def main() -> None:
+        with users_mistakes():
+            BUGS[case]()
+
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of which type does not matter
         command.run_guarded(main)
+    assert not isinstance(caught.value, errors.FjdlError | SystemExit)
+
+
+def test_outside_of_where_a_config_is_judged_even_the_librarys_own_refusal_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="learning_rate must be finite"):
+        command.run_guarded(lambda: adam(-1.0))  # type: ignore[arg-type, return-value]
+
+
+def test_a_bug_after_the_training_is_no_wrong_usage(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fjdl.train.result.summary", lambda results: reduce.mean([1.0]))
+    with pytest.raises(ValueError, match="mean: argument `values` must be"):
+        command("train", "configs/iris_logistic.py", "--epochs", 1, "--run-dir", tmp_path / "run")
+
+
+def test_a_wrong_argument_is_a_value_error_for_callers_too() -> None:
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        recipe_of_training(epochs=0)
 
 
 def test_an_error_of_the_program_is_not_hidden() -> None:
