@@ -26,7 +26,7 @@ class Experiment(NamedTuple):
 
 
 def run_guarded(main: Callable[[], None]) -> None:
-    """Runs `main`; an error the user can act on becomes one sentence on stderr and its exit status, a bug a traceback."""
+    """Runs `main`; an error the user can act on becomes one sentence and an exit status, a bug a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         main()

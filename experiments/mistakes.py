@@ -23,10 +23,10 @@ WRONG_CALL = re.compile("unexpected keyword argument|multiple values for argumen
 def users_mistakes() -> Iterator[None]:
     """Inside, what the library or the user's own code refuses becomes a `UsageError` of one sentence.
 
-    That is a `ValueError` or `TypeError` of a `raise` in fjdl or outside of all installed packages, and a call with wrong
-    arguments that fjdl itself does not make. Everything else passes through: an exception of Python, NumPy or JAX is a bug, here or
-    in the config, and its traceback must be seen. The block belongs around what judges a config and flags for the first
-    time; nothing outside of it is taken for the user's mistake.
+    That is a `ValueError` or `TypeError` of a `raise` in fjdl or outside of installed packages, and a call with wrong
+    arguments that fjdl itself does not make. Everything else passes through: an exception of Python, NumPy or JAX is a
+    bug, here or in the config, and its traceback must be seen. The block belongs around what judges a config and flags
+    for the first time; nothing outside of it is taken for the user's mistake.
     """
     try:
         yield

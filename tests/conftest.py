@@ -18,9 +18,8 @@ if not os.environ.get("FJDL_TEST_OPTIMIZED"):
         quick += " --xla_cpu_use_fusion_emitters=false"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}".strip()
 
-DATA_BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared" / "data"
-if DATA_BESIDE_THE_CHECKOUT.is_dir():
-    os.environ.setdefault("FJDL_DATA_DIR", str(DATA_BESIDE_THE_CHECKOUT))
+if (data := Path(__file__).resolve().parents[2] / "shared" / "data").is_dir():  # beside the checkout
+    os.environ.setdefault("FJDL_DATA_DIR", str(data))
 
 import jax
 import numpy as np

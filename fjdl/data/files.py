@@ -41,8 +41,8 @@ class RemoteFile:
 def search_path(data_dir: Path | str | None = None) -> list[Path]:
     """Folders in the order they are searched, the cache last.
 
-    `data_dir`, the environment's `FJDL_DATA_DIR`, and the cache, which is `FJDL_CACHE_DIR` or `~/.cache/fjdl/data`. Only
-    the cache is ever written to.
+    `data_dir`, the environment's `FJDL_DATA_DIR`, and the cache: `FJDL_CACHE_DIR` or `~/.cache/fjdl/data`. Only the
+    cache is ever written to.
     """
     given = [folder for folder in (data_dir, os.environ.get("FJDL_DATA_DIR")) if folder]
     cache = os.environ.get("FJDL_CACHE_DIR") or "~/.cache/fjdl/data"
