@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from fjdl.checks import at_least
 from fjdl.geometry import AnyPadding, Axis, Padding, Pair, slide
 from fjdl.typing import typed
 
@@ -119,8 +120,7 @@ def dense_layer(shape: tuple[int, ...], *, features: int, bias: bool = True, nam
 
     Raises `ValueError` for fewer than one feature.
     """
-    if features < 1:
-        raise ValueError(f"features must be at least 1, got {features}")
+    at_least(1, features=features)
     output = (*shape[:-1], features)
     return Layer(name=name, output=output, parameters=features * (shape[-1] + bias), macs=math.prod(output) * shape[-1])
 

@@ -9,20 +9,22 @@ import math
 from collections.abc import Sequence
 
 from fjdl.analysis.counts import Layer
+from fjdl.checks import at_least, within
 from fjdl.typing import typed
 
 
 @typed
 def parameter_memory(layers: Sequence[Layer], *, bytes_each: int = 4) -> int:
     """Bytes of all parameters: 4 each in float32, 2 in bfloat16, 1 in int8."""
-    return _positive("bytes_each", bytes_each) * sum(layer.parameters for layer in layers)
+    at_least(1, bytes_each=bytes_each)
+    return bytes_each * sum(layer.parameters for layer in layers)
 
 
 @typed
 def activation_memory(layers: Sequence[Layer], *, batch_size: int = 1, bytes_each: int = 4) -> int:
     """Bytes of the outputs of all layers, which training keeps for the backward pass."""
-    numbers = sum(math.prod(layer.output) for layer in layers)
-    return _positive("batch_size", batch_size) * _positive("bytes_each", bytes_each) * numbers
+    at_least(1, batch_size=batch_size, bytes_each=bytes_each)
+    return batch_size * bytes_each * sum(math.prod(layer.output) for layer in layers)
 
 
 @typed
@@ -34,8 +36,7 @@ def training_memory(
     An optimizer has 0 slots (gradient descent), 1 (momentum) or 2 (Adam); activations take 4 bytes each in float32 and
     2 in bfloat16.
     """
-    if optimizer_slots < 0:
-        raise ValueError(f"optimizer_slots must not be negative, got {optimizer_slots}")
+    within("[0, inf]", optimizer_slots=optimizer_slots)
     activations = activation_memory(layers, batch_size=batch_size, bytes_each=activation_bytes)
     return (2 + optimizer_slots) * parameter_memory(layers) + activations
 
@@ -48,11 +49,5 @@ def inference_memory(layers: Sequence[Layer], *, batch_size: int = 1, bytes_each
     """
     outputs = [0, *(math.prod(layer.output) for layer in layers)]
     largest = max((before + after for before, after in itertools.pairwise(outputs)), default=0)
-    each = _positive("bytes_each", bytes_each)
-    return parameter_memory(layers, bytes_each=each) + _positive("batch_size", batch_size) * each * largest
-
-
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return value
+    at_least(1, batch_size=batch_size)
+    return parameter_memory(layers, bytes_each=bytes_each) + batch_size * bytes_each * largest

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from fjdl.augment.pixels import Amount, Image, amount, ascending, not_negative, pixels
+from fjdl.augment.pixels import Amount, Image, amount, ascending, pixels
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -16,8 +17,8 @@ def gaussian_blur(image: Image, sigma: Amount, *, radius: int) -> Image:
     Rounded for uint8. Equals `scipy.ndimage.gaussian_filter(image, (sigma, sigma, 0), radius=radius)`. Raises
     `ValueError` for a negative sigma or radius.
     """
-    not_negative("sigma", sigma)
-    not_negative("radius", radius)
+    within("[0, inf]", sigma=sigma)
+    within("[0, inf]", radius=radius)
     weights = _gaussian(amount(sigma, image), radius)
     values = accumulate(image)
     for axis in (0, 1):

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from fjdl.augment.plane import Matrix
+from fjdl.checks import within
 from fjdl.numerics import wide
 from fjdl.typing import Array, Bool, Float, typed
 
@@ -26,8 +27,7 @@ def clip_boxes(boxes: Float[Array, "*n 4"], *, size: tuple[int, int]) -> Float[A
 @typed
 def large_boxes(boxes: Float[Array, "*n 4"], *, smallest: float = 1.0) -> Bool[Array, "*n"]:
     """Which boxes have both sides at least `smallest` pixels; raises `ValueError` unless that is above 0."""
-    if not smallest > 0:
-        raise ValueError(f"smallest must be above 0, got {smallest}")
+    within("(0, inf]", smallest=smallest)
     return jnp.all(boxes[..., 2:] - boxes[..., :2] >= smallest, axis=-1)
 
 

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.augment.geometry import coin
-from fjdl.augment.pixels import Amount, Image, amount, between, luma, not_negative, pixels, saturate
+from fjdl.augment.pixels import Amount, Image, amount, luma, pixels, saturate
+from fjdl.checks import within
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Bool, Float, PRNGKey, typed
 
@@ -17,7 +18,7 @@ def blend(base: Float[Array, "#h #w #c"], image: Image, factor: Amount) -> Image
     equal but for a value that float32 rounds onto a whole number (Haeberli & Voorhies 1994). Raises `ValueError` for
     a negative factor.
     """
-    not_negative("factor", factor)
+    within("[0, inf]", factor=factor)
     values, factor = accumulate(image), amount(factor, image)
     base = base.astype(values.dtype)
     if image.dtype == jnp.uint8:
@@ -50,7 +51,7 @@ def saturation(image: Image, factor: Amount) -> Image:
 
     Equals `PIL.ImageEnhance.Color`. Raises `ValueError` for a negative factor and for other than 1 or 3 channels.
     """
-    not_negative("factor", factor)
+    within("[0, inf]", factor=factor)
     grey = luma(image)
     return image if image.shape[-1] == 1 else blend(grey, image, factor)
 
@@ -103,9 +104,8 @@ def random_color_jitter(
     has strength 0 is left out. Raises `ValueError` for a negative strength and for `hue` above 1/2.
     """
     strengths = (brightness, contrast, saturation)
-    for name, strength in zip(("brightness", "contrast", "saturation"), strengths, strict=True):
-        not_negative(name, strength)
-    between("hue", hue, low=0, high=0.5)
+    within("[0, inf]", brightness=brightness, contrast=contrast, saturation=saturation)
+    within("[0, 0.5]", hue=hue)
     low = jnp.array([max(0.0, 1 - s) for s in strengths] + [-hue], jnp.float32)
     high = jnp.array([1 + s for s in strengths] + [hue], jnp.float32)
     amounts = jax.random.uniform(key, (4,), jnp.float32, low, high)

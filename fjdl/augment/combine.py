@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.typing import PRNGKey
 
 Random = Callable[[PRNGKey, Any], Any]
@@ -27,8 +28,7 @@ def apply_with_probability(function: Random, *, probability: float) -> Random:
 
     Raises `ValueError` for a probability outside [0, 1].
     """
-    if not 0 <= probability <= 1:
-        raise ValueError(f"probability must lie in [0, 1], got {probability}")
+    within("[0, 1]", probability=probability)
 
     def apply(key: PRNGKey, x: Any) -> Any:
         chance, rest = jax.random.split(key)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.typing import Array, Int, PRNGKey, Shaped, typed
 
 
@@ -51,8 +52,7 @@ def pad(
     Equals `numpy.pad` in mode "constant" or "reflect". Raises `ValueError` for a negative padding, and for a
     reflection that is not smaller than the image.
     """
-    if padding < 0:
-        raise ValueError(f"padding must not be negative, got {padding}")
+    within("[0, inf]", padding=padding)
     if reflect and padding >= min(image.shape[:2]):
         raise ValueError(f"padding must be smaller than the image where it reflects, got {padding}")
     margin = ((padding, padding), (padding, padding), (0, 0))

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from fjdl.augment.pixels import Amount, Image, between, pixels, white
+from fjdl.augment.pixels import Amount, Image, pixels, white
 from fjdl.augment.window import covered, random_window
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Int, PRNGKey, typed
 
@@ -36,7 +37,7 @@ def random_erasing(
     Nothing is erased where ten attempts find no window inside of the image. Raises `ValueError` for a probability
     outside [0, 1], unless both ranges ascend above 0, and for an area above 1.
     """
-    between("probability", probability, low=0, high=1)
+    within("[0, 1]", probability=probability)
     where, chance, values = jax.random.split(key, 3)
     window, found = random_window(where, size=(image.shape[0], image.shape[1]), area=area, ratio=ratio)
     happens = found & jax.random.bernoulli(chance, probability)
@@ -51,8 +52,7 @@ def cutout(image: Image, centre: Int[Array, "2"], *, length: int, fill: float = 
     The square starts `length // 2` before the centre; what lies outside of the image is cut off, so less of it may go
     (DeVries & Taylor 2017, arXiv:1708.04552). Raises `ValueError` for a negative length.
     """
-    if length < 0:
-        raise ValueError(f"length must not be negative, got {length}")
+    within("[0, inf]", length=length)
     return erase(image, jnp.concatenate([centre - length // 2, jnp.full(2, length, centre.dtype)]), fill)
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.augment.cropping import crop, pad
+from fjdl.checks import within
 from fjdl.typing import Array, Bool, Int, Integer, PRNGKey, Shaped, typed
 
 
@@ -14,16 +15,14 @@ def shift(image: Shaped[Array, "h w c"], offset: Int[Array, "2"], *, most: int) 
     Equals `scipy.ndimage.shift(image, (*offset, 0), order=0)` for whole pixels. Raises `ValueError` for a negative
     `most`.
     """
-    if most < 0:
-        raise ValueError(f"most must not be negative, got {most}")
+    within("[0, inf]", most=most)
     return crop(pad(image, padding=most), most - jnp.clip(offset, -most, most), size=(image.shape[0], image.shape[1]))
 
 
 @typed
 def random_shift(key: PRNGKey, image: Shaped[Array, "h w c"], *, most: int) -> Shaped[Array, "h w c"]:
     """`shift` by whole pixels, uniform on [-most, most] for each axis."""
-    if most < 0:
-        raise ValueError(f"most must not be negative, got {most}")
+    within("[0, inf]", most=most)
     return shift(image, jax.random.randint(key, (2,), -most, most + 1), most=most)
 
 
@@ -68,6 +67,5 @@ def alternating_flip(
 @typed
 def coin(key: PRNGKey, *, probability: float) -> Bool[Array, ""]:
     """True with the given probability; raises `ValueError` where it is outside [0, 1]."""
-    if not 0 <= probability <= 1:
-        raise ValueError(f"probability must lie in [0, 1], got {probability}")
+    within("[0, 1]", probability=probability)
     return jax.random.bernoulli(key, probability)

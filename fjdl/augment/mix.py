@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import pixels
 from fjdl.augment.window import covered
+from fjdl.checks import within
 from fjdl.numerics import accumulate, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, PRNGKey, typed
 
@@ -84,8 +85,7 @@ def _soft(batch: Mapping[str, Array], classes: int) -> Float[Array, "n k"]:
 
 
 def _pairs(key: PRNGKey, n: int, alpha: float) -> tuple[Int[Array, " n"], Float[Array, " n"]]:
-    if not 0 < alpha < float("inf"):
-        raise ValueError(f"alpha must be above 0, got {alpha}")
+    within("(0, inf)", alpha=alpha)
     order, weights = jax.random.split(key)
     return jax.random.permutation(order, n), jax.random.beta(weights, alpha, alpha, (n,), jnp.float32)
 

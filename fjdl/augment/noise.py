@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from fjdl.augment.pixels import Image, between, not_negative, saturate, white
+from fjdl.augment.pixels import Image, saturate, white
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Bool, Float, PRNGKey, typed
 
@@ -21,7 +22,7 @@ def random_gaussian_noise(key: PRNGKey, image: Image, *, deviation: float) -> Im
 
     Raises `ValueError` for a negative deviation.
     """
-    not_negative("deviation", deviation)
+    within("[0, inf]", deviation=deviation)
     return add_noise(image, deviation * jax.random.normal(key, image.shape, jnp.float32))
 
 
@@ -38,6 +39,6 @@ def random_salt_and_pepper(key: PRNGKey, image: Image, *, probability: float) ->
 
     Raises `ValueError` for a probability outside [0, 1].
     """
-    between("probability", probability, low=0, high=1)
+    within("[0, 1]", probability=probability)
     drawn = jax.random.uniform(key, image.shape[:2])
     return salt_and_pepper(image, drawn < probability / 2, (drawn >= probability / 2) & (drawn < probability))

@@ -67,18 +67,6 @@ def from_levels(level: UInt8[Array, "h w c"], like: Image) -> Image:
     return level if like.dtype == jnp.uint8 else (accumulate(level) / 255).astype(like.dtype)
 
 
-def not_negative(name: str, value: Amount) -> None:
-    """Raises `ValueError` for a number below 0 or NaN; a traced one cannot be looked at."""
-    if isinstance(value, float | int) and not value >= 0:
-        raise ValueError(f"{name} must not be negative, got {value}")
-
-
-def between(name: str, value: float, *, low: float, high: float) -> None:
-    """Raises `ValueError` for a number outside [low, high]."""
-    if not low <= value <= high:
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value}")
-
-
 def ascending(name: str, limits: tuple[float, float], *, high: float = float("inf")) -> None:
     """Raises `ValueError` unless `0 < limits[0] <= limits[1] <= high`, both finite."""
     if not (0 < limits[0] <= limits[1] <= high and limits[1] < float("inf")):

@@ -8,7 +8,8 @@ holds no odd pixel number above 256.
 import jax
 import jax.numpy as jnp
 
-from fjdl.augment.pixels import Amount, ascending, not_negative
+from fjdl.augment.pixels import Amount, ascending
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -94,8 +95,7 @@ def random_matrix(
     `[-shear, shear]`, and the one factor for both axes between the two of `scale`. Raises `ValueError` for a negative
     bound and for factors that do not ascend above 0.
     """
-    for name, most in (("degrees", degrees), ("translate", translate), ("shear", shear)):
-        not_negative(name, most)
+    within("[0, inf]", degrees=degrees, translate=translate, shear=shear)
     ascending("scale", scale)
     drawn = jax.random.uniform(key, (6,), jnp.float32, -1, 1)
     factor = scale[0] + (scale[1] - scale[0]) * (drawn[5:] + 1) / 2

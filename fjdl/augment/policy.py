@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.augment.color import brightness, contrast, saturation
-from fjdl.augment.pixels import Image, between, white
+from fjdl.augment.pixels import Image, white
 from fjdl.augment.tone import autocontrast, equalize, posterize, sharpness, solarize
 from fjdl.augment.warp import rotate, shear, translate
+from fjdl.checks import within
 from fjdl.typing import Array, Float, PRNGKey, typed
 
 Strength = Float[Array, ""]
@@ -82,9 +83,8 @@ def rand_augment(
     Cubuk et al. 2020, arXiv:1909.13719, with the ranges of torchvision. Raises `ValueError` for a negative count and a
     magnitude outside [0, 30].
     """
-    if count < 0:
-        raise ValueError(f"count must not be negative, got {count}")
-    between("magnitude", magnitude, low=0, high=30)
+    within("[0, inf]", count=count)
+    within("[0, 30]", magnitude=magnitude)
     choice, sign = jax.random.split(key)
     numbers = jax.random.randint(choice, (count,), 0, len(operations))
     strengths = magnitude / 30 * jax.random.rademacher(sign, (count,), jnp.float32)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import pixels
 from fjdl.augment.window import random_window
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Int, PRNGKey, Shaped, typed
 
@@ -26,8 +27,7 @@ def resized_crop(
     `torch.nn.functional.interpolate(align_corners=False, antialias=...)` of the cropped image in mode "bilinear", or
     "nearest-exact". Raises `ValueError` for a size that is not positive and for booleans unless `nearest`.
     """
-    if min(size) < 1:
-        raise ValueError(f"size must be positive, got {size}")
+    within("(0, inf]", size=size)
     if image.dtype == jnp.bool_ and not nearest:
         raise ValueError("bilinear sampling needs numbers, got bool; nearest=True keeps it")
     start, extent = inside(window, size=(image.shape[0], image.shape[1]))

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.augment.color import blend
-from fjdl.augment.pixels import Amount, Image, amount, between, from_levels, levels, white
+from fjdl.augment.pixels import Amount, Image, amount, from_levels, levels, white
+from fjdl.checks import within
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Float, Integer, UInt8, typed
 
@@ -32,7 +33,7 @@ def posterize(image: Image, bits: Integer[Array, ""] | int) -> Image:
     [0, 8]; traced ones are clipped.
     """
     if isinstance(bits, int):
-        between("bits", bits, low=0, high=8)
+        within("[0, 8]", bits=bits)
     bits = jnp.clip(jnp.asarray(bits, jnp.int32), 0, 8)
     mask = (0xFF & (0xFF << (8 - bits))).astype(jnp.uint8)
     return jnp.where(bits == 8, image, from_levels(levels(image) & mask, image))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from fjdl import numerics
 from fjdl.autodiff.finite_difference import ScalarFunction, central_difference, directional_difference
+from fjdl.checks import at_least
 from fjdl.typing import Array, Float, PRNGKey, PyTree, Scalar, typed
 
 
@@ -48,8 +49,7 @@ def check_grads_along(
     For trees of any size: `automatic` and `numerical` hold one slope per direction. Raises `ValueError` where
     `directions` is not positive.
     """
-    if directions < 1:
-        raise ValueError(f"directions must be at least 1, got {directions}")
+    at_least(1, directions=directions)
     flat, unravel = jax.flatten_util.ravel_pytree(x)
     gradient, _ = jax.flatten_util.ravel_pytree(jax.grad(function)(x))
     units = numerics.unit(jax.random.normal(key, (directions, flat.size), flat.dtype))

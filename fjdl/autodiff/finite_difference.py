@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.typing import Array, Float, Scalar, typed
 
 ScalarFunction = Callable[[Array], Array]
@@ -51,6 +52,5 @@ def _each_coordinate(x: Array, slope: Callable[[Array], Array]) -> Array:
 
 
 def _step(step: float | None, x: Array, *, order: int) -> float:
-    if step is not None and not step > 0:
-        raise ValueError(f"step must be positive, got {step}")
+    within("(0, inf]", step=step)
     return step if step is not None else float(jnp.finfo(x.dtype).eps) ** (1 / order)

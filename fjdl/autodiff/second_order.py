@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.autodiff.finite_difference import ScalarFunction
+from fjdl.checks import within
 from fjdl.typing import Array, Float, PyTree, typed
 
 CriticalPoint = Literal["minimum", "maximum", "saddle", "degenerate", "none"]
@@ -31,8 +32,7 @@ def newton_step(function: ScalarFunction, x: Float[Array, " n"], *, damping: flo
     the negative curvature. Where the matrix is singular the result is not finite. Raises `ValueError` for a negative
     damping.
     """
-    if not damping >= 0:
-        raise ValueError(f"damping must not be negative, got {damping}")
+    within("[0, inf]", damping=damping)
     matrix = hessian(function)(x) + damping * jnp.eye(x.shape[0], dtype=x.dtype)
     return x - jnp.linalg.solve(matrix, jax.grad(function)(x))
 

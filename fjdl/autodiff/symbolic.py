@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.typing import Array
 
 
@@ -170,8 +171,7 @@ def power(base: Expression, exponent: float) -> Expression:
 
 def diff(formula: Expression, symbol: Symbol, *, order: int = 1) -> Expression:
     """The `order`-th derivative with respect to `symbol`, as an expression: sum, product, power and chain rule."""
-    if order < 0:
-        raise ValueError(f"order must not be negative, got {order}")
+    within("[0, inf]", order=order)
     for _ in range(order):
         formula = _diff(formula, symbol)
     return formula

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -53,9 +54,7 @@ def clip_to_image(boxes: Float[Array, "*batch 4"], *, height: float, width: floa
     A box that lies outside of the image becomes one of area 0 on its border. The gradient of a coordinate is 1 within
     the image and on its border, else 0. Equals `torchvision.ops.clip_boxes_to_image(boxes, (height, width))`.
     """
-    for name, value in (("height", height), ("width", width)):
-        if not value >= 0:
-            raise ValueError(f"{name} must be at least 0, got {value}")
+    within("[0, inf]", height=height, width=width)
     limits = jnp.broadcast_to(jnp.asarray([width, height, width, height], boxes.dtype), boxes.shape)
     return jnp.where(boxes < 0, 0, jnp.where(boxes > limits, limits, boxes))
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Inexact, typed
 
@@ -35,8 +36,7 @@ def normal_equations(x: Float[Array, "n d"], y: Float[Array, "n k"], *, l2: floa
     `l2` is 0, the map of smallest norm. Equals scikit-learn's `LinearRegression` and `Ridge`. Raises `ValueError` for a
     negative `l2`.
     """
-    if not l2 >= 0:
-        raise ValueError(f"l2 must not be negative, got {l2}")
+    within("[0, inf]", l2=l2)
     x, y = accumulate(x), accumulate(y)
     mean_x, mean_y = jnp.mean(x, axis=0, keepdims=True), jnp.mean(y, axis=0, keepdims=True)
     u, s, vt = jnp.linalg.svd(x - mean_x, full_matrices=False)

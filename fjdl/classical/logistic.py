@@ -6,6 +6,7 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.classical.linear import Linear, decision, zeros
 from fjdl.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from fjdl.losses.reduce import total
@@ -80,8 +81,7 @@ def _newton(cost: Callable[[Linear], Array], start: Linear, *, l2: float, iterat
 
     Directions in which the objective is flat, such as the common constant of softmax biases, are left alone.
     """
-    if not l2 >= 0:
-        raise ValueError(f"l2 must not be negative, got {l2}")
+    within("[0, inf]", l2=l2)
     flat, unravel = jax.flatten_util.ravel_pytree(start)
 
     def objective(flat: Array) -> Array:

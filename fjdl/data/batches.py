@@ -8,15 +8,14 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.typing import Array, Float, Int, Integer, PRNGKey, Shaped, typed
 
 
 def steps_per_epoch(length: int, batch_size: int) -> int:
     """`ceil(length / batch_size)`; raises `ValueError` where either is below 1."""
-    if length < 1:
-        raise ValueError(f"length must be at least 1, got {length}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    at_least(1, length=length)
+    at_least(1, batch_size=batch_size)
     return -(-length // batch_size)
 
 

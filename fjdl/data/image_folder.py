@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from fjdl.checks import at_least
 from fjdl.data.source import Example, Index, Source, Splits, subset
 from fjdl.data.splits import stratified_split
 from fjdl.errors import DataError
@@ -73,8 +74,7 @@ def decode(path: Path | str, *, size: int, shorter: int | None = None) -> np.nda
 
 
 def _check(size: int, shorter: int | None) -> None:
-    if size < 1:
-        raise ValueError(f"size must be at least 1, got {size}")
+    at_least(1, size=size)
     if shorter is not None and shorter < size:
         raise ValueError(f"shorter must be at least size={size}, got {shorter}")
 

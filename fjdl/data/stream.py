@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.checks import at_least, within
 from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch
 from fjdl.data.source import Source
 from fjdl.errors import DataError
@@ -56,8 +57,7 @@ def to_device(
     copied first, since a device of the host adopts their memory and others read it later: a loader may fill the same
     arrays again for its next batch. Raises `ValueError` where `ahead` is below 1.
     """
-    if ahead < 1:
-        raise ValueError(f"ahead must be at least 1, got {ahead}")
+    at_least(1, ahead=ahead)
     return _transferred(batches, sharding, ahead)
 
 
@@ -108,10 +108,8 @@ def _rows(order: tuple[Any, ...] | None, epoch: int, length: int, batch_size: in
 
 
 def _stream(batches: _Batches, ahead: int, workers: int) -> Iterator[Batch]:
-    if ahead < 1:
-        raise ValueError(f"ahead must be at least 1, got {ahead}")
-    if workers < 0:
-        raise ValueError(f"workers must be at least 0, got {workers}")
+    at_least(1, ahead=ahead)
+    within("[0, inf]", workers=workers)
     return _read(batches, ahead, workers) if batches else iter(())
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl import numerics
+from fjdl.checks import within
 from fjdl.functional.pointwise import pointwise
 from fjdl.numerics import accumulate, log1p_of_fraction
 from fjdl.typing import Array, Float, typed
@@ -62,8 +63,7 @@ def softplus(x: Float[Array, "*shape"], *, beta: float = 1.0) -> Float[Array, "*
     `torch.nn.functional.softplus`, which is `x` itself beyond `βx = 20` and so up to 2e-9 / β smaller there. Raises
     `ValueError` for a `beta` that is not positive and finite.
     """
-    if not 0 < beta < math.inf:
-        raise ValueError(f"beta must be positive and finite, got {beta}")
+    within("(0, inf)", beta=beta)
 
     def value(x: Array) -> Array:
         return jnp.maximum(x, 0) + log1p_of_fraction(jnp.exp(-beta * jnp.abs(x))) / beta

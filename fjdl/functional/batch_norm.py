@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.functional.moments import affine, centre, inverse_deviation, trailing
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Bool, Float, Num, Scalar, typed
@@ -78,8 +79,7 @@ def running_moments(
     all channels keep theirs after a batch of fewer than two values. Results have the dtype of the running statistics.
     Raises `ValueError` for a momentum outside [0, 1].
     """
-    if not 0 <= momentum <= 1:
-        raise ValueError(f"momentum must lie in [0, 1], got {momentum}")
+    within("[0, 1]", momentum=momentum)
     if unbiased:
         batch_variance = batch_variance * (n / jnp.maximum(n - 1, 1)).astype(batch_variance.dtype)
     usable = (n > 1) & jnp.isfinite(batch_mean) & jnp.isfinite(batch_variance)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Bool, Float, PRNGKey, typed
 
@@ -102,6 +103,5 @@ def _kept(key: PRNGKey, shape: tuple[int, ...], rate: float) -> Bool[Array, "...
 
 
 def _probability(rate: float) -> float:
-    if not 0 <= rate <= 1:
-        raise ValueError(f"rate must lie in [0, 1], got {rate}")
+    within("[0, 1]", rate=rate)
     return rate

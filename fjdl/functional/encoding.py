@@ -5,6 +5,7 @@ import math
 
 import jax.numpy as jnp
 
+from fjdl.checks import at_least, within
 from fjdl.numerics import signed
 from fjdl.typing import Array, Float, Integer, Shaped, typed
 
@@ -16,7 +17,7 @@ def one_hot(labels: Integer[Array, "*batch"], *, classes: int) -> Float[Array, "
     A label outside [0, classes) never becomes another class: its vector is NaN. Equals
     `torch.nn.functional.one_hot` inside. Raises `ValueError` where `classes` is not positive.
     """
-    _require_positive("classes", classes)
+    at_least(1, classes=classes)
     labels = signed(labels)
     inside = (labels >= 0) & (labels < classes)
     hits = _hits(labels, classes)
@@ -31,7 +32,7 @@ def multi_hot(labels: Integer[Array, "*batch m"], *, classes: int) -> Float[Arra
     [0, classes) makes the vector NaN. Equals scikit-learn's `MultiLabelBinarizer`. Raises `ValueError` where `classes`
     is not positive.
     """
-    _require_positive("classes", classes)
+    at_least(1, classes=classes)
     labels = signed(labels)
     inside = jnp.all((labels >= -1) & (labels < classes), axis=-1)
     hits = jnp.any(_hits(labels, classes), axis=-2)
@@ -47,8 +48,7 @@ def polynomial_features(
     There are C(d + degree, degree) of them. `interaction_only` leaves out products that repeat a feature. Equals
     scikit-learn's `PolynomialFeatures`. Raises `ValueError` for a negative degree.
     """
-    if degree < 0:
-        raise ValueError(f"degree must not be negative, got {degree}")
+    within("[0, inf]", degree=degree)
     choose = itertools.combinations if interaction_only else itertools.combinations_with_replacement
     chosen = [list(product) for n in range(1, degree + 1) for product in choose(range(x.shape[-1]), n)]
     columns = [jnp.ones_like(x[..., 0]), *(math.prod(x[..., i] for i in product) for product in chosen)]
@@ -64,8 +64,3 @@ def flatten(x: Shaped[Array, "n *features"]) -> Shaped[Array, "n m"]:
 def _hits(labels: Array, classes: int) -> Array:
     """Where each label is each class, along a new last axis."""
     return labels[..., None] == jnp.arange(classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (classes,))
-
-
-def _require_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")

@@ -7,6 +7,7 @@ positive where it is brighter above.
 
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.typing import Array, Float, typed
 
 _Kernel = Float[Array, "3 3 1 channels"]
@@ -72,6 +73,5 @@ def _down(outer: int, middle: int, channels: int) -> Array:
 
 
 def _repeated(rows: list[list[int]], channels: int) -> Array:
-    if channels < 1:
-        raise ValueError(f"channels must be at least 1, got {channels}")
+    at_least(1, channels=channels)
     return jnp.tile(jnp.array(rows, jnp.float32)[:, :, None, None], (1, 1, 1, channels))

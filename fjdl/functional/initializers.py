@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.functional.fans import fans, gain
 from fjdl.numerics import wide
 from fjdl.typing import Array, Float, PRNGKey, typed
@@ -45,8 +46,7 @@ def variance_scaling(
     kernel counts as one of fan 1. Equals `jax.nn.initializers.variance_scaling` in distribution. Raises `ValueError`
     for a negative scale.
     """
-    if not scale >= 0:
-        raise ValueError(f"scale must not be negative, got {scale}")
+    within("[0, inf]", scale=scale)
 
     def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
         fan_in, fan_out = (max(fan, 1) for fan in fans(shape, groups=groups, transposed=transposed))
@@ -120,8 +120,7 @@ def lecun_normal() -> Initializer:
 @typed
 def normal(stddev: float) -> Initializer:
     """Normal with mean 0 and standard deviation `stddev`; raises `ValueError` for a negative one."""
-    if not stddev >= 0:
-        raise ValueError(f"stddev must not be negative, got {stddev}")
+    within("[0, inf]", stddev=stddev)
 
     @typed
     def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
@@ -139,8 +138,7 @@ def truncated_normal(stddev: float, *, low: float = -2.0, high: float = 2.0) -> 
     `jax.nn.initializers.truncated_normal` in distribution. Raises `ValueError` for a negative deviation and unless
     `low` is below `high`.
     """
-    if not stddev >= 0:
-        raise ValueError(f"stddev must not be negative, got {stddev}")
+    within("[0, inf]", stddev=stddev)
     if not low < high:
         raise ValueError(f"low must be below high, got low={low} and high={high}")
 

@@ -1,12 +1,12 @@
 """Local response normalization across channels."""
 
-import math
 from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.checks import at_least, within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -28,12 +28,9 @@ def local_response_norm(
     `torch.nn.functional.local_response_norm` does, which this then equals.
     Computed in float32. Raises `ValueError` for a size below 1, a negative alpha, and a k that is not positive.
     """
-    if size < 1:
-        raise ValueError(f"size must be at least 1, got {size}")
-    if not 0 <= alpha < math.inf:
-        raise ValueError(f"alpha must be finite and not negative, got {alpha}")
-    if not 0 < k < math.inf:
-        raise ValueError(f"k must be finite and positive, got {k}")
+    at_least(1, size=size)
+    within("[0, inf)", alpha=alpha)
+    within("(0, inf)", k=k)
     return _normalized(x, size, alpha / size if average else alpha, beta, k)
 
 

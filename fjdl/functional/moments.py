@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -63,8 +64,7 @@ def inverse_deviation(variance: Float[Array, "*shape"], *, epsilon: float) -> Fl
 
     Raises `ValueError` unless epsilon is finite and not negative.
     """
-    if not 0 <= epsilon < math.inf:
-        raise ValueError(f"epsilon must be finite and not negative, got {epsilon}")
+    within("[0, inf)", epsilon=epsilon)
     total = accumulate(variance) + epsilon
     total = jnp.where(jnp.isinf(total), jnp.nan, total)
     return jnp.where(total == 0, 0, 1 / jnp.sqrt(jnp.where(total == 0, 1, total)))

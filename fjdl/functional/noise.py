@@ -4,6 +4,7 @@ import math
 
 import jax
 
+from fjdl.checks import within
 from fjdl.functional.dropout import dropout
 from fjdl.functional.linear import linear
 from fjdl.numerics import accumulate
@@ -35,8 +36,7 @@ def gaussian_noise(key: PRNGKey, x: Float[Array, "*shape"], *, deviation: float)
 
     Raises `ValueError` for a deviation that is negative or not finite.
     """
-    if not 0 <= deviation < math.inf:
-        raise ValueError(f"deviation must be finite and not negative, got {deviation}")
+    within("[0, inf)", deviation=deviation)
     return (accumulate(x) + deviation * _normal(key, x)).astype(x.dtype)
 
 
@@ -47,8 +47,7 @@ def gaussian_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) ->
     Mean and variance are those of `dropout` (Srivastava et al. 2014, JMLR 15, §10). Raises `ValueError` for a rate
     outside [0, 1), where 1 would need infinite noise.
     """
-    if not 0 <= rate < 1:
-        raise ValueError(f"rate must lie in [0, 1), got {rate}")
+    within("[0, 1)", rate=rate)
     return (accumulate(x) * (1 + math.sqrt(rate / (1 - rate)) * _normal(key, x))).astype(x.dtype)
 
 

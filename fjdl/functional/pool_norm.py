@@ -1,11 +1,11 @@
 """Pooling by norms of windows, between sums and maxima."""
 
-import math
 from functools import reduce
 
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.functional.pool_windows import padded, taps, windows_of
 from fjdl.geometry import Padding, Pair
 from fjdl.numerics import accumulate
@@ -30,8 +30,7 @@ def lp_pool2d(
     odd p keeps the signs, and `ceil_mode` scales up the windows that it cuts.
     Raises `ValueError` for a p below 1 or infinite, and as `average_pool2d`.
     """
-    if not 1 <= p < math.inf:
-        raise ValueError(f"p must be finite and at least 1, got {p}")
+    within("[1, inf)", p=p)
     axes = windows_of(x.shape, spatial=2, window=window, stride=stride, padding=padding, ceil_mode=ceil_mode)
     y = accumulate(x)
     for axis in reversed(axes):

@@ -3,14 +3,14 @@
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.checks import within
 from fjdl.typing import Array, Float, Num, typed
 
 
 @typed
 def scale_pixels(images: Num[Array, "*shape"], *, maximum: float = 255.0) -> Float[Array, "*shape"]:
     """Pixels of 0 to `maximum` as float32 numbers of 0 to 1; raises `ValueError` unless `maximum` is positive."""
-    if not maximum > 0:
-        raise ValueError(f"maximum must be positive, got {maximum}")
+    within("(0, inf]", maximum=maximum)
     return jnp.asarray(images).astype(jnp.float32) * (1.0 / maximum)
 
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.typing import Array, Shaped, typed
 
 
@@ -13,7 +14,7 @@ def depth_to_space(x: Shaped[Array, "*batch h w c"], *, block: int) -> Shaped[Ar
     Equals `torch.nn.functional.pixel_shuffle`, and not TensorFlow's operation of this name, where channel k comes last.
     Raises `ValueError` for a block below 1, and unless block² divides the channels.
     """
-    _refuse_block(block)
+    at_least(1, block=block)
     *batch, h, w, c = x.shape
     if c % block**2:
         raise ValueError(f"block² must divide the channels, got block {block} and {c} channels")
@@ -30,7 +31,7 @@ def space_to_depth(x: Shaped[Array, "*batch h w c"], *, block: int) -> Shaped[Ar
     The inverse of `depth_to_space`. Equals `torch.nn.functional.pixel_unshuffle`.
     Raises `ValueError` for a block below 1, and unless it divides height and width.
     """
-    _refuse_block(block)
+    at_least(1, block=block)
     *batch, h, w, c = x.shape
     if h % block or w % block:
         raise ValueError(f"block must divide height and width, got block {block} and an image of {(h, w)}")
@@ -52,8 +53,3 @@ def channel_shuffle(x: Shaped[Array, "*batch c"], *, groups: int) -> Shaped[Arra
         raise ValueError(f"groups must be at least 1 and divide the channels, got {groups} groups of {c} channels")
     grouped = jnp.reshape(x, (*x.shape[:-1], groups, c // groups))
     return jnp.swapaxes(grouped, -1, -2).reshape(x.shape)
-
-
-def _refuse_block(block: int) -> None:
-    if block < 1:
-        raise ValueError(f"block must be at least 1, got {block}")

@@ -4,11 +4,11 @@ What is rounded is computed in float32. At a kink the gradient is that of PyTorc
 function says otherwise.
 """
 
-import math
 from functools import reduce
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.functional.activations import relu
 from fjdl.functional.linear import linear
 from fjdl.functional.pointwise import over_channels, pointwise
@@ -50,8 +50,7 @@ def elu(x: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shap
     The gradient at 0 is `alpha`. Clevert et al. 2015, arXiv:1511.07289. Equals `torch.nn.functional.elu`. Raises
     `ValueError` for an `alpha` that is negative or not finite.
     """
-    if not 0 <= alpha < math.inf:
-        raise ValueError(f"alpha must be finite and not negative, got {alpha}")
+    within("[0, inf)", alpha=alpha)
     return _exponential(x, positive=1.0, negative=alpha, width=1.0)
 
 
@@ -72,8 +71,7 @@ def celu(x: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*sha
     Barron 2017, arXiv:1704.07483. Equals `torch.nn.functional.celu`. Raises `ValueError` for an `alpha` that is not
     positive and finite.
     """
-    if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha must be positive and finite, got {alpha}")
+    within("(0, inf)", alpha=alpha)
     return _exponential(x, positive=1.0, negative=alpha, width=alpha)
 
 
@@ -171,7 +169,6 @@ def _clip(x: Array, low: float, high: float) -> Array:
 
 def _beyond(x: Array, threshold: float, *, less: float) -> Array:
     """`x` moved towards 0 by `less` where its size exceeds the threshold, else 0."""
-    if not threshold >= 0:
-        raise ValueError(f"threshold must not be negative, got {threshold}")
+    within("[0, inf]", threshold=threshold)
     wider = accumulate(x)
     return jnp.where(jnp.abs(wider) <= threshold, 0, (wider - jnp.sign(wider) * less).astype(x.dtype))

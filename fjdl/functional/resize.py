@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -33,8 +34,7 @@ def resize2d(
     Equals `torch.nn.functional.interpolate(align_corners=False)`, whose copies round n / s to float32 first.
     Raises `ValueError` for a size that is not positive, an image without pixels, and `antialias` of copies.
     """
-    if min(size) < 1:
-        raise ValueError(f"size must be positive, got {size}")
+    within("(0, inf]", size=size)
     if 0 in x.shape[-3:-1]:
         raise ValueError(f"the image must have pixels, got shape {x.shape}")
     if method in ("nearest", "nearest-exact"):

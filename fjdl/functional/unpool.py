@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.checks import within
 from fjdl.functional.pool_maximum import maxima, maxima_and_winners
 from fjdl.functional.pool_windows import windows_of
 from fjdl.geometry import Padding, Pair, pair
@@ -44,8 +45,7 @@ def max_unpool2d(
     with a place outside of the image are dropped. Equals `torch.nn.functional.max_unpool2d` on places inside.
     Raises `ValueError` for a size that is not positive.
     """
-    if min(size) < 1:
-        raise ValueError(f"size must be positive, got {size}")
+    within("(0, inf]", size=size)
     *batch, h, w, c = x.shape
     area = size[0] * size[1]
     indices = jnp.where((indices < 0) | (indices >= area), area, indices).reshape(*batch, h * w, c)

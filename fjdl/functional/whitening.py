@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -25,8 +26,7 @@ def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca"
     blown up; scikit-learn's `PCA(whiten=True)` is this with `epsilon=0`, up to signs and a factor √((n - 1) / n).
     Raises `ValueError` for a negative epsilon and for fewer than one example.
     """
-    if not epsilon >= 0:
-        raise ValueError(f"epsilon must not be negative, got {epsilon}")
+    within("[0, inf]", epsilon=epsilon)
     if x.shape[0] == 0:
         raise ValueError(f"x must hold at least one example to fit to, got shape {x.shape}")
     x = accumulate(x)

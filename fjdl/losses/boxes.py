@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from fjdl.boxes.overlap import ciou, diou, giou, iou
+from fjdl.checks import within
 from fjdl.losses.classification import softmax_cross_entropy
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Integer, typed
@@ -81,8 +82,7 @@ def localization_loss(
     costs nothing and has zero gradient, whatever its target holds. A label outside of [0, k) gives NaN.
     Girshick 2015 (Fast R-CNN), arXiv:1504.08083, §2.3, where `background` is 0 and the cost a smooth L1.
     """
-    if not 0 <= box_weight < float("inf"):
-        raise ValueError(f"box_weight must be finite and at least 0, got {box_weight}")
+    within("[0, inf)", box_weight=box_weight)
     labels = jnp.asarray(labels)
     present = jnp.ones(labels.shape, bool) if background is None else labels != background
     boxes, targets = (jnp.where(present[..., None], accumulate(x), 0) for x in (boxes, targets))

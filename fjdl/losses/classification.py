@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate, log1p_of_fraction, log_softmax, signed
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
@@ -29,8 +30,7 @@ def softmax_cross_entropy(
     NaN, and only a mask on the values keeps both out of a mean. Infinite logits are treated as in `soft_cross_entropy`.
     Equals `torch.nn.functional.cross_entropy(reduction="none", weight=class_weights, label_smoothing=smoothing)`.
     """
-    if not 0 <= smoothing < 1:
-        raise ValueError(f"smoothing must lie in [0, 1), got {smoothing}")
+    within("[0, 1)", smoothing=smoothing)
     if ignore_label is not None:
         ignored = signed(labels) == ignore_label
         rest = jnp.where(ignored[..., None], 0, logits), jnp.where(ignored, 0, labels)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.losses.classification import soft_cross_entropy, softmax_cross_entropy
 from fjdl.numerics import accumulate, norm, safe_divide, unit
 from fjdl.typing import Array, Bool, Float, Integer, Num, typed
@@ -18,8 +19,7 @@ def contrastive_loss(
     two different examples of equal embedding are not pushed apart.
     Hadsell et al. 2006, eq. 4, whose Y is 1 for pairs that are not the same.
     """
-    if not 0 <= margin < float("inf"):
-        raise ValueError(f"margin must be finite and at least 0, got {margin}")
+    within("[0, inf)", margin=margin)
     distance = norm(accumulate(a) - accumulate(b))[..., 0]
     lacking = margin - distance
     return jnp.square(jnp.where(same, distance, jnp.where(lacking <= 0, 0, lacking))) / 2
@@ -91,8 +91,7 @@ def _positives(labels: Integer[Array, "n"], keep: Bool[Array, "n"]) -> Bool[Arra
 
 def _similarities(x: Float[Array, "n d"], keep: Bool[Array, "n"], temperature: float) -> Float[Array, "n n"]:
     """Cosines over the temperature; -inf of a row with itself and of a kept row with one that is not."""
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be positive and finite, got {temperature}")
+    within("(0, inf)", temperature=temperature)
     x = unit(jnp.where(keep[:, None], x, 0))
     cosines = jnp.matmul(x, x.T, precision=jax.lax.Precision.HIGHEST)
     itself = jnp.eye(x.shape[0], dtype=bool)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Num, typed
 
@@ -39,9 +40,7 @@ def glove_loss(
     X counts how often the two words occur together; where it is 0 or below the loss is 0 with zero gradient.
     Pennington et al. 2014, eq. 8 and 9.
     """
-    for name, value in (("x_max", x_max), ("alpha", alpha)):
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{name} must be positive and finite, got {value}")
+    within("(0, inf)", x_max=x_max, alpha=alpha)
     counts = accumulate(counts)
     seen = counts > 0
     x = jnp.where(seen, counts, 1)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.losses.classification import _nan_unless, _one_hot, sigmoid_cross_entropy, softmax_cross_entropy
 from fjdl.losses.weights import example_weights
 from fjdl.numerics import accumulate
@@ -20,9 +21,8 @@ def sigmoid_focal(
     where the target agrees with it and inf where it does not. Lin et al. 2017, arXiv:1708.02002. Equals
     `torchvision.ops.sigmoid_focal_loss`, whose `alpha` is 0.25 by default.
     """
-    _check(gamma)
-    if alpha is not None and not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+    within("[0, inf]", gamma=gamma)
+    within("[0, 1]", alpha=alpha)
     targets = accumulate(targets)
     values = _power(_miss(accumulate(logits), targets), gamma) * sigmoid_cross_entropy(logits, targets)
     return values if alpha is None else values * (alpha * targets + (1 - alpha) * (1 - targets))
@@ -42,17 +42,12 @@ def softmax_focal(
     label outside [0, k) has value and gradient NaN, and a row of -inf costs 0.
     Lin et al. 2017, arXiv:1708.02002. Equals `(1 - exp(-ce)) ** gamma * ce` of PyTorch's cross entropy.
     """
-    _check(gamma)
+    within("[0, inf]", gamma=gamma)
     in_range, _ = _one_hot(labels, logits.shape[-1])
     safe = jnp.where(in_range, labels, 0)
     nats = softmax_cross_entropy(logits, safe)
     values = _power(-jnp.expm1(-_bounded(nats)), gamma) * nats
     return _nan_unless(in_range, values if alpha is None else values * example_weights(safe, alpha))
-
-
-def _check(gamma: float) -> None:
-    if not gamma >= 0:
-        raise ValueError(f"gamma must not be negative, got {gamma}")
 
 
 def _miss(logits: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from fjdl.checks import one_of
 from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Bool, Float, Integer, Num, typed
@@ -53,8 +54,7 @@ def multi_margin(
     `p` is 1 or 2. A label outside [0, k) has value and gradient NaN. Weston & Watkins 1999. Equals
     `torch.nn.functional.multi_margin_loss(p=p, margin=margin, reduction="none")`.
     """
-    if p not in (1, 2):
-        raise ValueError(f"p must be 1 or 2, got {p}")
+    one_of((1, 2), p=p)
     logits = accumulate(logits)
     in_range, hits = _one_hot(labels, logits.shape[-1])
     own = _at_label(logits, in_range, hits)

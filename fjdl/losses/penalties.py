@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl import tree
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, PyTree, Scalar, typed
 
@@ -27,7 +28,7 @@ def l1(params: PyTree, *, strength: float, rules: Rules = WITHOUT_BIASES_AND_SCA
 
     Summed in float32 over the parameters that `rules` select; 0 without any. Tibshirani 1996.
     """
-    _check("strength", strength)
+    within("[0, inf]", strength=strength)
     return strength * _total(lambda w: w * jnp.sign(w), params, rules)
 
 
@@ -38,7 +39,7 @@ def l2(params: PyTree, *, strength: float, rules: Rules = WITHOUT_BIASES_AND_SCA
     Summed in float32 over the parameters that `rules` select; 0 without any. Under plain gradient descent, and under
     no other optimizer, it is a weight decay of `2 · strength`. Hoerl & Kennard 1970.
     """
-    _check("strength", strength)
+    within("[0, inf]", strength=strength)
     return strength * _total(jnp.square, params, rules)
 
 
@@ -48,14 +49,8 @@ def elastic_net(params: PyTree, *, l1: float, l2: float, rules: Rules = WITHOUT_
 
     Zou & Hastie 2005. Equals scikit-learn's penalty for `l1 = alpha · l1_ratio`, `l2 = alpha · (1 - l1_ratio) / 2`.
     """
-    _check("l1", l1)
-    _check("l2", l2)
+    within("[0, inf]", l1=l1, l2=l2)
     return _total(lambda w: l1 * w * jnp.sign(w) + l2 * jnp.square(w), params, rules)
-
-
-def _check(name: str, strength: float) -> None:
-    if not strength >= 0:
-        raise ValueError(f"{name} must not be negative, got {strength}")
 
 
 def _total(penalty: Callable[[Array], Array], params: PyTree, rules: Rules) -> Scalar:

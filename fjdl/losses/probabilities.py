@@ -6,6 +6,7 @@ targets are never clipped. `1 - p` is exact in float32 where it is small, so an 
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Integer, typed
@@ -20,7 +21,7 @@ def binary_cross_entropy(
     Targets `t` lie in [0, 1]. Predictions `p` are clipped to [eps, 1 - eps], with gradient 0 beyond. Equals
     `torch.nn.functional.binary_cross_entropy(reduction="none")` between the clips.
     """
-    _check(eps)
+    within("(0, 0.5)", eps=eps)
     predictions, targets = accumulate(predictions), accumulate(targets)
     return -(targets * _log(predictions, eps) + (1 - targets) * _log(1 - predictions, eps))
 
@@ -34,7 +35,7 @@ def categorical_cross_entropy(
     A prediction below `eps` has gradient 0. Neither predictions nor targets are scaled to sum 1. Equals
     `sklearn.metrics.log_loss` of one example, and `soft_cross_entropy` of log-probabilities.
     """
-    _check(eps)
+    within("(0, 0.5)", eps=eps)
     return -jnp.sum(accumulate(targets) * _log(accumulate(predictions), eps), axis=-1)
 
 
@@ -47,14 +48,9 @@ def sparse_categorical_cross_entropy(
     A prediction below `eps` has gradient 0. A label outside [0, k) has value and gradient NaN, as in
     `softmax_cross_entropy`. Equals `torch.nn.functional.nll_loss(log(p), reduction="none")` above `eps`.
     """
-    _check(eps)
+    within("(0, 0.5)", eps=eps)
     in_range, hits = _one_hot(labels, predictions.shape[-1])
     return _nan_unless(in_range, -_log(_at_label(accumulate(predictions), in_range, hits), eps))
-
-
-def _check(eps: float) -> None:
-    if not 0 < eps < 0.5:
-        raise ValueError(f"eps must lie in (0, 0.5), got {eps}")
 
 
 def _log(p: Float[Array, "*shape"], eps: float) -> Float[Array, "*shape"]:

@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -41,8 +42,7 @@ def huber(
     width. An error of 1e30 costs `1e30 · delta`. Huber 1964. Equals
     `torch.nn.functional.huber_loss(reduction="none").mean(-1)`.
     """
-    if not delta > 0:
-        raise ValueError(f"delta must be positive, got {delta}")
+    within("(0, inf]", delta=delta)
     return jnp.mean(_huber(_error(predictions, targets), delta), axis=-1)
 
 
@@ -56,8 +56,7 @@ def smooth_l1(
     and `mae` where `beta` is 0. Girshick 2015, arXiv:1504.08083. Equals
     `torch.nn.functional.smooth_l1_loss(reduction="none").mean(-1)`.
     """
-    if not beta >= 0:
-        raise ValueError(f"beta must not be negative, got {beta}")
+    within("[0, inf]", beta=beta)
     if beta == 0:
         return mae(predictions, targets)
     return jnp.mean(_smooth_l1(_error(predictions, targets), beta), axis=-1)

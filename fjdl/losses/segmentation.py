@@ -14,6 +14,7 @@ Pixels whose `mask` is False or 0 are left out, NaN included.
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Bool, Float, Num, typed
 
@@ -101,8 +102,7 @@ def focal_tversky_loss(
     is infinite. γ = 1 is `tversky_loss`; many programs call γ what is 1/γ here.
     Abraham & Khan 2019, arXiv:1810.07842, who sum over the classes and swap α and β.
     """
-    if not 0 < gamma < float("inf"):
-        raise ValueError(f"gamma must be positive and finite, got {gamma}")
+    within("(0, inf)", gamma=gamma)
     wrong, total, absent = _errors(probabilities, targets, alpha, beta, smooth, space, mask)
     losses = safe_divide(wrong, total)
     powers = jnp.where(losses <= 0, 0, jnp.where(losses <= 0, 1, losses) ** (1 / gamma))
@@ -134,9 +134,7 @@ def _errors(
 
 
 def _check(alpha: float, beta: float, smooth: float, space: int, pixel_axes: int) -> None:
-    for name, value in (("alpha", alpha), ("beta", beta), ("smooth", smooth)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name} must be finite and at least 0, got {value}")
+    within("[0, inf)", alpha=alpha, beta=beta, smooth=smooth)
     if alpha + beta == 0:
         raise ValueError(f"alpha + beta must be positive, got {alpha + beta}")
     if not 0 <= space <= pixel_axes:

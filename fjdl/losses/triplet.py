@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import at_least, within
 from fjdl.numerics import accumulate, norm
 from fjdl.typing import Array, Bool, Float, Integer, Num, typed
 
@@ -35,9 +36,8 @@ def triplet_margin_loss(
     gradient. For mined triplets: `mean(triplet_margin_loss(x[t.anchor], x[t.positive], x[t.negative]), mask=t.valid)`.
     Equals `torch.nn.functional.triplet_margin_loss(eps=0, reduction="none")`; PyTorch adds 1e-6 to every difference.
     """
-    _check_margin(margin)
-    if not p >= 1:
-        raise ValueError(f"p must be at least 1, got {p}")
+    within("[0, inf)", margin=margin)
+    at_least(1, p=p)
     anchor = accumulate(anchor)
     near, far = (_norm(anchor - accumulate(other), p) for other in (positive, negative))
     excess = (near * near - far * far if squared else near - far) + margin
@@ -82,7 +82,7 @@ def semi_hard_triplets(
     row is taken. No gradient flows through the choice. Time grows as n² (d + log n).
     Schroff et al. 2015 (FaceNet), arXiv:1503.03832, §3.2, where `squared=True, margin=0.2`.
     """
-    _check_margin(margin)
+    within("[0, inf)", margin=margin)
     n = labels.shape[0]
     squares = _squared_distances(embeddings)
     distances = squares if squared else jnp.sqrt(squares)
@@ -95,11 +95,6 @@ def semi_hard_triplets(
     anchor, positive = jnp.indices((n, n))
     negative = jnp.take_along_axis(rows, beyond, axis=1)
     return Triplets(*(x.reshape(-1) for x in (anchor, positive, negative, valid)))
-
-
-def _check_margin(margin: float) -> None:
-    if not 0 <= margin < float("inf"):
-        raise ValueError(f"margin must be finite and at least 0, got {margin}")
 
 
 def _norm(x: Float[Array, "*batch d"], p: float) -> Float[Array, "*batch"]:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Bool, Float, typed
 
@@ -20,8 +21,7 @@ def beta_quantile(
     below 1e-5 in float32 for `a` and `b` from 1 to 2²⁴. They are positive; anything else gives NaN. No gradient.
     Equals `scipy.stats.beta.ppf(probability, a, b)`.
     """
-    if not 0 < probability < 1:
-        raise ValueError(f"probability must lie in (0, 1), got {probability}")
+    within("(0, 1)", probability=probability)
     odds = _log_odds(accumulate(a), accumulate(b), probability)
     return jax.nn.sigmoid(odds), jax.nn.sigmoid(-odds)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from fjdl.checks import at_least
 from fjdl.metrics.ngrams import count_ngrams
 from fjdl.typing import typed
 
@@ -51,8 +52,7 @@ def smoothing_of(method: SmoothMethod, value: float | None) -> Smoothing:
 @typed
 def no_counts(max_order: int) -> BleuCounts:
     """The counts of no sentence."""
-    if max_order < 1:
-        raise ValueError(f"max_order must be at least 1, got {max_order}")
+    at_least(1, max_order=max_order)
     zero, zeros = np.zeros((), np.int64), np.zeros(max_order, np.int64)
     return BleuCounts(zeros, zeros, zero, zero)
 

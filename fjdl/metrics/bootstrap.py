@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.scipy.special import ndtr, ndtri
 
+from fjdl.checks import at_least, one_of, within
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Float, PRNGKey, Scalar, Shaped, typed
 
@@ -26,8 +27,7 @@ def bootstrap_distribution(
     `statistic(*arrays)` is a single float under `jit` and `vmap`, for instance `roc_auc_score`. The same examples are
     drawn from every array. `batch_size` resamples are computed at once and do not change the result.
     """
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1, got {resamples}")
+    at_least(1, resamples=resamples)
     size = _length(arrays)
 
     def resample(key: PRNGKey) -> Scalar:
@@ -55,10 +55,8 @@ def bootstrap_interval(
     "bca" also where all or none of the resampled statistics are below the statistic.
     Equals `scipy.stats.bootstrap(paired=True, vectorized=False)` of the same resamples.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
-    if method not in ("percentile", "basic", "bca"):
-        raise ValueError(f"method must be 'percentile', 'basic' or 'bca', got {method!r}")
+    within("(0, 1)", confidence=confidence)
+    one_of(("percentile", "basic", "bca"), method=method)
     found = bootstrap_distribution(key, statistic, *arrays, resamples=resamples, batch_size=batch_size)
     levels = jnp.array([(1 - confidence) / 2, (1 + confidence) / 2], found.dtype)
     if method == "percentile":

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
@@ -28,8 +29,7 @@ def boundary_band(mask: Bool[Array, "*batch h w"], *, width: int) -> Bool[Array,
     `2 · width + 1` pixels, which equals `width` erosions by 3×3, as in the reference code of the paper; the paper takes
     a width of `max(1, round(0.02 · √(h² + w²)))`. Where the mask is narrower than that, all of it is band.
     """
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    at_least(1, width=width)
     return _band(mask, width)
 
 
@@ -53,10 +53,8 @@ def class_boundary_iou(classes: int, *, width: int, ignore_label: int | None = N
     pixel. A pixel labelled `ignore_label` or of weight zero lies outside of every mask, in the labels and in the
     predictions, so that masks end there on both sides. NaN for a class that is neither present nor predicted.
     """
-    if classes < 1:
-        raise ValueError(f"classes must be at least 1, got {classes}")
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    at_least(1, classes=classes)
+    at_least(1, width=width)
 
     def init() -> Overlap:
         return Overlap(counts.zero((classes,)), counts.zero((classes,)))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.metrics import counts, sums
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
@@ -38,8 +39,7 @@ def calibration(bins: int) -> Metric:
     of `top_class`; for yes or no, they may be the probability of yes and whether it was yes, as in
     `sklearn.calibration.calibration_curve`. Counts are exact, sums of confidences are in two floats.
     """
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
+    at_least(1, bins=bins)
 
     def init() -> CalibrationState:
         return CalibrationState(sums.zero((bins,)), counts.zero((bins,)), counts.zero((bins,)))

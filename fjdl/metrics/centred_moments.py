@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.metrics import counts, sums
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
@@ -33,8 +34,7 @@ def moments(variables: int) -> Metric:
     Products of deviations beyond the range of the dtype, 10¹⁹ in float32, are inf. A NaN or an infinite value that
     counts makes the result NaN. The covariance equals `numpy.cov(x, rowvar=False, ddof=0)`.
     """
-    if variables < 1:
-        raise ValueError(f"variables must be at least 1, got {variables}")
+    at_least(1, variables=variables)
 
     def init() -> Moments:
         return Moments(counts.zero(), sums.zero((variables,)), sums.zero((variables, variables)))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
@@ -36,8 +37,7 @@ def top_k_accuracy(k: int) -> Metric:
     or with a NaN among its logits counts, and is never correct.
     Equals `sklearn.metrics.top_k_accuracy_score` where no logits are equal.
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+    at_least(1, k=k)
 
     def init() -> Proportion:
         return Proportion(counts.zero(), counts.zero())
@@ -71,8 +71,7 @@ def confusion_matrix(classes: int) -> Metric:
     see `counts.to_float` for the result. Equals `sklearn.metrics.confusion_matrix(labels=range(classes))`. Any score
     of the matrix streams by `then`: `then(confusion_matrix(10), matthews_correlation)`.
     """
-    if classes < 1:
-        raise ValueError(f"classes must be at least 1, got {classes}")
+    at_least(1, classes=classes)
 
     def init() -> Count:
         return counts.zero((classes, classes))

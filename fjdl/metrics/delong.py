@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.checks import within
 from fjdl.metrics.ranks import is_positive, search, sort_keys
 from fjdl.numerics import safe_divide, wide
 from fjdl.typing import Array, Bool, Float, Integer, Scalar, typed
@@ -38,8 +39,7 @@ def delong_interval(
 
     With the variance V of `delong_covariance`; where the classes are separated, V = 0 and both ends are A.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
+    within("(0, 1)", confidence=confidence)
     area, covariance = delong_covariance(y_true, y_score[:, None])
     reach = -NormalDist().inv_cdf((1 - confidence) / 2) * jnp.sqrt(covariance[0, 0])
     return jnp.clip(area[0] - reach, 0, 1), jnp.clip(area[0] + reach, 0, 1)

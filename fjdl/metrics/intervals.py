@@ -4,6 +4,7 @@ from statistics import NormalDist
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.metrics.beta import beta_quantile
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Float, Num, typed
@@ -80,8 +81,7 @@ def clopper_pearson_interval(
 
 def _normal_quantile(confidence: float) -> float:
     """How many standard deviations to both sides hold a normal variable with that probability."""
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
+    within("(0, 1)", confidence=confidence)
     return -NormalDist().inv_cdf((1 - confidence) / 2)
 
 

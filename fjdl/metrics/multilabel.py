@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.metrics import counts, sums
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.outcomes import Outcomes, one_against_rest, two_by_two
@@ -52,8 +53,7 @@ def multilabel_confusion(labels: int) -> Metric:
 
     Predictions and labels are indicators `[*batch, labels]`. The state is exact; see `counts.to_float` for the result.
     """
-    if labels < 1:
-        raise ValueError(f"labels must be at least 1, got {labels}")
+    at_least(1, labels=labels)
     count = labels
 
     def init() -> Outcomes:

@@ -7,6 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.numerics import signed
 from fjdl.typing import Array, Bool, Int, Integer, typed
 
@@ -34,8 +35,7 @@ def ngram_matches(
     `hypothesis_lengths` and `reference_lengths` entries belong to the sequences, without lengths all of them.
     Works by comparing all pairs of positions, m (m + n) of them per order, without sorting.
     """
-    if max_order < 1:
-        raise ValueError(f"max_order must be at least 1, got {max_order}")
+    at_least(1, max_order=max_order)
     hypotheses, references = signed(hypotheses), signed(references)
     dtype = max(hypotheses.dtype, references.dtype, key=lambda dtype: dtype.itemsize)
     inside = _inside(hypothesis_lengths, hypotheses.shape), _inside(reference_lengths, references.shape)

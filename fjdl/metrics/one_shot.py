@@ -10,6 +10,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.metrics import agreement
 from fjdl.metrics.classification import within_top_k
 from fjdl.metrics.sums import average
@@ -131,8 +132,7 @@ def top_k_error(
 
 def _hits(y_true: Array, y_score: Array, k: int, labels: Sequence[int] | None) -> Bool[Array, " n"]:
     columns = y_score.shape[1]
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+    at_least(1, k=k)
     if labels is not None and (len(set(labels)), len(labels)) != (columns, columns):
         raise ValueError(f"labels must be distinct, one for each of the {columns} columns, got {tuple(labels)}")
     return within_top_k(y_score, y_true if labels is None else positions(y_true, tuple(labels)), k=k)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.checks import one_of
 from fjdl.metrics import sums
 from fjdl.metrics.ranks import Places, cumulative, example_weights, is_positive, search, sort_keys, sum_over_positives
 from fjdl.numerics import accumulate, safe_divide, signed, wide
@@ -40,8 +41,7 @@ def roc_auc_score(
     to 1, and whose average is NaN where a class is absent.
     """
     _check(y_true, y_score, average)
-    if multi_class not in ("ovr", "ovo"):
-        raise ValueError(f"multi_class must be 'ovr' or 'ovo', got {multi_class!r}")
+    one_of(("ovr", "ovo"), multi_class=multi_class)
     weights = example_weights(y_score, sample_weight)
     if multi_class == "ovr" or y_score.ndim == y_true.ndim:
         return _averaged(_area, y_true, y_score, average, weights)
@@ -89,8 +89,7 @@ def average_defined(
 
 
 def _check(y_true: Array, y_score: Array, average: str | None) -> None:
-    if average not in ("macro", "weighted", "micro", None):
-        raise ValueError(f"average must be 'macro', 'weighted', 'micro' or None, got {average!r}")
+    one_of(("macro", "weighted", "micro", None), average=average)
     if y_true.shape not in (y_score.shape, y_score.shape[:1]) or y_score.ndim > 2:
         raise ValueError(f"y_true must be of shape [n] or that of y_score, {y_score.shape}, got {y_true.shape}")
     if y_true.ndim < y_score.ndim and y_score.shape[1] < 2:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.checks import at_least
 from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
@@ -44,8 +45,7 @@ def collected(
     examples at once, in whatever order batches came and states were merged, if `score` does not depend on the order.
     Only examples that count take room. Where more than `capacity` of them came, every float of the result is NaN.
     """
-    if capacity < 1:
-        raise ValueError(f"capacity must be at least 1, got {capacity}")
+    at_least(1, capacity=capacity)
     if multilabel and classes is None:
         raise ValueError("classes must be given with multilabel=True, got None")
     columns = () if classes is None else (classes,)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.metrics.outcomes import Outcomes, outcomes_of, pooled
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Float, Num, Scalar, typed
@@ -64,8 +65,7 @@ def fbeta(matrix: Num[Array, "k k"] | Outcomes, *, beta: float, zero_division: f
     At `beta` 0 it is the precision, at infinity the recall. `zero_division` for a class neither present nor predicted.
     van Rijsbergen 1979, Information Retrieval, ch. 7. Equals `sklearn.metrics.fbeta_score(average=None)`.
     """
-    if not beta >= 0:
-        raise ValueError(f"beta must be at least 0, got {beta}")
+    within("[0, inf]", beta=beta)
     tp, fp, fn, _ = outcomes_of(matrix)
     # One of both factors is 1 and the other at most 1, so that no beta overflows.
     of_fp, of_fn = (1.0, beta**2) if beta <= 1 else (beta**-2, 1.0)

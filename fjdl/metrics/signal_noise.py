@@ -5,6 +5,7 @@ from functools import partial
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.metrics.base import Metric, then
 from fjdl.metrics.errors import mse
 from fjdl.metrics.regression import difference
@@ -21,8 +22,9 @@ def peak_signal_noise_ratio(
     subtracted as floats, so that bytes do not wrap. Equal images have inf, with zero gradient.
     Equals `skimage.metrics.peak_signal_noise_ratio`.
     """
+    within("(0, inf)", data_range=data_range)
     square = jnp.mean(jnp.square(difference(y_true, y_pred)), axis=(-3, -2, -1))
-    return _decibels(square, _checked(data_range))
+    return _decibels(square, data_range)
 
 
 @typed
@@ -32,13 +34,8 @@ def psnr(data_range: float) -> Metric:
     `update(state, predictions, targets, weights=None)`. The squared errors of all pixels are averaged before the
     logarithm is taken, once: for the mean of the values per image take `mean()` of `peak_signal_noise_ratio`.
     """
-    return then(mse(), partial(_decibels, data_range=_checked(data_range)))
-
-
-def _checked(data_range: float) -> float:
-    if not 0 < data_range < math.inf:
-        raise ValueError(f"data_range must be positive and finite, got {data_range}")
-    return data_range
+    within("(0, inf)", data_range=data_range)
+    return then(mse(), partial(_decibels, data_range=data_range))
 
 
 def _decibels(square: Float[Array, "*batch"], data_range: float) -> Float[Array, "*batch"]:

@@ -8,6 +8,7 @@ from typing import Any
 from flax import linen
 
 from fjdl.analysis import Layer, conv_layer, dense_layer
+from fjdl.checks import at_least
 from fjdl.functional import initializers
 from fjdl.functional.conv import conv2d
 from fjdl.functional.dropout import dropout
@@ -29,7 +30,7 @@ class Dense(linen.Module):
     @linen.compact
     def __call__(self, x: Array) -> Array:
         """[..., inputs] to [..., features]."""
-        _require_features(self.features)
+        at_least(1, features=self.features)
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
         return linear(x, kernel, bias)
@@ -55,7 +56,7 @@ class Conv(linen.Module):
     @linen.compact
     def __call__(self, x: Array) -> Array:
         """[..., h, w, channels] to [..., h_out, w_out, features]."""
-        _require_features(self.features)
+        at_least(1, features=self.features)
         shape = (*pair("window", self.window), x.shape[-1] // self.groups, self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
@@ -93,8 +94,3 @@ def conv_cost(conv: Any, shape: tuple[int, ...], *, features: int, groups: int =
         groups=groups,
         bias=conv.use_bias,
     )
-
-
-def _require_features(features: int) -> None:
-    if features < 1:
-        raise ValueError(f"features must be at least 1, got {features}")

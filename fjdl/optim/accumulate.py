@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fjdl.checks import at_least
 from fjdl.numerics import accumulate, safe_divide
-from fjdl.optim.base import Number, increment, like, require_at_least, with_extra, zeros
+from fjdl.optim.base import Number, increment, like, with_extra, zeros
 from fjdl.optim.guard import all_finite, unmoved
 from fjdl.typing import Array, PyTree, typed
 
@@ -34,7 +35,7 @@ def accumulate_gradients(
     counted; where all of them are, there is no update. The window is `every` calls in any case: `optax.MultiSteps` with
     `skip_not_finite` waits for another, and without it keeps a NaN for ever. Raises `ValueError` for `every` below 1.
     """
-    require_at_least(1, "every", every)
+    at_least(1, every=every)
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> AccumulateState:

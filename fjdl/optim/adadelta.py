@@ -6,14 +6,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fjdl.checks import within
 from fjdl.optim.base import (
     LearningRate,
     Number,
     averaged_squares,
     chain,
     like,
-    require_fraction,
-    require_positive,
     scale_by_learning_rate,
     transformation,
     zeros,
@@ -37,8 +36,8 @@ def scale_by_adadelta(*, decay: Number = 0.9, eps: Number = 1e-6) -> optax.Gradi
     √(eps / (1 − decay)). Equal to `torch.optim.Adadelta` and `optax.scale_by_adadelta`; Keras has decay 0.95 and eps
     1e-7. Raises `ValueError` for a decay outside [0, 1) and for eps ≤ 0.
     """
-    require_fraction("decay", decay)
-    require_positive("eps", eps)
+    within("[0, 1)", decay=decay)
+    within("(0, inf]", eps=eps)
 
     def direction(g: Array, square: Array, step: Array) -> Array:
         return jnp.sqrt(step + like(eps, g)) / jnp.sqrt(square + like(eps, g)) * g

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from fjdl import tree
+from fjdl.checks import within
 from fjdl.numerics import wide
 from fjdl.optim.base import (
     LearningRate,
@@ -16,7 +17,6 @@ from fjdl.optim.base import (
     increment,
     like,
     require_params,
-    require_positive,
     scale_by_learning_rate,
     stateless,
     transformation,
@@ -53,9 +53,9 @@ def scale_by_factored_rms(
     every leaf with two or more, and adds no eps to g² but bounds √V from below. Gradients beyond 1e19 overflow their
     square. Raises `ValueError` where `min_size`, `decay_exponent` or `eps` is not positive.
     """
-    require_positive("min_size", min_size)
-    require_positive("decay_exponent", decay_exponent)
-    require_positive("eps", eps)
+    within("(0, inf]", min_size=min_size)
+    within("(0, inf]", decay_exponent=decay_exponent)
+    within("(0, inf]", eps=eps)
 
     def init(params: PyTree) -> AdafactorState:
         return AdafactorState(jnp.zeros((), jnp.int32), jax.tree.map(lambda p: _nothing_yet(p, min_size), params))
@@ -80,7 +80,7 @@ def clip_by_leaf_rms(max_rms: Number) -> optax.GradientTransformation:
     squares overflow, are shrunk right instead of becoming 0. A leaf whose RMS is not finite becomes NaN. Raises
     `ValueError` where `max_rms` is not positive.
     """
-    require_positive("max_rms", max_rms)
+    within("(0, inf]", max_rms=max_rms)
 
     def clipped(u: Array) -> Array:
         rms = _rms(u)
@@ -97,7 +97,7 @@ def scale_by_parameter_rms(*, min_scale: Number = 1e-3) -> optax.GradientTransfo
     Shazeer & Stern 2018, arXiv:1804.04235, section 8; equal to `optax.scale_by_param_block_rms`. Raises `ValueError`
     where `min_scale` is not positive and where `update` is not given the parameters.
     """
-    require_positive("min_scale", min_scale)
+    within("(0, inf]", min_scale=min_scale)
 
     def update(updates: PyTree, params: PyTree) -> PyTree:
         require_params("scale by them", params)
@@ -112,7 +112,7 @@ def relative_step(*, largest: float = 1e-2) -> Schedule:
 
     Shazeer & Stern 2018, arXiv:1804.04235, algorithm 6. Raises `ValueError` where `largest` is not positive.
     """
-    require_positive("largest", largest)
+    within("(0, inf]", largest=largest)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:

@@ -6,13 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fjdl.checks import within
 from fjdl.optim.base import (
     LearningRate,
     Number,
     chain,
     like,
-    require_not_negative,
-    require_positive,
     scale_by_learning_rate,
     transformation,
     zeros,
@@ -35,8 +34,8 @@ def scale_by_adagrad(*, initial: Number = 0.0, eps: Number = 1e-10) -> optax.Gra
     starts at 0.1 and takes the root of v + eps, which is the same for `initial=0.1` but for its larger eps of 1e-7.
     Raises `ValueError` for a negative `initial` and for eps ≤ 0.
     """
-    require_not_negative("initial", initial)
-    require_positive("eps", eps)
+    within("[0, inf]", initial=initial)
+    within("(0, inf]", eps=eps)
 
     def init(params: PyTree) -> AdagradState:
         return AdagradState(jax.tree.map(lambda v: v + like(initial, v), zeros(params)))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.optim.base import (
     LearningRate,
     Number,
@@ -16,8 +17,6 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
-    require_fraction,
-    require_positive,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -110,6 +109,6 @@ def moments(state: Any, updates: PyTree, b1: Number, b2: Number) -> tuple[PyTree
 
 def require_adam(b1: Number, b2: Number, eps: Number) -> None:
     """Raises `ValueError` for b1 or b2 outside [0, 1) and for eps ≤ 0."""
-    require_fraction("b1", b1)
-    require_fraction("b2", b2)
-    require_positive("eps", eps)
+    within("[0, 1)", b1=b1)
+    within("[0, 1)", b2=b2)
+    within("(0, inf]", eps=eps)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.optim.base import (
     Number,
@@ -14,7 +15,6 @@ from fjdl.optim.base import (
     increment,
     like,
     moving_average,
-    require_fraction,
     stored,
     transformation,
     zeros,
@@ -40,8 +40,7 @@ def ema_update(average: PyTree, params: PyTree, *, decay: Number) -> PyTree:
     scalar that warms up, see `ema_warmup`. Batch statistics are averaged where they are part of the tree. Raises
     `ValueError` where `decay` is not in [0, 1].
     """
-    if isinstance(decay, int | float) and not 0 <= decay <= 1:
-        raise ValueError(f"decay must lie in [0, 1], got {decay}")
+    within("[0, 1]", decay=decay)
     return jax.tree.map(lambda a, p: moving_average(a, p.astype(a.dtype), decay), average, params)
 
 
@@ -53,7 +52,7 @@ def ema_warmup(step: Int[Array, ""] | int, *, decay: Number) -> Scalar:
     (10 decay − 1) / (1 − decay) on. Equal to `tf.train.ExponentialMovingAverage(num_updates=step)`. Raises
     `ValueError` where `decay` is not in [0, 1).
     """
-    require_fraction("decay", decay)
+    within("[0, 1)", decay=decay)
     step = jnp.asarray(step).astype(jnp.result_type(float))
     return jnp.minimum(like(decay, step), (1 + step) / (10 + step))
 
@@ -106,7 +105,7 @@ def ema(decay: Number, *, debias: bool = True, average_dtype: DTypeLike | None =
     bfloat16 halves the memory of a, which is rounded after each step. Equal to `optax.ema`. Raises `ValueError` where
     `decay` is not in [0, 1).
     """
-    require_fraction("decay", decay)
+    within("[0, 1)", decay=decay)
 
     def update(updates: PyTree, state: EmaState, params: PyTree) -> tuple[PyTree, EmaState]:
         del params

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import Number, like, require_at_least, require_fraction, require_positive, with_extra
+from fjdl.checks import at_least, within
+from fjdl.optim.base import Number, like, with_extra
 from fjdl.optim.line import ValueFn, scaled, start_of, values_along, widest
 from fjdl.typing import Array, PyTree, Scalar, typed
 
@@ -31,10 +32,10 @@ def scale_by_backtracking(
     rounding of a minimum. `update` takes the keyword `value_fn`, the loss as a function of the parameters, and, if they
     are at hand, its `value` and `grad` there. Raises `ValueError` for `sufficient` or `shrink` outside [0, 1).
     """
-    require_fraction("sufficient", sufficient)
-    require_fraction("shrink", shrink)
-    require_positive("growth", growth)
-    require_at_least(1, "max_evaluations", max_evaluations)
+    within("[0, 1)", sufficient=sufficient)
+    within("[0, 1)", shrink=shrink)
+    within("(0, inf]", growth=growth)
+    at_least(1, max_evaluations=max_evaluations)
 
     def init(params: PyTree) -> BacktrackingState:
         return BacktrackingState(jnp.zeros((), widest(params)), jnp.full((), jnp.inf, widest(params)))

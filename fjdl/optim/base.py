@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.numerics import accumulate, wide
 from fjdl.schedules import Schedule
 from fjdl.typing import Array, Float, Int, PyTree, Scalar, typed
@@ -72,8 +73,7 @@ def scale_by_learning_rate(learning_rate: LearningRate) -> optax.GradientTransfo
     A schedule is called with the number of updates made before this one, so the first update uses `schedule(0)`; the
     count stops at 2**31 − 1. Raises `ValueError` for a negative or non-finite number.
     """
-    if isinstance(learning_rate, int | float) and not 0 <= learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be finite and not negative, got {learning_rate}")
+    within("[0, inf)", learning_rate=learning_rate)
 
     def init(params: PyTree) -> LearningRateState:
         del params
@@ -136,30 +136,6 @@ def bias_correction(decay: Number, step: Int[Array, ""]) -> Scalar:
         logarithm = jnp.log(accumulate(decay))
     widest = jnp.result_type(float)
     return -jnp.expm1(step.astype(widest) * jnp.asarray(logarithm, widest))
-
-
-def require_fraction(name: str, value: Number) -> None:
-    """Raises `ValueError` for a number outside [0, 1); a traced scalar cannot be checked."""
-    if isinstance(value, int | float) and not 0 <= value < 1:
-        raise ValueError(f"{name} must lie in [0, 1), got {value}")
-
-
-def require_positive(name: str, value: Number) -> None:
-    """Raises `ValueError` for a number that is not positive; a traced scalar cannot be checked."""
-    if isinstance(value, int | float) and not value > 0:
-        raise ValueError(f"{name} must be positive, got {value}")
-
-
-def require_not_negative(name: str, value: Number) -> None:
-    """Raises `ValueError` for a number that is negative or NaN; a traced scalar cannot be checked."""
-    if isinstance(value, int | float) and not value >= 0:
-        raise ValueError(f"{name} must not be negative, got {value}")
-
-
-def require_at_least(least: int, name: str, value: int) -> None:
-    """Raises `ValueError` for a smaller integer."""
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
 def require_params(receiver: str, params: PyTree) -> None:

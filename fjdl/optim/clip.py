@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from fjdl import tree
+from fjdl.checks import within
 from fjdl.numerics import accumulate, norm
-from fjdl.optim.base import Number, like, require_params, require_positive, stateless
+from fjdl.optim.base import Number, like, require_params, stateless
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -21,7 +22,7 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformation:
     is NaN, so that a bad step shows instead of passing for a small one. Raises `ValueError` where `max_norm` is not
     positive.
     """
-    require_positive("max_norm", max_norm)
+    within("(0, inf]", max_norm=max_norm)
 
     def update(updates: PyTree, params: PyTree) -> PyTree:
         del params
@@ -38,7 +39,7 @@ def clip_by_norm(max_norm: Number) -> optax.GradientTransformation:
     It changes the direction of the whole step, unlike `clip_by_global_norm`, but one bad leaf is NaN by itself. Equal
     to `tf.clip_by_norm` and `clipnorm` of Keras. Raises `ValueError` where `max_norm` is not positive.
     """
-    require_positive("max_norm", max_norm)
+    within("(0, inf]", max_norm=max_norm)
 
     def clip(u: Array) -> Array:
         return like(_factor(tree.global_norm(u), max_norm), u) * u
@@ -53,7 +54,7 @@ def clip_by_value(limit: Number) -> optax.GradientTransformation:
     An infinity becomes the limit, a NaN stays: put `skip_non_finite` around the chain to have both skipped. Equal to
     `optax.clip` and `torch.nn.utils.clip_grad_value_`. Raises `ValueError` where `limit` is not positive.
     """
-    require_positive("limit", limit)
+    within("(0, inf]", limit=limit)
 
     def clip(u: Array) -> Array:
         return jnp.clip(u, -like(limit, u), like(limit, u))
@@ -71,8 +72,8 @@ def adaptive_clip(ratio: Number, *, eps: Number = 1e-3) -> optax.GradientTransfo
     first alone. A unit whose norm is not finite is NaN. Raises `ValueError` where `ratio` or `eps` is not positive, and
     where `update` is not given the parameters.
     """
-    require_positive("ratio", ratio)
-    require_positive("eps", eps)
+    within("(0, inf]", ratio=ratio)
+    within("(0, inf]", eps=eps)
 
     def clip(u: Array, w: Array) -> Array:
         limit = like(ratio, w) * jnp.maximum(_unit_norm(w), like(eps, w))
@@ -94,7 +95,7 @@ def per_example_clip(gradients: PyTree, *, max_norm: Number) -> PyTree:
     `optax.per_example_global_norm_clip` divided by n, in the gradients' dtype; 0 for no examples, NaN where an
     example's norm is not finite. Raises `ValueError` where `max_norm` is not positive, or the first axes differ.
     """
-    require_positive("max_norm", max_norm)
+    within("(0, inf]", max_norm=max_norm)
     leaves = jax.tree.leaves(gradients)
     shapes = [jnp.shape(leaf) for leaf in leaves]
     if len({shape[:1] for shape in shapes}) > 1 or () in shapes:

@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import optax
 
 from fjdl import tree
+from fjdl.checks import within
 from fjdl.optim.base import (
     LearningRate,
     LearningRateState,
     Number,
     increment,
     like,
-    require_fraction,
-    require_not_negative,
     require_params,
     stateless,
     transformation,
@@ -38,7 +37,7 @@ def add_decayed_weights(weight_decay: Number, *, rules: DecayRules = EVERYWHERE)
     `optax.add_decayed_weights`, with rules for its mask. Raises `ValueError` for a negative `weight_decay`, for
     parameters that no rule matches, and where `update` is not given the parameters.
     """
-    require_not_negative("weight_decay", weight_decay)
+    within("[0, inf]", weight_decay=weight_decay)
     return stateless(lambda updates, params: _plus_weights(updates, params, weight_decay, rules))
 
 
@@ -55,7 +54,7 @@ def add_independent_decay(
     parameters that no rule matches, and where `update` is not given the parameters.
     """
     if not callable(weight_decay):
-        require_fraction("weight_decay", weight_decay)
+        within("[0, 1)", weight_decay=weight_decay)
 
     def init(params: PyTree) -> LearningRateState:
         del params

@@ -6,14 +6,13 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl import tree
+from fjdl.checks import within
 from fjdl.optim.base import (
     LearningRate,
     Number,
     chain,
     like,
-    require_not_negative,
     require_params,
-    require_positive,
     scale_by_learning_rate,
     stateless,
 )
@@ -35,8 +34,8 @@ def scale_by_trust_ratio(
     `optax.scale_by_trust_ratio`, with rules for its mask. Raises `ValueError` where `trust_coefficient` is not
     positive, for a negative `eps`, for parameters that no rule matches, and where `update` is not given the parameters.
     """
-    require_positive("trust_coefficient", trust_coefficient)
-    require_not_negative("eps", eps)
+    within("(0, inf]", trust_coefficient=trust_coefficient)
+    within("[0, inf]", eps=eps)
 
     def trusted(u: Array, w: Array, coefficient: float) -> Array:
         if coefficient == 0:

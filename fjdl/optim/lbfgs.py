@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from fjdl import tree
+from fjdl.checks import at_least
 from fjdl.numerics import safe_divide
-from fjdl.optim.base import Number, chain, like, require_at_least, transformation, zeros
+from fjdl.optim.base import Number, chain, like, transformation, zeros
 from fjdl.optim.line import inner
 from fjdl.optim.strong_wolfe import scale_by_strong_wolfe
 from fjdl.typing import Array, PyTree, Scalar, typed
@@ -38,7 +39,7 @@ def scale_by_lbfgs(*, memory: int = 10) -> optax.GradientTransformation:
     `torch.optim.LBFGS`, whose first step alone is scaled by the sum of |g|. It needs gradients without noise, those of
     the whole data set. Raises `ValueError` where `memory` is below 1.
     """
-    require_at_least(1, "memory", memory)
+    at_least(1, memory=memory)
 
     def init(params: PyTree) -> LBFGSState:
         ring = jax.tree.map(lambda z: jnp.zeros((memory, *z.shape), z.dtype), zeros(params))

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.optim.base import (
     LearningRate,
     Number,
     averaged,
     chain,
-    require_fraction,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -39,8 +39,8 @@ def scale_by_lion(
     `mean_dtype=jnp.bfloat16` keeps m in half the memory, rounded after each step. Equal to `optax.scale_by_lion`, but m
     of bfloat16 parameters is float32; PyTorch has none. Raises `ValueError` for b1 or b2 outside [0, 1).
     """
-    require_fraction("b1", b1)
-    require_fraction("b2", b2)
+    within("[0, 1)", b1=b1)
+    within("[0, 1)", b2=b2)
 
     def update(updates: PyTree, state: LionState, params: PyTree) -> tuple[PyTree, LionState]:
         del params

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fjdl.checks import at_least, within
 from fjdl.numerics import accumulate
 from fjdl.optim.average import ema_init
-from fjdl.optim.base import Number, like, require_at_least, require_params, with_extra
+from fjdl.optim.base import Number, like, require_params, with_extra
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -32,9 +33,8 @@ def lookahead(
     chain. Zhang et al. 2019, arXiv:1907.08610; equal to the fast part of `optax.lookahead`. Raises `ValueError` for
     `every` below 1, for `rate` outside (0, 1], and where `update` is not given the parameters.
     """
-    require_at_least(1, "every", every)
-    if isinstance(rate, int | float) and not 0 < rate <= 1:
-        raise ValueError(f"rate must lie in (0, 1], got {rate}")
+    at_least(1, every=every)
+    within("(0, 1]", rate=rate)
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> LookaheadState:

@@ -11,6 +11,7 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl import tree
+from fjdl.checks import within
 from fjdl.numerics import accumulate, norm
 from fjdl.optim.adam import scale_by_adam
 from fjdl.optim.base import (
@@ -19,8 +20,6 @@ from fjdl.optim.base import (
     averaged,
     chain,
     like,
-    require_fraction,
-    require_positive,
     scale_by_learning_rate,
     stateless,
     stored,
@@ -56,8 +55,8 @@ def newton_schulz(
     coarse as `product_dtype` says, such as bfloat16 on an accelerator; the result has the matrix' dtype. Equal to the
     iteration of `torch.optim.Muon`, which runs in bfloat16. Raises `ValueError` where `steps` or `eps` is not positive.
     """
-    require_positive("steps", steps)
-    require_positive("eps", eps)
+    within("(0, inf]", steps=steps)
+    within("(0, inf]", eps=eps)
     x = _lying(accumulate(matrix))
     length = norm(x.reshape((*x.shape[:-2], math.prod(x.shape[-2:]))))[..., None]
     x = (x / jnp.maximum(length, like(eps, length))).astype(product_dtype or x.dtype)
@@ -90,11 +89,11 @@ def scale_by_muon(
     to its eps; with it, optax corrects m and g for their bias first. Raises `ValueError` for a leaf with fewer than two
     dimensions, for `momentum` outside [0, 1), and where `steps`, `update_rms` or `eps` is not positive.
     """
-    require_fraction("momentum", momentum)
-    require_positive("steps", steps)
-    require_positive("eps", eps)
+    within("[0, 1)", momentum=momentum)
+    within("(0, inf]", steps=steps)
+    within("(0, inf]", eps=eps)
     if update_rms is not None:
-        require_positive("update_rms", update_rms)
+        within("(0, inf]", update_rms=update_rms)
 
     def update(updates: PyTree, state: MuonState, params: PyTree) -> tuple[PyTree, MuonState]:
         del params
@@ -135,7 +134,7 @@ def muon(
     without Nesterov to `optax.contrib.muon(consistent_rms=update_rms)`. With it, optax makes AdamW a Nadam too. Raises
     `ValueError` as its parts do, and where `adam_multiplier` is not positive or no rule matches a leaf.
     """
-    require_positive("adam_multiplier", adam_multiplier)
+    within("(0, inf]", adam_multiplier=adam_multiplier)
     decay = add_decayed_weights(weight_decay, rules=decay_rules)
     matrices = scale_by_muon(
         momentum=momentum,

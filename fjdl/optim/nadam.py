@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.optim.adam import AdamState, moments, require_adam
 from fjdl.optim.base import (
     LearningRate,
@@ -16,7 +17,6 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
-    require_not_negative,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -80,7 +80,7 @@ def scale_by_nadam_scheduled(
     outside [0, 1), for eps ≤ 0 and for a negative `momentum_decay`.
     """
     require_adam(b1, b2, eps)
-    require_not_negative("momentum_decay", momentum_decay)
+    within("[0, inf]", momentum_decay=momentum_decay)
 
     def init(params: PyTree) -> NadamScheduledState:
         return NadamScheduledState(

@@ -9,7 +9,8 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from fjdl.autodiff.second_order import hessian
-from fjdl.optim.base import LearningRate, Number, chain, like, require_not_negative, scale_by_learning_rate, with_extra
+from fjdl.checks import within
+from fjdl.optim.base import LearningRate, Number, chain, like, scale_by_learning_rate, with_extra
 from fjdl.typing import Array, Float, PyTree, typed
 
 
@@ -25,7 +26,7 @@ def scale_by_newton(*, damping: Number = 0.0, saddle_free: bool = False) -> opta
     parameters. `update` takes the keyword `value_fn`, the loss as a function of the parameters. Raises `ValueError` for
     a negative damping.
     """
-    require_not_negative("damping", damping)
+    within("[0, inf]", damping=damping)
 
     def update(
         updates: PyTree, state: PyTree, params: PyTree, *, value_fn: Callable[[PyTree], Array], **others: Any

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import Number, increment, like, require_not_negative, transformation
+from fjdl.checks import within
+from fjdl.optim.base import Number, increment, like, transformation
 from fjdl.typing import Array, PRNGKey, PyTree, typed
 
 
@@ -26,8 +27,7 @@ def add_noise(key: PRNGKey, *, eta: Number, gamma: Number = 0.55) -> optax.Gradi
     eta from {0.01, 0.3, 1} and gamma = 0.55; distributed as `optax.add_noise`. Raises `ValueError` for a negative eta
     or gamma.
     """
-    for name, value in (("eta", eta), ("gamma", gamma)):
-        require_not_negative(name, value)
+    within("[0, inf]", eta=eta, gamma=gamma)
 
     def init(params: PyTree) -> NoiseState:
         del params

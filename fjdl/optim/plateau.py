@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import Number, like, require_at_least, require_not_negative, with_extra
+from fjdl.checks import at_least, within
+from fjdl.optim.base import Number, like, with_extra
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -43,9 +44,11 @@ def reduce_on_plateau(
     slightly worse values for improvements; that of `optax.contrib.reduce_on_plateau` falls one value earlier. Raises
     `ValueError` for options outside of their range and without a `value`.
     """
-    _check(
-        factor, threshold, min_scale, counts={"patience": (patience, 0), "cooldown": (cooldown, 0), "every": (every, 1)}
-    )
+    within("(0, 1)", factor=factor)
+    within("[0, inf]", threshold=threshold)
+    within("[0, 1]", min_scale=min_scale)
+    at_least(0, patience=patience, cooldown=cooldown)
+    at_least(1, every=every)
 
     def init(params: PyTree) -> PlateauState:
         del params
@@ -89,13 +92,3 @@ def _improves(value: Array, best: Array, threshold: Array, *, relative: bool, ma
 
 def _lowered(scale: Array, factor: Number, min_scale: Number) -> Array:
     return jnp.maximum(like(factor, scale) * scale, like(min_scale, scale))
-
-
-def _check(factor: Number, threshold: Number, min_scale: Number, *, counts: dict[str, tuple[int, int]]) -> None:
-    if isinstance(factor, int | float) and not 0 < factor < 1:
-        raise ValueError(f"factor must lie in (0, 1), got {factor}")
-    require_not_negative("threshold", threshold)
-    if isinstance(min_scale, int | float) and not 0 <= min_scale <= 1:
-        raise ValueError(f"min_scale must lie in [0, 1], got {min_scale}")
-    for name, (value, least) in counts.items():
-        require_at_least(least, name, value)

@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.optim.base import (
     LearningRate,
     Number,
     averaged_squares,
     chain,
     like,
-    require_fraction,
-    require_not_negative,
     scale_by_learning_rate,
     transformation,
     zeros,
@@ -137,8 +136,7 @@ def _scaled(g: Array, square: Array, eps: Number, eps_root: Number) -> Array:
 
 
 def _require(decay: Number, eps: Number, eps_root: Number) -> None:
-    require_fraction("decay", decay)
-    for name, value in (("eps", eps), ("eps_root", eps_root)):
-        require_not_negative(name, value)
+    within("[0, 1)", decay=decay)
+    within("[0, inf]", eps=eps, eps_root=eps_root)
     if isinstance(eps, int | float) and isinstance(eps_root, int | float) and eps == eps_root == 0:
         raise ValueError("eps or eps_root must be positive, got 0 for both")

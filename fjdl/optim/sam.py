@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from fjdl import tree
+from fjdl.checks import within
 from fjdl.numerics import accumulate
-from fjdl.optim.base import Number, like, require_positive
+from fjdl.optim.base import Number, like
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -26,7 +27,7 @@ def sharpness_aware(
     to `optax.contrib.sam` in opaque mode around `normalize` and `sgd(rho)`, which makes NaN of a zero gradient. Raises
     `ValueError` for ρ ≤ 0 and without parameters or `grad_fn`.
     """
-    require_positive("rho", rho)
+    within("(0, inf]", rho=rho)
     inner = optax.with_extra_args_support(transformation)
 
     def update(

@@ -6,12 +6,12 @@ import jax
 import optax
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.optim.base import (
     LearningRate,
     Number,
     chain,
     like,
-    require_fraction,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -34,7 +34,7 @@ def scale_by_momentum(momentum: Number, *, velocity_dtype: DTypeLike | None = No
     bfloat16 halves the memory of v, which is rounded after each step. Equal to `optax.trace(momentum)`. Raises
     `ValueError` where `momentum` is not in [0, 1).
     """
-    require_fraction("momentum", momentum)
+    within("[0, 1)", momentum=momentum)
 
     def update(updates: PyTree, state: MomentumState, params: PyTree) -> tuple[PyTree, MomentumState]:
         del params
@@ -52,7 +52,7 @@ def scale_by_nesterov(momentum: Number, *, velocity_dtype: DTypeLike | None = No
     gradient, see `look_ahead`. `velocity_dtype` as in `scale_by_momentum`. Equal to `optax.trace(momentum,
     nesterov=True)`. Raises `ValueError` where `momentum` is not in [0, 1).
     """
-    require_fraction("momentum", momentum)
+    within("[0, 1)", momentum=momentum)
 
     def update(updates: PyTree, state: MomentumState, params: PyTree) -> tuple[PyTree, MomentumState]:
         del params

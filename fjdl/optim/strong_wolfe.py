@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import Number, like, require_at_least, require_fraction, with_extra, zeros
+from fjdl.checks import at_least, within
+from fjdl.optim.base import Number, like, with_extra, zeros
 from fjdl.optim.line import Point, ValueFn, points_along, scaled, start_of, widest
 from fjdl.typing import Array, PyTree, Scalar, typed
 
@@ -34,9 +35,9 @@ def scale_by_strong_wolfe(
     `value_fn`, the loss as a function of the parameters, and, if they are at hand, its `value` and `grad` there.
     Raises `ValueError` unless both factors lie in [0, 1) and `sufficient` is the smaller.
     """
-    require_fraction("sufficient", sufficient)
-    require_fraction("curvature", curvature)
-    require_at_least(1, "max_evaluations", max_evaluations)
+    within("[0, 1)", sufficient=sufficient)
+    within("[0, 1)", curvature=curvature)
+    at_least(1, max_evaluations=max_evaluations)
     if isinstance(sufficient, float) and isinstance(curvature, float) and not sufficient < curvature:
         raise ValueError(f"sufficient must be smaller than curvature, got {sufficient} and {curvature}")
 

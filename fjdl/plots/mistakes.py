@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from fjdl.checks import at_least
 from fjdl.plots.style import MUTED, STYLE
 from fjdl.typing import Array, Float, Integer, Num, typed
 
@@ -33,8 +34,7 @@ def mistakes(
     """
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[-1]}")
-    if most < 1:
-        raise ValueError(f"most must be at least 1, got {most}")
+    at_least(1, most=most)
     certainty = np.asarray(confidence, np.float64)
     wrong = np.flatnonzero(np.asarray(true) != np.asarray(predicted))
     chosen = wrong[np.argsort(-certainty[wrong], kind="stable")][:most]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.typing import Array, Float, typed
 
 Axis = int | tuple[int, ...] | None
@@ -37,7 +38,7 @@ def absmax_quantize(x: Float[Array, "*shape"], *, bits: int = 8, axis: Axis = No
     scale NaN and dequantizes to NaN, never to a wrong number. Jacob et al. 2018, arXiv:1712.05877; Dettmers et al.
     2022, arXiv:2208.07339. Raises `ValueError` for bits outside [2, 8], an axis that `x` lacks, and an empty `x`.
     """
-    _require_bits(bits)
+    within("[2, 8]", bits=bits)
     top = 2 ** (bits - 1) - 1
     x = x.astype(jnp.float32)
     largest = jnp.max(jnp.abs(x), axis=_shared_axes(x.shape, axis), keepdims=True)
@@ -53,7 +54,7 @@ def zeropoint_quantize(x: Float[Array, "*shape"], *, bits: int = 8, axis: Axis =
     limited to int8, so that a range far from 0, such as [10, 11], costs no precision. A constant channel is exact.
     Axis, rounding, NaN and errors are as in `absmax_quantize`. Jacob et al. 2018, arXiv:1712.05877.
     """
-    _require_bits(bits)
+    within("[2, 8]", bits=bits)
     bottom, top = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     x = x.astype(jnp.float32)
     shared = _shared_axes(x.shape, axis)
@@ -71,11 +72,6 @@ def dequantize(quantized: Quantized, *, dtype: jax.typing.DTypeLike = jnp.float3
     if quantized.zero_point is not None:
         values = values - quantized.zero_point
     return (values * quantized.scale).astype(dtype)
-
-
-def _require_bits(bits: int) -> None:
-    if not 2 <= bits <= 8:
-        raise ValueError(f"bits must lie in [2, 8], got {bits}")
 
 
 def _shared_axes(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:

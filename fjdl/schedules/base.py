@@ -1,6 +1,5 @@
 """What schedules share: their type, the part of the way that is done, checks of options."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
@@ -35,27 +34,6 @@ def between(start: float | Scalar, end: float | Scalar, part: Scalar) -> Float[A
 def half_wave(part: Scalar) -> Float[Array, ""]:
     """sin²(π/2 · part) = ½ (1 − cos(π part)), which rises from 0 to 1 without the cancellation of the second form."""
     return jnp.square(jnp.sin(0.5 * jnp.pi * part))
-
-
-def require_rates(**rates: float) -> None:
-    """Raises `ValueError` for one that is negative or not finite."""
-    for name, rate in rates.items():
-        if not 0 <= rate < math.inf:
-            raise ValueError(f"{name} must be finite and not negative, got {rate}")
-
-
-def require_counts(**counts: int) -> None:
-    """Raises `ValueError` for one that is not positive."""
-    for name, count in counts.items():
-        if count <= 0:
-            raise ValueError(f"{name} must be positive, got {count}")
-
-
-def require_factors(**factors: float) -> None:
-    """Raises `ValueError` for one outside (0, 1]."""
-    for name, factor in factors.items():
-        if not 0 < factor <= 1:
-            raise ValueError(f"{name} must lie in (0, 1], got {factor}")
 
 
 def require_boundaries(boundaries: Sequence[int], *, parts: int) -> None:

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.schedules.base import (
     LAST_STEP,
     Schedule,
@@ -12,9 +13,6 @@ from fjdl.schedules.base import (
     elapsed,
     half_wave,
     progress,
-    require_counts,
-    require_factors,
-    require_rates,
 )
 from fjdl.typing import Array, Float, typed
 
@@ -29,8 +27,8 @@ def cosine_restarts(*, peak: float, steps: int, multiplier: int = 1, final: floa
     eta_min=final)`; the periods are counted in integers, so no restart is a step off. Raises `ValueError` where `steps`
     or `multiplier` is not positive, and where `peak` or `final` is negative or not finite.
     """
-    require_counts(steps=steps, multiplier=multiplier)
-    require_rates(peak=peak, final=final)
+    within("(0, inf]", steps=steps, multiplier=multiplier)
+    within("[0, inf)", peak=peak, final=final)
     starts = [0, steps]
     while multiplier > 1 and starts[-1] <= LAST_STEP:
         starts.append(steps + multiplier * starts[-1])
@@ -58,9 +56,9 @@ def cyclic(
     steps is not positive, a rate is negative or not finite, or a factor is not in (0, 1].
     """
     fall = rise if fall is None else fall
-    require_counts(rise=rise, fall=fall)
-    require_rates(low=low, high=high)
-    require_factors(cycle_factor=cycle_factor, step_factor=step_factor)
+    within("(0, inf]", rise=rise, fall=fall)
+    within("[0, inf)", low=low, high=high)
+    within("(0, 1]", cycle_factor=cycle_factor, step_factor=step_factor)
     period = rise + fall
 
     @typed
@@ -86,7 +84,7 @@ def one_cycle(
     `one_cycle_momentum` is its twin for the momentum. Raises `ValueError` where `peak` is negative or not finite,
     unless 1 / steps < rising < 1, and where a divisor is not positive.
     """
-    require_rates(peak=peak)
+    within("[0, inf)", peak=peak)
     if not (first_divisor > 0 and last_divisor > 0):
         raise ValueError(f"divisors must be positive, got {first_divisor} and {last_divisor}")
     first = peak / first_divisor
@@ -101,13 +99,13 @@ def one_cycle_momentum(*, low: float = 0.85, high: float = 0.95, steps: int, ris
     optimizer, `optax.inject_hyperparams(momentum)(learning_rate=one_cycle(…), momentum=one_cycle_momentum(…))`. Raises
     `ValueError` where `low` or `high` is negative or not finite, and unless 1 / steps < rising < 1.
     """
-    require_rates(low=low, high=high)
+    within("[0, inf)", low=low, high=high)
     return _three_points((high, low, high), steps=steps, rising=rising)
 
 
 def _three_points(values: tuple[float, float, float], *, steps: int, rising: float) -> Schedule:
     """Half cosines from the first value at step 0 to the second, and on to the third at step `steps` − 1."""
-    require_counts(steps=steps)
+    within("(0, inf]", steps=steps)
     if not 1 / steps < rising < 1:
         raise ValueError(f"rising must lie between 1 / steps and 1, got rising={rising} and steps={steps}")
     start, middle, end = values

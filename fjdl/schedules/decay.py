@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.schedules.base import (
     Schedule,
     Step,
@@ -11,9 +12,6 @@ from fjdl.schedules.base import (
     elapsed,
     progress,
     require_boundaries,
-    require_counts,
-    require_factors,
-    require_rates,
 )
 from fjdl.typing import Array, Float, typed
 
@@ -24,7 +22,7 @@ def constant(value: float) -> Schedule:
 
     Raises `ValueError` where it is negative or not finite.
     """
-    require_rates(value=value)
+    within("[0, inf)", value=value)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -41,9 +39,9 @@ def step_decay(*, peak: float, every: int, factor: float) -> Schedule:
     Equal to `torch.optim.lr_scheduler.StepLR(step_size=every, gamma=factor)`. Raises `ValueError` where `peak` is
     negative or not finite, `every` is not positive, or `factor` is not in (0, 1].
     """
-    require_rates(peak=peak)
-    require_counts(every=every)
-    require_factors(factor=factor)
+    within("[0, inf)", peak=peak)
+    within("(0, inf]", every=every)
+    within("(0, 1]", factor=factor)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -60,7 +58,7 @@ def piecewise_constant(*, values: Sequence[float], boundaries: Sequence[int]) ->
     instead; Keras's `PiecewiseConstantDecay` changes one step later. Raises `ValueError` for a value that is negative
     or not finite, and unless the boundaries are positive, rising and one fewer than the values.
     """
-    require_rates(**{f"values[{i}]": value for i, value in enumerate(values)})
+    within("[0, inf)", **{f"values[{i}]": value for i, value in enumerate(values)})
     require_boundaries(boundaries, parts=len(values))
 
     @typed
@@ -78,8 +76,8 @@ def linear(*, peak: float, steps: int, final: float = 0.0) -> Schedule:
     Equal to `optax.linear_schedule(peak, final, steps)`. Raises `ValueError` where `steps` is not positive, and where
     `peak` or `final` is negative or not finite.
     """
-    require_counts(steps=steps)
-    require_rates(peak=peak, final=final)
+    within("(0, inf]", steps=steps)
+    within("[0, inf)", peak=peak, final=final)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -96,10 +94,9 @@ def polynomial(*, peak: float, steps: int, power: float, final: float = 0.0) -> 
     `optax.polynomial_schedule` and, for final 0, `torch.optim.lr_scheduler.PolynomialLR`. Raises `ValueError` as
     `linear` does, and where `power` is not positive.
     """
-    require_counts(steps=steps)
-    require_rates(peak=peak, final=final)
-    if not power > 0:
-        raise ValueError(f"power must be positive, got {power}")
+    within("(0, inf]", steps=steps)
+    within("[0, inf)", peak=peak, final=final)
+    within("(0, inf]", power=power)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -117,8 +114,8 @@ def cosine(*, peak: float, steps: int, final: float = 0.0) -> Schedule:
     equal to `optax.cosine_decay_schedule(peak, steps, alpha=final / peak)`. `torch.optim.lr_scheduler.
     CosineAnnealingLR` is equal up to step `steps` and rises again after it. Raises `ValueError` as `linear` does.
     """
-    require_counts(steps=steps)
-    require_rates(peak=peak, final=final)
+    within("(0, inf]", steps=steps)
+    within("[0, inf)", peak=peak, final=final)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -134,7 +131,7 @@ def exponential(*, peak: float, rate: float) -> Schedule:
     Equal to `optax.exponential_decay(peak, 1, exp(-rate))` and `torch.optim.lr_scheduler.ExponentialLR(gamma=
     exp(-rate))`. Raises `ValueError` where `peak` or `rate` is negative or not finite.
     """
-    require_rates(peak=peak, rate=rate)
+    within("[0, inf)", peak=peak, rate=rate)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -149,7 +146,7 @@ def inverse_time(*, peak: float, rate: float) -> Schedule:
 
     Raises `ValueError` where `peak` or `rate` is negative or not finite.
     """
-    require_rates(peak=peak, rate=rate)
+    within("[0, inf)", peak=peak, rate=rate)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:
@@ -165,7 +162,7 @@ def inverse_sqrt(*, peak: float) -> Schedule:
     `warmup_inverse_sqrt` is the schedule of Vaswani et al. 2017. Raises `ValueError` where `peak` is negative or not
     finite.
     """
-    require_rates(peak=peak)
+    within("[0, inf)", peak=peak)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.schedules.base import (
     Schedule,
     Step,
@@ -11,8 +12,6 @@ from fjdl.schedules.base import (
     elapsed,
     progress,
     require_boundaries,
-    require_counts,
-    require_rates,
 )
 from fjdl.schedules.decay import cosine
 from fjdl.typing import Array, Float, typed
@@ -45,8 +44,8 @@ def warmup(schedule: Schedule, *, steps: int, start: float = 0.0) -> Schedule:
     Equal to `optax.join_schedules` of a linear schedule and `schedule`. With `start=0` the very first update is exactly
     zero. Raises `ValueError` where `steps` is not positive, and where `start` is negative or not finite.
     """
-    require_counts(steps=steps)
-    require_rates(start=start)
+    within("(0, inf]", steps=steps)
+    within("[0, inf)", start=start)
 
     @typed
     def ramp(step: Step) -> Float[Array, ""]:
@@ -63,7 +62,7 @@ def warmup_cosine(*, peak: float, warmup_steps: int, steps: int, final: float = 
     Goyal et al. 2017, arXiv:1706.02677, for the warm-up; equal to `optax.warmup_cosine_decay_schedule(0, peak,
     warmup_steps, steps, final)`. Raises `ValueError` where the warm-up is as long as the whole.
     """
-    require_counts(warmup_steps=warmup_steps)
+    within("(0, inf]", warmup_steps=warmup_steps)
     if warmup_steps >= steps:
         raise ValueError(f"warmup_steps must be smaller than steps, got warmup_steps={warmup_steps} and steps={steps}")
     return warmup(cosine(peak=peak, steps=steps - warmup_steps, final=final), steps=warmup_steps)
@@ -77,8 +76,8 @@ def warmup_inverse_sqrt(*, peak: float, warmup_steps: int) -> Schedule:
     `warmup(inverse_sqrt(peak=peak), steps=w)` counts from the end of the warm-up, and so falls at once. Raises
     `ValueError` where `warmup_steps` is not positive, and where `peak` is negative or not finite.
     """
-    require_counts(warmup_steps=warmup_steps)
-    require_rates(peak=peak)
+    within("(0, inf]", warmup_steps=warmup_steps)
+    within("[0, inf)", peak=peak)
 
     @typed
     def schedule(step: Step) -> Float[Array, ""]:

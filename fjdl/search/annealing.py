@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import within
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -27,7 +28,8 @@ def simulated_annealing(
     Gelatt & Vecchi 1983, Science 220). Raises `ValueError` where `steps`, `temperature` or `step_size` is not positive
     or `cooling` is outside (0, 1].
     """
-    _check(steps=steps, temperature=temperature, cooling=cooling, step_size=step_size)
+    within("(0, inf]", steps=steps, temperature=temperature, step_size=step_size)
+    within("(0, 1]", cooling=cooling)
 
     def step(carry: Walk, number: Array) -> tuple[Walk, Array]:
         point, value, best, lowest = carry
@@ -47,12 +49,3 @@ def simulated_annealing(
 
 def _finite(value: Array) -> Array:
     return jnp.where(jnp.isnan(value), jnp.inf, value)
-
-
-def _check(*, steps: int, temperature: float, cooling: float, step_size: float) -> None:
-    if steps < 1 or not temperature > 0 or not step_size > 0:
-        raise ValueError(
-            f"steps, temperature and step_size must be positive, got {steps}, {temperature} and {step_size}"
-        )
-    if not 0 < cooling <= 1:
-        raise ValueError(f"cooling must lie in (0, 1], got {cooling}")

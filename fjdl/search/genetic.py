@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import at_least, within
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -26,13 +27,9 @@ def genetic_search(
     negative, or `elite` is not between 1 and the size of the population.
     """
     size = population.shape[0]
-    if generations < 1 or tournament < 1 or not mutation >= 0:
-        raise ValueError(
-            "generations and tournament must be at least 1 and mutation not negative, "
-            f"got {generations}, {tournament} and {mutation}"
-        )
-    if not 1 <= elite < size:
-        raise ValueError(f"elite must lie in [1, {size}), got {elite}")
+    at_least(1, generations=generations, tournament=tournament)
+    within("[0, inf]", mutation=mutation)
+    within(f"[1, {size})", elite=elite)
 
     def parents(key: PRNGKey, values: Array) -> Array:
         """Row numbers [p, 2]."""

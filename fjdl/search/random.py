@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from fjdl.checks import at_least
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, PRNGKey, typed
 
@@ -16,8 +17,7 @@ def random_search(key: PRNGKey, objective: Objective, *, sample: Callable[[PRNGK
     Better than a grid where few of the dimensions matter (Bergstra & Bengio 2012, JMLR 13). Raises `ValueError` where
     `trials` is not positive.
     """
-    if trials < 1:
-        raise ValueError(f"trials must be at least 1, got {trials}")
+    at_least(1, trials=trials)
     points = jax.vmap(sample)(jax.random.split(key, trials))
     values = jax.lax.map(objective, points)
     values = jnp.where(jnp.isnan(values), jnp.inf, values)

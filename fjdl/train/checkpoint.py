@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl import tree as trees
+from fjdl.checks import at_least
 from fjdl.errors import CheckpointError, StorageError
 from fjdl.train.log import sync
 from fjdl.typing import PyTree
@@ -40,8 +41,7 @@ def save(root: Path, step: int, tree: PyTree, *, keep: int = 2, protect: Collect
     keys that contain `.` or `/`, and arrays spread over processes. Several processes: one of them calls `save`.
     """
     root, step = root.absolute(), operator.index(step)
-    if keep < 1:
-        raise ValueError(f"keep must be at least 1, got {keep}")
+    at_least(1, keep=keep)
     if step < 0 or (root / str(step)).exists():
         raise ValueError(f"step must be at least 0 and not yet saved in {root}, got {step}")
     arrays = _host_arrays(tree)

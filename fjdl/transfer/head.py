@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import jax
 
 from fjdl import tree
+from fjdl.checks import within
 from fjdl.typing import PyTree
 
 Rules = tuple[tuple[str, float], ...]
@@ -44,6 +45,5 @@ def layerwise_rates(parts: Sequence[str], *, decay: float) -> Rules:
     """
     if not parts:
         raise ValueError("parts must not be empty, got none")
-    if not 0 < decay <= 1:
-        raise ValueError(f"decay must lie in (0, 1], got {decay}")
+    within("(0, 1]", decay=decay)
     return tuple((part, decay ** (len(parts) - 1 - i)) for i, part in enumerate(parts))

@@ -70,5 +70,5 @@ def test_uint8_images_are_rounded_to_even() -> None:
 @pytest.mark.parametrize("function", [mix.random_mixup, mix.random_cutmix])
 @pytest.mark.parametrize("alpha", [0.0, -1.0, np.nan, np.inf])
 def test_alpha_must_be_positive(function: object, alpha: float) -> None:
-    with pytest.raises(ValueError, match=f"^alpha must be above 0, got {alpha}$"):
+    with pytest.raises(ValueError, match=f"^alpha must be positive and finite, got {alpha}$"):
         function(jax.random.key(0), own_image(), classes=CLASSES, alpha=alpha)

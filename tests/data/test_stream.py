@@ -112,7 +112,7 @@ def test_worker_processes_give_the_same_batches():
         ({"start": 3, "stop": 2}, r"start must lie in \[0, 2\], got 3"),
         ({"start": -1, "stop": 2}, r"start must lie in \[0, 2\], got -1"),
         ({"stop": 2, "ahead": 0}, "ahead must be at least 1, got 0"),
-        ({"stop": 2, "workers": -1}, "workers must be at least 0, got -1"),
+        ({"stop": 2, "workers": -1}, "workers must not be negative, got -1"),
         ({"stop": 2, "batch_size": 0}, "batch_size must be at least 1, got 0"),
     ],
 )

@@ -41,8 +41,8 @@ def test_gradients_equal_torch_for_windows_wider_than_the_channels_too(size, rng
     [
         ({"size": 0}, "^size must be at least 1, got 0$"),
         ({"alpha": -1.0}, "^alpha must be finite and not negative, got -1.0$"),
-        ({"k": 0.0}, "^k must be finite and positive, got 0.0$"),
-        ({"k": np.nan}, "^k must be finite and positive, got nan$"),
+        ({"k": 0.0}, "^k must be positive and finite, got 0.0$"),
+        ({"k": np.nan}, "^k must be positive and finite, got nan$"),
     ],
 )
 def test_options_that_could_divide_by_zero_are_refused(options, rule):

@@ -64,7 +64,7 @@ def test_a_label_out_of_range_gives_nan_to_its_example_only():
 def test_a_weight_that_is_negative_or_not_finite_is_refused():
     box = np.zeros(4, np.float32)
     for weight in (-1.0, NAN, np.inf):
-        with pytest.raises(ValueError, match=r"^box_weight must be finite and at least 0, got"):
+        with pytest.raises(ValueError, match=r"^box_weight must be finite and not negative, got"):
             boxes.localization_loss(np.zeros(2, np.float32), box, np.array(0), box, box_weight=weight)
 
 

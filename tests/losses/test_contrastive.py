@@ -122,5 +122,5 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature):
 
 
 def test_a_negative_margin_is_refused():
-    with pytest.raises(ValueError, match=r"^margin must be finite and at least 0, got -1$"):
+    with pytest.raises(ValueError, match=r"^margin must be finite and not negative, got -1$"):
         contrastive.contrastive_loss(np.ones(2, np.float32), np.ones(2, np.float32), np.array(True), margin=-1)

@@ -141,9 +141,9 @@ def test_bfloat16_masks_of_many_pixels_are_summed_in_float32():
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"alpha": -0.1}, "alpha must be finite and at least 0, got -0.1"),
-        ({"beta": np.nan}, "beta must be finite and at least 0, got nan"),
-        ({"smooth": -1.0}, "smooth must be finite and at least 0, got -1.0"),
+        ({"alpha": -0.1}, "alpha must be finite and not negative, got -0.1"),
+        ({"beta": np.nan}, "beta must be finite and not negative, got nan"),
+        ({"smooth": -1.0}, "smooth must be finite and not negative, got -1.0"),
         ({"alpha": 0.0, "beta": 0.0}, r"alpha \+ beta must be positive, got 0.0"),
         ({"gamma": 0.0}, "gamma must be positive and finite, got 0.0"),
         ({"space": 3}, r"space must lie in \[0, 2\], the axes before the classes, got 3"),

@@ -58,7 +58,7 @@ def test_the_hinge_has_no_gradient_where_it_is_exactly_zero():
     ("options", "rule"),
     [
         ({"p": 0.5}, "p must be at least 1, got 0.5"),
-        ({"margin": -1.0}, "margin must be finite and at least 0, got -1.0"),
+        ({"margin": -1.0}, "margin must be finite and not negative, got -1.0"),
     ],
 )
 def test_bad_options_are_refused(options, rule):

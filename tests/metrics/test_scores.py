@@ -73,7 +73,7 @@ def test_a_matrix_that_is_not_square_is_refused():
 
 
 def test_a_negative_beta_is_refused():
-    with pytest.raises(ValueError, match=r"^beta must be at least 0, got -1.0$"):
+    with pytest.raises(ValueError, match=r"^beta must not be negative, got -1.0$"):
         scores.fbeta(np.eye(2), beta=-1.0)
 
 

@@ -85,11 +85,11 @@ def test_bad_options_are_refused() -> None:
     start = jnp.zeros(2)
     with pytest.raises(ValueError, match="trials must be at least 1, got 0"):
         random_search(KEY, rastrigin, sample=uniform, trials=0)
-    with pytest.raises(ValueError, match=r"must be positive, got 5, 0\.0 and 0\.1"):
+    with pytest.raises(ValueError, match=r"temperature must be positive, got 0\.0"):
         simulated_annealing(KEY, rastrigin, start, steps=5, temperature=0.0)
     with pytest.raises(ValueError, match=r"cooling must lie in \(0, 1\], got 1\.5"):
         simulated_annealing(KEY, rastrigin, start, steps=5, cooling=1.5)
     with pytest.raises(ValueError, match=r"elite must lie in \[1, 40\), got 0"):
         genetic_search(KEY, rastrigin, POPULATION, generations=2, elite=0)
-    with pytest.raises(ValueError, match=r"mutation not negative, got 0, 3 and 0\.1"):
+    with pytest.raises(ValueError, match="generations must be at least 1, got 0"):
         genetic_search(KEY, rastrigin, POPULATION, generations=0)
