@@ -103,18 +103,6 @@ def test_grouped_and_depthwise_convolutions_equal_torch(options, channels, group
     assert_equals_torch(x, kernel, np.ones(channels[1]), groups=groups, **options)
 
 
-@pytest.mark.parametrize("channels", [FEW, MIXED, (3, 20)], ids=str)
-@pytest.mark.parametrize("inner", [jax.jit, lambda f: jax.vmap(f, in_axes=(0, None))], ids=["jit", "vmap"])
-def test_a_window_larger_than_its_strided_output_does_not_abort_the_process(inner, channels):
-    x, kernel = np.ones((1, 3, 4, channels[0])), kernels(channels, window=(3, 2))
-    expected = torch.tensor(x, requires_grad=True)
-    torch_conv(expected, torch.tensor(kernel), stride=2, padding=1).sum().backward()
-    with float64():
-        gradient = inner(jax.grad(lambda x, k: conv2d(x, k, stride=2, padding=1).sum()))
-        actual = gradient(x if inner is jax.jit else x[None], kernel)
-    np.testing.assert_allclose(actual.reshape(x.shape), expected.grad, rtol=1e-10, atol=1e-10)
-
-
 @pytest.mark.parametrize("options", [{}, {"stride": 2}], ids=str)
 @pytest.mark.parametrize("channels", [FEW, MANY, MIXED], ids=str)
 def test_no_images_have_no_outputs_and_a_kernel_gradient_of_zero(channels, options):
