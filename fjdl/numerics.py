@@ -4,8 +4,11 @@ from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.typing import DTypeLike
 
+from fjdl.integers import require_fit, require_kept
 from fjdl.typing import Array, Bool, Inexact, Integer, Num
 
 
@@ -20,10 +23,39 @@ def accumulate(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
     return x.astype(wide(x.dtype))
 
 
-def signed(labels: Integer[Array, "..."] | Bool[Array, "..."]) -> Integer[Array, "..."]:
-    """Labels in a signed dtype that holds every class number, so that uint8 compares with 1000 classes."""
-    labels = jnp.asarray(labels)
-    return labels.astype(jnp.int64 if labels.dtype.itemsize == 8 else jnp.int32)
+def signed(labels: Integer[Array, "..."] | Bool[Array, "..."], *, name: str = "labels") -> Integer[Array, "..."]:
+    """Labels in a signed dtype that holds every class number, so that uint8 compares with 1000 classes.
+
+    Raises `ValueError` with the `name` where a concrete label does not fit that dtype; a traced one that does not, as
+    2³² - 1 of uint32, becomes its largest number, which is no class, and never -1.
+    """
+    require_kept(name, labels)
+    dtype = jnp.result_type(int) if labels.dtype.itemsize == 8 or labels.dtype == jnp.uint32 else jnp.dtype(jnp.int32)
+    if labels.dtype not in (jnp.uint32, jnp.uint64):
+        return jnp.asarray(labels).astype(dtype)
+    if not isinstance(labels, Tracer):
+        require_fit(name, np.asarray(labels), dtype)
+    return jnp.minimum(labels, jnp.iinfo(dtype).max).astype(dtype)
+
+
+def comparable(
+    a: Integer[Array, "..."] | Bool[Array, "..."], b: Integer[Array, "..."] | Bool[Array, "..."], *names: str
+) -> tuple[Integer[Array, "..."] | Bool[Array, "..."], Integer[Array, "..."] | Bool[Array, "..."]]:
+    """Both in one dtype, in which they are equal exactly where their numbers are; `names` are those of `signed`."""
+    if a.dtype == b.dtype:
+        for name, x in zip(names, (a, b), strict=True):
+            require_kept(name, x)
+        return jnp.asarray(a), jnp.asarray(b)
+    a, b = (signed(x, name=name) for x, name in zip((a, b), names, strict=True))
+    dtype = max(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize)
+    return a.astype(dtype), b.astype(dtype)
+
+
+def is_label(labels: Integer[Array, "..."], label: int, *, name: str) -> Bool[Array, "..."]:
+    """Where the labels are `label`, compared as whole numbers; one that no label can hold is refused by its `name`."""
+    labels = signed(labels)
+    require_fit(name, label, labels.dtype)
+    return labels == label
 
 
 def safe_divide(

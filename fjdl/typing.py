@@ -1,6 +1,7 @@
 """Array types with shapes, and `@typed`, which checks them when a function is traced."""
 
 import functools
+import inspect
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,6 +10,8 @@ import jax
 import numpy as np
 from beartype import BeartypeConf, beartype
 from jaxtyping import Bool, Float, Inexact, Int, Integer, Key, Num, PyTree, Shaped, TypeCheckError, UInt8, jaxtyped
+
+from fjdl.integers import is_cut_off, require_kept
 
 if TYPE_CHECKING:
     from jax import Array
@@ -32,18 +35,30 @@ def typed(function: F) -> F:
     """Checks every annotated argument and the result, shapes included, at trace time.
 
     A violation raises one `ValueError` that names the function, the argument, the expected type and what was received.
+    So does a NumPy array, or an entry of a tuple, with an integer that JAX would cut off to 32 bits.
     Under `jax.jit` the check runs once per compilation and costs nothing afterwards.
     """
     checked = jaxtyped(typechecker=_CHECKER)(function)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if any(is_cut_off(value) for value in (*args, *kwargs.values())):
+            _refuse_cut_off(function, args, kwargs)
         try:
             return checked(*args, **kwargs)
         except TypeCheckError as error:
             raise ValueError(_one_sentence(function.__qualname__, str(error))) from None
 
     return call  # type: ignore[return-value]
+
+
+def _refuse_cut_off(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount]
+    rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & inspect.CO_VARARGS else "args"
+    surplus = [f"{rest}[{i}]" for i in range(len(args) - len(names))]
+    for name, value in [*zip([*names, *surplus], args, strict=False), *kwargs.items()]:
+        require_kept(name, value, sentence=f"{function.__qualname__}: argument `{{}}`")
 
 
 def _one_sentence(function: str, report: str) -> str:

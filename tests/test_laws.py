@@ -52,6 +52,12 @@ def _is_float(x: Any) -> bool:
     return _is_array(x) and np.issubdtype(x.dtype, np.floating)
 
 
+def integers(case: Case) -> list[int]:
+    """The positions of arrays of integers among the arguments."""
+    args = case.inputs(np.random.default_rng(0))
+    return [i for i, arg in enumerate(args) if isinstance(arg, np.ndarray) and arg.dtype.kind in "iu" and arg.size]
+
+
 @cache
 def jitted(name: str) -> Any:
     return jax.jit(BY_NAME[name].function)
@@ -111,6 +117,17 @@ def test_bfloat16_result_has_documented_dtype_and_is_near_float32(case: Case) ->
 def test_strict_dtype_promotion(case: Case) -> None:
     with jax.numpy_dtype_promotion("strict"):
         jax.eval_shape(case.function, *build(case))
+
+
+@cases(*[c for c in CASES if integers(c)])
+def test_integers_that_jax_would_cut_off_are_refused(case: Case) -> None:
+    """Each array of integers in turn holds a number beyond 32 bits that equals the ordinary one in its low bits."""
+    args = case.inputs(np.random.default_rng(0))
+    for position in integers(case):
+        wide = args[position].astype(np.int64)
+        wide.flat[0] += 2**32
+        with pytest.raises(ValueError, match=rf"must fit u?int32, got {wide.flat[0]}; set jax_enable_x64"):
+            case.function(*args[:position], wide, *args[position + 1 :])
 
 
 @smooth_cases

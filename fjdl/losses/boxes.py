@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from fjdl.boxes.overlap import ciou, diou, giou, iou
 from fjdl.checks import within
 from fjdl.losses.classification import softmax_cross_entropy
-from fjdl.numerics import accumulate
+from fjdl.numerics import accumulate, is_label
 from fjdl.typing import Array, Float, Integer, typed
 
 
@@ -83,8 +83,8 @@ def localization_loss(
     Girshick 2015 (Fast R-CNN), arXiv:1504.08083, §2.3, where `background` is 0 and the cost a smooth L1.
     """
     within("[0, inf)", box_weight=box_weight)
-    labels = jnp.asarray(labels)
-    present = jnp.ones(labels.shape, bool) if background is None else labels != background
+    ordinary = jnp.ones(labels.shape, bool)
+    present = ordinary if background is None else ~is_label(labels, background, name="background")
     boxes, targets = (jnp.where(present[..., None], accumulate(x), 0) for x in (boxes, targets))
     costs = jnp.where(present, box_cost(boxes, targets), 0)
     return softmax_cross_entropy(logits, labels) + box_weight * costs

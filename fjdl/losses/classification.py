@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate, log1p_of_fraction, log_softmax, signed
+from fjdl.numerics import accumulate, is_label, log1p_of_fraction, log_softmax, signed
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
 
@@ -32,7 +32,7 @@ def softmax_cross_entropy(
     """
     within("[0, 1)", smoothing=smoothing)
     if ignore_label is not None:
-        ignored = signed(labels) == ignore_label
+        ignored = is_label(labels, ignore_label, name="ignore_label")
         rest = jnp.where(ignored[..., None], 0, logits), jnp.where(ignored, 0, labels)
         return jnp.where(ignored, 0, softmax_cross_entropy(*rest, smoothing=smoothing, class_weights=class_weights))
     logits, classes = accumulate(logits), logits.shape[-1]

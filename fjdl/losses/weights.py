@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from fjdl.losses.classification import _one_hot
-from fjdl.numerics import accumulate, safe_divide, signed
+from fjdl.numerics import accumulate, is_label, safe_divide, signed
 from fjdl.typing import Array, Float, Integer, Num, typed
 
 
@@ -41,4 +41,6 @@ def example_weights(
         in_range, hits = _one_hot(labels, class_weights.shape[0])
         weights = jnp.sum(jnp.where(hits, jnp.broadcast_to(class_weights, hits.shape), 0), axis=-1)
         weights = jnp.where(in_range, weights, jnp.nan)
-    return weights if ignore_label is None else jnp.where(labels == ignore_label, 0, weights)
+    if ignore_label is None:
+        return weights
+    return jnp.where(is_label(labels, ignore_label, name="ignore_label"), 0, weights)

@@ -10,7 +10,7 @@ from fjdl.checks import at_least
 from fjdl.metrics import counts
 from fjdl.metrics.base import Metric, Weights, counted
 from fjdl.metrics.counts import Count
-from fjdl.numerics import safe_divide, signed
+from fjdl.numerics import is_label, safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, typed
 
 
@@ -68,7 +68,7 @@ def class_boundary_iou(classes: int, *, width: int, ignore_label: int | None = N
     ) -> Overlap:
         chosen = counted(weights, labels.shape)
         if ignore_label is not None:
-            chosen = chosen & (signed(labels) != ignore_label)
+            chosen = chosen & ~is_label(labels, ignore_label, name="ignore_label")
         y_true, y_pred = (jnp.where(chosen, signed(x), -1) for x in (labels, predictions))
 
         def of_class(label: Array) -> Overlap:

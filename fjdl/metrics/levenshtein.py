@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.numerics import signed
+from fjdl.numerics import comparable, signed
 from fjdl.typing import Array, Int, Integer, typed
 
 
@@ -25,10 +25,8 @@ def edit_distance(
     """
     if a.shape[-1] > b.shape[-1]:
         a, b, a_lengths, b_lengths = b, a, b_lengths, a_lengths
-    a, b = signed(a), signed(b)
-    dtype = max(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize)
     rows, columns = _lengths(a_lengths, a.shape), _lengths(b_lengths, b.shape)
-    return _along_diagonals(a.astype(dtype), b.astype(dtype), rows, columns)
+    return _along_diagonals(*comparable(a, b, "a", "b"), rows, columns)
 
 
 @typed

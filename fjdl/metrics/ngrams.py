@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
-from fjdl.numerics import signed
+from fjdl.numerics import comparable, signed
 from fjdl.typing import Array, Bool, Int, Integer, typed
 
 
@@ -36,10 +36,8 @@ def ngram_matches(
     Works by comparing all pairs of positions, m (m + n) of them per order, without sorting.
     """
     at_least(1, max_order=max_order)
-    hypotheses, references = signed(hypotheses), signed(references)
-    dtype = max(hypotheses.dtype, references.dtype, key=lambda dtype: dtype.itemsize)
     inside = _inside(hypothesis_lengths, hypotheses.shape), _inside(reference_lengths, references.shape)
-    return _matches(hypotheses.astype(dtype), references.astype(dtype), *inside, max_order)
+    return _matches(*comparable(hypotheses, references, "hypotheses", "references"), *inside, max_order)
 
 
 @partial(jax.jit, static_argnums=4)

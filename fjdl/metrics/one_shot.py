@@ -15,7 +15,7 @@ from fjdl.metrics import agreement
 from fjdl.metrics.classification import within_top_k
 from fjdl.metrics.sums import average
 from fjdl.metrics.tables import confusion_table, positions
-from fjdl.numerics import signed
+from fjdl.numerics import comparable
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
 Labels = Integer[Array, " n"] | Bool[Array, " n"]
@@ -143,5 +143,5 @@ def _wrong(y_true: Array, y_pred: Array) -> Bool[Array, "n k"]:
         raise ValueError(f"y_true must have the shape (n,) or (n, k), got {y_true.shape}")
     if y_true.ndim == 2:
         return (y_true != 0) != (y_pred != 0)
-    widest = jnp.result_type(int)
-    return (signed(y_true).astype(widest) != signed(y_pred).astype(widest))[:, None]
+    y_true, y_pred = comparable(y_true, y_pred, "y_true", "y_pred")
+    return (y_true != y_pred)[:, None]

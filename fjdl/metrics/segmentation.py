@@ -12,7 +12,7 @@ from fjdl.metrics.base import Metric, Weights
 from fjdl.metrics.classification import confusion_matrix
 from fjdl.metrics.counts import Count
 from fjdl.metrics.scores import accuracy_from, f1, jaccard, macro, recall, weighted
-from fjdl.numerics import signed
+from fjdl.numerics import is_label, signed
 from fjdl.typing import Array, Float, Integer, Num, Scalar, typed
 
 
@@ -32,7 +32,7 @@ def segmentation_matrix(classes: int, *, ignore_label: int | None = None) -> Met
         state: Count, predictions: Integer[Array, "*batch"], labels: Integer[Array, "*batch"], weights: Weights = None
     ) -> Count:
         if ignore_label is not None:
-            labels = jnp.where(signed(labels) == ignore_label, -1, signed(labels))
+            labels = jnp.where(is_label(labels, ignore_label, name="ignore_label"), -1, signed(labels))
         return pairs.update(state, predictions, labels, weights=weights)
 
     return pairs._replace(update=update)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from fjdl.integers import require_fit
 from fjdl.metrics import counts, sums
 from fjdl.metrics.counts import Count
 from fjdl.numerics import signed
@@ -33,7 +34,8 @@ def positions(
     values: Integer[Array, "*shape"] | Bool[Array, "*shape"], labels: tuple[int, ...]
 ) -> Int[Array, "*shape"]:
     """The place of each value among the `k` labels, and `k` for a value that is none of them."""
-    values, k = signed(values), len(labels)
+    values, k = signed(values, name="y_true and y_pred"), len(labels)
+    require_fit("labels", labels, values.dtype)
     if labels == tuple(range(labels[0], labels[0] + k)):
         place = values - labels[0]
         return jnp.where((place >= 0) & (place < k), place, k).astype(jnp.int32)

@@ -1,0 +1,39 @@
+"""Whole numbers that JAX would cut off: unless `jax_enable_x64` is set it keeps 32 bits of 64 without a word."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def require_fit(name: str, numbers: Any, dtype: Any) -> None:
+    """Raises `ValueError` unless the concrete `numbers`, an array or of Python, fit the integer `dtype`."""
+    numbers, limits = np.asarray(numbers), np.iinfo(dtype)
+    if not numbers.size:
+        return
+    low, high = int(numbers.min()), int(numbers.max())
+    if limits.min <= low and high <= limits.max:
+        return
+    remedy = "" if limits.bits == 64 else "; set jax_enable_x64 for 64 bits"
+    raise ValueError(f"{name} must fit {limits.dtype}, got {low if low < limits.min else high}{remedy}")
+
+
+def is_cut_off(value: Any) -> bool:
+    """Whether JAX keeps 32 bits of the value: a NumPy array of 64-bit integers, or a tuple with one, without x64."""
+    if isinstance(value, tuple):
+        return any(is_cut_off(entry) for entry in value)
+    if type(value) is not np.ndarray:
+        return False
+    return value.dtype.itemsize == 8 and value.dtype.kind in "iu" and not jax.config.jax_enable_x64
+
+
+def require_kept(name: str, value: Any, *, sentence: str = "{}") -> None:
+    """Raises `ValueError` where JAX would change a number of a NumPy array, or of one in a tuple.
+
+    The name is written in place of the braces of `sentence`.
+    """
+    if isinstance(value, tuple):
+        for index, entry in enumerate(value):
+            require_kept(f"{name}[{index}]", entry, sentence=sentence)
+    elif is_cut_off(value):
+        require_fit(sentence.format(name), value, np.uint32 if value.dtype.kind == "u" else np.int32)
