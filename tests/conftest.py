@@ -4,7 +4,10 @@ Nearly all of the time is compilation, so programs are compiled with few optimiz
 `make test-slow` and `make fuzz`, compiles them as users do.
 """
 
+import ctypes
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -29,8 +32,6 @@ from tests.absent import stand_in_for_torch
 
 stand_in_for_torch()
 
-TESTS_RUN = pytest.StashKey[int]()
-
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
@@ -39,11 +40,11 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-@pytest.fixture(autouse=True)
-def _forget_programs(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every so often drops the compiled programs of this worker, which would fill gigabytes."""
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs() -> Iterator[None]:
+    """Drops the compiled programs of each module and gives their memory back, which would fill gigabytes."""
     yield
-    count = request.config.stash.get(TESTS_RUN, 0) + 1
-    request.config.stash[TESTS_RUN] = count
-    if count % 250 == 0:
-        jax.clear_caches()
+    jax.clear_caches()
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
