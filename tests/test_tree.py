@@ -22,6 +22,12 @@ def test_names_join_keys_and_positions_in_the_order_of_the_leaves():
     assert tree.names({}) == []
 
 
+def test_the_name_of_a_path_joins_keys_positions_and_fields():
+    nested = {"a": [0, {"b": optax.EmptyState(), "c": 1}], "d": optax.TraceState(2)}
+    leaves = jax.tree_util.tree_leaves_with_path(nested)
+    assert [tree.name(path) for path, _ in leaves] == ["a/0", "a/1/c", "d/trace"]
+
+
 def test_map_named_hands_over_the_name_and_the_leaves_of_every_tree():
     first, second = {"a": 1, "b": {"c": 2}}, {"a": 10, "b": {"c": 20}}
     assert tree.map_named(lambda name, x, y: (name, x + y), first, second) == {"a": ("a", 11), "b": {"c": ("b/c", 22)}}

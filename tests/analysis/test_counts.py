@@ -50,6 +50,14 @@ def test_lenet_5_in_all() -> None:
     assert whole.flops == 2 * 416_520 + 6_304
 
 
+def test_norms_have_two_numbers_for_each_channel_and_global_pools_read_every_entry() -> None:
+    norm, pool = analysis.norm_layer((5, 4, 3)), analysis.global_pool_layer((5, 4, 3), name="mean")
+    assert norm == analysis.Layer(name="norm", output=(5, 4, 3), parameters=6)
+    assert [analysis.norm_layer((7,), scale=s, bias=b).parameters for s, b in ((True, False), (False, False))] == [7, 0]
+    assert pool == analysis.Layer(name="mean", output=(3,), pool_operations=60)
+    assert (norm.flops, pool.flops) == (0, 60)
+
+
 def test_the_table_of_lenet_5() -> None:
     assert analysis.format_table(analysis.stack((32, 32, 1), LENET)) == TABLE
 

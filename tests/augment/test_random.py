@@ -50,6 +50,7 @@ SAMPLES: dict[str, Callable[..., Any]] = {
     "crop": partial(sample.random_crop_sample, size=(5, 6), padding=4),
     "resized_crop": partial(sample.random_resized_crop_sample, size=(5, 6)),
 }
+MIXTURES: list[Callable[..., Any]] = [mix.random_mixup, mix.random_cutmix]
 every_dtype = pytest.mark.parametrize("dtype", [jnp.uint8, jnp.bfloat16, jnp.float32], ids=lambda d: d.__name__)
 
 
@@ -86,7 +87,7 @@ def test_samples_keep_their_shapes_and_dtypes_under_strict_promotion(name: str, 
     assert {k: (v.shape, v.dtype) for k, v in result.items()} == {k: (v.shape, v.dtype) for k, v in given.items()}
 
 
-@pytest.mark.parametrize("function", [mix.random_mixup, mix.random_cutmix])
+@pytest.mark.parametrize("function", MIXTURES)
 @every_dtype
 def test_mixtures_keep_shapes_and_dtypes_under_strict_promotion(function: Callable[..., Any], dtype: Any) -> None:
     batch = {"image": jax.ShapeDtypeStruct((4, 5, 6, 3), dtype), "label": jax.ShapeDtypeStruct((4,), jnp.uint8)}

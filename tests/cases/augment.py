@@ -171,6 +171,15 @@ def erased(image: np.ndarray, window: np.ndarray, value: np.ndarray) -> np.ndarr
     return image
 
 
+def moves(given: dict[str, Any], flip: Any, start: Any, window: Any) -> list[dict[str, Any]]:
+    return [
+        sample.mirror_sample(given, flip),
+        sample.flip_vertical_sample(given, flip),
+        sample.crop_sample(given, start, size=(3, 4)),
+        sample.resized_crop_sample(given, window, size=(3, 7)),
+    ]
+
+
 UNIT: dict[str, Any] = {"differentiable": (0, 1), "domain": (0.0, 1.0)}
 NEGATIVE = (((np.zeros((2, 2, 3), np.float32), -0.5), "^factor must not be negative, got -0.5$"),)
 CHANNELS = (((np.zeros((2, 2, 4), np.float32), 0.5), "^image must have 1 or 3 channels, got 4$"),)
@@ -349,4 +358,10 @@ CASES: list[Case] = [
     ),
     Case(boxes.large_boxes, inputs(box_array), result="bool", vmappable=False),
     Case(sample.affine_sample, inputs(samples, matrix), result=None),
+    Case(
+        moves,
+        inputs(lambda rng: {**samples(rng), "image": IMAGE(rng)}, flags(), lambda rng: i32(1, 2), windows()),
+        result=None,
+        vmappable=False,
+    ),
 ]

@@ -34,7 +34,7 @@ def rates(matrix: Any) -> Any:
         scores.fbeta(matrix, beta=float("inf")),
         scores.fbeta(matrix, beta=0.0),
     )
-    counted = outcomes.one_against_rest(matrix)
+    counted = outcomes.outcomes_of(outcomes.one_against_rest(matrix))
     return per_class, tuple(counted), outcomes.pooled(counted)
 
 

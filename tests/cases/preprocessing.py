@@ -34,6 +34,7 @@ CASES: list[Case] = [
     Case(scaling.transform, inputs(_scaling, normal(4, 3)), (1,), oracle=lambda s, x: (x - s.shift) / s.scale),
     Case(scaling.inverse_transform, inputs(_scaling, normal(4, 3)), (1,), oracle=lambda s, x: x * s.scale + s.shift),
     Case(partial(whitening.fit_whitening, kind="zca"), inputs(normal(12, 3)), result=None),
+    Case(partial(whitening.patch_whitening, window=2), inputs(normal(2, 4, 4, 2)), result=None, vmappable=False),
     Case(whitening.whiten, inputs(_whitening, normal(4, 3)), (1,), oracle=lambda s, x: (x - s.mean) @ s.matrix),
     Case(whitening.unwhiten, inputs(_whitening, normal(4, 3)), (1,), oracle=lambda s, x: x @ s.inverse + s.mean),
     Case(

@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris, load_wine
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from fjdl.classical import Linear, decision, fit_binary, fit_softmax, predict_binary, predict_class
+from fjdl.classical import Linear, decision, fit_binary, fit_softmax, predict_binary, predict_class, softmax_loss
 from tests.support import float64
 
 
@@ -46,6 +47,18 @@ def test_weights_count_examples() -> None:
     oracle = LogisticRegression(tol=1e-10, max_iter=1000).fit(x, target, sample_weight=weights)
     with float64():
         np.testing.assert_allclose(fit_binary(x, target, weights).weights[:, 0], oracle.coef_[0], rtol=1e-5)
+
+
+def test_the_loss_of_each_example_is_scikit_learns() -> None:
+    x, y = table(load_iris)
+    model = LogisticRegression().fit(x, y)
+    params = Linear(jnp.asarray(model.coef_.T, jnp.float32), jnp.asarray(model.intercept_, jnp.float32))
+    losses = softmax_loss(params, x.astype(np.float32), y)
+    probabilities = model.predict_proba(x)
+    for i in (0, 60, 149):
+        expected = log_loss(y[i : i + 1], probabilities[i : i + 1], labels=[0, 1, 2])
+        np.testing.assert_allclose(losses[i], expected, rtol=1e-4)
+    np.testing.assert_allclose(np.mean(losses), log_loss(y, probabilities), rtol=1e-5)
 
 
 def test_separable_data_without_penalty_stay_finite_and_are_separated() -> None:

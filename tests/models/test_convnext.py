@@ -13,6 +13,7 @@ from fjdl.models.convnext import (
     CONVNEXT_TIMM,
     CONVNEXT_TORCHVISION,
     ConvNeXt,
+    ConvNeXtStage,
     convnext_base,
     convnext_large,
     convnext_small,
@@ -67,6 +68,19 @@ def test_names_and_shapes_at_full_size_are_those_of_timm_and_torchvision() -> No
         name: np.prod(shape) for name, shape in theirs.items()
     }
     assert total(abstract(convnext_tiny())[0]).macs == twin_macs(timm)
+
+
+def test_a_stage_halves_the_image_with_downsample_alone() -> None:
+    x = jax.ShapeDtypeStruct((2, 7, 6, 4), np.float32)
+    block = 49 * 8 + 8 + 2 * 8 + 8 * 32 + 32 + 32 * 8 + 8 + 8  # depthwise, norm, two dense layers, scale
+    for stage, shape, parameters in (
+        (ConvNeXtStage(8, (0.0, 0.0)), (2, 3, 3, 8), 2 * 4 + 4 * 4 * 8 + 8 + 2 * block),
+        (ConvNeXtStage(4, (), downsample=False), (2, 7, 6, 4), 0),
+    ):
+        model = functional(stage)
+        variables = jax.eval_shape(model.init, jax.random.key(0), x)
+        assert jax.eval_shape(model.apply, *variables, x)[0].shape == shape
+        assert tree.count(variables[0]) == parameters
 
 
 def test_a_row_for_every_layer_and_all_parameters_in_them() -> None:

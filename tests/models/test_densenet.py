@@ -11,8 +11,11 @@ from fjdl import tree
 from fjdl.analysis import total
 from fjdl.models.densenet import (
     DENSENET_TORCHVISION,
+    DenseLayer,
     DenseNet,
     DenseNetSmallStem,
+    DenseStage,
+    Transition,
     densenet121,
     densenet161,
     densenet169,
@@ -91,6 +94,20 @@ def test_dropout_acts_in_training_only() -> None:
     assert jax.eval_shape(train, params, stats, images(32), key=KEY)[0].shape == (1, 5)
     with pytest.raises(flax.errors.InvalidRngError, match="dropout"):
         jax.eval_shape(train, params, stats, images(32))
+
+
+def test_the_parts_of_a_stage_add_growth_and_compress() -> None:
+    x = jax.ShapeDtypeStruct((2, 7, 6, 9), jnp.float32)
+    for part, shape, parameters in (
+        (DenseLayer(4), (2, 7, 6, 4), 2 * 9 + 9 * 16 + 2 * 16 + 9 * 16 * 4),
+        (DenseLayer(4, bottleneck=0), (2, 7, 6, 4), 2 * 9 + 9 * 9 * 4),
+        (Transition(0.5), (2, 3, 3, 4), 2 * 9 + 9 * 4),
+        (DenseStage(2, partial(DenseLayer, 4, 0)), (2, 7, 6, 17), 2 * 9 + 9 * 9 * 4 + 2 * 13 + 9 * 13 * 4),
+    ):
+        model = functional(part)
+        variables = jax.eval_shape(model.init, KEY, x)
+        assert jax.eval_shape(model.apply, *variables, x)[0].shape == shape
+        assert tree.count(variables[0]) == parameters
 
 
 @pytest.mark.slow

@@ -15,13 +15,17 @@ from fjdl.models.resnet import (
     ResNet,
     SmallStem,
     resnet18,
+    resnet18_v2,
     resnet34,
+    resnet34_v2,
     resnet50,
     resnet50_v1,
     resnet50_v2,
     resnet101,
+    resnet101_v1,
     resnet101_v2,
     resnet152,
+    resnet152_v2,
 )
 from fjdl.nn import BatchNorm, functional
 from fjdl.transfer.layout import to_torch
@@ -74,8 +78,13 @@ def test_parameters_are_those_of_the_table_under_torchvisions_names(network: Any
         (resnet101, 44_549_160),
         (resnet152, 60_192_808),
         (resnet50_v1, 25_557_032),
+        (resnet101_v1, 44_549_160),
+        # With pre-activation the norms of the projections go: 2 (128 + 256 + 512), or 2 (256 + 512 + 1024 + 2048).
+        (resnet18_v2, 11_689_512 - 1_792),
+        (resnet34_v2, 21_797_672 - 1_792),
         (resnet50_v2, 25_549_352),
         (resnet101_v2, 44_541_480),
+        (resnet152_v2, 60_192_808 - 7_680),
     ],
 )
 def test_the_table_counts_the_parameters_that_there_are(network: Any, count: int) -> None:

@@ -15,8 +15,14 @@ from fjdl.models.resnet_cifar import (
     CIFAR_RESNET_AKAMASTER,
     cifar_resnet20,
     cifar_resnet20_v2,
+    cifar_resnet32,
+    cifar_resnet32_v2,
+    cifar_resnet44,
+    cifar_resnet44_v2,
     cifar_resnet56,
+    cifar_resnet56_v2,
     cifar_resnet110,
+    cifar_resnet110_v2,
     cifar_resnet164_v2,
 )
 from fjdl.nn import functional
@@ -42,8 +48,14 @@ def test_it_equals_torch_with_zero_padded_shortcuts(rng: np.random.Generator) ->
     [
         (cifar_resnet20, 269_722),
         pytest.param(cifar_resnet20_v2, 269_722, marks=pytest.mark.slow),
+        pytest.param(cifar_resnet32, 464_154, marks=pytest.mark.slow),
+        pytest.param(cifar_resnet32_v2, 464_154, marks=pytest.mark.slow),
+        pytest.param(cifar_resnet44, 658_586, marks=pytest.mark.slow),
+        pytest.param(cifar_resnet44_v2, 658_586, marks=pytest.mark.slow),
         pytest.param(cifar_resnet56, 853_018, marks=pytest.mark.slow),
+        pytest.param(cifar_resnet56_v2, 853_018, marks=pytest.mark.slow),
         pytest.param(cifar_resnet110, 1_727_962, marks=pytest.mark.slow),
+        pytest.param(cifar_resnet110_v2, 1_727_962, marks=pytest.mark.slow),
         pytest.param(cifar_resnet164_v2, 1_703_258, marks=pytest.mark.slow),
     ],
 )

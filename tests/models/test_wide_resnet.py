@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from fjdl import tree
-from fjdl.models.wide_resnet import WIDE_RESNET_XTERNALZ, wide_resnet, wide_resnet16_4, wide_resnet28_10
+from fjdl.models.wide_resnet import (
+    WIDE_RESNET_XTERNALZ,
+    wide_resnet,
+    wide_resnet16_4,
+    wide_resnet16_8,
+    wide_resnet28_10,
+    wide_resnet40_2,
+    wide_resnet40_4,
+)
 from fjdl.nn import functional
 from tests.models.parity import assert_equals_twin, random_variables
 from tests.models.twins.resnet import WideResNet
@@ -21,7 +29,13 @@ def test_it_equals_torch(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(
     ("network", "count"),
-    [(wide_resnet16_4, 2_748_890), pytest.param(wide_resnet28_10, 36_479_194, marks=pytest.mark.slow)],
+    [
+        (wide_resnet16_4, 2_748_890),
+        pytest.param(wide_resnet16_8, 10_961_370, marks=pytest.mark.slow),
+        pytest.param(wide_resnet28_10, 36_479_194, marks=pytest.mark.slow),
+        pytest.param(wide_resnet40_2, 2_243_546, marks=pytest.mark.slow),
+        pytest.param(wide_resnet40_4, 8_949_210, marks=pytest.mark.slow),
+    ],
 )
 def test_parameters_and_their_table(network: partial, count: int) -> None:
     model = functional(network())

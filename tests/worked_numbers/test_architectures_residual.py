@@ -8,7 +8,16 @@ import jax.numpy as jnp
 import pytest
 
 from fjdl.analysis import Layer, total
-from fjdl.models.resnet import resnet18, resnet34, resnet50, resnet50_v1, resnet101, resnet152, resnet152_v1
+from fjdl.models.resnet import (
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet50_v1,
+    resnet101,
+    resnet101_v1,
+    resnet152,
+    resnet152_v1,
+)
 from fjdl.models.resnet_cifar import cifar_resnet20
 from fjdl.models.wide_resnet import wide_resnet28_10
 from fjdl.nn import functional
@@ -28,6 +37,7 @@ def rows(network: Any, size: int = 224) -> dict[str, Layer]:
         (resnet50, 224, 25_557_032, 4_089_184_256, 1_906_688, 54),
         (resnet50_v1, 224, 25_557_032, 3_857_973_248, 1_906_688, 54),
         pytest.param(resnet101, 224, 44_549_160, 7_801_405_440, 1_906_688, 105, marks=pytest.mark.slow),
+        pytest.param(resnet101_v1, 224, 44_549_160, 7_570_194_432, 1_906_688, 105, marks=pytest.mark.slow),
         pytest.param(resnet152, 224, 60_192_808, 11_513_626_624, 1_906_688, 156, marks=pytest.mark.slow),
         (resnet152_v1, 224, 60_192_808, 11_282_415_616, 1_906_688, 156),
         (cifar_resnet20, 32, 269_722, 40_551_040, 4_096, 20),
