@@ -9,18 +9,28 @@ from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from fjdl.integers import require_fit, require_kept
-from fjdl.typing import Array, Bool, Inexact, Integer, Num
+from fjdl.typing import Array, Bool, Float, Inexact, Integer, Num
 
 
 def wide(dtype: DTypeLike) -> jnp.dtype:
-    """The dtype sums are kept in: float64 for float64, float32 for everything else."""
-    return jnp.dtype(jnp.float64 if dtype == jnp.float64 else jnp.float32)
+    """The dtype sums are kept in: float64 and complex numbers keep theirs, everything else is summed in float32."""
+    return jnp.dtype(dtype if dtype == jnp.float64 or jnp.issubdtype(dtype, jnp.complexfloating) else jnp.float32)
 
 
 def accumulate(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
     """`x` in the dtype sums are kept in, see `wide`."""
     x = jnp.asarray(x)
     return x.astype(wide(x.dtype))
+
+
+def real(dtype: DTypeLike) -> jnp.dtype:
+    """The dtype of a number's modulus: float32 for complex64, float64 for complex128, others are their own."""
+    return jnp.zeros((), dtype).real.dtype
+
+
+def squared_modulus(x: Inexact[Array, "..."]) -> Float[Array, "..."]:
+    """|x|², which is x² of a real number; squares of parts beyond 1e19 overflow float32."""
+    return jnp.square(x.real) + jnp.square(x.imag) if jnp.iscomplexobj(x) else jnp.square(x)
 
 
 def signed(labels: Integer[Array, "..."] | Bool[Array, "..."], *, name: str = "labels") -> Integer[Array, "..."]:
@@ -129,15 +139,15 @@ def _log_softmax_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -
     return y, (tangent - expected) * jnp.where(settled, 0, jnp.ones_like(expected))
 
 
-def norm(x: Inexact[Array, "..."], *, axis: int = -1) -> Inexact[Array, "..."]:
-    """Euclidean norm along `axis`, which is kept with length 1; 0 with zero gradient at a zero vector.
+def norm(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...] = -1) -> Float[Array, "..."]:
+    """Euclidean norm along `axis`, kept with length 1, or over several; 0 with zero gradient at a zero vector.
 
     Scaled by the largest entry, so squares neither overflow at 1e30 nor vanish at 1e-30.
     """
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axis, keepdims=True, initial=0.0))
     zero = scale == 0
     scale = jnp.where(zero, 1, scale)
-    total = jnp.sum(jnp.square(x / scale), axis=axis, keepdims=True)
+    total = jnp.sum(squared_modulus(x / scale), axis=axis, keepdims=True)
     return jnp.where(zero, 0, scale * jnp.sqrt(jnp.where(zero, 1, total)))
 
 

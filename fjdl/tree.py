@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.numerics import accumulate
+from fjdl.numerics import accumulate, squared_modulus
 from fjdl.typing import PyTree, Scalar
 
 
@@ -47,14 +47,15 @@ def select(tree: PyTree, rules: Sequence[tuple[str, Any]]) -> PyTree:
 def global_norm(tree: PyTree) -> Scalar:
     """Euclidean norm over all leaves in float32 or wider, scaled by the largest entry so that 1e30 does not overflow.
 
-    The gradient at an all-zero tree is 0; a NaN or an infinity anywhere makes the norm non-finite.
+    Complex entries count by their modulus. The gradient at an all-zero tree is 0; a NaN or an infinity anywhere makes
+    the norm non-finite.
     """
     leaves = [accumulate(leaf) for leaf in jax.tree.leaves(tree)]
     if not leaves:
         return jnp.zeros(())
     largest = reduce(jnp.maximum, [jnp.max(jnp.abs(leaf), initial=0.0) for leaf in leaves])
     scale = jax.lax.stop_gradient(jnp.where((largest > 0) & jnp.isfinite(largest), largest, jnp.ones_like(largest)))
-    total = reduce(jnp.add, [jnp.sum(jnp.square(leaf / scale)) for leaf in leaves])
+    total = reduce(jnp.add, [jnp.sum(squared_modulus(leaf / scale)) for leaf in leaves])
     zero = total == 0
     return jnp.where(zero, jnp.zeros_like(total), scale * jnp.sqrt(jnp.where(zero, jnp.ones_like(total), total)))
 

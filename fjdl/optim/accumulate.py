@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.checks import at_least
+from fjdl.meshes import varying, varying_axes
 from fjdl.numerics import accumulate, safe_divide
-from fjdl.optim.base import Number, increment, like, with_extra, zeros
+from fjdl.optim.base import Number, increment, like, scalar, with_extra, zeros
 from fjdl.optim.guard import all_finite, unmoved
 from fjdl.typing import Array, PyTree, typed
 
@@ -39,9 +40,9 @@ def accumulate_gradients(
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> AccumulateState:
-        micro_step, dropped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
-        state = inner.init(jax.tree.map(accumulate, params))
-        return AccumulateState(micro_step, dropped, jnp.zeros(()), zeros(params), state)
+        state = varying(inner.init(jax.tree.map(accumulate, params)), varying_axes(params))
+        weight = scalar(params, dtype=jnp.result_type(float))
+        return AccumulateState(jnp.zeros((), jnp.int32), scalar(params), weight, zeros(params), state)
 
     def update(
         updates: PyTree, state: AccumulateState, params: PyTree, *, weight: Number = 1.0, **extra: Any

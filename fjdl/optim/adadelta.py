@@ -13,9 +13,9 @@ from fjdl.optim.base import (
     averaged_squares,
     chain,
     like,
+    real_zeros,
     scale_by_learning_rate,
     transformation,
-    zeros,
 )
 from fjdl.typing import Array, PyTree, typed
 
@@ -28,7 +28,7 @@ class AdadeltaState(NamedTuple):
 
 
 @typed
-def scale_by_adadelta(*, decay: Number = 0.9, eps: Number = 1e-6) -> optax.GradientTransformation:
+def scale_by_adadelta(*, decay: Number = 0.9, eps: Number = 1e-6) -> optax.GradientTransformationExtraArgs:
     """Δ = √(E[Δ²] + eps) / √(E[g²] + eps) · g, a step in the units of the parameters.
 
     E[g²] ← decay · E[g²] + (1 − decay) · g² before, and likewise E[Δ²] after the step: Zeiler 2012, arXiv:1212.5701,
@@ -48,11 +48,13 @@ def scale_by_adadelta(*, decay: Number = 0.9, eps: Number = 1e-6) -> optax.Gradi
         steps = jax.tree.map(direction, updates, square, state.step)
         return steps, AdadeltaState(square, averaged_squares(state.step, steps, decay))
 
-    return transformation(lambda params: AdadeltaState(zeros(params), zeros(params)), update)
+    return transformation(lambda params: AdadeltaState(real_zeros(params), real_zeros(params)), update)
 
 
 @typed
-def adadelta(learning_rate: LearningRate, *, decay: Number = 0.9, eps: Number = 1e-6) -> optax.GradientTransformation:
+def adadelta(
+    learning_rate: LearningRate, *, decay: Number = 0.9, eps: Number = 1e-6
+) -> optax.GradientTransformationExtraArgs:
     """Adadelta: w ← w − learning_rate · Δ, see `scale_by_adadelta`; the paper has none, which is a rate of 1.
 
     Equal to `torch.optim.Adadelta` and `optax.adadelta`.

@@ -9,13 +9,14 @@ import optax
 
 from fjdl import tree
 from fjdl.checks import within
-from fjdl.numerics import wide
+from fjdl.numerics import squared_modulus
 from fjdl.optim.base import (
     LearningRate,
     Number,
     chain,
     increment,
     like,
+    real_zeros,
     require_params,
     scale_by_learning_rate,
     stateless,
@@ -43,7 +44,7 @@ class AdafactorState(NamedTuple):
 @typed
 def scale_by_factored_rms(
     *, min_size: int = 128, decay_exponent: Number = 0.8, eps: Number = 1e-30
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """g / √V, where V is R Cᵀ / mean(R) with the running means R and C of g² + eps over columns and over rows.
 
     Shazeer & Stern 2018, arXiv:1804.04235, algorithm 4. At step t the mean keeps 1 − t^−decay_exponent of its old value
@@ -58,14 +59,15 @@ def scale_by_factored_rms(
     within("(0, inf]", eps=eps)
 
     def init(params: PyTree) -> AdafactorState:
-        return AdafactorState(jnp.zeros((), jnp.int32), jax.tree.map(lambda p: _nothing_yet(p, min_size), params))
+        square = jax.tree.map(lambda zero: _nothing_yet(zero, min_size), real_zeros(params))
+        return AdafactorState(jnp.zeros((), jnp.int32), square)
 
     def update(updates: PyTree, state: AdafactorState, params: PyTree) -> tuple[PyTree, AdafactorState]:
         del params
         step = increment(state.step)
         weight = _newest_weight(step, decay_exponent)
         square = jax.tree.map(
-            lambda g, old: _remembered(jnp.square(g) + like(eps, g), old, weight), updates, state.square
+            lambda g, old: _remembered(squared_modulus(g) + like(eps, g), old, weight), updates, state.square
         )
         return jax.tree.map(_divided, updates, square), AdafactorState(step, square)
 
@@ -73,7 +75,7 @@ def scale_by_factored_rms(
 
 
 @typed
-def clip_by_leaf_rms(max_rms: Number) -> optax.GradientTransformation:
+def clip_by_leaf_rms(max_rms: Number) -> optax.GradientTransformationExtraArgs:
     """Each leaf u divided by max(1, RMS(u) / max_rms), where RMS is the root mean square of its entries.
 
     Shazeer & Stern 2018, arXiv:1804.04235, section 6; equal to `optax.clip_by_block_rms`, but entries of 1e30, whose
@@ -91,7 +93,7 @@ def clip_by_leaf_rms(max_rms: Number) -> optax.GradientTransformation:
 
 
 @typed
-def scale_by_parameter_rms(*, min_scale: Number = 1e-3) -> optax.GradientTransformation:
+def scale_by_parameter_rms(*, min_scale: Number = 1e-3) -> optax.GradientTransformationExtraArgs:
     """Each leaf's update times max(RMS(w), min_scale), so that a learning rate is relative to the weights.
 
     Shazeer & Stern 2018, arXiv:1804.04235, section 8; equal to `optax.scale_by_param_block_rms`. Raises `ValueError`
@@ -132,7 +134,7 @@ def adafactor(
     min_scale: Number | None = 1e-3,
     weight_decay: Number = 0.0,
     decay_rules: DecayRules = EVERYWHERE,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Adafactor: w ← w − learning_rate · (max(RMS(w), min_scale) · clip(g / √V) + weight_decay · w).
 
     V of `scale_by_factored_rms`, clipped by `clip_by_leaf_rms(max_rms)`, and relative to the weights as in
@@ -157,16 +159,11 @@ def _largest_axes(shape: tuple[int, ...]) -> tuple[int, int]:
     return int(second), int(largest)
 
 
-def _nothing_yet(param: Array, min_size: int) -> Array | Factored:
-    shape, dtype = jnp.shape(param), wide(jnp.result_type(param))
-    if sum(size >= min_size for size in shape) < 2:
-        return jnp.zeros(shape, dtype)
-    second, largest = _largest_axes(shape)
-    return Factored(jnp.zeros(_without(shape, largest), dtype), jnp.zeros(_without(shape, second), dtype))
-
-
-def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    return shape[:axis] + shape[axis + 1 :]
+def _nothing_yet(zero: Array, min_size: int) -> Array | Factored:
+    if sum(size >= min_size for size in zero.shape) < 2:
+        return zero
+    second, largest = _largest_axes(zero.shape)
+    return Factored(jnp.sum(zero, axis=largest), jnp.sum(zero, axis=second))
 
 
 def _newest_weight(step: Int[Array, ""], decay_exponent: Number) -> Scalar:

@@ -7,14 +7,15 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.checks import within
+from fjdl.numerics import squared_modulus
 from fjdl.optim.base import (
     LearningRate,
     Number,
     chain,
     like,
+    real_zeros,
     scale_by_learning_rate,
     transformation,
-    zeros,
 )
 from fjdl.typing import Array, PyTree, typed
 
@@ -26,7 +27,7 @@ class AdagradState(NamedTuple):
 
 
 @typed
-def scale_by_adagrad(*, initial: Number = 0.0, eps: Number = 1e-10) -> optax.GradientTransformation:
+def scale_by_adagrad(*, initial: Number = 0.0, eps: Number = 1e-10) -> optax.GradientTransformationExtraArgs:
     """g / (√v + eps), where v ← v + g² is the sum of all squared gradients so far, from `initial`.
 
     Duchi, Hazan & Singer 2011, JMLR 12, figure 1 with diagonal matrices. The first update is the sign of g, and no
@@ -38,11 +39,11 @@ def scale_by_adagrad(*, initial: Number = 0.0, eps: Number = 1e-10) -> optax.Gra
     within("(0, inf]", eps=eps)
 
     def init(params: PyTree) -> AdagradState:
-        return AdagradState(jax.tree.map(lambda v: v + like(initial, v), zeros(params)))
+        return AdagradState(jax.tree.map(lambda v: v + like(initial, v), real_zeros(params)))
 
     def update(updates: PyTree, state: AdagradState, params: PyTree) -> tuple[PyTree, AdagradState]:
         del params
-        total = jax.tree.map(lambda v, g: v + jnp.square(g), state.total, updates)
+        total = jax.tree.map(lambda v, g: v + squared_modulus(g), state.total, updates)
 
         def direction(g: Array, v: Array) -> Array:
             return g / (jnp.sqrt(v) + like(eps, v))
@@ -53,6 +54,8 @@ def scale_by_adagrad(*, initial: Number = 0.0, eps: Number = 1e-10) -> optax.Gra
 
 
 @typed
-def adagrad(learning_rate: LearningRate, *, initial: Number = 0.0, eps: Number = 1e-10) -> optax.GradientTransformation:
+def adagrad(
+    learning_rate: LearningRate, *, initial: Number = 0.0, eps: Number = 1e-10
+) -> optax.GradientTransformationExtraArgs:
     """Adagrad: w ← w − learning_rate · g / (√v + eps), see `scale_by_adagrad`; equal to `torch.optim.Adagrad`."""
     return chain(scale_by_adagrad(initial=initial, eps=eps), scale_by_learning_rate(learning_rate))

@@ -17,6 +17,7 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
+    real_zeros,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -37,7 +38,7 @@ class AdamState(NamedTuple):
 @typed
 def scale_by_adam(
     *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8, mean_dtype: DTypeLike | None = None
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """m̂ / (√v̂ + eps), each entry of the order of 1 whatever the gradient's scale.
 
     m ← b1 m + (1 − b1) g, v ← b2 v + (1 − b2) g², m̂ = m / (1 − b1ᵗ), v̂ = v / (1 − b2ᵗ): Kingma & Ba 2015,
@@ -49,7 +50,7 @@ def scale_by_adam(
     require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AdamState:
-        return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
+        return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), real_zeros(params))
 
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
@@ -73,7 +74,7 @@ def adam(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Adam: w ← w − learning_rate · m̂ / (√v̂ + eps), see `scale_by_adam`; equal to `torch.optim.Adam`."""
     return chain(scale_by_adam(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype), scale_by_learning_rate(learning_rate))
 
@@ -88,7 +89,7 @@ def adamw(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Adam with decoupled weight decay: w ← w − learning_rate · (m̂ / (√v̂ + eps) + weight_decay · w).
 
     Loshchilov & Hutter 2019, arXiv:1711.05101, with the decay multiplied by the (scheduled) learning rate as in

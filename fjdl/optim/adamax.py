@@ -16,6 +16,7 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
+    real_zeros,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -35,7 +36,7 @@ class AdamaxState(NamedTuple):
 @typed
 def scale_by_adamax(
     *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8, mean_dtype: DTypeLike | None = None
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """m̂ / u, with u ← max(b2 · u, |g| + eps) in the place of Adam's √v̂.
 
     m ← b1 m + (1 − b1) g and m̂ = m / (1 − b1ᵗ), while u needs no correction: Kingma & Ba 2015, arXiv:1412.6980,
@@ -47,7 +48,7 @@ def scale_by_adamax(
     require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AdamaxState:
-        return AdamaxState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
+        return AdamaxState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), real_zeros(params))
 
     def bound(u: Array, g: Array) -> Array:
         return jnp.maximum(like(b2, u) * u, jnp.abs(g) + like(eps, g))
@@ -72,6 +73,6 @@ def adamax(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """AdaMax: w ← w − learning_rate · m̂ / u, see `scale_by_adamax`; equal to `torch.optim.Adamax`."""
     return chain(scale_by_adamax(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype), scale_by_learning_rate(learning_rate))

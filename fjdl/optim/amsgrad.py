@@ -15,6 +15,7 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
+    real_zeros,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -35,7 +36,7 @@ class AmsgradState(NamedTuple):
 @typed
 def scale_by_amsgrad(
     *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8, mean_dtype: DTypeLike | None = None
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """m̂ / (√(u / (1 − b2ᵗ)) + eps), with u ← max(u, v) in the place of Adam's v.
 
     m, v and m̂ as in `scale_by_adam`: Reddi, Kale & Kumar 2018, arXiv:1904.09237, algorithm 2, whose entries' rates
@@ -47,7 +48,9 @@ def scale_by_amsgrad(
     require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AmsgradState:
-        return AmsgradState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params), zeros(params))
+        return AmsgradState(
+            jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), real_zeros(params), real_zeros(params)
+        )
 
     def update(updates: PyTree, state: AmsgradState, params: PyTree) -> tuple[PyTree, AmsgradState]:
         del params
@@ -74,6 +77,6 @@ def amsgrad(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """AMSGrad: Adam over the largest v so far, see `scale_by_amsgrad`; equal to `torch.optim.Adam(amsgrad=True)`."""
     return chain(scale_by_amsgrad(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype), scale_by_learning_rate(learning_rate))

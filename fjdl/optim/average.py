@@ -96,7 +96,9 @@ class EmaState(NamedTuple):
 
 
 @typed
-def ema(decay: Number, *, debias: bool = True, average_dtype: DTypeLike | None = None) -> optax.GradientTransformation:
+def ema(
+    decay: Number, *, debias: bool = True, average_dtype: DTypeLike | None = None
+) -> optax.GradientTransformationExtraArgs:
     """The moving average of the updates in their place: the uncorrected one divided by 1 − decayᵗ.
 
     The uncorrected one is a ← decay · a + (1 − decay) · u from a = 0; without `debias` it stays, too small at the

@@ -3,12 +3,12 @@
 import math
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import optax
 
 from fjdl.checks import at_least, within
-from fjdl.optim.base import Number, like, with_extra
+from fjdl.meshes import while_loop
+from fjdl.optim.base import Number, like, scalar, with_extra
 from fjdl.optim.line import ValueFn, scaled, start_of, values_along, widest
 from fjdl.typing import Array, PyTree, Scalar, typed
 
@@ -38,7 +38,7 @@ def scale_by_backtracking(
     at_least(1, max_evaluations=max_evaluations)
 
     def init(params: PyTree) -> BacktrackingState:
-        return BacktrackingState(jnp.zeros((), widest(params)), jnp.full((), jnp.inf, widest(params)))
+        return BacktrackingState(*(scalar(params, value, dtype=widest(params)) for value in (0, jnp.inf)))
 
     def update(
         updates: PyTree,
@@ -63,7 +63,7 @@ def scale_by_backtracking(
             size = like(shrink, first) * trial.size
             return _Trial(size, line(size), trial.evaluations + 1)
 
-        last = jax.lax.while_loop(
+        last = while_loop(
             lambda trial: refused(trial) & (trial.evaluations < max_evaluations),
             shorten,
             _Trial(first, line(first), jnp.ones((), jnp.int32)),

@@ -11,9 +11,10 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate, wide
+from fjdl.meshes import varying, varying_axes
+from fjdl.numerics import accumulate, real, squared_modulus, wide
 from fjdl.schedules import Schedule
-from fjdl.typing import Array, Float, Int, PyTree, Scalar, typed
+from fjdl.typing import Array, Inexact, Int, PyTree, Scalar, typed
 
 Number = float | Scalar  # a traced scalar is welcome: `optax.inject_hyperparams` passes one
 LearningRate = Number | Schedule
@@ -24,36 +25,29 @@ _LAST_STEP = jnp.iinfo(jnp.int32).max
 
 def transformation(
     init: Callable[[PyTree], State], update: Callable[[PyTree, State, PyTree], tuple[PyTree, State]]
-) -> optax.GradientTransformation:
-    """The pair as optax wants it, with `update` given its gradients and parameters in float32 (float64 stays).
-
-    What `update` returns is cast back to the dtype of the gradient it came from, so that the mathematics is written
-    once and is right in bfloat16. Under `jax.jit` the casts are fused into the arithmetic.
-    """
-
-    def wide_update(updates: PyTree, state: State, params: PyTree = None) -> tuple[PyTree, State]:
-        result, state = update(jax.tree.map(accumulate, updates), state, jax.tree.map(accumulate, params))
-        return _narrow(result, updates), state
-
-    return optax.GradientTransformation(init, wide_update)  # type: ignore[arg-type]  # optax types every state alike
+) -> optax.GradientTransformationExtraArgs:
+    """`with_extra` for an `update` without keyword arguments: those meant for its neighbours in a chain pass it by."""
+    return with_extra(init, lambda updates, state, params, **extra: update(updates, state, params))
 
 
 def with_extra(
     init: Callable[[PyTree], State], update: Callable[..., tuple[PyTree, State]]
 ) -> optax.GradientTransformationExtraArgs:
-    """As `transformation`, for an `update` that also takes keyword arguments, such as the loss or its gradient.
+    """The pair as optax wants it, with `update` given its gradients and parameters in float32 (see `wide`).
 
-    `optax.chain` hands them through from `update(updates, state, params, value=…)`; `update` must accept others.
+    What `update` returns is cast back to the dtype of the gradient it came from, so that the mathematics is written
+    once and is right in bfloat16. Under `jax.jit` the casts are fused into the arithmetic. `optax.chain` hands keyword
+    arguments through from `update(updates, state, params, value=…)`; `update` must accept those that it does not know.
     """
 
     def wide_update(updates: PyTree, state: State, params: PyTree = None, **extra: Any) -> tuple[PyTree, State]:
         result, state = update(jax.tree.map(accumulate, updates), state, jax.tree.map(accumulate, params), **extra)
-        return _narrow(result, updates), state
+        return jax.tree.map(_narrow, result, updates), state
 
-    return optax.GradientTransformationExtraArgs(init, wide_update)  # type: ignore[arg-type]
+    return optax.GradientTransformationExtraArgs(init, wide_update)  # type: ignore[arg-type]  # optax types every state alike
 
 
-def stateless(update: Callable[[PyTree, PyTree], PyTree]) -> optax.GradientTransformation:
+def stateless(update: Callable[[PyTree, PyTree], PyTree]) -> optax.GradientTransformationExtraArgs:
     """The transformation that remembers nothing: `update(updates, params)` returns the new updates."""
     return transformation(
         lambda params: optax.EmptyState(), lambda updates, state, params: (update(updates, params), state)
@@ -67,7 +61,7 @@ class LearningRateState(NamedTuple):
 
 
 @typed
-def scale_by_learning_rate(learning_rate: LearningRate) -> optax.GradientTransformation:
+def scale_by_learning_rate(learning_rate: LearningRate) -> optax.GradientTransformationExtraArgs:
     """Updates times −learning rate: the step downhill that ends every chain.
 
     A schedule is called with the number of updates made before this one, so the first update uses `schedule(0)`; the
@@ -94,14 +88,28 @@ def increment(step: Int[Array, ""]) -> Int[Array, ""]:
 
 
 @typed
-def like(value: Number, x: Float[Array, "..."]) -> Scalar:
-    """A hyper-parameter in the dtype of the array that it multiplies."""
-    return jnp.asarray(value, x.dtype)
+def like(value: Number, x: Inexact[Array, "..."]) -> Scalar:
+    """A hyper-parameter in the dtype of the array that it multiplies, real where that is complex."""
+    return jnp.asarray(value, real(x.dtype))
 
 
 def zeros(params: PyTree, *, dtype: DTypeLike | None = None) -> PyTree:
-    """Zero state: the parameters' shapes, in `dtype`, by default float32, or float64 where the parameter is float64."""
-    return jax.tree.map(lambda p: jnp.zeros(jnp.shape(p), wide(jnp.result_type(p)) if dtype is None else dtype), params)
+    """Zero state: the parameters' shapes, in `dtype`, by default that of `wide`.
+
+    It lies as the parameters lie: with their sharding, and inside `jax.shard_map` varying as they do, so that its type
+    is that of what an update makes of it. Raises `ValueError` for a complex leaf and a real `dtype`.
+    """
+    return jax.tree.map(lambda p: _nothing(p, wide(jnp.result_type(p)) if dtype is None else dtype), params)
+
+
+def real_zeros(params: PyTree) -> PyTree:
+    """As `zeros`, for what is real of complex parameters too, such as |g|²."""
+    return jax.tree.map(lambda p: _nothing(jnp.real(p), real(wide(jnp.result_type(p)))), params)
+
+
+def scalar(params: PyTree, value: float = 0, *, dtype: DTypeLike = jnp.int32) -> Array:
+    """A number of the state that depends on all leaves, and inside `jax.shard_map` varies wherever one of them does."""
+    return varying(jnp.asarray(value, dtype), varying_axes(params))
 
 
 def stored(state: PyTree, *, dtype: DTypeLike | None) -> PyTree:
@@ -111,8 +119,8 @@ def stored(state: PyTree, *, dtype: DTypeLike | None) -> PyTree:
 
 @typed
 def moving_average(
-    average: Float[Array, "*shape"], value: Float[Array, "*shape"], decay: Number
-) -> Float[Array, "*shape"]:
+    average: Inexact[Array, "*shape"], value: Inexact[Array, "*shape"], decay: Number
+) -> Inexact[Array, "*shape"]:
     """decay · average + (1 − decay) · value."""
     return like(decay, average) * average + like(1 - decay, average) * value
 
@@ -123,8 +131,8 @@ def averaged(average: PyTree, values: PyTree, decay: Number) -> PyTree:
 
 
 def averaged_squares(average: PyTree, values: PyTree, decay: Number) -> PyTree:
-    """`averaged` of the squares of the values."""
-    return averaged(average, jax.tree.map(jnp.square, values), decay)
+    """`averaged` of the squares of the values, of complex ones |g|²."""
+    return averaged(average, jax.tree.map(squared_modulus, values), decay)
 
 
 @typed
@@ -144,11 +152,32 @@ def require_params(receiver: str, params: PyTree) -> None:
         raise ValueError(f"params must be given to {receiver} as in update(updates, state, params), got None")
 
 
+def require_real(receiver: str, values: PyTree) -> None:
+    """Raises `ValueError` for a complex leaf."""
+    for leaf in jax.tree.leaves(values):
+        if jnp.iscomplexobj(leaf):
+            raise ValueError(
+                f"{receiver} moves real leaves, got one of {leaf.dtype}; part it into real and imaginary parts"
+            )
+
+
 def chain(*parts: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
     """`optax.chain` whose parts hand each other float32: what comes out is rounded once, at the end."""
     whole = optax.chain(*parts)
     return with_extra(whole.init, optax.with_extra_args_support(whole).update)
 
 
-def _narrow(result: PyTree, updates: PyTree) -> PyTree:
-    return jax.tree.map(lambda r, u: r.astype(jnp.result_type(u)), result, updates)
+def _narrow(result: Array, update: Array) -> Array:
+    dtype = jnp.result_type(update)
+    if jnp.iscomplexobj(result) and not jnp.issubdtype(dtype, jnp.complexfloating):
+        raise ValueError(f"the gradient of a complex parameter must be complex, got {dtype}")
+    return result.astype(dtype)
+
+
+def _nothing(like: Array, dtype: DTypeLike) -> Array:
+    if jnp.iscomplexobj(like) and not jnp.issubdtype(dtype, jnp.complexfloating):
+        raise ValueError(f"the state of a complex parameter cannot be kept in {jnp.dtype(dtype)}; leave its dtype None")
+    if not isinstance(like, jax.core.Tracer):
+        return jnp.zeros_like(like, dtype=dtype)
+    # A constant would be replicated on an automatic mesh; a product has its operand's sharding.
+    return (0 * jnp.abs(jnp.where(jnp.isfinite(like), like, jnp.zeros_like(like)))).astype(dtype)

@@ -9,7 +9,7 @@ from fjdl.typing import Array, typed
 
 
 @typed
-def centralize() -> optax.GradientTransformation:
+def centralize() -> optax.GradientTransformationExtraArgs:
     """Each kernel's gradient less its mean over all axes but the last, so that every output's weights keep their sum.
 
     Kernels are leaves of two axes or more, with the output last as in Flax; others pass unchanged. It comes

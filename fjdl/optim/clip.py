@@ -1,7 +1,5 @@
 """Gradient clipping."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -9,12 +7,12 @@ import optax
 from fjdl import tree
 from fjdl.checks import within
 from fjdl.numerics import accumulate, norm
-from fjdl.optim.base import Number, like, require_params, stateless
+from fjdl.optim.base import Number, like, require_params, require_real, stateless
 from fjdl.typing import Array, PyTree, typed
 
 
 @typed
-def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformation:
+def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraArgs:
     """Updates shrunk together so that their Euclidean norm over all leaves is at most `max_norm`.
 
     Smaller ones pass unchanged. Pascanu et al. 2013, arXiv:1211.5063; equal to `optax.clip_by_global_norm`, but entries
@@ -33,7 +31,7 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformation:
 
 
 @typed
-def clip_by_norm(max_norm: Number) -> optax.GradientTransformation:
+def clip_by_norm(max_norm: Number) -> optax.GradientTransformationExtraArgs:
     """Each leaf shrunk by itself so that its Euclidean norm is at most `max_norm`.
 
     It changes the direction of the whole step, unlike `clip_by_global_norm`, but one bad leaf is NaN by itself. Equal
@@ -48,7 +46,7 @@ def clip_by_norm(max_norm: Number) -> optax.GradientTransformation:
 
 
 @typed
-def clip_by_value(limit: Number) -> optax.GradientTransformation:
+def clip_by_value(limit: Number) -> optax.GradientTransformationExtraArgs:
     """Each entry of the updates brought into [−limit, limit].
 
     An infinity becomes the limit, a NaN stays: put `skip_non_finite` around the chain to have both skipped. Equal to
@@ -57,13 +55,14 @@ def clip_by_value(limit: Number) -> optax.GradientTransformation:
     within("(0, inf]", limit=limit)
 
     def clip(u: Array) -> Array:
+        require_real("clip_by_value", u)
         return jnp.clip(u, -like(limit, u), like(limit, u))
 
     return stateless(lambda updates, params: jax.tree.map(clip, updates))
 
 
 @typed
-def adaptive_clip(ratio: Number, *, eps: Number = 1e-3) -> optax.GradientTransformation:
+def adaptive_clip(ratio: Number, *, eps: Number = 1e-3) -> optax.GradientTransformationExtraArgs:
     """Each unit's gradient shrunk so that its norm is at most ratio · max(‖w‖, eps), where w are the unit's weights.
 
     A unit is what feeds one output: a slice of a kernel over all axes but the last, as in Flax, or a whole leaf of
@@ -124,5 +123,4 @@ def _unit_norm(x: Array) -> Array:
     """Norms over all axes but the last, which broadcast against `x`; the whole norm below two axes."""
     if x.ndim < 2:
         return tree.global_norm(x)
-    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    return norm(rows, axis=0).reshape((1,) * (x.ndim - 1) + x.shape[-1:])
+    return norm(x, axis=tuple(range(x.ndim - 1)))

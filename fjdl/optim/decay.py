@@ -27,7 +27,9 @@ KERNELS: DecayRules = ((r"(.*/)?kernel", 1.0), (r".*", 0.0))
 
 
 @typed
-def add_decayed_weights(weight_decay: Number, *, rules: DecayRules = EVERYWHERE) -> optax.GradientTransformation:
+def add_decayed_weights(
+    weight_decay: Number, *, rules: DecayRules = EVERYWHERE
+) -> optax.GradientTransformationExtraArgs:
     """Updates plus weight_decay · coefficient · w, the coefficient by w's path.
 
     It is that of the first of `rules`, pairs of a regular expression and a number, whose expression matches the whole
@@ -44,7 +46,7 @@ def add_decayed_weights(weight_decay: Number, *, rules: DecayRules = EVERYWHERE)
 @typed
 def add_independent_decay(
     weight_decay: LearningRate, *, rules: DecayRules = EVERYWHERE
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Updates minus weight_decay · coefficient · w: decay that the learning rate does not multiply.
 
     It stands last in a chain, after `scale_by_learning_rate`: with gradient 0, w ← (1 − weight_decay) w whatever the

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.numerics import norm
+from fjdl import tree
 from fjdl.optim.base import require_params, stateless
 from fjdl.typing import Array, PyTree, typed
 
 
 @typed
-def fix_norm() -> optax.GradientTransformation:
+def fix_norm() -> optax.GradientTransformationExtraArgs:
     """Each kernel is brought to the Euclidean norm √outputs before the update is added: u + (√outputs / ‖w‖ − 1) w.
 
     It comes last in a chain, where updates are ready to be added. A layer that batch normalization follows does not
@@ -30,6 +30,6 @@ def fix_norm() -> optax.GradientTransformation:
 
 def _target(w: Array) -> Array:
     """The factor that gives `w` its norm, 1 for zeros."""
-    length = norm(w.reshape(-1))[0]
+    length = tree.global_norm(w)
     outputs = w.shape[-1] if w.ndim else 1
     return jnp.where(length > 0, math.sqrt(outputs) / jnp.where(length > 0, length, 1), 1).astype(w.dtype)

@@ -64,7 +64,7 @@ def stop_frozen(params: PyTree, rules: GroupRules) -> PyTree:
 
 
 @typed
-def scale_by_path(rules: Sequence[tuple[str, float]]) -> optax.GradientTransformation:
+def scale_by_path(rules: Sequence[tuple[str, float]]) -> optax.GradientTransformationExtraArgs:
     """Updates times the number of the first of `rules` that matches each leaf's whole path.
 
     Last in a chain it multiplies the learning rate, such as 0.1 for a pretrained encoder; before an Adam it does

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.optim.base import increment
+from fjdl.meshes import varying, varying_axes
+from fjdl.optim.base import increment, scalar
 from fjdl.typing import Array, Bool, PyTree, typed
 
 
@@ -31,7 +32,7 @@ def skip_non_finite(transformation: optax.GradientTransformation) -> optax.Gradi
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> SkipState:
-        return SkipState(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), inner.init(params))
+        return SkipState(scalar(params), scalar(params), varying(inner.init(params), varying_axes(params)))
 
     def update(updates: PyTree, state: SkipState, params: PyTree = None, **extra: Any) -> tuple[PyTree, SkipState]:
         result, after = inner.update(updates, state.inner, params, **extra)
@@ -57,7 +58,7 @@ def choose(condition: Array, chosen: PyTree, otherwise: PyTree) -> PyTree:
 
 def unmoved(updates: PyTree) -> PyTree:
     """Updates that leave every parameter its bits: −0, since w + 0 is +0 where w is −0."""
-    return jax.tree.map(lambda u: jnp.full_like(u, -0.0), updates)
+    return jax.tree.map(lambda u: -jnp.zeros_like(u), updates)
 
 
 def _stays_finite(before: PyTree, after: PyTree) -> Array:

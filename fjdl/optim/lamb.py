@@ -21,7 +21,7 @@ def lamb(
     decay_rules: DecayRules = EVERYWHERE,
     trust_rules: DecayRules = EVERYWHERE,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """LAMB: w ← w − learning_rate · ‖w‖ / ‖u‖ · u for each leaf, where u = m̂ / (√v̂ + eps) + weight_decay · w.
 
     You et al. 2020, arXiv:1904.00962, algorithm 2 with φ(‖w‖) = ‖w‖; m̂ and v̂ of `scale_by_adam`, the ratio of

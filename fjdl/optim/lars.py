@@ -24,7 +24,7 @@ from fjdl.typing import Array, PyTree, typed
 @typed
 def scale_by_trust_ratio(
     *, trust_coefficient: Number = 1.0, eps: Number = 0.0, rules: DecayRules = EVERYWHERE
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Each leaf's update u times its trust ratio trust_coefficient · ‖w‖ / (‖u‖ + eps).
 
     The norms are Euclidean, over the whole leaf. The ratio is 1 where w or u is all zero, so that a layer that starts
@@ -65,7 +65,7 @@ def lars(
     eps: Number = 0.0,
     trust_rules: DecayRules = EVERYWHERE,
     velocity_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """LARS: u = g + weight_decay · w, v ← momentum · v − learning_rate · trust ratio · u, w ← w + v.
 
     The trust ratio of each leaf is trust_coefficient · ‖w‖ / ‖u‖, see `scale_by_trust_ratio`: You et al. 2017,

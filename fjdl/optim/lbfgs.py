@@ -8,9 +8,10 @@ import optax
 
 from fjdl import tree
 from fjdl.checks import at_least
+from fjdl.meshes import scan
 from fjdl.numerics import safe_divide
-from fjdl.optim.base import Number, chain, like, transformation, zeros
-from fjdl.optim.line import inner
+from fjdl.optim.base import Number, chain, like, scalar, transformation, zeros
+from fjdl.optim.line import inner, widest
 from fjdl.optim.strong_wolfe import scale_by_strong_wolfe
 from fjdl.typing import Array, PyTree, Scalar, typed
 
@@ -29,7 +30,7 @@ class LBFGSState(NamedTuple):
 
 
 @typed
-def scale_by_lbfgs(*, memory: int = 10) -> optax.GradientTransformation:
+def scale_by_lbfgs(*, memory: int = 10) -> optax.GradientTransformationExtraArgs:
     """H g, with the inverse Hessian H of the BFGS method as the last `memory` pairs s = Δw, y = Δg make it.
 
     The two-loop recursion from H₀ = (sᵀy / yᵀy) I of the newest pair: Liu & Nocedal 1989, algorithm 2.1; Nocedal &
@@ -42,17 +43,16 @@ def scale_by_lbfgs(*, memory: int = 10) -> optax.GradientTransformation:
     at_least(1, memory=memory)
 
     def init(params: PyTree) -> LBFGSState:
-        ring = jax.tree.map(lambda z: jnp.zeros((memory, *z.shape), z.dtype), zeros(params))
-        scalar = inner(zeros(params), zeros(params))
+        ring = jax.tree.map(lambda z: jnp.broadcast_to(z, (memory, *z.shape)), zeros(params))
         return LBFGSState(
             started=jnp.zeros((), bool),
             params=zeros(params),
             gradient=zeros(params),
             moves=ring,
             turns=jax.tree.map(jnp.copy, ring),
-            weights=jnp.zeros(memory, scalar.dtype),
-            position=jnp.zeros((), jnp.int32),
-            scale=scalar,
+            weights=jnp.broadcast_to(scalar(params, dtype=widest(params)), memory),
+            position=scalar(params),
+            scale=scalar(params, dtype=widest(params)),
         )
 
     def update(updates: PyTree, state: LBFGSState, params: PyTree) -> tuple[PyTree, LBFGSState]:
@@ -114,11 +114,11 @@ def _two_loops(gradient: PyTree, state: LBFGSState) -> PyTree:
         other = state.weights[place] * inner(_entry(state.turns, place), vector)
         return _add(vector, part - other, _entry(state.moves, place)), None
 
-    vector, parts = jax.lax.scan(down, gradient, newest_first)
+    vector, parts = scan(down, gradient, newest_first)
     capped = jnp.minimum(1, 1 / tree.global_norm(gradient)).astype(state.scale.dtype)
     scale = jnp.where(state.scale > 0, state.scale, capped)
     vector = jax.tree.map(lambda v: like(scale, v) * v, vector)
-    return jax.lax.scan(up, vector, (newest_first, parts), reverse=True)[0]
+    return scan(up, vector, (newest_first, parts), reverse=True)[0]
 
 
 def _entry(ring: PyTree, place: Array) -> PyTree:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from fjdl.numerics import accumulate, wide
+from fjdl.numerics import accumulate, real, wide
 from fjdl.optim.base import like
 from fjdl.typing import Array, PyTree, Scalar
 
@@ -33,7 +33,7 @@ def points_along(value_fn: ValueFn, params: PyTree, direction: PyTree) -> Callab
 
     def line(size: Scalar) -> tuple[Point, PyTree]:
         value, gradient = jax.value_and_grad(value_fn)(_moved(params, direction, size))
-        slope = inner(gradient, direction).astype(size.dtype)
+        slope = _slope(gradient, direction).astype(size.dtype)
         return Point(size, value.astype(size.dtype), slope), gradient
 
     return line
@@ -47,7 +47,7 @@ def start_of(
         value, grad = jax.value_and_grad(value_fn)(params)
     dtype, gradient = widest(params), jax.tree.map(accumulate, grad)
     value = jnp.asarray(value).astype(dtype)
-    return Point(jnp.zeros((), dtype), value, inner(gradient, direction).astype(dtype)), gradient
+    return Point(jnp.zeros((), dtype), value, _slope(gradient, direction).astype(dtype)), gradient
 
 
 def scaled(updates: PyTree, size: Scalar) -> PyTree:
@@ -56,19 +56,24 @@ def scaled(updates: PyTree, size: Scalar) -> PyTree:
 
 
 def inner(a: PyTree, b: PyTree) -> Scalar:
-    """The inner product of two trees of the same form, summed in float32 or wider."""
+    """The inner product of two trees of the same form, summed in float32 or wider; of complex ones its real part."""
     dtype = widest(a)
-    products = jax.tree.map(lambda x, y: jnp.sum(accumulate(x) * accumulate(y)).astype(dtype), a, b)
+    products = jax.tree.map(lambda x, y: jnp.sum(jnp.real(jnp.conj(accumulate(x)) * accumulate(y))).astype(dtype), a, b)
     return reduce(jnp.add, jax.tree.leaves(products), jnp.zeros((), dtype))
 
 
 def widest(tree: PyTree) -> DTypeLike:
-    """float64 where a leaf is, else float32."""
+    """float64 where a leaf is, or complex128, else float32."""
     return max(
-        (wide(jnp.result_type(leaf)) for leaf in jax.tree.leaves(tree)),
+        (real(wide(jnp.result_type(leaf))) for leaf in jax.tree.leaves(tree)),
         key=lambda d: d.itemsize,
         default=wide(jnp.float32),
     )
+
+
+def _slope(gradient: PyTree, direction: PyTree) -> Scalar:
+    """The derivative along u; the gradient of JAX is that of descent conjugated."""
+    return inner(jax.tree.map(jnp.conj, gradient), direction)
 
 
 def _moved(params: PyTree, direction: PyTree, size: Scalar) -> PyTree:

@@ -31,7 +31,7 @@ class LionState(NamedTuple):
 @typed
 def scale_by_lion(
     *, b1: Number = 0.9, b2: Number = 0.99, mean_dtype: DTypeLike | None = None
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """sign(b1 m + (1 − b1) g), which is −1, 0 or 1; afterwards m ← b2 m + (1 − b2) g.
 
     Chen et al. 2023, arXiv:2302.06675, program 1. The gradient's scale does not matter; 0 stays 0 while m and g are 0.
@@ -59,7 +59,7 @@ def lion(
     weight_decay: Number = 0.0,
     decay_rules: DecayRules = EVERYWHERE,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Lion with decoupled weight decay: w ← w − learning_rate · (sign(b1 m + (1 − b1) g) + weight_decay · w).
 
     See `scale_by_lion` and, for `decay_rules`, `add_decayed_weights`. The paper takes a learning rate 3 to 10 times

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 
 from fjdl import tree
 from fjdl.checks import within
+from fjdl.meshes import fori_loop, varying_axes
 from fjdl.numerics import accumulate, norm
 from fjdl.optim.adam import scale_by_adam
 from fjdl.optim.base import (
@@ -27,7 +28,7 @@ from fjdl.optim.base import (
     zeros,
 )
 from fjdl.optim.decay import EVERYWHERE, DecayRules, add_decayed_weights
-from fjdl.typing import Array, Float, PyTree, Scalar, typed
+from fjdl.typing import Array, Inexact, PyTree, Scalar, typed
 
 MatrixRules = Sequence[tuple[str, bool]]
 
@@ -44,8 +45,8 @@ class MuonState(NamedTuple):
 
 @typed
 def newton_schulz(
-    matrix: Float[Array, "*batch m n"], *, steps: int = 5, eps: Number = 1e-7, product_dtype: DTypeLike | None = None
-) -> Float[Array, "*batch m n"]:
+    matrix: Inexact[Array, "*batch m n"], *, steps: int = 5, eps: Number = 1e-7, product_dtype: DTypeLike | None = None
+) -> Inexact[Array, "*batch m n"]:
     """About U Vᵀ, the orthogonal factor of the matrix U S Vᵀ: X ← a X + b X Xᵀ X + c (X Xᵀ)² X from X = M / ‖M‖.
 
     ‖M‖ is the Frobenius norm, at least `eps`, so a zero matrix stays zero. The coefficients 3.4445, −4.7750 and 2.0315
@@ -60,7 +61,7 @@ def newton_schulz(
     x = _lying(accumulate(matrix))
     length = norm(x.reshape((*x.shape[:-2], math.prod(x.shape[-2:]))))[..., None]
     x = (x / jnp.maximum(length, like(eps, length))).astype(product_dtype or x.dtype)
-    x = jax.lax.fori_loop(0, steps, _nearer_to_orthogonal, x).astype(matrix.dtype)
+    x = fori_loop(0, steps, _nearer_to_orthogonal, x).astype(matrix.dtype)
     return x if x.shape == matrix.shape else x.mT
 
 
@@ -74,7 +75,7 @@ def scale_by_muon(
     eps: Number = 1e-7,
     mean_dtype: DTypeLike | None = None,
     product_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """The momentum of each matrix, orthogonalized by `newton_schulz` and scaled by its shape.
 
     m ← momentum m + (1 − momentum) g, and m, or for Nesterov momentum m + (1 − momentum) g, is orthogonalized: Jordan
@@ -123,7 +124,7 @@ def muon(
     decay_rules: DecayRules = EVERYWHERE,
     mean_dtype: DTypeLike | None = None,
     product_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Muon for matrices and AdamW for the rest: w ← w − learning_rate · (direction + weight_decay · w).
 
     The direction is that of `scale_by_muon` for leaves with two or more dimensions whose path `matrix_rules` call True;
@@ -152,14 +153,14 @@ def muon(
     return chain(split, scale_by_learning_rate(learning_rate))
 
 
-def _lying(matrix: Float[Array, "*batch m n"]) -> Float[Array, "*batch k l"]:
+def _lying(matrix: Inexact[Array, "*batch m n"]) -> Inexact[Array, "*batch k l"]:
     """The matrix or its transpose, whichever has no more rows than columns."""
     return matrix.mT if matrix.shape[-2] > matrix.shape[-1] else matrix
 
 
-def _nearer_to_orthogonal(_: Array, x: Float[Array, "*batch m n"]) -> Float[Array, "*batch m n"]:
+def _nearer_to_orthogonal(_: Array, x: Inexact[Array, "*batch m n"]) -> Inexact[Array, "*batch m n"]:
     a, b, c = _QUINTIC
-    gram = jnp.matmul(x, x.mT, precision="highest")
+    gram = jnp.matmul(x, x.mT.conj(), precision="highest")
     return a * x + jnp.matmul(b * gram + c * jnp.matmul(gram, gram, precision="highest"), x, precision="highest")
 
 
@@ -176,7 +177,7 @@ def _orthogonalized(leaves: PyTree, **options: Any) -> PyTree:
 def _by_shape(leaves: PyTree, **options: Any) -> PyTree:
     flat, structure = jax.tree.flatten(leaves)
     matrices = [_lying(_matrix(leaf)) for leaf in flat]
-    kinds = [(matrix.shape, matrix.dtype) for matrix in matrices]
+    kinds = [(matrix.shape, matrix.dtype, varying_axes(matrix)) for matrix in matrices]
     for kind in dict.fromkeys(kinds):
         places = [place for place, one in enumerate(kinds) if one == kind]
         stacked = jnp.stack([matrices[place] for place in places])
@@ -185,13 +186,13 @@ def _by_shape(leaves: PyTree, **options: Any) -> PyTree:
     return jax.tree.unflatten(structure, [_like_leaf(m, leaf) for m, leaf in zip(matrices, flat, strict=True)])
 
 
-def _matrix(leaf: Array) -> Float[Array, "inputs outputs"]:
+def _matrix(leaf: Array) -> Inexact[Array, "inputs outputs"]:
     if leaf.ndim < 2:
         raise ValueError(f"Muon moves leaves with two or more dimensions, got shape {leaf.shape}")
     return leaf.reshape((math.prod(leaf.shape[:-1]), leaf.shape[-1]))
 
 
-def _like_leaf(matrix: Float[Array, "k l"], leaf: Array) -> Array:
+def _like_leaf(matrix: Inexact[Array, "k l"], leaf: Array) -> Array:
     inputs, outputs = _matrix(leaf).shape
     return (matrix if matrix.shape == (inputs, outputs) else matrix.mT).reshape(leaf.shape)
 
@@ -203,7 +204,7 @@ def _scale(x: Array, update_rms: Number | None) -> Scalar:
     return like(update_rms, x) * like(math.sqrt(max(inputs, outputs)), x)
 
 
-def _times(factor: Number) -> optax.GradientTransformation:
+def _times(factor: Number) -> optax.GradientTransformationExtraArgs:
     return stateless(lambda updates, params: jax.tree.map(lambda u: like(factor, u) * u, updates))
 
 

@@ -17,6 +17,7 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
+    real_zeros,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -37,7 +38,7 @@ class NadamScheduledState(NamedTuple):
 @typed
 def scale_by_nadam(
     *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8, mean_dtype: DTypeLike | None = None
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """(b1 · m / (1 − b1ᵗ⁺¹) + (1 − b1) · g / (1 − b1ᵗ)) / (√v̂ + eps): Adam one step ahead.
 
     m, v and v̂ as in `scale_by_adam`; Dozat 2016 (ICLR workshop, Incorporating Nesterov Momentum into Adam), algorithm 2
@@ -48,7 +49,7 @@ def scale_by_nadam(
     require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AdamState:
-        return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
+        return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), real_zeros(params))
 
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
@@ -70,7 +71,7 @@ def scale_by_nadam_scheduled(
     eps: Number = 1e-8,
     momentum_decay: Number = 4e-3,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """(μₜ₊₁ · m / (1 − μ₁⋯μₜ₊₁) + (1 − μₜ) · g / (1 − μ₁⋯μₜ)) / (√v̂ + eps), with a momentum μ that rises.
 
     μₜ = b1 · (1 − 0.96^(t · momentum_decay) / 2) goes from b1 / 2 to b1, half of the way in 4,200 steps. m and v̂ as in
@@ -84,7 +85,7 @@ def scale_by_nadam_scheduled(
 
     def init(params: PyTree) -> NadamScheduledState:
         return NadamScheduledState(
-            jnp.zeros((), jnp.int32), jnp.ones(()), zeros(params, dtype=mean_dtype), zeros(params)
+            jnp.zeros((), jnp.int32), jnp.ones(()), zeros(params, dtype=mean_dtype), real_zeros(params)
         )
 
     def update(updates: PyTree, state: NadamScheduledState, params: PyTree) -> tuple[PyTree, NadamScheduledState]:
@@ -108,7 +109,7 @@ def nadam(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Nadam with a constant momentum, see `scale_by_nadam`; equal to `optax.nadam`."""
     return chain(scale_by_nadam(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype), scale_by_learning_rate(learning_rate))
 
@@ -122,7 +123,7 @@ def nadam_scheduled(
     eps: Number = 1e-8,
     momentum_decay: Number = 4e-3,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Nadam whose momentum rises from b1 / 2 to b1, see `scale_by_nadam_scheduled`; equal to `torch.optim.NAdam`."""
     scaled = scale_by_nadam_scheduled(b1=b1, b2=b2, eps=eps, momentum_decay=momentum_decay, mean_dtype=mean_dtype)
     return chain(scaled, scale_by_learning_rate(learning_rate))

@@ -10,7 +10,15 @@ from jax.flatten_util import ravel_pytree
 
 from fjdl.autodiff.second_order import hessian
 from fjdl.checks import within
-from fjdl.optim.base import LearningRate, Number, chain, like, scale_by_learning_rate, with_extra
+from fjdl.optim.base import (
+    LearningRate,
+    Number,
+    chain,
+    like,
+    require_real,
+    scale_by_learning_rate,
+    with_extra,
+)
 from fjdl.typing import Array, Float, PyTree, typed
 
 
@@ -32,8 +40,9 @@ def scale_by_newton(*, damping: Number = 0.0, saddle_free: bool = False) -> opta
         updates: PyTree, state: PyTree, params: PyTree, *, value_fn: Callable[[PyTree], Array], **others: Any
     ) -> tuple[PyTree, PyTree]:
         del others
-        point, restore = ravel_pytree(params)
-        gradient, _ = ravel_pytree(updates)
+        require_real("newton", params)
+        point, restore = _flattened(params)
+        gradient, _ = _flattened(updates)
         matrix = hessian(lambda w: value_fn(restore(w)))(point)
         return restore(_solve(matrix, gradient, damping, saddle_free=saddle_free)), state
 
@@ -50,6 +59,16 @@ def newton(
     `scale_by_newton`, `optax.scale(-1.0)` and `scale_by_backtracking`.
     """
     return chain(scale_by_newton(damping=damping, saddle_free=saddle_free), scale_by_learning_rate(learning_rate))
+
+
+def _flattened(tree: PyTree) -> tuple[Float[Array, " n"], Callable[[Array], PyTree]]:
+    """`ravel_pytree`, whose vector is whole on every device where the axes of the leaves' mesh are explicit."""
+    shardings = jax.tree.map(lambda x: jax.typeof(x).sharding, tree)
+    if not any(sharding.mesh.explicit_axes for sharding in jax.tree.leaves(shardings)):
+        return ravel_pytree(tree)
+    whole = jax.tree.map(lambda x: jax.sharding.reshard(x, jax.P()), tree)
+    vector, restore = ravel_pytree(whole)
+    return vector, lambda w: jax.tree.map(jax.sharding.reshard, restore(w), shardings)
 
 
 def _solve(

@@ -18,6 +18,7 @@ from fjdl.optim.base import (
     chain,
     increment,
     like,
+    real_zeros,
     scale_by_learning_rate,
     stored,
     transformation,
@@ -37,7 +38,7 @@ class _Rectification(NamedTuple):
 @typed
 def scale_by_radam(
     *, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8, mean_dtype: DTypeLike | None = None
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """r · m̂ · √(1 − b2ᵗ) / (√v + eps) where ρ > 5, and m̂ in the first steps, where v̂ is still of too few gradients.
 
     m, v and m̂ as in `scale_by_adam`; r = √((ρ − 4)(ρ − 2)ρ∞ / ((ρ∞ − 4)(ρ∞ − 2)ρ)), ρ∞ = 2 / (1 − b2) − 1 and
@@ -50,7 +51,7 @@ def scale_by_radam(
     require_adam(b1, b2, eps)
 
     def init(params: PyTree) -> AdamState:
-        return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), zeros(params))
+        return AdamState(jnp.zeros((), jnp.int32), zeros(params, dtype=mean_dtype), real_zeros(params))
 
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
@@ -77,7 +78,7 @@ def radam(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     mean_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Rectified Adam, momentum in its first steps, see `scale_by_radam`; equal to `torch.optim.RAdam`."""
     return chain(scale_by_radam(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype), scale_by_learning_rate(learning_rate))
 

@@ -8,12 +8,14 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl.checks import within
+from fjdl.numerics import squared_modulus
 from fjdl.optim.base import (
     LearningRate,
     Number,
     averaged_squares,
     chain,
     like,
+    real_zeros,
     scale_by_learning_rate,
     transformation,
     zeros,
@@ -36,7 +38,9 @@ class CentredRmsState(NamedTuple):
 
 
 @typed
-def scale_by_rms(*, decay: Number = 0.9, eps: Number = 1e-8, eps_root: Number = 0.0) -> optax.GradientTransformation:
+def scale_by_rms(
+    *, decay: Number = 0.9, eps: Number = 1e-8, eps_root: Number = 0.0
+) -> optax.GradientTransformationExtraArgs:
     """g / (√(v + eps_root) + eps), where v ← decay · v + (1 − decay) · g².
 
     Tieleman & Hinton 2012, lecture 6e of Neural Networks for Machine Learning. v starts at 0 without correction, so the
@@ -52,13 +56,13 @@ def scale_by_rms(*, decay: Number = 0.9, eps: Number = 1e-8, eps_root: Number = 
         square = averaged_squares(state.square, updates, decay)
         return jax.tree.map(lambda g, v: _scaled(g, v, eps, eps_root), updates, square), RmsState(square)
 
-    return transformation(lambda params: RmsState(zeros(params)), update)
+    return transformation(lambda params: RmsState(real_zeros(params)), update)
 
 
 @typed
 def scale_by_centred_rms(
     *, decay: Number = 0.9, eps: Number = 1e-8, eps_root: Number = 0.0
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """g / (√(v − m² + eps_root) + eps), m and v the moving averages of g and g².
 
     Graves 2013, arXiv:1308.0850, equations 38-45. The variance v − m² is kept itself, as s ← decay · (s +
@@ -70,7 +74,7 @@ def scale_by_centred_rms(
     _require(decay, eps, eps_root)
 
     def spread(s: Array, m: Array, g: Array) -> Array:
-        return like(decay, s) * (s + like(1 - decay, s) * jnp.square(g - m))
+        return like(decay, s) * (s + like(1 - decay, s) * squared_modulus(g - m))
 
     def update(updates: PyTree, state: CentredRmsState, params: PyTree) -> tuple[PyTree, CentredRmsState]:
         del params
@@ -79,7 +83,7 @@ def scale_by_centred_rms(
         direction = jax.tree.map(lambda g, s: _scaled(g, s, eps, eps_root), updates, variance)
         return direction, CentredRmsState(mean, variance)
 
-    return transformation(lambda params: CentredRmsState(zeros(params), zeros(params)), update)
+    return transformation(lambda params: CentredRmsState(zeros(params), real_zeros(params)), update)
 
 
 @typed
@@ -91,7 +95,7 @@ def rmsprop(
     eps_root: Number = 0.0,
     momentum: Number | None = None,
     velocity_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """RMSProp: w ← w − learning_rate · g / (√(v + eps_root) + eps), see `scale_by_rms`.
 
     With `momentum`, that of `scale_by_momentum` follows, the learning rate outside of the velocity. Equal to
@@ -110,7 +114,7 @@ def centred_rmsprop(
     eps_root: Number = 0.0,
     momentum: Number | None = None,
     velocity_dtype: DTypeLike | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Centred RMSProp: w ← w − learning_rate · g / (√(v − m² + eps_root) + eps), see `scale_by_centred_rms`.
 
     `momentum` as in `rmsprop`. Equal to `torch.optim.RMSprop(centered=True)`.
@@ -124,7 +128,7 @@ def _with_momentum(
     learning_rate: LearningRate,
     momentum: Number | None,
     velocity_dtype: DTypeLike | None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     if momentum is None:
         return chain(scaled, scale_by_learning_rate(learning_rate))
     velocity = scale_by_momentum(momentum, velocity_dtype=velocity_dtype)

@@ -27,7 +27,9 @@ class MomentumState(NamedTuple):
 
 
 @typed
-def scale_by_momentum(momentum: Number, *, velocity_dtype: DTypeLike | None = None) -> optax.GradientTransformation:
+def scale_by_momentum(
+    momentum: Number, *, velocity_dtype: DTypeLike | None = None
+) -> optax.GradientTransformationExtraArgs:
     """The velocity v ← momentum · v + g, which replaces the gradient.
 
     The learning rate stays outside of v, as in PyTorch and optax; `heavy_ball` has it inside. `velocity_dtype` such as
@@ -45,7 +47,9 @@ def scale_by_momentum(momentum: Number, *, velocity_dtype: DTypeLike | None = No
 
 
 @typed
-def scale_by_nesterov(momentum: Number, *, velocity_dtype: DTypeLike | None = None) -> optax.GradientTransformation:
+def scale_by_nesterov(
+    momentum: Number, *, velocity_dtype: DTypeLike | None = None
+) -> optax.GradientTransformationExtraArgs:
     """The velocity one step ahead: g + momentum · v, where v ← momentum · v + g.
 
     Nesterov 1983, in the form in which the parameters held are the point at which the textbook's form takes the
@@ -63,7 +67,7 @@ def scale_by_nesterov(momentum: Number, *, velocity_dtype: DTypeLike | None = No
 
 
 @typed
-def sgd(learning_rate: LearningRate) -> optax.GradientTransformation:
+def sgd(learning_rate: LearningRate) -> optax.GradientTransformationExtraArgs:
     """Gradient descent: w ← w − learning_rate · g; equal to `torch.optim.SGD`.
 
     Whether it is batch, mini-batch or stochastic descent is decided by the batch that g is the mean over.
@@ -74,7 +78,7 @@ def sgd(learning_rate: LearningRate) -> optax.GradientTransformation:
 @typed
 def momentum(
     learning_rate: LearningRate, *, momentum: Number = 0.9, velocity_dtype: DTypeLike | None = None
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Gradient descent with momentum: v ← momentum · v + g, w ← w − learning_rate · v.
 
     See `scale_by_momentum`; equal to `torch.optim.SGD(momentum=…)`.
@@ -83,7 +87,7 @@ def momentum(
 
 
 @typed
-def heavy_ball(learning_rate: LearningRate, *, momentum: Number = 0.9) -> optax.GradientTransformation:
+def heavy_ball(learning_rate: LearningRate, *, momentum: Number = 0.9) -> optax.GradientTransformationExtraArgs:
     """Momentum with the learning rate inside the velocity: v ← momentum · v − learning_rate · g, w ← w + v.
 
     Polyak 1964; the form of Sutskever et al. 2013 (ICML) and of `keras.optimizers.SGD`. The same as `momentum` while
@@ -95,7 +99,7 @@ def heavy_ball(learning_rate: LearningRate, *, momentum: Number = 0.9) -> optax.
 @typed
 def nesterov(
     learning_rate: LearningRate, *, momentum: Number = 0.9, velocity_dtype: DTypeLike | None = None
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Gradient descent with Nesterov's momentum: v ← momentum · v + g, w ← w − learning_rate · (g + momentum · v).
 
     See `scale_by_nesterov`; equal to `torch.optim.SGD(momentum=…, nesterov=True)`.

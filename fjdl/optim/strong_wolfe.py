@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.checks import at_least, within
-from fjdl.optim.base import Number, like, with_extra, zeros
+from fjdl.meshes import while_loop
+from fjdl.optim.base import Number, like, scalar, with_extra, zeros
 from fjdl.optim.line import Point, ValueFn, points_along, scaled, start_of, widest
 from fjdl.typing import Array, PyTree, Scalar, typed
 
@@ -43,7 +44,7 @@ def scale_by_strong_wolfe(
 
     def init(params: PyTree) -> StrongWolfeState:
         dtype = widest(params)
-        return StrongWolfeState(jnp.zeros((), dtype), jnp.full((), jnp.inf, dtype), zeros(params))
+        return StrongWolfeState(scalar(params, dtype=dtype), scalar(params, jnp.inf, dtype=dtype), zeros(params))
 
     def update(
         updates: PyTree,
@@ -114,7 +115,7 @@ def _bracket_and_zoom(
     first = _Bracket(
         start, gradient, start._replace(size=jnp.inf * one), one, jnp.zeros((), jnp.int32), ~(start.slope < 0)
     )
-    last = jax.lax.while_loop(lambda now: ~now.done & (now.evaluations < max_evaluations), step, first)
+    last = while_loop(lambda now: ~now.done & (now.evaluations < max_evaluations), step, first)
     return last.low, last.gradient
 
 

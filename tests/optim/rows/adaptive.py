@@ -1,6 +1,7 @@
 """Methods that scale each entry by the history of its gradients."""
 
 from functools import partial
+from typing import Any
 
 import optax
 import torch
@@ -17,13 +18,17 @@ from tests.optim.rows.row import Row
 MOMENTS = {"b1": 0.9, "b2": 0.999, "eps": 1e-8}
 
 
-class NAdam(torch.optim.NAdam):
+class NAdam:
     """PyTorch's own, which otherwise keeps the product of its momenta in float32 beside float64 moments."""
 
-    def step(self) -> None:  # type: ignore[override]
+    def __init__(self, tensors: Any, lr: float) -> None:
+        self.inner = torch.optim.NAdam(tensors, lr=lr)
+        self.param_groups = self.inner.param_groups
+
+    def step(self) -> None:
         torch.set_default_dtype(torch.float64)
         try:
-            super().step()
+            self.inner.step()
         finally:
             torch.set_default_dtype(torch.float32)
 
@@ -32,7 +37,7 @@ ROWS: dict[str, Row] = {
     "adagrad": Row(
         adagrad,
         {"initial": 0.0, "eps": 1e-10},
-        partial(torch.optim.Adagrad, eps=1e-10),
+        lambda p, lr: torch.optim.Adagrad(p, lr, eps=1e-10),
         quadratic=(0.9, 0.83310353, 0.78045618),
         parabola=0.5,
         rate=0.5,
@@ -40,7 +45,7 @@ ROWS: dict[str, Row] = {
     "rmsprop": Row(
         rmsprop,
         {"decay": 0.9, "eps": 1e-8},
-        partial(torch.optim.RMSprop, alpha=0.9, eps=1e-8),
+        lambda p, lr: torch.optim.RMSprop(p, lr, alpha=0.9, eps=1e-8),
         partial(optax.rmsprop, eps_in_sqrt=False),
         quadratic=(0.68377224, 0.49887061, 0.36918056),
         rate=1e-3,
@@ -48,23 +53,25 @@ ROWS: dict[str, Row] = {
     "centred_rmsprop": Row(
         centred_rmsprop,
         {"decay": 0.9, "eps": 1e-8, "momentum": 0.5},
-        partial(torch.optim.RMSprop, alpha=0.9, centered=True, momentum=0.5),
+        lambda p, lr: torch.optim.RMSprop(p, lr, alpha=0.9, centered=True, momentum=0.5),
         parabola=1e-3,
         rate=1e-3,
     ),
     "adadelta": Row(
         adadelta,
         {"decay": 0.9, "eps": 1e-6},
-        torch.optim.Adadelta,
+        lambda p, lr: torch.optim.Adadelta(p, lr),
         optax.adadelta,
         quadratic=(0.99683773, 0.99359817, 0.99030905),
         quadratic_rate=1.0,
         parabola=1.0,
         rate=0.1,
     ),
-    "adamax": Row(adamax, MOMENTS, torch.optim.Adamax, optax.adamax, quadratic=(0.9, 0.80516833, 0.71549947)),
+    "adamax": Row(
+        adamax, MOMENTS, lambda p, lr: torch.optim.Adamax(p, lr), optax.adamax, quadratic=(0.9, 0.80516833, 0.71549947)
+    ),
     "nadam": Row(nadam, MOMENTS, optax=optax.nadam, quadratic=(0.85263158, 0.74169716, 0.64061128)),
     "nadam_scheduled": Row(nadam_scheduled, {**MOMENTS, "momentum_decay": 4e-3}, NAdam),
-    "amsgrad": Row(amsgrad, MOMENTS, partial(torch.optim.Adam, amsgrad=True)),
-    "radam": Row(radam, MOMENTS, torch.optim.RAdam, rate=1e-3),
+    "amsgrad": Row(amsgrad, MOMENTS, lambda p, lr: torch.optim.Adam(p, lr, amsgrad=True)),
+    "radam": Row(radam, MOMENTS, lambda p, lr: torch.optim.RAdam(p, lr), rate=1e-3),
 }

@@ -18,9 +18,7 @@ from tests.optim.rows.row import Row
 class MuonAndAdamW:
     """PyTorch's Muon for the transposed matrices, in their own precision instead of bfloat16, and its AdamW."""
 
-    def __init__(
-        self, tensors: list[torch.Tensor], lr: float, *, multiplier: float, weight_decay: float, **muon: Any
-    ) -> None:
+    def __init__(self, tensors: list[Any], lr: float, *, multiplier: float, weight_decay: float, **muon: Any) -> None:
         self.param_groups = [{"lr": lr}]
         self.tensors, self.multiplier = tensors, multiplier
         self.copies = [torch.nn.Parameter(_outputs_first(tensor)) for tensor in tensors]
@@ -30,7 +28,7 @@ class MuonAndAdamW:
 
     def step(self) -> None:
         for tensor, copy in zip(self.tensors, self.copies, strict=True):
-            copy.grad = _outputs_first(tensor.grad)  # type: ignore[arg-type]  # it has one
+            copy.grad = _outputs_first(tensor.grad)
         with mock.patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone):
             for part, factor in ((self.muon, 1.0), (self.adamw, self.multiplier)):
                 if part is not None:
@@ -40,7 +38,7 @@ class MuonAndAdamW:
             tensor.data = _outputs_first(copy)
 
 
-def _outputs_first(tensor: torch.Tensor) -> torch.Tensor:
+def _outputs_first(tensor: Any) -> Any:
     return (tensor.T if tensor.ndim == 2 else tensor).detach().clone()
 
 
@@ -95,7 +93,7 @@ ROWS = {
     "adafactor": Row(
         adafactor_of_all_sizes,
         {"decay_exponent": 0.8, "max_rms": 1.0, "min_scale": 1e-3},
-        partial(torch.optim.Adafactor, eps=(1e-18, 1e-3), weight_decay=0.0),  # it squares 1e-18
+        lambda p, lr: torch.optim.Adafactor(p, lr, eps=(1e-18, 1e-3), weight_decay=0.0),  # it squares 1e-18
         quadratic=(0.9, 0.81418228, 0.73989225),
         layout_free=False,
     ),

@@ -29,6 +29,8 @@ class Row(NamedTuple):
     still: bool = True  # zero gradients move nothing, once weight decay is 0
     rounded: bool = True  # with coarse gradients, its bfloat16 update is the float32 one rounded
     layout_free: bool = True  # each entry moves by itself, whatever the shapes of the leaves
+    real_only: bool = False  # refuses complex leaves
+    mixes: bool = False  # the update of a leaf depends on the others
 
     def ours(self, learning_rate: Any) -> GradientTransformation:
         return self.factory(learning_rate, **self.options)

@@ -47,6 +47,15 @@ ROWS: dict[str, Row] = {
     "lookahead": Row(
         lookahead_sgd, {"rate": 0.5}, reference=slow_weights, quadratic=(0.8, 0.82, 0.656), parabola=0.1, rate=1e-3
     ),
-    "skip_non_finite": Row(guarded_adam, {}, torch.optim.Adam, optax.adam, quadratic=(0.9, 0.80041223, 0.70158627)),
-    "partition": Row(adam_in_groups, {}, torch.optim.Adam, optax.adam, quadratic=(0.9, 0.80041223, 0.70158627)),
+    "skip_non_finite": Row(
+        guarded_adam,
+        {},
+        lambda p, lr: torch.optim.Adam(p, lr),
+        optax.adam,
+        quadratic=(0.9, 0.80041223, 0.70158627),
+        mixes=True,
+    ),
+    "partition": Row(
+        adam_in_groups, {}, lambda p, lr: torch.optim.Adam(p, lr), optax.adam, quadratic=(0.9, 0.80041223, 0.70158627)
+    ),
 }
