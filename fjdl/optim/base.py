@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from fjdl.checks import within
@@ -177,7 +178,7 @@ def _narrow(result: Array, update: Array) -> Array:
 def _nothing(like: Array, dtype: DTypeLike) -> Array:
     if jnp.iscomplexobj(like) and not jnp.issubdtype(dtype, jnp.complexfloating):
         raise ValueError(f"the state of a complex parameter cannot be kept in {jnp.dtype(dtype)}; leave its dtype None")
-    if not isinstance(like, jax.core.Tracer):
+    if not isinstance(like, Tracer):
         return jnp.zeros_like(like, dtype=dtype)
     # A constant would be replicated on an automatic mesh; a product has its operand's sharding.
     return (0 * jnp.abs(jnp.where(jnp.isfinite(like), like, jnp.zeros_like(like)))).astype(dtype)
