@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.losses.reduce import mean
+from fjdl.meshes import scan, while_loop
 from fjdl.typing import Array, PRNGKey, PyTree, Shaped, typed
 
 Loss = Callable[[PyTree, Array, Array], Array]  # (params, x, y) to one value per example
@@ -62,7 +63,7 @@ def descend(
     def epoch(carry: tuple[Array, PyTree, PyTree, Array]) -> tuple[Array, PyTree, PyTree, Array]:
         number, params, state, costs = carry
         order = _batches(jax.random.fold_in(key, number), x.shape[0], size)
-        (params, state), _ = jax.lax.scan(step, (params, state), order)
+        (params, state), _ = scan(step, (params, state), order)
         now = cost(params, x, y, jnp.ones(x.shape[0], bool))
         return number + 1, params, state, costs.at[number].set(now)
 
@@ -71,7 +72,7 @@ def descend(
         return (number < epochs) & ((number == 0) | ~(costs[jnp.maximum(number - 1, 0)] < target_cost))
 
     start = (jnp.int32(0), params, optimizer.init(params), jnp.full(epochs, jnp.nan))
-    number, params, _, costs = jax.lax.while_loop(unfinished, epoch, start)
+    number, params, _, costs = while_loop(unfinished, epoch, start)
     return Descent(params, costs, number)
 
 

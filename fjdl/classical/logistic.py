@@ -10,6 +10,7 @@ from fjdl.checks import within
 from fjdl.classical.linear import Linear, decision, zeros
 from fjdl.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from fjdl.losses.reduce import total
+from fjdl.meshes import scan
 from fjdl.typing import Array, Float, Int, Integer, typed
 
 _HALVINGS = 10  # of a Newton step that is too long
@@ -98,5 +99,5 @@ def _newton(cost: Callable[[Linear], Array], start: Linear, *, l2: float, iterat
         best = jnp.argmin(costs)
         return jnp.where(costs[best] < objective(flat), candidates[best], flat), None
 
-    flat, _ = jax.lax.scan(step, flat, length=iterations)
+    flat, _ = scan(step, flat, length=iterations)
     return unravel(flat)

@@ -14,6 +14,7 @@ import jax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from fjdl.meshes import alike
 from fjdl.typing import Array
 
 Product = Callable[..., Array]
@@ -39,7 +40,7 @@ def bilinear(name: str, plain: Rules, *, platforms: dict[str, Rules] | None = No
     ad.defbilinear(out, lambda ct, a, b, **p: lhs.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(a, ct, **p))
     ad.defbilinear(lhs, lambda ct, a, b, **p: out.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(ct, a, **p))
     ad.defbilinear(rhs, lambda ct, a, b, **p: lhs.bind(b, ct, **p), lambda ct, a, b, **p: out.bind(a, ct, **p))
-    return out.bind
+    return lambda lhs, rhs, **static: out.bind(*alike(lhs, rhs), **static)
 
 
 def _define(primitive: Primitive, plain: Product, faster: dict[str, Product]) -> None:

@@ -9,13 +9,13 @@ convolution that cannot fill its vectors.
 import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options, axes_of
 from fjdl.functional.cpu_matrix import product, product_of_columns
+from fjdl.meshes import adjoint
 from fjdl.typing import Array
 
 VECTOR = 16  # float32 numbers in the widest register
@@ -42,8 +42,8 @@ def input_gradient(y: Array, kernel: Array, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output."""
     tiling = tile(options, kernel.shape[3])
     patches = product(_to_tiles(y, tiling), _bands(kernel, options, tiling), (3, 1))
-    x = jax.ShapeDtypeStruct((y.shape[0], *options.size, kernel.shape[2]), patches.dtype)
-    return jax.linear_transpose(lambda x: _patches(x, options, tiling), x)(patches)[0]
+    shape = (y.shape[0], *options.size, kernel.shape[2])
+    return adjoint(lambda x: _patches(x, options, tiling), patches, shape=shape, dtype=patches.dtype)
 
 
 def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
@@ -51,8 +51,8 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     tiling = tile(options, y.shape[3])
     patches, tiles = _patches(x, options, tiling), _to_tiles(y, tiling)
     bands = product_of_columns(patches.reshape(-1, patches.shape[3]), tiles.reshape(-1, tiles.shape[3]))
-    kernel = jax.ShapeDtypeStruct((*options.window, x.shape[3], y.shape[3]), bands.dtype)
-    return jax.linear_transpose(lambda kernel: _bands(kernel, options, tiling), kernel)(bands)[0]
+    shape = (*options.window, x.shape[3], y.shape[3])
+    return adjoint(lambda kernel: _bands(kernel, options, tiling), bands, shape=shape, dtype=bands.dtype)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)

@@ -16,6 +16,7 @@ from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import Options, axes_of
 from fjdl.functional.conv_taps import interlocked, met, phase_size, shifts
 from fjdl.geometry import Axis
+from fjdl.meshes import scan
 from fjdl.numerics import accumulate
 from fjdl.typing import Array
 
@@ -69,7 +70,7 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
         return total + jnp.stack(sums), None
 
     zero = jnp.zeros((math.prod(options.window), *channels), accumulate(y).dtype)
-    return lax.scan(add, zero, (padded, accumulate(y)))[0].reshape(*options.window, 1, -1)
+    return scan(add, zero, (padded, accumulate(y)))[0].reshape(*options.window, 1, -1)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)

@@ -16,6 +16,7 @@ from fjdl.functional.conv_plain import Options, axes_of
 from fjdl.functional.conv_taps import divided, interlocked, met, phase_size, shifts
 from fjdl.functional.cpu_matrix import bits, numbers, product, transposed
 from fjdl.geometry import Axis
+from fjdl.meshes import scan
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
@@ -61,7 +62,7 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
 
     zero = jnp.zeros((c_out, taps * c_in), wide(x.dtype))
     chunks = (_chunks(x, axes, taps * c_in), _chunks(y, axes, taps * c_in))
-    return lax.scan(add, zero, chunks)[0].T.reshape(*options.window, c_in, c_out)
+    return scan(add, zero, chunks)[0].T.reshape(*options.window, c_in, c_out)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)

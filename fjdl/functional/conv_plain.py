@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl.functional.bilinear import Rules
 from fjdl.geometry import Axis, Pads, slide
+from fjdl.meshes import adjoint
 from fjdl.typing import Array
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -54,8 +54,8 @@ def convolve(x: Array, kernel: Array, *, options: Options, dtype: DTypeLike | No
 def input_gradient(y: Array, kernel: Array, *, options: Options) -> Array:
     """Cotangent of the input from the cotangent `y` of the output."""
     y, options = without_stride(y, options)
-    x = jax.ShapeDtypeStruct((y.shape[0], *options.size, kernel.shape[2] * options.groups), y.dtype)
-    return jax.linear_transpose(lambda x: convolve(x, kernel, options=options), x)(y)[0]
+    shape = (y.shape[0], *options.size, kernel.shape[2] * options.groups)
+    return adjoint(lambda x: convolve(x, kernel, options=options), y, shape=shape, dtype=y.dtype)
 
 
 def without_stride(y: Array, options: Options) -> tuple[Array, Options]:
@@ -80,8 +80,8 @@ def spread(y: Array, options: Options) -> Array:
 
 def kernel_gradient(x: Array, y: Array, *, options: Options) -> Array:
     """Cotangent of the kernel from the input and the cotangent `y` of the output."""
-    kernel = jax.ShapeDtypeStruct((*options.window, x.shape[3] // options.groups, y.shape[3]), y.dtype)
-    return jax.linear_transpose(lambda kernel: convolve(x, kernel, options=options), kernel)(y)[0]
+    shape = (*options.window, x.shape[3] // options.groups, y.shape[3])
+    return adjoint(lambda kernel: convolve(x, kernel, options=options), y, shape=shape, dtype=y.dtype)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)

@@ -16,6 +16,7 @@ from fjdl.functional.conv_plain import Options, axes_of
 from fjdl.functional.conv_taps import divided
 from fjdl.functional.cpu_matrix import bits, numbers, product, transposed
 from fjdl.geometry import Axis
+from fjdl.meshes import scan
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
@@ -51,7 +52,7 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
 
     zero = jnp.zeros((kw * c_in, kh * c_out), wide(x.dtype))
     wider = max(c_in, c_out)
-    total, _ = lax.scan(add, zero, (_chunks(x, rows, columns, wider), _chunks(y, rows, columns, wider)))
+    total, _ = scan(add, zero, (_chunks(x, rows, columns, wider), _chunks(y, rows, columns, wider)))
     return total.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3)
 
 

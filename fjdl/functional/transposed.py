@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 
 from fjdl.functional.conv import conv2d
@@ -22,6 +21,7 @@ from fjdl.geometry import (
     per_axis,
     transposed_size,
 )
+from fjdl.meshes import adjoint, alike
 from fjdl.typing import Array, Float, typed
 
 
@@ -105,12 +105,10 @@ def _transpose(
     steps, spacing = per_axis("stride", stride, axes=axes), per_axis("dilation", dilation, axes=axes)
     extra = (output_padding,) * axes if isinstance(output_padding, int) else output_padding
     size, pads = _sizes(x.shape[-1 - axes : -1], tuple(window), steps, padding, extra, spacing)
-    weights = jnp.asarray(kernel).astype(x.dtype)
-    image = jax.ShapeDtypeStruct((*x.shape[: -1 - axes], *size, within * groups), x.dtype)
-    transposed = jax.linear_transpose(
-        lambda image: convolve(image, weights, stride=steps, padding=pads, dilation=spacing, groups=groups), image
-    )
-    return add_bias(transposed(jnp.asarray(x))[0], bias)
+    x, weights = alike(jnp.asarray(x), jnp.asarray(kernel).astype(x.dtype))
+    options = {"stride": steps, "padding": pads, "dilation": spacing, "groups": groups}
+    shape = (*x.shape[: -1 - axes], *size, within * groups)
+    return add_bias(adjoint(lambda image: convolve(image, weights, **options), x, shape=shape, dtype=x.dtype), bias)
 
 
 def _sizes(

@@ -1,10 +1,10 @@
 """Windows of images as rows of a matrix, and the way back."""
 
-import jax
 import jax.numpy as jnp
 
 from fjdl.functional.conv_taps import met
 from fjdl.geometry import Axis, Padding, Pair, slide
+from fjdl.meshes import adjoint
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -53,8 +53,8 @@ def col2im(
         raise ValueError(
             f"columns must be [..., {rows.output}, {across.output}, {pixels} c], got shape {columns.shape}"
         )
-    image = jax.ShapeDtypeStruct((*batch, *size, entries // pixels), columns.dtype)
-    return jax.linear_transpose(lambda x: _columns(x, rows, across), image)(jnp.asarray(columns))[0]
+    shape = (*batch, *size, entries // pixels)
+    return adjoint(lambda x: _columns(x, rows, across), jnp.asarray(columns), shape=shape, dtype=columns.dtype)
 
 
 @typed

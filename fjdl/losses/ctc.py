@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.losses.classification import _nan_unless
+from fjdl.meshes import scan
 from fjdl.numerics import accumulate, log_softmax, signed
 from fjdl.typing import Array, Bool, Float, Integer, Shaped, typed
 
@@ -74,7 +75,7 @@ def _log_likelihood(
         return jnp.where(time < steps, moved, states), None
 
     start = jnp.where(jnp.arange(skips.size) == 0, jnp.zeros_like(log_p, shape=()), -jnp.inf)
-    states, _ = jax.lax.scan(step, start, (jnp.arange(len(log_p)), emissions))
+    states, _ = scan(step, start, (jnp.arange(len(log_p)), emissions))
     return _log_add(states, _shift(states))[2 * length]
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import within
+from fjdl.meshes import fori_loop, while_loop
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Bool, Float, typed
 
@@ -36,7 +37,7 @@ def _log_odds(a: Float[Array, "*shape"], b: Float[Array, "*shape"], probability:
         enough = _at_least(a, b, middle, probability)
         return jnp.where(enough, low, middle), jnp.where(enough, middle, high)
 
-    low, high = lax.fori_loop(0, steps, halve, (jnp.full_like(a, -width), jnp.full_like(a, width)))
+    low, high = fori_loop(0, steps, halve, (jnp.full_like(a, -width), jnp.full_like(a, width)))
     return jnp.where((a > 0) & (b > 0), low + (high - low) / 2, jnp.nan)
 
 
@@ -108,4 +109,4 @@ def _continued_fraction(
 
     first = denominator(jnp.zeros((), a.dtype))
     start = jnp.ones((), a.dtype), first, jnp.full_like(a, 2), first, jnp.zeros_like(a)
-    return 1 / lax.while_loop(unfinished, step, start)[1]
+    return 1 / while_loop(unfinished, step, start)[1]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.meshes import scan
 from fjdl.numerics import comparable, signed
 from fjdl.typing import Array, Int, Integer, typed
 
@@ -67,7 +68,7 @@ def _along_diagonals(
     start = jnp.zeros((*batch, m + 1), jnp.int32)
     symbols = jnp.pad(b, [(0, 0)] * len(batch) + [(1, m)])[..., : m + n]
     entries = jnp.arange(1, m + n + 1, dtype=jnp.int32), jnp.moveaxis(symbols, -1, 0)
-    (_, _, _, kept), _ = jax.lax.scan(step, (start, start, jnp.zeros_like(a), start), entries)
+    (_, _, _, kept), _ = scan(step, (start, start, jnp.zeros_like(a), start), entries)
     return jnp.sum(jnp.where(index == rows[..., None], kept, 0), axis=-1, dtype=jnp.int32)
 
 

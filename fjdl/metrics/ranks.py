@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.meshes import while_loop
 from fjdl.numerics import accumulate, wide
 from fjdl.typing import Array, Bool, Float, Int, Integer, Num, Scalar, typed
 
@@ -116,7 +117,7 @@ def sum_over_positives(
         return stop - step, total + jnp.sum(jnp.where((index >= first) & (index < stop), terms, 0))
 
     zero = jnp.zeros((), wide(scores.dtype))
-    return lax.while_loop(lambda state: state[0] > first, add, (jnp.int32(size), zero))[1]
+    return while_loop(lambda state: state[0] > first, add, (jnp.int32(size), zero))[1]
 
 
 @jax.jit

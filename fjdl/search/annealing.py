@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.meshes import scan
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -43,7 +44,7 @@ def simulated_annealing(
         return (point, value, best, lowest), lowest
 
     value = _finite(objective(start))
-    (_, _, best, lowest), history = jax.lax.scan(step, (start, value, start, value), jnp.arange(steps))
+    (_, _, best, lowest), history = scan(step, (start, value, start, value), jnp.arange(steps))
     return Found(best, lowest, history)
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
+from fjdl.meshes import scan
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -49,7 +50,7 @@ def genetic_search(
         return (population, values), jnp.min(values)
 
     start = (population, _evaluate(objective, population))
-    (population, values), history = jax.lax.scan(generation, start, jnp.arange(generations))
+    (population, values), history = scan(generation, start, jnp.arange(generations))
     best = jnp.argmin(values)
     return Found(population[best], values[best], history)
 
