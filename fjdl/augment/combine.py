@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.meshes import cond, switch
 from fjdl.typing import PRNGKey
 
 Random = Callable[[PRNGKey, Any], Any]
@@ -33,7 +34,7 @@ def apply_with_probability(function: Random, *, probability: float) -> Random:
     def apply(key: PRNGKey, x: Any) -> Any:
         chance, rest = jax.random.split(key)
         happens = jax.random.bernoulli(chance, probability)
-        return jax.lax.cond(happens, lambda x: function(rest, x), lambda x: x, jax.tree.map(jnp.asarray, x))
+        return cond(happens, lambda x: function(rest, x), lambda x: x, jax.tree.map(jnp.asarray, x))
 
     return apply
 
@@ -53,6 +54,6 @@ def choose_one(*functions: Random, probabilities: Sequence[float] | None = None)
     def apply(key: PRNGKey, x: Any) -> Any:
         choice, rest = jax.random.split(key)
         chosen = jax.random.choice(choice, len(functions), p=jnp.array(given, jnp.float32))
-        return jax.lax.switch(chosen, functions, rest, x)
+        return switch(chosen, functions, rest, x)
 
     return apply

@@ -10,6 +10,7 @@ from fjdl.augment.pixels import Image, white
 from fjdl.augment.tone import autocontrast, equalize, posterize, sharpness, solarize
 from fjdl.augment.warp import rotate, shear, translate
 from fjdl.checks import within
+from fjdl.meshes import switch
 from fjdl.typing import Array, Float, PRNGKey, typed
 
 Strength = Float[Array, ""]
@@ -66,7 +67,7 @@ def operate(
 
     `jax.vmap` over images computes every operation for each of them and selects.
     """
-    return jax.lax.switch(number, operations, image, strength)
+    return switch(number, operations, image, strength)
 
 
 @typed

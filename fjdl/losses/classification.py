@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fjdl.checks import within
+from fjdl.meshes import alike
 from fjdl.numerics import accumulate, is_label, log1p_of_fraction, log_softmax, signed
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
@@ -182,6 +183,7 @@ def _nan_unless(valid: Bool[Array, "*batch"], values: Float[Array, "*batch"]) ->
     That exception lets a mask work, and a product with NaN cannot make it. So this is the identity in the form of a
     linear solve, whose transpose can be stated and which `vmap` and forward mode know.
     """
+    valid, values = alike(valid, values)
 
     def solve(_: object, values: Array) -> Array:
         return jnp.where(valid, values, jnp.nan)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.checks import at_least
-from fjdl.meshes import varying, varying_axes
+from fjdl.meshes import cond, varying, varying_axes
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.optim.base import Number, increment, like, scalar, with_extra, zeros
 from fjdl.optim.guard import all_finite, unmoved
@@ -51,7 +51,7 @@ def accumulate_gradients(
         dropped = jnp.where(finite, state.dropped, increment(state.dropped))
         weight, mean = _include(updates, state, jnp.where(finite, like(weight, state.weight), 0))
         last = state.micro_step == every - 1
-        result, inner_state = jax.lax.cond(
+        result, inner_state = cond(
             last & (weight > 0),
             lambda: inner.update(mean, state.inner, params, **extra),
             lambda: (unmoved(mean), state.inner),

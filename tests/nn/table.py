@@ -1,0 +1,52 @@
+"""Every layer with an example's shape: a new layer is one new row under the laws of meshes."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+from flax import linen
+
+from fjdl import nn
+
+SPOTS = (5, 6, 4)
+
+LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
+    "AdaptiveAveragePool": (nn.AdaptiveAveragePool(2), SPOTS),
+    "AveragePool": (nn.AveragePool(2, padding=1, count_include_pad=False), SPOTS),
+    "BatchNorm": (nn.BatchNorm(), SPOTS),
+    "ClassicDropout": (nn.ClassicDropout(0.5), SPOTS),
+    "Conv": (nn.Conv(3, 3, stride=2), SPOTS),
+    "Conv1D": (nn.Conv1D(3, 3), (5, 4)),
+    "Conv3D": (nn.Conv3D(3, 2), (3, 4, 5, 2)),
+    "ConvNorm": (nn.ConvNorm(3, 3), SPOTS),
+    "ConvTranspose": (nn.ConvTranspose(3, 3, stride=2), SPOTS),
+    "Dense": (nn.Dense(3), (4,)),
+    "DepthwiseConv": (nn.DepthwiseConv(3, multiplier=2), SPOTS),
+    "DropConnectDense": (nn.DropConnectDense(3, 0.5), (4,)),
+    "Dropout": (nn.Dropout(0.5), (4,)),
+    "Flatten": (nn.Flatten(), SPOTS),
+    "GaussianDropout": (nn.GaussianDropout(0.5), (4,)),
+    "GaussianNoise": (nn.GaussianNoise(0.5), (4,)),
+    "GlobalAveragePool": (nn.GlobalAveragePool(), SPOTS),
+    "GroupNorm": (nn.GroupNorm(2), SPOTS),
+    "InstanceNorm": (nn.InstanceNorm(), SPOTS),
+    "LayerNorm": (nn.LayerNorm(), SPOTS),
+    "LayerScale": (nn.LayerScale(), SPOTS),
+    "LocalResponseNorm": (nn.LocalResponseNorm(), SPOTS),
+    "LocallyConnected": (nn.LocallyConnected(3, 3), SPOTS),
+    "MaxPool": (nn.MaxPool(2, padding=1), SPOTS),
+    "Maxout": (nn.Maxout(3, 2), (4,)),
+    "PReLU": (nn.PReLU(per_channel=True), SPOTS),
+    "RMSNorm": (nn.RMSNorm(), SPOTS),
+    "SeparableConv": (nn.SeparableConv(3, 3), SPOTS),
+    "SpatialDropout": (nn.SpatialDropout(0.5), SPOTS),
+    "SpatiallySeparableConv": (nn.SpatiallySeparableConv(3, 3), SPOTS),
+    "SqueezeExcitation": (nn.SqueezeExcitation(2), SPOTS),
+    "Stage": (nn.Stage((partial(nn.ConvNorm, 3), nn.BatchNorm)), SPOTS),
+    "StochasticDepth": (nn.StochasticDepth(0.5), SPOTS),
+}
+
+
+def layers() -> list[Any]:
+    """A parameter set for each layer."""
+    return [pytest.param(*row, id=name) for name, row in LAYERS.items()]
