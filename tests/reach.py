@@ -5,6 +5,7 @@ Test modules are read, not imported: the answer is the same where an outside lib
 
 import ast
 import importlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from tests.support import ROOT
 
 OURS = ("fjdl", "experiments", "configs")
+PROGRAM = re.compile(r"\b(fjdl|experiments)\b")  # in a string that another process runs or reads
 
 
 class Definition(NamedTuple):
@@ -27,7 +29,7 @@ def reached(definitions: Iterable[Definition]) -> dict[int, Any]:
     """Every object of the library, by its identity, that the definitions name, or that what they name in tests does.
 
     A definition reaches what its decorators, defaults, fixtures and body name; `module.name` is the object that it
-    leads to. A module of tests that is named as a value reaches all that it defines.
+    leads to. A module of tests that is named as a value reaches all that it defines, a text for another process itself.
     """
     found: dict[int, Any] = {}
     seen: set[Definition] = set()
@@ -61,6 +63,8 @@ def _named(definition: Definition) -> tuple[list[Any], list[Definition]]:
         elif isinstance(node, ast.Name | ast.Attribute):
             for found in _resolved(module, _parts(node)):
                 (further if isinstance(found, Definition) else things).append(found)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and PROGRAM.search(node.value):
+            things.append(node.value)
     return things, further
 
 

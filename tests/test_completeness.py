@@ -1,4 +1,4 @@
-"""Everything public has its row under the laws, and its test."""
+"""Everything public has its row under the laws, and its test; every test calls the library."""
 
 import importlib
 import inspect
@@ -47,6 +47,15 @@ NO_ROW: dict[str, str] = {
     "fjdl.optim.newton": "asks for the function itself",
     "fjdl.optim.scale_by_learning_rate": "the last factor of every row",
     "fjdl.quant.size_in_bytes": "a number on the host",
+}
+
+# Tests that are not of the library but of its repository, and what they look at instead.
+NOT_OF_THE_LIBRARY: dict[str, str] = {
+    "tests.test_completeness": "names, in the source of tests",
+    "tests.test_api": "signatures, through the modules that it walks",
+    "tests.test_errata": "a page",
+    "tests.test_floors": "imports, in the source",
+    "tests.test_readme": "a page",
 }
 
 
@@ -116,3 +125,13 @@ def test_the_walk_finds_what_users_call_and_no_types() -> None:
     assert {"fjdl.functional.filters.laplacian", "fjdl.losses.penalties.l2"} <= names
     assert not {"fjdl.metrics.Metric", "fjdl.schedules.Step", "fjdl.functional.filters"} & names
     assert len(rows()) > 400
+
+
+def test_every_test_calls_the_library() -> None:
+    """So that it can fail: what NumPy and JAX compute alone is no fact of the library."""
+    every = [test for test in every_test() if test.module not in NOT_OF_THE_LIBRARY]
+    none_of(f"{test.module}::{test.name}" for test in every if not reached([test]))
+
+
+def test_the_tests_of_the_repository_are_still_there() -> None:
+    none_of(NOT_OF_THE_LIBRARY.keys() - {test.module for test in every_test()})

@@ -34,6 +34,13 @@ def test_batch_descent_takes_the_steps_of_the_formula(data) -> None:
     np.testing.assert_allclose(found.costs[-1], np.mean((x @ weights + bias - y) ** 2), rtol=1e-4)
 
 
+def test_e07_batch_descent_updates_once_in_every_epoch(data) -> None:
+    by_one = optax.stateless(lambda gradients, params: jax.tree.map(jnp.ones_like, params))
+    found = descend(KEY, squared_error, zeros(3, 1), *data, optimizer=by_one, epochs=3)
+    np.testing.assert_array_equal(found.params.bias, [3.0])
+    assert steps_per_epoch(20, batch_size=20) == 1
+
+
 @pytest.mark.parametrize("batch_size", [None, 6, 1])
 def test_every_variant_comes_near_the_normal_equations(data, batch_size: int | None) -> None:
     schedule = optax.linear_schedule(

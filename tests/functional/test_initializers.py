@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
+from fjdl import functional
 from fjdl.functional import activations, gates, initializers, rectifiers
 from fjdl.functional.conv import conv2d
 from tests.support import float64
@@ -272,6 +273,19 @@ def test_e85_he_keeps_the_mean_square_through_ten_relu_layers_where_the_printed_
     printed = mean_square_after_ten_relu_layers(lambda width: 2 / np.sqrt(width))
     assert 0.5 < kept < 2
     np.testing.assert_allclose(printed / kept, 2**10, rtol=0.1)
+
+
+def test_e83_small_deviations_let_activations_vanish_and_large_ones_saturate_them():
+    def last(std):
+        x = np.random.default_rng(0).standard_normal((100, 200)).astype(np.float32)
+        for layer in range(10):
+            x = functional.tanh(functional.linear(x, initializers.normal(std)(jax.random.key(layer), (200, 200))))
+        return np.abs(np.asarray(x))
+
+    small, large = last(0.01), last(1.0)
+    assert small.mean() < 1e-7  # each layer keeps 0.01 √200 = 0.14 of the deviation
+    assert (large > 0.99).mean() > 0.8
+    assert not (small > 0.99).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -39,6 +39,13 @@ def test_e98_the_variance_is_about_the_mean_and_not_about_1_over_the_batch_size(
     assert variance != np.mean((ONE_TO_FOUR - 1 / 4) ** 2) == 6.3125
 
 
+def test_e99_each_feature_has_the_mean_and_variance_of_the_examples():
+    with float64():
+        _, moments = batch_norm(np.array([[1.0, 10.0], [3.0, 30.0]]))
+    np.testing.assert_array_equal(moments.mean, [2, 20])
+    np.testing.assert_array_equal(moments.variance, [1, 100])
+
+
 def test_the_scale_sigma_and_the_bias_mu_recover_the_input(rng):
     x = 5 + 2 * rng.standard_normal((8, 3))
     with float64():

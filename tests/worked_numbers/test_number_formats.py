@@ -1,54 +1,80 @@
-"""Worked numbers of the notes on number formats; no function of fjdl computes them, they are what it relies on."""
+"""Worked numbers of the notes on number formats, as the library's casts, images and quantizers show them."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl import tree
+from fjdl import augment, quant, tree
+from tests.support import float64
 
 FORMATS = {"float32": (1, 8, 23), "float16": (1, 5, 10), "bfloat16": (1, 8, 7)}
+every_format = pytest.mark.parametrize("name", FORMATS)
+
+
+def stored(value: float, name: str) -> float:
+    """What `tree.cast` keeps of a float64 number."""
+    with float64():
+        return float(tree.cast({"w": jnp.asarray(value, jnp.float64)}, name)["w"])
+
+
+def mantissa_bits(name: str) -> int:
+    """How many halvings of 1 a cast still keeps beside 1."""
+    return max(bits for bits in range(53) if stored(1 + 2.0**-bits, name) == 1 + 2.0**-bits)
 
 
 def test_w24_float16_ends_at_65504() -> None:
-    assert float(jnp.finfo(jnp.float16).max) == 65504
-    assert np.isinf(np.asarray(jnp.asarray(65520.0).astype(jnp.float16)))
+    assert stored(65504, "float16") == 65504
+    assert stored(-65504, "float16") == -65504
+    assert np.isinf(stored(65520, "float16"))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@every_format
 def test_w25_bits_of_sign_exponent_and_mantissa(name: str) -> None:
-    info = jnp.finfo(name)
-    assert (info.bits - info.nexp - info.nmant, info.nexp, info.nmant) == FORMATS[name]
-    assert sum(FORMATS[name]) == info.bits
+    bits = 8 * tree.size_in_bytes(jax.ShapeDtypeStruct((), name))
+    largest = max(power for power in range(1024) if np.isfinite(stored(2.0**power, name)))
+    exponent = 1 + (largest + 1).bit_length() - 1  # 2^(e - 1) - 1 is the largest of e bits
+    mantissa = mantissa_bits(name)
+    assert (bits - exponent - mantissa, exponent, mantissa) == FORMATS[name]
 
 
 @pytest.mark.parametrize(("name", "digits"), [("float32", 7.22), ("float16", 3.31), ("bfloat16", 2.41)])
 def test_w26_significant_decimal_digits(name: str, digits: float) -> None:
-    np.testing.assert_allclose((jnp.finfo(name).nmant + 1) * np.log10(2), digits, atol=5e-3)
+    np.testing.assert_allclose((mantissa_bits(name) + 1) * np.log10(2), digits, atol=5e-3)
 
 
 def test_w27_largest_integers() -> None:
-    assert (jnp.iinfo(jnp.uint8).max, jnp.iinfo(jnp.int8).max) == (255, 127)
+    assert augment.invert(np.zeros((1, 1, 1), np.uint8)).item() == 255
+    codes = quant.absmax_quantize(np.array([0.5, 3.0, -3.0], np.float32)).values
+    assert (codes.dtype, codes.max(), codes.min()) == (jnp.int8, 127, -127)
 
 
 @pytest.mark.parametrize(
-    ("name", "stored"), [("float32", 2.6666750908), ("float16", 2.666015625), ("bfloat16", 2.671875)]
+    ("name", "kept"), [("float32", 2.6666750908), ("float16", 2.666015625), ("bfloat16", 2.671875)]
 )
-def test_w28_what_a_cast_keeps_of_2_666675(name: str, stored: float) -> None:
-    np.testing.assert_allclose(float(jnp.asarray(2.666675, jnp.float32).astype(name)), stored, rtol=1e-10)
+def test_w28_what_a_cast_keeps_of_2_666675(name: str, kept: float) -> None:
+    np.testing.assert_allclose(stored(2.666675, name), kept, rtol=1e-10)
 
 
 @pytest.mark.parametrize(
     ("name", "largest", "eps", "tiny"),
     [
-        ("float32", 3.4028235e38, 2.0**-23, 1.1754944e-38),
-        ("float16", 65504.0, 2.0**-10, 6.1035156e-5),
-        ("bfloat16", 3.3895314e38, 2.0**-7, 1.1754944e-38),
+        ("float32", 3.4028234664e38, 2.0**-23, 1.1754943508e-38),
+        ("float16", 65504.0, 2.0**-10, 6.103515625e-5),
+        ("bfloat16", 3.3895313892e38, 2.0**-7, 1.1754943508e-38),
     ],
 )
 def test_w29_largest_epsilon_and_smallest_normal(name: str, largest: float, eps: float, tiny: float) -> None:
-    info = jnp.finfo(name)
-    np.testing.assert_allclose([float(info.max), float(info.eps), float(info.tiny)], [largest, eps, tiny], rtol=1e-7)
+    np.testing.assert_allclose(stored(largest, name), largest, rtol=1e-9)
+    assert np.isinf(stored(largest * (1 + eps / 2), name))
+    assert (stored(1 + eps, name), stored(1 + eps / 2, name)) == (1 + eps, 1)
+    np.testing.assert_allclose(stored(tiny, name), tiny, rtol=1e-9)
+
+
+def test_e33_float16_has_three_significant_digits_and_not_three_after_the_point() -> None:
+    for value, kept in ((1234.567, 1235), (12.34567, 12.34375), (0.1234567, 0.1234741)):
+        np.testing.assert_allclose(stored(value, "float16"), kept, rtol=1e-6)
+    assert stored(1 + 2.0**-11, "float16") == 1  # it has fewer fraction bits than float32, not only a smaller range
 
 
 @pytest.mark.parametrize(("name", "gigabytes"), [("float32", 44.0), ("bfloat16", 22.0), ("int8", 11.0)])

@@ -64,6 +64,17 @@ def test_three_steps_of_adagrad_from_a_total_of_a_tenth() -> None:
     np.testing.assert_allclose(path, three_steps(optax.adagrad(0.1)), atol=1e-8)
 
 
+def test_e06_momentum_follows_the_gradient_and_not_the_gradient_of_a_gradient() -> None:
+    w, velocity, printed = 1.0, 0.0, []
+    for _ in range(3):
+        velocity = 0.9 * velocity - 0.1 * 2  # the gradient of 2 w
+        w += velocity
+        printed.append(w)
+    np.testing.assert_allclose(printed, [0.8, 0.42, -0.122], atol=1e-12)
+    for ours in (heavy_ball(0.1, momentum=0.9), momentum(0.1, momentum=0.9)):
+        np.testing.assert_allclose(three_steps(ours), [0.8, 0.46, 0.062], atol=1e-12)
+
+
 def misprinted_adam(*, mean_of_squares: bool) -> list[float]:
     """Without bias correction, and where `mean_of_squares` with m = 0.9 v + 0.1 g instead of 0.9 m + 0.1 g."""
     w, mean, square, path = 1.0, 0.0, 0.0, []
