@@ -24,6 +24,7 @@ import numpy as np
 from fjdl import tree as trees
 from fjdl.checks import at_least
 from fjdl.errors import CheckpointError, StorageError
+from fjdl.train.array_files import DTYPES, load_arrays, save_arrays
 from fjdl.train.log import sync
 from fjdl.typing import PyTree
 
@@ -38,7 +39,8 @@ def save(root: Path, step: int, tree: PyTree, *, keep: int = 2, protect: Collect
     Afterwards the newest `keep` steps up to this one stay, and those in `protect`; older ones are deleted. Raises
     `StorageError` where writing fails, with earlier checkpoints intact and nothing half-written left. Raises
     `ValueError` naming the leaf for what cannot be stored: PRNG keys and other non-arrays, arrays without elements,
-    keys that contain `.` or `/`, and arrays spread over processes. Several processes: one of them calls `save`.
+    dtypes that the format lacks (uint4, float8_e4m3, float128), keys that contain `.` or `/`, and arrays spread over
+    processes. Several processes: one of them calls `save`.
     """
     root, step = root.absolute(), operator.index(step)
     at_least(1, keep=keep)
@@ -86,18 +88,22 @@ def steps(root: Path) -> list[int]:
     return sorted(int(name) for name in _folders(root) if re.fullmatch(r"0|[1-9]\d*", name))
 
 
-def latest_verified(root: Path) -> int | None:
+def latest_verified(root: Path, *, set_aside: bool = True) -> int | None:
     """The newest step that verifies, or None where nothing has ever been saved.
 
     Newer steps that do not verify are renamed to `<step>.corrupt`, with the reason beside them in `<step>.corrupt.txt`
-    and as a warning of `logging`. Raises `CheckpointError` where no step is left: a run never starts afresh in silence.
+    and as a warning of `logging`; without `set_aside` they stay, and only the warning is given. Raises
+    `CheckpointError` where no step is left: a run never starts afresh in silence.
     """
     reasons = []
     for step in reversed(steps(root)):
         try:
             verify(root / str(step))
         except CheckpointError as error:
-            _quarantine(root / str(step), str(error))
+            if set_aside:
+                _quarantine(root / str(step), str(error))
+            else:
+                _log.warning("checkpoint %s is passed over: %s", step, error)
             reasons.append(str(error))
         else:
             return step
@@ -124,7 +130,7 @@ def restore(root: Path, abstract_tree: PyTree, *, step: int) -> PyTree:
     saved = {row["path"]: _describe(row["shape"], row["dtype"]) for row in manifest["leaves"]}
     _compare(saved, {path: _describe(leaf.shape, _dtype(leaf)) for path, leaf in wanted.items()}, where=directory)
     try:
-        arrays = dict(zip(saved, _load_arrays(directory / _ARRAYS), strict=True))
+        arrays = dict(zip(saved, load_arrays(directory / _ARRAYS), strict=True))
     except Exception as error:
         raise CheckpointError(f"{directory} cannot be read: {_reason(error)}") from error
     leaves = [_place(arrays[path], leaf) for path, leaf in wanted.items()]
@@ -149,7 +155,7 @@ def crash_point(name: str) -> None:
 def _write(partial: Path, step: int, arrays: dict[str, np.ndarray]) -> None:
     crash_point("before-write")
     partial.mkdir(parents=True)
-    _save_arrays(partial / _ARRAYS, list(arrays.values()))
+    save_arrays(partial / _ARRAYS, list(arrays.values()))
     crash_point("after-data")
     manifest = {
         "format": _FORMAT,
@@ -255,6 +261,8 @@ def _host_arrays(tree: PyTree) -> dict[str, np.ndarray]:
     for name, leaf in leaves.items():
         if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
             raise ValueError(f"every leaf must be whole in this process, got {leaf.sharding} at {name}")
+        if (dtype := np.dtype(leaf.dtype).name) not in DTYPES:
+            raise ValueError(f"every leaf must have a dtype that checkpoints can hold, got {dtype} at {name}")
     return {name: np.asarray(leaf) for name, leaf in jax.device_get(leaves).items()}
 
 
@@ -287,26 +295,3 @@ def _place(array: np.ndarray, leaf: Any) -> Any:
         return jax.device_put(array)
     with jax.transfer_guard_host_to_device("allow"):
         return jax.make_array_from_callback(array.shape, leaf.sharding, lambda index: array[index])
-
-
-def _save_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
-    with _orbax() as orbax:
-        orbax.save(str(path), {f"{index:06d}": array for index, array in enumerate(arrays)})
-
-
-def _load_arrays(path: Path) -> list[np.ndarray]:
-    with _orbax() as orbax:
-        saved = orbax.restore(str(path))
-    return [saved[key] for key in sorted(saved)]
-
-
-def _orbax() -> Any:
-    """Orbax, loaded on first use, waiting for no other process; its `v1` interface would, whatever its options say."""
-    import orbax.checkpoint as ocp
-
-    index = jax.process_index()
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process{index}"
-    )
-    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
-    return ocp.Checkpointer(handler, multiprocessing_options=alone)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -118,6 +119,27 @@ def test_what_cannot_be_stored_is_refused_with_its_path_before_anything_is_writt
     with pytest.raises(ValueError, match=message):
         checkpoint.save(tmp_path, 0, tree)
     assert not list(tmp_path.iterdir())
+
+
+def every_number_type() -> dict[str, np.dtype]:
+    """All dtypes of numbers that NumPy and ml_dtypes know, by name."""
+    kinds = [kind for name, kind in vars(ml_dtypes).items() if re.fullmatch(r"b?(u?int|float)\d+\w*", name)]
+    codes = "?" + np.typecodes["AllInteger"] + np.typecodes["AllFloat"]
+    return {np.dtype(kind).name: np.dtype(kind) for kind in (*codes, *kinds)}
+
+
+def test_each_dtype_of_numbers_comes_back_or_is_refused_with_the_path_of_its_leaf(tmp_path: Path) -> None:
+    leaves = {name: np.asarray([0, 1, 1]).astype(dtype) for name, dtype in every_number_type().items()}
+    refused = {"int1", "uint1", "uint2", "uint4", "float6_e2m3fn", "float6_e3m2fn", "float8_e4m3"}
+    refused |= {"float128", "complex256"}
+    for name in refused & leaves.keys():
+        with pytest.raises(ValueError, match=f"a dtype that checkpoints can hold, got {name} at opt/{name}"):
+            checkpoint.save(tmp_path, 0, {"opt": {"fine": np.ones(3), name: leaves[name]}})
+    assert not list(tmp_path.iterdir())
+    held = {name: leaf for name, leaf in leaves.items() if name not in refused}
+    assert {"int2", "int4", "float8_e4m3fn", "bfloat16", "complex128"} <= held.keys()
+    checkpoint.save(tmp_path, 0, held)
+    assert_identical(checkpoint.restore(tmp_path, held, step=0), held)
 
 
 def test_impossible_arguments_are_refused(tmp_path: Path) -> None:
@@ -253,7 +275,7 @@ def test_what_orbax_cannot_read_is_a_checkpoint_error(tmp_path: Path, monkeypatc
         raise ValueError("unknown driver")
 
     checkpoint.save(tmp_path, 0, small())
-    monkeypatch.setattr(checkpoint, "_load_arrays", fail)
+    monkeypatch.setattr(checkpoint, "load_arrays", fail)
     with pytest.raises(CheckpointError, match="0 cannot be read: unknown driver"):
         checkpoint.restore(tmp_path, small(), step=0)
 
@@ -295,7 +317,7 @@ def test_a_failing_write_leaves_older_checkpoints_and_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint.save(tmp_path, 1, small())
-    for function, error in (("sync", OSError(28, "No space left on device")), ("_save_arrays", KeyboardInterrupt())):
+    for function, error in (("sync", OSError(28, "No space left on device")), ("save_arrays", KeyboardInterrupt())):
 
         def fail(*_: Any, error: BaseException = error) -> None:
             raise error
@@ -349,9 +371,12 @@ def crash(point):
     os.environ["FJDL_CRASH_AT"] = point
     checkpoint.save(folder, 2, tree, keep=1)
 
-def fill():
-    folder = Path(root, "full")
+def fill(name):
+    folder = Path(root, name)
     checkpoint.save(folder, 1, {"b": np.zeros(3)})
+    with open(folder / "stderr", "wb") as file:
+        os.dup2(file.fileno(), 2)
+    os.environ["FJDL_TRACEBACK"] = "1" if name == "shown" else ""
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
     try:
         checkpoint.save(folder, 2, tree)
@@ -360,7 +385,7 @@ def fill():
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     checkpoint.save(folder, 3, tree)
 
-print(*[child(lambda: crash(point)) for point in points], child(fill))
+print(*[child(lambda: crash(point)) for point in points], *[child(lambda: fill(name)) for name in ("full", "shown")])
 """
 POINTS = ["before-write", "after-data", "after-manifest", "before-rename", "after-rename", "during-deletion"]
 
@@ -374,7 +399,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
         [sys.executable, "-c", DRIVER, str(root), *POINTS], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    return root, dict(zip([*POINTS, "full"], map(int, done.stdout.split()), strict=True))
+    return root, dict(zip([*POINTS, "full", "shown"], map(int, done.stdout.split()), strict=True))
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -398,6 +423,13 @@ def test_a_disk_that_fills_up_costs_only_the_save_under_way(crashed: tuple[Path,
     assert "\n" not in message
     assert checkpoint.steps(root / "full") == [1, 3]
     assert checkpoint.latest_verified(root / "full") == 3
+
+
+def test_what_the_writers_threads_print_is_shown_on_demand_alone(crashed: tuple[Path, dict[str, int]]) -> None:
+    root, _ = crashed
+    assert (root / "full" / "stderr").read_text() == ""
+    assert "Traceback" in (root / "shown" / "stderr").read_text()
+    assert checkpoint.latest_verified(root / "shown") == 3
 
 
 def test_importing_the_module_does_not_load_orbax() -> None:

@@ -1,0 +1,88 @@
+"""The arrays of a checkpoint as files, written and read by orbax, whose threads are kept from stderr when they fail."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import jax
+import numpy as np
+
+DTYPES = frozenset(  # that the format has a name for
+    {"bool", "bfloat16", "float16", "float32", "float64", "complex64", "complex128", "float4_e2m1fn", "float8_e3m4"}
+    | {"int2", "int4", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float8_e8m0fnu"}
+    | {f"float8_{kind}" for kind in ("e4m3b11fnuz", "e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz")}
+)
+_SECONDS = 2.0  # that the threads of a failed save may take to end
+
+
+def save_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
+    """Writes the arrays, in their order, into the new folder `path`."""
+    with _held_back_errors(), _orbax() as orbax:
+        orbax.save(str(path), {f"{index:06d}": array for index, array in enumerate(arrays)})
+
+
+def load_arrays(path: Path) -> list[np.ndarray]:
+    """The arrays that `save_arrays` wrote there."""
+    with _orbax() as orbax:
+        saved = orbax.restore(str(path))
+    return [saved[key] for key in sorted(saved)]
+
+
+def _orbax() -> Any:
+    """Orbax, loaded on first use, waiting for no other process; its `v1` interface would, whatever its options say."""
+    import orbax.checkpoint as ocp
+
+    index = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process{index}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
+
+
+@contextlib.contextmanager
+def _held_back_errors() -> Iterator[None]:
+    """What is written to stderr inside the block comes after it, or never where the block fails: the error says why.
+
+    With `FJDL_TRACEBACK` in the environment everything is shown as it comes.
+    """
+    if os.environ.get("FJDL_TRACEBACK") or not _is_open(2):
+        yield
+        return
+    before, ours, shown = set(threading.enumerate()), sys.stderr, os.dup(2)
+    with _memory() as file, open(file.fileno(), "w", closefd=False, errors="replace") as text:
+        os.dup2(file.fileno(), 2)
+        sys.stderr = text
+        try:
+            yield
+            text.flush()
+            file.seek(0)
+            os.write(shown, file.read())
+        except Exception:
+            for thread in set(threading.enumerate()) - before:
+                thread.join(_SECONDS)
+            raise
+        finally:
+            sys.stderr = ours
+            os.dup2(shown, 2)
+            os.close(shown)
+
+
+def _memory() -> BinaryIO:
+    """A file that no full disk can refuse, where the system has such files."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()  # type: ignore[return-value]
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
