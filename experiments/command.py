@@ -1,12 +1,13 @@
 """What all entry points share: configs, flags, exit statuses.  Importing it imports no JAX."""
 
-import ast
+import contextlib
 import dataclasses
 import functools
-import hashlib
 import importlib.util
 import os
+import signal
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +15,10 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
+from experiments.fingerprint import fingerprint, same_code
 from experiments.mistakes import users_mistakes
 from fjdl.errors import FjdlError, UsageError
+from fjdl.signals import Answer, stop_requests
 
 
 class Experiment(NamedTuple):
@@ -26,14 +29,21 @@ class Experiment(NamedTuple):
 
 
 def run_guarded(main: Callable[[], None]) -> None:
-    """Runs `main`; an error the user can act on becomes one sentence and an exit status, a bug a traceback."""
+    """Runs `main`; an error the user can act on becomes one sentence and an exit status, a bug a traceback.
+
+    SIGINT, SIGTERM and SIGHUP end it with 128 and their number, even one whose `KeyboardInterrupt` Python discards.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    request = None
     try:
-        main()
+        with stop_requests(Answer.RAISE) as request:
+            main()
+            request.raise_if_requested()
     except FjdlError as error:
         sys.exit(_fail(str(error), error.exit_status))
     except KeyboardInterrupt:
-        sys.exit(_fail("interrupted; the last checkpoint is intact", 130))
+        number = (request and request.number) or signal.SIGINT
+        sys.exit(_fail(f"stopped by {signal.Signals(number).name}", 128 + number))
 
 
 def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:
@@ -64,20 +74,26 @@ def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:
 
 
 def open_experiment(run: Path) -> Experiment:
-    """The experiment that a run directory records."""
-    from fjdl.train.log import read_json
-
-    if not (run / "config.json").is_file():
+    """The experiment that a run directory records; warns where the config's code has changed since."""
+    recorded = _recorded(run)
+    if recorded is None:
         raise UsageError(f"{run} is not a run directory: it has no config.json")
-    recorded = read_json(run / "config.json")
-    if not isinstance(recorded, dict) or not {"config", "sha256", "arguments"} <= recorded.keys():
-        raise UsageError(f"{run / 'config.json'} was not written by experiments.train")
-    build = load_config(Path(recorded["config"]))
+    path = Path(recorded["config"])
+    build = load_config(path)
     enable_compilation_cache()
-    config = describe(Path(recorded["config"]), recorded["arguments"])
-    if config["sha256"] != recorded["sha256"]:
-        raise UsageError(f"{recorded['config']} has changed since {run} was made, check out the commit in its git.json")
+    config = describe(path, recorded["arguments"])
+    if same_code(path, recorded["sha256"]):
+        config = recorded
+    else:
+        print(f"warning: {path} has changed since {run} was made, its commit is in git.json there", file=sys.stderr)
     return Experiment(_build(build, recorded["arguments"]), config)
+
+
+def as_recorded(config: dict[str, Any], run: Path) -> dict[str, Any]:
+    """The description with the hash that the run directory has for this code, where that is one of an older version."""
+    recorded = _recorded(run)
+    same = recorded is not None and same_code(Path(config["config"]), recorded["sha256"])
+    return {**config, "sha256": recorded["sha256"]} if recorded and same else config
 
 
 def load_config(path: Path) -> Callable[..., Any]:
@@ -98,21 +114,36 @@ def load_config(path: Path) -> Callable[..., Any]:
 
 
 def describe(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What config.json holds: the file, a hash of its code without the header's docstring, the resolved arguments."""
-    code = ast.parse(path.read_text())
-    if ast.get_docstring(code) is not None:
-        code.body = code.body[1:]
+    """What config.json holds: the file, a hash of its code on every version of Python, the resolved arguments."""
     name = os.path.relpath(path) if path.is_absolute() else str(path)
-    return {"config": name, "sha256": hashlib.sha256(ast.dump(code).encode()).hexdigest(), "arguments": arguments}
+    return {"config": name, "sha256": fingerprint(path.read_bytes()), "arguments": arguments}
 
 
 def enable_compilation_cache() -> None:
-    """Compiled programs are kept in `JAX_COMPILATION_CACHE_DIR`, by default in the user's private cache."""
+    """Compiled programs are kept in `JAX_COMPILATION_CACHE_DIR`, by default in the user's private cache.
+
+    One that cannot be kept, as on a full disk, is compiled again the next time, and that is all.
+    """
     import jax
+
+    warnings.filterwarnings("ignore", message="Error writing persistent compilation cache entry")
 
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(Path.home() / ".cache" / "fjdl" / "xla")
     jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+def _recorded(run: Path) -> dict[str, Any] | None:
+    from fjdl.train.documents import CONFIG, read_sealed
+    from fjdl.train.log import read_json
+
+    path = run / "config.json"
+    if not path.is_file():
+        return None
+    content = read_json(path)
+    if not isinstance(content, dict) or not CONFIG.keys() <= content.keys():
+        raise UsageError(f"{path} was not written by experiments.train")
+    return read_sealed(path, CONFIG)
 
 
 def _recipe_of(module: ModuleType, path: Path) -> Callable[..., Any]:
@@ -133,5 +164,6 @@ def _build(build: Callable[..., Any], values: dict[str, Any]) -> Any:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"fjdl: {message}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a terminal that is gone
+        print(f"fjdl: {message}", file=sys.stderr, flush=True)
     return status

@@ -34,10 +34,13 @@ class DivergedError(FjdlError):
 
 
 class Stopped(FjdlError):
-    """The run was asked to stop by a signal and its state is on the disk; `exit_status` is 130 or 143."""
+    """The program was asked to stop by a signal; `exit_status` is 129 for SIGHUP, 130 for SIGINT, 143 for SIGTERM.
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; the same command resumes")
+    `then` says what is on the disk and what may be done next.
+    """
+
+    def __init__(self, number: int, then: str = "the same command resumes") -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; {then}")
         self.exit_status = 128 + number
 
 

@@ -7,14 +7,15 @@ import jax
 
 from fjdl.data.source import Splits
 from fjdl.errors import DivergedError
+from fjdl.signals import stop_requests
 from fjdl.train import checkpoint
 from fjdl.train.feed import epochs, evaluation
-from fjdl.train.log import Progress, append_jsonl, truncate_after
+from fjdl.train.log import Progress, append_jsonl
 from fjdl.train.mesh import make_mesh
 from fjdl.train.program import EpochReport, Program, compile_program
 from fjdl.train.recipe import Recipe
+from fjdl.train.resume import restore_latest
 from fjdl.train.rundir import RunDirectory
-from fjdl.train.signals import stop_requests
 from fjdl.train.state import TrainState
 from fjdl.tree import digest
 from fjdl.typing import Array, PyTree
@@ -30,7 +31,7 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any]
     program = program_of(recipe, splits, devices=devices)  # 2 what will run; nothing compiles twice
     epoch = epochs(recipe, program, splits.train, mesh)  # 3 what we learn from, and what we measure on
     evaluate = evaluation(recipe, program, splits.validation, mesh)
-    state = restore_latest(run, program.init())  # 4 born on the devices, or taken up
+    state = restore_latest(run, program.init(), program.steps_per_epoch)  # 4 born on the devices, or taken up
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
 
     with jax.transfer_guard("disallow"), stop_requests() as stop, Progress(steps, initial=position.step) as progress:
@@ -41,7 +42,7 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any]
             state = program.remember(state, results[recipe.monitor])
             results, report, here = jax.device_get((results, report, _position(state)))  # 7 the one read
             position = _read(here)
-            _check_finite(report, recipe)  # 8 a diverged state is never saved
+            _check_finite(report, recipe, run)  # 8 a diverged state is never saved
             due = _due(position, recipe, program, steps)
             seconds = time.monotonic() - start
             _record(run, position, program, results, report, state if due else None, seconds)  # 9 before the save
@@ -55,29 +56,6 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any]
 def program_of(recipe: Recipe, splits: Splits, *, devices: list[Any] | None = None) -> Program:
     """The compiled program for these splits on the local devices, or on those given."""
     return compile_program(recipe, make_mesh(devices), examples=splits.train.length, example=splits.train.element(0))
-
-
-def restore_latest(run: RunDirectory, state: TrainState) -> TrainState:
-    """The newest state that verifies, or `state`; drops the records that come after it."""
-    checkpoint.clean_partial(run.checkpoints)
-    step = checkpoint.latest_verified(run.checkpoints)
-    for path in (run.metrics, run.timing):
-        truncate_after(path, step or 0)
-    if step is None:
-        return state
-    state = checkpoint.restore(run.checkpoints, state, step=step)
-    print(f"resumed from step {step}, state {digest(state)[:16]}", flush=True)
-    return state
-
-
-def restore_best(run: RunDirectory, state: TrainState) -> TrainState:
-    """The state of the best epoch of a run, in the structure of `state`."""
-    step = checkpoint.latest_verified(run.checkpoints)
-    if step is None:
-        return state
-    best = checkpoint.restore(run.checkpoints, state, step=step)
-    chosen = int(best.best.step)
-    return best if chosen in (-1, step) else checkpoint.restore(run.checkpoints, state, step=chosen)
 
 
 class _Position(NamedTuple):
@@ -107,11 +85,12 @@ def _due(position: _Position, recipe: Recipe, program: Program, steps: int) -> b
     return new_best or regular or _ended(position, recipe, steps)
 
 
-def _check_finite(report: EpochReport, recipe: Recipe) -> None:
+def _check_finite(report: EpochReport, recipe: Recipe, run: RunDirectory) -> None:
     if report.worst_streak >= recipe.max_bad_steps:
+        saved = "the last checkpoint is intact, " if checkpoint.steps(run.checkpoints) else ""
         raise DivergedError(
             f"loss or gradient was not finite in {int(report.worst_streak)} steps in a row, most recently in step "
-            f"{int(report.last_bad_step)}; the last checkpoint is intact, try a smaller learning rate"
+            f"{int(report.last_bad_step)}; {saved}try a smaller learning rate"
         )
 
 
