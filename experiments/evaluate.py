@@ -54,19 +54,21 @@ class LoadedRun:
 
 
 def load_run(path: Path) -> LoadedRun:
-    """The best epoch of a run directory, ready to evaluate; there it only sets damaged checkpoints aside."""
+    """The best epoch of a run directory, ready to evaluate: the one that result.json records, where there is one.
+
+    Nothing in the directory changes.
+    """
     recipe = open_experiment(path).recipe
-    from fjdl.errors import CheckpointError
-    from fjdl.train import checkpoint
-    from fjdl.train.loop import program_of, restore_best
+    import jax
+
+    from fjdl.train.loop import program_of
+    from fjdl.train.resume import read_best
     from fjdl.train.rundir import RunDirectory
 
-    run = RunDirectory(path=path)
-    if checkpoint.latest_verified(run.checkpoints) is None:
-        raise CheckpointError(f"{path} holds no checkpoint yet, train it first")
     splits = recipe.splits()
     program = program_of(recipe, splits)
-    return LoadedRun(recipe, splits, program, restore_best(run, program.init()))
+    state = read_best(RunDirectory(path=path), jax.eval_shape(program.init), program.steps_per_epoch)
+    return LoadedRun(recipe, splits, program, state)
 
 
 def class_table(matrix: Any, classes: tuple[str, ...]) -> str:

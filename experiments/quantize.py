@@ -12,7 +12,7 @@ from typing import Any
 import tyro
 
 from experiments.command import run_guarded
-from experiments.evaluate import load_run
+from experiments.evaluate import LoadedRun, load_run
 from fjdl.errors import UsageError
 
 
@@ -34,10 +34,13 @@ def main() -> None:
     """Prints one table: accuracy on the test part, bytes of the parameters, milliseconds per batch."""
     options = tyro.cli(Options, args=sys.argv[1:])
     check(options)
-    rows = compare(options)
-    from fjdl.train.log import encode_json, write_atomically
+    run = load_run(options.run)
+    rows = compare(run, options)
+    from fjdl.train.documents import write_sealed
+    from fjdl.tree import digest
 
-    write_atomically(options.run / "quantized.json", encode_json(rows, indent=2))
+    sealed = {"step": int(run.state.step), "state": digest(run.state), "rows": rows}
+    write_sealed(options.run / "quantized.json", sealed)
     print(format_rows(rows, options))
 
 
@@ -50,9 +53,8 @@ def check(options: Options) -> None:
             raise UsageError(f"{name} must be at least 1, got {getattr(options, name)}")
 
 
-def compare(options: Options) -> list[dict[str, Any]]:
+def compare(run: LoadedRun, options: Options) -> list[dict[str, Any]]:
     """One row for each form of the parameters, all on the test part."""
-    run = load_run(options.run)
     import jax.numpy as jnp
 
     from fjdl.quant import absmax_quantize, quantize_tree, zeropoint_quantize
@@ -76,7 +78,7 @@ def compare(options: Options) -> list[dict[str, Any]]:
     ]
 
 
-def measure(run: Any, params: Any, precision: str, options: Options) -> dict[str, Any]:
+def measure(run: LoadedRun, params: Any, precision: str, options: Options) -> dict[str, Any]:
     """Accuracy, bytes and time of one form of the parameters; quantized kernels are expanded inside the program."""
     import jax
     import numpy as np

@@ -3,16 +3,22 @@
 The same command again resumes an interrupted run bit for bit, and leaves a finished one alone.
 """
 
+import contextlib
 import dataclasses
 import functools
+import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from experiments.command import Experiment, parse, run_guarded
+from experiments.command import Experiment, as_recorded, parse, run_guarded
 from experiments.mistakes import users_mistakes
+from fjdl.errors import Stopped
+from fjdl.signals import StopRequest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,26 +47,29 @@ def main() -> None:
 
 def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
     """Trains in `run_dir`, evaluates the best epoch on the test part once, and writes result.json."""
-    from fjdl.train.loop import fit, program_of, restore_best
+    from fjdl.train.loop import fit, program_of
     from fjdl.train.result import final_result
-    from fjdl.train.rundir import finished, open_run, write_result
+    from fjdl.train.resume import restore_best
+    from fjdl.train.rundir import RunDirectory, finished, open_run, require_config, write_result
 
     recipe = dataclasses.replace(experiment.recipe, splits=functools.cache(experiment.recipe.splits))
+    config = as_recorded(experiment.config, run_dir)
+    if run_dir.is_dir() and not os.access(run_dir, os.W_OK) and (result := finished(RunDirectory(path=run_dir))):
+        require_config(run_dir, config)
+        return _nothing_to_do(result, run_dir)
     if not (run_dir / "result.json").exists():
         with users_mistakes():
             check(recipe)
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
-    with open_run(run_dir, command=command, config=experiment.config) as run:
-        result = finished(run)
-        if result is not None:
-            print(f"{run_dir} is finished, nothing to do; remove it or choose another --run-dir to train again")
-            return result
+    with _saying_what_stays(run_dir), open_run(run_dir, command=command, config=config) as run:
+        if result := finished(run):
+            return _nothing_to_do(result, run_dir)
         for warning in run.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         splits = recipe.splits()
         state = fit(recipe, run, splits)
-        best = restore_best(run, state)
-        result = final_result(recipe, run, splits, program_of(recipe, splits), best)
+        steps, best = int(state.step), restore_best(run, state)
+        result = final_result(recipe, run, splits, program_of(recipe, splits), best, steps=steps)
         write_result(run, result)
     print(describe(result))
     return result
@@ -94,6 +103,26 @@ def describe(result: dict[str, Any]) -> str:
         low, high = test["accuracy_interval"]
         numbers += f"  95 % interval {low:.4f} to {high:.4f} (n = {test['count']})"
     return f"{text}\ntest: {numbers}"
+
+
+def _nothing_to_do(result: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+    print(f"{run_dir} is finished, nothing to do; remove it or choose another --run-dir to train again")
+    return result
+
+
+@contextlib.contextmanager
+def _saying_what_stays(run_dir: Path) -> Iterator[None]:
+    """An interrupt between epochs is granted by the loop; any other one ends here, and what it leaves is said."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from fjdl.train import checkpoint
+
+        request = signal.getsignal(signal.SIGINT)
+        number = (isinstance(request, StopRequest) and request.number) or signal.SIGINT
+        if checkpoint.steps(run_dir / "checkpoints"):
+            raise Stopped(number, "the last checkpoint is intact, the same command resumes") from None
+        raise Stopped(number, "no checkpoint had been saved yet, the same command starts anew") from None
 
 
 if __name__ == "__main__":

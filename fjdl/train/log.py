@@ -39,7 +39,7 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """All records, none for a missing file; a last line that a crash cut short is left out.
 
-    Raises `StorageError` naming file and line for any other line that is not JSON.
+    Raises `StorageError` naming the file that cannot be read, with the line for any other line that is no JSON object.
     """
     return [decode_json(line) for line in _whole_lines(path)]
 
@@ -48,7 +48,10 @@ def truncate_after(path: Path, step: int) -> None:
     """Drops the records of later steps and a last line cut short, so that a resumed run writes each step once."""
     if not path.exists():
         return
-    lines = [line for line in _whole_lines(path) if decode_json(line)["step"] <= step]
+    try:
+        lines = [line for line in _whole_lines(path) if decode_json(line)["step"] <= step]
+    except (KeyError, TypeError) as error:
+        raise StorageError(f"{path} must have a number as the step of each record") from error
     write_atomically(path, b"".join(line + b"\n" for line in lines))
 
 
@@ -64,10 +67,11 @@ class Progress:
         self._bar = _bar(total, initial, self._stream) if self._stream.isatty() else None
 
     def update(self, step: int, text: str = "") -> None:
-        """Shows that `step` steps are done."""
+        """Shows that `step` steps are done; a terminal that is gone stops nothing."""
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(step - self._bar.n)
+            with contextlib.suppress(OSError):
+                self._bar.update(step - self._bar.n)
             return
         self._pending = f"step {step}/{self._total}  {text}".rstrip()
         if time.monotonic() - self._shown >= self._seconds:
@@ -76,12 +80,14 @@ class Progress:
     def close(self) -> None:
         """Shows the last update, if it is still due, and ends the bar."""
         if self._bar is not None:
-            self._bar.close()
+            with contextlib.suppress(OSError):
+                self._bar.close()
         elif self._pending:
             self._print()
 
     def _print(self) -> None:
-        print(self._pending, file=self._stream, flush=True)
+        with contextlib.suppress(OSError):
+            print(self._pending, file=self._stream, flush=True)
         self._shown, self._pending = time.monotonic(), ""
 
     def __enter__(self) -> Self:
@@ -107,7 +113,7 @@ def read_json(path: Path) -> Any:
     """The value in a file of `encode_json`; raises `StorageError` naming a file that cannot be read."""
     try:
         return decode_json(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
 
 
@@ -155,11 +161,15 @@ def sync(path: Path) -> None:
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
-    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    try:
+        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            json.loads(line)
-        except ValueError as error:
+            if not isinstance(decode_json(line), dict):
+                raise ValueError(f"a record must be a JSON object, got {line[:40].decode(errors='replace')}")
+        except (ValueError, RecursionError) as error:
             raise StorageError(f"{path} is damaged in line {number}: {error}") from error
         yield line
 

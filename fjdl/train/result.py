@@ -11,26 +11,34 @@ import numpy as np
 
 from fjdl import metrics
 from fjdl.data.source import Splits
+from fjdl.train.documents import CODE, ENVIRONMENT, read_object, read_text
 from fjdl.train.feed import evaluation
-from fjdl.train.log import read_json, read_jsonl
 from fjdl.train.mesh import make_mesh
 from fjdl.train.program import Program
 from fjdl.train.recipe import Recipe
+from fjdl.train.records import read_metrics, read_timing, require_state
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.state import TrainState
 from fjdl.tree import count, digest
 
 
 def final_result(
-    recipe: Recipe, run: RunDirectory, splits: Splits, program: Program, state: TrainState
+    recipe: Recipe, run: RunDirectory, splits: Splits, program: Program, state: TrainState, *, steps: int
 ) -> dict[str, Any]:
-    """Results of the best epoch's `state` on the validation and test parts, with what it took to get there."""
-    mesh = make_mesh()
+    """Results of the best epoch's `state` on the validation and test parts, with what it took to get there.
+
+    `steps` is how many the run took. Raises `StorageError` where its records have gaps, and `CheckpointError` where
+    they have another state than this at its step.
+    """
+    mesh, per_epoch, identity = make_mesh(), program.steps_per_epoch, digest(state)
+    records = read_metrics(run.metrics, steps_per_epoch=per_epoch, until=steps)
+    times = read_timing(run.timing, steps_per_epoch=per_epoch, until=steps)
+    require_state(records, int(state.step), identity, where=run.checkpoints / str(int(state.step)))
     measured = {
         part: summary(jax.device_get(evaluation(recipe, program, source, mesh)(state)))
         for part, source in (("validation", splits.validation), ("test", splits.test))
     }
-    environment = read_json(run.path / "env.json")
+    environment = read_object(run.path / "env.json", ENVIRONMENT)
     return {
         "data": splits.name,
         "headline": headline(recipe),
@@ -38,15 +46,15 @@ def final_result(
         "precision": recipe.precision,
         "parameters": count(state.params),
         "best_step": int(state.step),
-        "best_epoch": int(state.step) // program.steps_per_epoch,
-        "epochs": len(read_jsonl(run.metrics)),
+        "best_epoch": int(state.step) // per_epoch,
+        "epochs": steps // per_epoch,
         "examples": {"train": splits.train.length, "validation": splits.validation.length, "test": splits.test.length},
         **measured,
-        "seconds": sum(record["seconds"] for record in read_jsonl(run.timing)),
+        "seconds": sum(record["seconds"] for record in times),
         "hardware": hardware(environment),
-        "command": (run.path / "command.txt").read_text().strip(),
-        "commit": read_json(run.path / "git.json")["commit"],
-        "state": digest(state),
+        "command": read_text(run.path / "command.txt").strip(),
+        "commit": read_object(run.path / "git.json", CODE)["commit"],
+        "state": identity,
     }
 
 

@@ -21,7 +21,8 @@ from typing import IO, Any
 import jax
 
 from fjdl.errors import StorageError, UsageError
-from fjdl.train.log import encode_json, plain, read_json, write_atomically
+from fjdl.train.documents import CODE, ENVIRONMENT, read_object, read_result, read_sealed, read_text, write_sealed
+from fjdl.train.log import encode_json, plain, write_atomically
 
 _PACKAGES = ("jax", "jaxlib", "libtpu", "flax", "optax", "orbax-checkpoint", "numpy")
 _VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
@@ -62,7 +63,7 @@ class RunDirectory:
 
     @property
     def result(self) -> Path:
-        """Final numbers; its existence means that the run is finished."""
+        """Final numbers; the run is finished when they are there."""
         return self.path / "result.json"
 
 
@@ -87,13 +88,24 @@ def open_run(path: str | Path, *, command: Sequence[str], config: Mapping[str, A
 
 
 def finished(run: RunDirectory) -> dict[str, Any] | None:
-    """The result of a run that has ended, else None."""
-    return read_json(run.result) if run.result.exists() else None
+    """The result of a run that has ended, else None; raises `StorageError` where result.json holds none."""
+    return read_result(run.result) if run.result.exists() else None
 
 
 def write_result(run: RunDirectory, result: Mapping[str, Any]) -> None:
     """Marks the run as finished, with its final numbers."""
-    write_atomically(run.result, encode_json(result, indent=2))
+    write_sealed(run.result, result)
+
+
+def require_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Raises `UsageError` where the run directory belongs to another configuration; writes nothing."""
+    if not (path / "config.json").exists():
+        if any((path / "checkpoints").iterdir()):
+            raise UsageError(f"{path} holds checkpoints but no config.json to say whose, choose another --run-dir")
+        return
+    changes = _differences(read_sealed(path / "config.json", {}), config, verb="asked for")
+    if changes:
+        raise UsageError(f"{path} belongs to another configuration ({'; '.join(changes)}), choose another --run-dir")
 
 
 def environment() -> dict[str, Any]:
@@ -123,35 +135,26 @@ def code_version() -> dict[str, Any]:
 
 
 def _describe(path: Path, *, command: Sequence[str], config: Mapping[str, Any]) -> RunDirectory:
-    _check_config(path, config)
-    now = {"env.json": environment(), "git.json": code_version()}
+    require_config(path, config)
+    now = {"env.json": (environment(), ENVIRONMENT), "git.json": (code_version(), CODE)}
     changes = [
         f"{name.removesuffix('.json')} {change}"
-        for name, value in now.items()
+        for name, (value, fields) in now.items()
         if (path / name).exists()
-        for change in _differences(read_json(path / name), value)
+        for change in _differences(read_object(path / name, fields), value)
     ]
-    files = {
-        "command.txt": shlex.join(command) + "\n",
-        **{name: encode_json(value, indent=2) for name, value in now.items()},
-        "config.json": encode_json(config, indent=2),
-    }
-    for name, content in files.items():
+    if (path / "command.txt").exists():
+        read_text(path / "command.txt")
+    else:
+        write_atomically(path / "command.txt", shlex.join(command) + "\n")
+    for name, (value, _) in now.items():
         if not (path / name).exists():
-            write_atomically(path / name, content)
+            write_atomically(path / name, encode_json(value, indent=2))
+    if not (path / "config.json").exists():
+        write_sealed(path / "config.json", config)
     return RunDirectory(
         path=path, warnings=tuple(f"{change}; bitwise equality is no longer promised" for change in changes)
     )
-
-
-def _check_config(path: Path, config: Mapping[str, Any]) -> None:
-    if not (path / "config.json").exists():
-        if any((path / "checkpoints").iterdir()):
-            raise UsageError(f"{path} holds checkpoints but no config.json to say whose, choose another --run-dir")
-        return
-    changes = _differences(read_json(path / "config.json"), config, verb="asked for")
-    if changes:
-        raise UsageError(f"{path} belongs to another configuration ({'; '.join(changes)}), choose another --run-dir")
 
 
 def _differences(old: Any, new: Any, *, verb: str = "now") -> list[str]:

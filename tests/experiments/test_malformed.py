@@ -219,18 +219,34 @@ def test_damaged_checkpoints_are_never_read_and_never_deleted(
     assert set(before.values()) <= set(snapshot(run).values())
 
 
-def test_a_damaged_newest_checkpoint_is_set_aside_for_the_one_before(
+@pytest.mark.parametrize("name", ["evaluate", "plot", "quantize"])
+def test_a_finished_run_is_read_at_its_recorded_step_or_not_at_all(
+    name: str, trained_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    best = run / "checkpoints" / str(json.loads((run / "result.json").read_text())["best_step"])
+    flip_a_byte(best)
+    before = snapshot(run)
+    for _ in range(2):
+        outcome = command(name, run)
+        assert outcome.status == CHECKPOINT
+        assert f"{best}/" in sentence(outcome)
+        assert snapshot(run) == before
+
+
+def test_a_damaged_newest_checkpoint_of_an_unfinished_run_is_set_aside_by_training_alone(
     trained_run: Path, tmp_path: Path, command: Command
 ) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(trained_run, run)
+    run = unfinished(trained_run, tmp_path / "run")
     older, newer = sorted((run / "checkpoints").iterdir(), key=lambda path: int(path.name))
     flip_a_byte(newer)
+    before = snapshot(run)
     outcome = command("evaluate", run)
-    assert outcome.status == 0
+    assert (outcome.status, snapshot(run)) == (0, before)
     assert f"step {older.name}\n" in outcome.out
+    assert command("train", *FLAGS, "--run-dir", run).status == 0
     assert {path.name for path in (run / "checkpoints").iterdir()} == {
-        older.name, f"{newer.name}.corrupt", f"{newer.name}.corrupt.txt",
+        older.name, newer.name, f"{newer.name}.corrupt", f"{newer.name}.corrupt.txt",
     }  # fmt: skip
 
 
@@ -250,14 +266,6 @@ def test_a_checkpoint_of_another_model_is_refused_with_a_table(
     assert header.split() == ["path", "|", "saved", "|", "wanted"]
     assert any("float32 (64, 10)" in row and "float32 (30, 2)" in row for row in rows)
     assert snapshot(run) == before
-
-
-def test_a_config_that_has_changed_since_is_refused(trained_run: Path, tmp_path: Path, command: Command) -> None:
-    recorded = json.loads((trained_run / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**recorded, "sha256": "0" * 64}))
-    outcome = command("evaluate", tmp_path)
-    assert outcome.status == USAGE
-    assert "configs/digits_logistic.py has changed since" in sentence(outcome)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +297,55 @@ def test_metrics_damaged_in_the_middle_stop_a_run_before_it_writes(
         outcome = command(name, *flags)
         assert outcome.status == STORAGE
         assert f"{run / 'metrics.jsonl'} is damaged in line 1" in sentence(outcome)
+    assert snapshot(run) == before
+
+
+MISSHAPEN = {
+    "git.json": b"[]",
+    "env.json": b"17",
+    "command.txt": b"\xff",
+    "config.json": b'{"config": 17, "sha256": "", "arguments": {}}',
+    "metrics.jsonl": b"17\n",
+    "timing.jsonl": b"{}\n",
+    "result.json": b"17",
+}
+
+
+@pytest.mark.parametrize("name", MISSHAPEN)
+def test_a_file_of_the_wrong_shape_stops_a_training_before_it_begins(
+    name: str, trained_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = unfinished(trained_run, tmp_path / "run")
+    (run / name).write_bytes(MISSHAPEN[name])
+    before = snapshot(run)
+    outcome = command("train", *FLAGS, "--run-dir", run)
+    assert outcome.status == STORAGE
+    assert str(run / name) in sentence(outcome)
+    assert "resumed" not in outcome.out
+    assert snapshot(run) == before
+
+
+@pytest.mark.parametrize("name", ["result.json", "config.json", "quantized.json"])
+def test_a_file_of_the_wrong_shape_is_not_reported(
+    name: str, trained_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    (run / name).write_bytes(b"17")
+    outcome = command("report", run)
+    assert outcome.status == STORAGE
+    assert str(run / name) in sentence(outcome)
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_start_afresh(
+    trained_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = unfinished(trained_run, tmp_path / "run")
+    for step in (run / "checkpoints").iterdir():
+        shutil.rmtree(step)
+    before = snapshot(run)
+    outcome = command("train", *FLAGS, "--run-dir", run)
+    assert outcome.status == STORAGE
+    assert "holds no checkpoint any more" in sentence(outcome)
     assert snapshot(run) == before
 
 

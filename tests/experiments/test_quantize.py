@@ -1,14 +1,20 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from experiments.quantize import median_milliseconds
+from fjdl.train.documents import QUANTIZED, read_sealed
 from fjdl.train.log import read_json
 from tests.experiments.support import Command, snapshot
 
 KERNEL, BIAS = 64 * 10, 10
+
+
+def rows_of(run: Path) -> list[dict[str, Any]]:
+    return read_sealed(run / "quantized.json", QUANTIZED)["rows"]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +26,7 @@ def test_four_forms_are_compared_on_the_test_part(run: Path, command: Command) -
     before = snapshot(run)
     outcome = command("quantize", run, "--repeats", "3")
     assert outcome.status == 0
-    rows = {row.pop("parameters"): row for row in read_json(run / "quantized.json")}
+    rows = {row.pop("parameters"): row for row in rows_of(run)}
     assert list(rows) == ["float32", "bfloat16", "int8 absmax", "int8 zero-point"]
     assert rows["float32"]["bytes"] == 4 * (KERNEL + BIAS)
     assert rows["bfloat16"]["bytes"] == 2 * (KERNEL + BIAS)
@@ -32,8 +38,10 @@ def test_four_forms_are_compared_on_the_test_part(run: Path, command: Command) -
 
 def test_float32_is_the_result_itself_and_eight_bits_stay_near_it(run: Path, command: Command) -> None:
     assert command("quantize", run, "--repeats", "1").status == 0
-    result = read_json(run / "result.json")["test"]
-    float32, *others = read_json(run / "quantized.json")
+    whole, result = read_sealed(run / "quantized.json", QUANTIZED), read_json(run / "result.json")
+    assert (whole["step"], whole["state"]) == (result["best_step"], result["state"])
+    result = result["test"]
+    float32, *others = rows_of(run)
     assert float32["accuracy"] == pytest.approx(result["accuracy"], abs=1e-7)
     assert float32["loss"] == pytest.approx(result["loss"], abs=1e-6)
     assert all(abs(row["accuracy"] - result["accuracy"]) < 0.02 for row in others)
@@ -44,7 +52,7 @@ def test_fewer_bits_change_more(run: Path, command: Command) -> None:
     changes = []
     for bits in (6, 2):
         assert command("quantize", run, "--bits", bits, "--repeats", "1").status == 0
-        loss = {row["parameters"]: row["loss"] for row in read_json(run / "quantized.json")}
+        loss = {row["parameters"]: row["loss"] for row in rows_of(run)}
         changes.append(abs(loss[f"int{bits} absmax"] - loss["float32"]))
     assert changes[0] < 0.1 * changes[1]
 
@@ -52,7 +60,7 @@ def test_fewer_bits_change_more(run: Path, command: Command) -> None:
 def test_the_table_shows_each_form_with_its_numbers(run: Path, command: Command) -> None:
     header, *lines = command("quantize", run, "--repeats", "1", "--batch-size", "32").out.splitlines()
     assert re.split(r"\s{2,}", header.strip()) == ["parameters", "test accuracy", "test loss", "bytes", "ms per 32"]
-    for line, row in zip(lines, read_json(run / "quantized.json"), strict=True):
+    for line, row in zip(lines, rows_of(run), strict=True):
         assert line.startswith(row["parameters"])
         assert line.removeprefix(row["parameters"]).split()[:3] == [
             f"{row['accuracy']:.4f}", f"{row['loss']:.4f}", f"{row['bytes']:,}",

@@ -1,15 +1,22 @@
+import importlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from experiments.command import describe as describe_code
+from experiments.fingerprint import earlier_fingerprints
 from experiments.train import describe
-from fjdl.train.log import read_json, read_jsonl
+from fjdl.train.documents import CONFIG, read_sealed
+from fjdl.train.log import encode_json, read_json, read_jsonl
 from tests.experiments.conftest import FLAGS
-from tests.experiments.support import Command, snapshot, unfinished
+from tests.experiments.support import Command, sentence, snapshot, unfinished
 
 
 def test_a_run_leaves_everything_that_is_documented(trained_run: Path) -> None:
@@ -65,6 +72,160 @@ def test_an_epoch_that_is_lost_is_computed_again_bit_for_bit(
     assert "resumed from step 19, state" in outcome.out
     assert read_json(run / "result.json")["state"] == read_json(trained_run / "result.json")["state"]
     assert (run / "metrics.jsonl").read_bytes() == (trained_run / "metrics.jsonl").read_bytes()
+
+
+def send(number: int, *, discarded: bool = False) -> None:
+    """The signal, perhaps where Python discards what its handler raises."""
+
+    class Late:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    if discarded:
+        Late()
+    else:
+        os.kill(os.getpid(), number)
+
+
+def first_send(monkeypatch: pytest.MonkeyPatch, target: str, number: int, **options: bool) -> None:
+    """The function of that name first sends the signal."""
+    module, _, name = target.rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+
+    def sending(*args: Any, **kwargs: Any) -> Any:
+        send(number, **options)
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(target, sending)
+
+
+def test_a_signal_at_start_up_leaves_no_run(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    first_send(monkeypatch, "experiments.train.check", signal.SIGTERM)
+    outcome = command("train", *FLAGS, "--run-dir", tmp_path / "run")
+    assert (outcome.status, sentence(outcome)) == (143, "stopped by SIGTERM")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("discarded", [False, True])
+def test_a_signal_before_the_first_epoch_says_that_nothing_is_saved(
+    discarded: bool, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_send(monkeypatch, "fjdl.train.loop.restore_latest", signal.SIGHUP, discarded=discarded)
+    outcome = command("train", *FLAGS, "--run-dir", tmp_path / "run")
+    assert outcome.status == 129
+    then = "the same command resumes" if discarded else "no checkpoint had been saved yet, the same command starts anew"
+    assert outcome.err.splitlines()[-1] == f"fjdl: stopped by SIGHUP; {then}"
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_signal_while_a_run_is_taken_up_says_that_its_checkpoint_is_intact(
+    trained_run: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = unfinished(trained_run, tmp_path / "run")
+    before = snapshot(run)
+    first_send(monkeypatch, "fjdl.train.loop.restore_latest", signal.SIGINT)
+    outcome = command("train", *FLAGS, "--run-dir", run)
+    then = "the last checkpoint is intact, the same command resumes"
+    assert (outcome.status, sentence(outcome)) == (130, f"stopped by SIGINT; {then}")
+    assert snapshot(run) == before
+
+
+def test_a_signal_while_the_first_epoch_compiles_is_granted_after_it_with_its_state_saved(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_send(monkeypatch, "fjdl.train.program.epoch_indices", signal.SIGTERM)  # as it is traced, and in the check
+    monkeypatch.setattr("experiments.train.check", lambda recipe: None)
+    outcome = command("train", *FLAGS, "--run-dir", tmp_path / "run")
+    assert (outcome.status, sentence(outcome)) == (143, "stopped by SIGTERM; the same command resumes")
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["19"]
+
+
+def in_own_mounts(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a shell script that may mount; skips where the system lets nobody but its root do that."""
+    unshare = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no namespace of mounts of one's own on this system")
+    words = [*unshare, "sh", "-ec", script, "sh", *map(str, arguments)]
+    return subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True, timeout=100)
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    for name in ("disk", "cache"):
+        (tmp_path / name).mkdir()
+    script = 'mount -t tmpfs -o size=64k tmpfs "$1"; mount -t tmpfs -o size=4k tmpfs "$2"; shift 2; exec "$@"'
+    command = [sys.executable, "-m", "experiments.train", "configs/iris_mlp.py", "--run-dir", tmp_path / "disk" / "run"]
+    folders, cache = (tmp_path / "disk", tmp_path / "cache"), str(tmp_path / "cache")
+    done = in_own_mounts(
+        script, *folders, *command, GIT_DIR=cache, JAX_COMPILATION_CACHE_DIR=cache, JAX_NUM_CPU_DEVICES="1"
+    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("fjdl: checkpoint 7 cannot be saved in ")
+    assert "No space left on device" in line
+    assert done.returncode == 6
+
+
+def test_a_finished_run_on_a_read_only_mount_says_so(trained_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    script = 'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; shift; exec "$@"'
+    command = [sys.executable, "-m", "experiments.train", *FLAGS, "--run-dir", run]
+    done = in_own_mounts(script, run, *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{run} is finished, nothing to do" in done.stdout
+
+
+def test_a_run_of_an_older_version_is_taken_up_and_left_as_it_is(
+    trained_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = unfinished(trained_run, tmp_path / "run")
+    path = Path("configs/digits_logistic.py")
+    config = read_sealed(run / "config.json", CONFIG)
+    (run / "config.json").write_text(encode_json({**config, "sha256": min(earlier_fingerprints(path.read_bytes()))}))
+    before = (run / "config.json").read_bytes()
+    outcome = command("train", *FLAGS, "--run-dir", run)
+    assert outcome.status == 0
+    assert "resumed from step 38" in outcome.out
+    assert "warning" not in command("evaluate", run).err
+    assert (run / "config.json").read_bytes() == before
+    result = encode_json({name: value for name, value in read_json(run / "result.json").items() if name != "checksum"})
+    (run / "result.json").write_text(result)
+    assert "is finished, nothing to do" in command("train", *FLAGS, "--run-dir", run).out
+
+
+EDITS = {
+    "import": ("from fjdl.optim import adam", "import math\nfrom fjdl.optim import adam"),
+    "docstring": ("Softmax regression on the digits.", "Softmax regression."),
+    "comment": ("def recipe(", "# a comment\ndef recipe("),
+    "code": ("maximum=16", "maximum=15"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_config_orphans_no_run_and_stops_only_a_training_whose_code_differs(
+    edit: str, trained_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run, config = unfinished(trained_run, tmp_path / "run"), tmp_path / "edited.py"
+    text = Path("configs/digits_logistic.py").read_text()
+    name = describe_config(config, text)
+    recorded = {**read_sealed(run / "config.json", CONFIG), "config": name}
+    (run / "config.json").write_text(encode_json(recorded))
+    config.write_text(text.replace(*EDITS[edit]))
+    assert config.read_text() != text
+    same = edit in ("docstring", "comment")
+    outcome = command("evaluate", run)
+    assert outcome.status == 0
+    warned = f"warning: {name} has changed since {run} was made, its commit is in git.json there\n"
+    assert outcome.err == ("" if same else warned)
+    outcome = command("train", config, *FLAGS[1:], "--run-dir", run)
+    assert outcome.status == (0 if same else 2)
+    assert same or "belongs to another configuration (sha256: run has" in sentence(outcome)
+
+
+def describe_config(path: Path, text: str) -> str:
+    """Writes the config and returns the name under which runs record it."""
+    path.write_text(text)
+    return describe_code(path, {})["config"]
 
 
 def test_without_run_dir_a_run_goes_below_runs_under_the_name_of_the_config(

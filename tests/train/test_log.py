@@ -146,6 +146,21 @@ def test_progress_without_updates_is_silent_and_shows_its_last_line_when_an_erro
     assert stream.getvalue() == "step 1/3\nstep 2/3\n"
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_terminal_that_goes_away_stops_nothing(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal() if terminal else io.StringIO()
+    progress = log.Progress(3, stream=stream, seconds=0.0)
+    progress.update(1)
+
+    def gone(text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(stream, "write", gone)
+    for step in (2, 3):
+        progress.update(step, "loss 0.25")
+    progress.close()
+
+
 def test_on_a_terminal_progress_is_a_bar() -> None:
     stream = Terminal()
     with log.Progress(10, initial=4, stream=stream) as progress:

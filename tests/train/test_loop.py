@@ -21,8 +21,9 @@ from fjdl.optim import adam, sgd
 from fjdl.schedules import cosine
 from fjdl.train import checkpoint, loop
 from fjdl.train.log import read_jsonl
-from fjdl.train.loop import fit, program_of, restore_best
+from fjdl.train.loop import fit, program_of
 from fjdl.train.recipe import Recipe
+from fjdl.train.resume import restore_best
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.state import TrainState
 from fjdl.tree import digest

@@ -60,9 +60,9 @@ def test_the_result_measures_the_given_state_on_validation_and_test(tmp_path: Pa
     state, _ = compiled.epoch(compiled.init(), place(splits().train, mesh(8)))
     with open_run(tmp_path / "run", command=["python", "train it.py"], config={}) as run:
         for step in (4, 8, 12):
-            append_jsonl(run.metrics, {"step": step})
-            append_jsonl(run.timing, {"step": step, "seconds": 0.25})
-        result = final_result(made, run, splits(), compiled, state)
+            append_jsonl(run.metrics, {"step": step, "epoch": step // 4})
+            append_jsonl(run.timing, {"step": step, "epoch": step // 4, "seconds": 0.25})
+        result = final_result(made, run, splits(), compiled, state, steps=12)
     assert encode_json(result)
     assert {name: result[name] for name in ("data", "seed", "precision", "parameters", "examples", "seconds")} == {
         "data": "some digits",

@@ -12,11 +12,19 @@ import pytest
 
 from fjdl.errors import StorageError, UsageError
 from fjdl.train import rundir
-from fjdl.train.log import read_json
+from fjdl.train.documents import read_sealed
 from tests.support import ROOT
 
 COMMAND = ["python", "-m", "experiments.train", "configs/a b.py"]
 CONFIG = {"sha256": "ab12", "learning_rate": 0.1, "sizes": (3, 4), "optimizer": {"name": "adam", "decay": float("inf")}}
+RESULT = {
+    **dict.fromkeys(("data", "precision", "hardware", "command", "commit", "state"), "words"),
+    **dict.fromkeys(("seed", "parameters", "best_step", "best_epoch", "epochs", "seconds"), 3),
+    "headline": "accuracy",
+    "test": {"accuracy": 0.98, "loss": float("inf")},
+    "examples": {},
+    "validation": {},
+}
 
 
 def start(path: Path, **changes: Any) -> rundir.RunDirectory:
@@ -34,7 +42,7 @@ def test_a_new_run_has_the_documented_layout(tmp_path: Path) -> None:
         "command.txt", "config.json", "env.json", "git.json", "checkpoints", "plots", "LOCK",
     }  # fmt: skip
     assert (run.path / "command.txt").read_text() == "python -m experiments.train 'configs/a b.py'\n"
-    assert read_json(run.path / "config.json") == {**CONFIG, "sizes": [3, 4]}
+    assert read_sealed(run.path / "config.json", {}) == {**CONFIG, "sizes": [3, 4]}
     assert run.warnings == ()
     assert (run.checkpoints.is_dir(), run.plots.is_dir()) == (True, True)
     assert (run.metrics.name, run.timing.name, run.result.name) == ("metrics.jsonl", "timing.jsonl", "result.json")
@@ -220,5 +228,5 @@ def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
 def test_a_run_is_finished_when_it_has_a_result(tmp_path: Path) -> None:
     with rundir.open_run(tmp_path, command=COMMAND, config=CONFIG) as run:
         assert rundir.finished(run) is None
-        rundir.write_result(run, {"accuracy": 0.98, "loss": float("inf")})
-    assert rundir.finished(start(tmp_path)) == {"accuracy": 0.98, "loss": float("inf")}
+        rundir.write_result(run, RESULT)
+    assert rundir.finished(start(tmp_path)) == RESULT
