@@ -5,14 +5,16 @@ import shlex
 import statistics
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 from experiments.command import run_guarded
+from experiments.fingerprint import fingerprint, same_code
 from experiments.markdown import replace_table
-from fjdl.errors import UsageError
+from fjdl.errors import CheckpointError, StorageError, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,24 +32,50 @@ def main() -> None:
     options = tyro.cli(Options, args=sys.argv[1:])
     if not options.runs:
         raise UsageError("report needs at least one run directory, got none")
-    table = "\n".join(rows([load(path) for path in options.runs]))
+    table = "\n".join(rows(load_all(options.runs)))
     print(table)
     if options.write is not None:
         replace_table(options.write, table)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A run's result with its config and, where there is one, its quantization."""
-    from fjdl.train.log import read_json
+def load_all(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The finished runs, each once however often it is given; says on stderr which others were left out.
 
-    if not (path / "result.json").is_file():
-        raise UsageError(f"{path} has no result.json, so it is no finished run")
-    quantized = path / "quantized.json"
-    return {
-        **read_json(path / "result.json"),
-        "config": read_json(path / "config.json"),
-        "quantized": read_json(quantized) if quantized.is_file() else [],
-    }
+    Raises `UsageError` where none is finished.
+    """
+    finished = [path for path in paths if (path / "result.json").exists()]
+    left_out = [f"{path} has no result.json, so it is no finished run" for path in paths if path not in finished]
+    if not finished:
+        raise UsageError(left_out[0])
+    results: dict[Any, dict[str, Any]] = {}
+    for path in finished:
+        result = load(path)
+        first = results.setdefault((*_experiment(result), result["state"]), {**result, "path": path})
+        if first["path"] is not path:
+            left_out.append(f"{path} is the same run as {first['path']}, with the state {result['state'][:16]}")
+    for reason in left_out:
+        print(f"warning: {reason}; left out", file=sys.stderr)
+    return list(results.values())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A run's result with its config and, where there is one, its quantization, which must be of the same state."""
+    from fjdl.train.documents import CONFIG, read_quantized, read_result, read_sealed
+
+    result, config, quantized = read_result(path / "result.json"), read_sealed(path / "config.json", CONFIG), []
+    if (path / "quantized.json").exists():
+        state, quantized = read_quantized(path / "quantized.json", metric=result["headline"])
+        if state not in (None, result["state"]):
+            raise CheckpointError(
+                f"{path / 'quantized.json'} is of another state than result.json: quantize the run again"
+            )
+    return {**result, "config": settled(config), "quantized": quantized}
+
+
+def settled(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with the hash of today in place of that of an older version, if it is still the same code."""
+    path = Path(config["config"])
+    return {**config, "sha256": fingerprint(path.read_bytes())} if same_code(path, config["sha256"]) else config
 
 
 def rows(results: list[dict[str, Any]]) -> list[str]:
@@ -96,20 +124,26 @@ def _headline(group: list[dict[str, Any]]) -> str:
 
 
 def _quantized(group: list[dict[str, Any]]) -> str:
-    """Mean change against float32, in points of accuracy or in the metric's own unit."""
+    """Mean change of int8 against float32, in points of accuracy or in the metric's own unit, and of how many runs."""
     name = group[0]["headline"]
     scale, digits = (100, 2) if name == "accuracy" else (1, 4)
     changes = defaultdict(list)
     for result in group:
         for row in result["quantized"]:
-            if "int" in row["parameters"]:
+            if row["parameters"].startswith("int8 "):
                 changes[row["parameters"]].append((row[name] - result["test"][name]) * scale)
-    return " / ".join(f"{statistics.fmean(values):+.{digits}f}" for values in changes.values()) or "not run"
+    if not changes:
+        return "not run"
+    means = " / ".join(f"{statistics.fmean(values):+.{digits}f}" for values in changes.values())
+    return f"{means} (n = {' / '.join(dict.fromkeys(str(len(values)) for values in changes.values()))})"
 
 
 def _command(result: dict[str, Any]) -> str:
     """The command without its run directory, the seed left open."""
-    words, kept = iter(shlex.split(result["command"])), []
+    try:
+        words, kept = iter(shlex.split(result["command"])), []
+    except ValueError as error:
+        raise StorageError(f"the command in the result of {result['path']} cannot be read: {error}") from error
     for word in words:
         if word in ("--run-dir", "--seed"):
             next(words, None)

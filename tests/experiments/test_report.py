@@ -3,21 +3,30 @@ from typing import Any
 
 import pytest
 
+from experiments.fingerprint import earlier_fingerprints, fingerprint
 from experiments.markdown import markers, replace_table
 from experiments.report import rows, spread
+from fjdl.train.documents import write_sealed
 from fjdl.train.log import encode_json
-from tests.experiments.support import Command
+from tests.experiments.support import Command, sentence
 
 START, END = markers()
 
-CONFIG = {"config": "configs/digits_mlp.py", "sha256": "ab", "arguments": {"seed": 0, "epochs": 3}}
+CONFIG: dict[str, Any] = {"config": "configs/digits_mlp.py", "sha256": "ab", "arguments": {"seed": 0, "epochs": 3}}
 RESULT = {
+    "data": "digits",
     "seed": 0,
     "precision": "float32",
     "parameters": 12345,
     "headline": "accuracy",
+    "best_step": 20,
+    "best_epoch": 2,
+    "epochs": 3,
+    "examples": {},
+    "validation": {},
     "test": {"accuracy": 0.95},
     "seconds": 10.0,
+    "commit": None,
     "hardware": "2 cores, X",
     "command": "python -m experiments.train configs/digits_mlp.py --epochs 3",
 }
@@ -27,7 +36,8 @@ def make_run(path: Path, *, seed: int = 0, arguments: dict[str, Any] | None = No
     path.mkdir()
     config = {**CONFIG, "arguments": {**CONFIG["arguments"], "seed": seed, **(arguments or {})}}
     (path / "config.json").write_text(encode_json(config))
-    (path / "result.json").write_text(encode_json({**RESULT, "seed": seed, **changes}))
+    state = f"{seed:064x}"
+    (path / "result.json").write_text(encode_json({**RESULT, "seed": seed, "state": state, **changes}))
     return path
 
 
@@ -88,7 +98,63 @@ def test_quantization_is_the_mean_change_of_accuracy_in_points(tmp_path: Path, c
         quantized = [{"parameters": name, "accuracy": accuracy} for name, accuracy in forms]
         (run / "quantized.json").write_text(encode_json(quantized))
     (row,) = table(command, *runs)
-    assert row[3] == "-0.50 / +1.00"
+    assert row[3] == "-0.50 / +1.00 (n = 2)"
+
+
+def test_the_quantized_column_says_from_how_many_runs_and_takes_eight_bits_alone(
+    tmp_path: Path, command: Command
+) -> None:
+    runs = [make_run(tmp_path / str(seed), seed=seed) for seed in range(3)]
+    for run, bits in zip(runs, (8, 4), strict=False):
+        rows = [{"parameters": f"int{bits} {kind}", "accuracy": 0.90} for kind in ("absmax", "zero-point")]
+        (run / "quantized.json").write_text(encode_json(rows))
+    (row,) = table(command, *runs)
+    assert row[2:4] == ["3 (seeds 0, 1, 2)", "-5.00 / -5.00 (n = 1)"]
+
+
+def test_a_quantization_of_another_state_is_refused(tmp_path: Path, command: Command) -> None:
+    run = make_run(tmp_path / "a")
+    write_sealed(run / "quantized.json", {"step": 10, "state": "ab", "rows": []})
+    outcome = command("report", run)
+    assert outcome.status == 4
+    assert f"{run / 'quantized.json'} is of another state than result.json" in sentence(outcome)
+    write_sealed(run / "quantized.json", {"step": 10, "state": f"{0:064x}", "rows": []})
+    assert command("report", run).status == 0
+
+
+def test_one_run_given_twice_counts_once_and_an_unfinished_one_is_left_out_with_a_line(
+    tmp_path: Path, command: Command
+) -> None:
+    run, other = make_run(tmp_path / "a", seed=0), make_run(tmp_path / "b", seed=1)
+    copy, unfinished = make_run(tmp_path / "copy", seed=0), tmp_path / "unfinished"
+    unfinished.mkdir()
+    outcome = command("report", run, unfinished, other, copy, run)
+    assert outcome.status == 0
+    assert cells(outcome.out.splitlines()[2])[2] == "2 (seeds 0, 1)"
+    assert outcome.err.splitlines() == [
+        f"warning: {unfinished} has no result.json, so it is no finished run; left out",
+        f"warning: {copy} is the same run as {run}, with the state {'0' * 16}; left out",
+        f"warning: {run} is the same run as {run}, with the state {'0' * 16}; left out",
+    ]
+
+
+def test_a_command_that_is_none_is_refused(tmp_path: Path, command: Command) -> None:
+    outcome = command("report", make_run(tmp_path / "a", command="python 'x"))
+    assert outcome.status == 6
+    assert f"the command in the result of {tmp_path / 'a'} cannot be read" in sentence(outcome)
+
+
+def test_runs_that_an_older_version_hashed_share_a_row_with_todays(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(CONFIG["config"])
+    today, (old, *_) = fingerprint(path.read_bytes()), earlier_fingerprints(path.read_bytes())
+    runs = []
+    for seed, sha256 in enumerate((today, old)):
+        monkeypatch.setitem(CONFIG, "sha256", sha256)
+        runs.append(make_run(tmp_path / str(seed), seed=seed))
+    (row,) = table(command, *runs)
+    assert row[2] == "2 (seeds 0, 1)"
 
 
 @pytest.mark.parametrize(
