@@ -24,11 +24,12 @@ class Options:
 def main() -> None:
     """Draws and says where."""
     options = tyro.cli(Options, args=sys.argv[1:])
-    paths = draw(options.run, load_run(options.run))
+    run = load_run(options.run)
+    paths = draw(options.run, run)
     if options.montage is not None:
         from fjdl.plots import montage
 
-        montage(paths, options.montage)
+        montage(paths, options.montage, about=about(options.run, run))
         paths.append(options.montage)
     for path in paths:
         print(path)
@@ -38,21 +39,18 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
     """The figures that this run's data allow."""
     from fjdl.plots import confusion_matrix_figure, filter_grid, learning_curves, save
     from fjdl.train.feed import evaluation
-    from fjdl.train.log import read_jsonl
     from fjdl.train.mesh import make_mesh
+    from fjdl.train.records import read_metrics
 
     title = run.splits.name
-    figures = {
-        "learning_curves": learning_curves(
-            read_jsonl(path / "metrics.jsonl"), title=title, best_step=int(run.state.step)
-        )
-    }
+    records = read_metrics(path / "metrics.jsonl", steps_per_epoch=run.program.steps_per_epoch)
+    figures = {"learning_curves": learning_curves(records, title=title, best_step=int(run.state.step))}
     results = evaluation(run.recipe, run.program, run.splits.test, make_mesh())(run.state)
     if "confusion" in results:
         figures["confusion"] = confusion_matrix_figure(
             results["confusion"], classes=run.splits.classes, title=f"{title}, test part"
         )
-    kernel = first_filters(run.state)
+    kernel = first_filters(run)
     if kernel is not None:
         figures["filters"] = filter_grid(kernel, title="First-layer filters")
     if "image" in run.splits.test.element(0) and not run.splits.test.streamed:
@@ -62,13 +60,31 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
     return [path / "plots" / f"{name}.png" for name in figures]
 
 
-def first_filters(state: Any) -> Any:
-    """The first convolution's kernel, or None in a network without one."""
+def about(path: Path, run: LoadedRun) -> str:
+    """JSON of the numbers in the figures and where they come from; without those of a test in a run that goes on."""
+    from fjdl.train.documents import ENVIRONMENT, read_object
+    from fjdl.train.log import encode_json
+    from fjdl.train.rundir import RunDirectory, finished
+    from fjdl.tree import digest
+
+    result, environment = finished(RunDirectory(path=path)) or {}, read_object(path / "env.json", ENVIRONMENT)
+    names = ("command", "hardware", "best_epoch", "epochs", "test")
+    shown = {name: result[name] for name in names if name in result}
+    return encode_json({"state": digest(run.state), "jax": environment.get("jax"), **shown}).strip()
+
+
+def first_filters(run: LoadedRun) -> Any:
+    """The kernel of the convolution that is called first, or None in a network without one."""
     import jax
 
     from fjdl.train.state import evaluated_params
+    from fjdl.tree import names
 
-    return next((leaf for leaf in jax.tree.leaves(evaluated_params(state)) if leaf.ndim == 4), None)
+    params = evaluated_params(run.state)
+    kernels = [(name, x) for name, x in zip(names(params), jax.tree.leaves(params), strict=True) if x.ndim == 4]
+    one = {name: array[None] for name, array in run.splits.test.element(0).items()}
+    called = [f"{layer.name}/".lstrip("/") for layer in run.recipe.model.layers(run.recipe.inputs(one))]
+    return next((x for layer in called for name, x in kernels if name.startswith(layer)), None)
 
 
 def mistakes_figure(run: LoadedRun, *, title: str) -> Any:
@@ -76,17 +92,44 @@ def mistakes_figure(run: LoadedRun, *, title: str) -> Any:
     import jax.numpy as jnp
 
     from fjdl.data.source import to_arrays
-    from fjdl.functional.activations import softmax
     from fjdl.plots import mistakes
-    from fjdl.train.state import evaluated_params
 
-    arrays = {name: jnp.asarray(array) for name, array in to_arrays(run.splits.test).items()}
-    outputs, _ = run.recipe.model.apply(evaluated_params(run.state), run.state.stats, run.recipe.inputs(arrays))
-    probabilities = softmax(outputs)
-    predicted = jnp.argmax(probabilities, axis=-1)
+    predicted, certainty = predictions(run)
+    image, label = (jnp.asarray(to_arrays(run.splits.test)[name]) for name in ("image", "label"))
     return mistakes(
-        arrays["image"], arrays["label"], predicted, probabilities.max(axis=-1), classes=run.splits.classes, title=title
+        image, label, jnp.asarray(predicted), jnp.asarray(certainty), classes=run.splits.classes, title=title
     )
+
+
+def predictions(run: LoadedRun) -> tuple[Any, Any]:
+    """The class of each test example and its probability, computed in the batches in which the run is evaluated."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from fjdl.data.batches import sequential_indices, take
+    from fjdl.functional.activations import softmax
+    from fjdl.train.mesh import make_mesh
+    from fjdl.train.program import evaluation_batch, place
+    from fjdl.train.state import evaluated_params
+    from fjdl.tree import cast
+
+    recipe, source, mesh = run.recipe, run.splits.test, make_mesh()
+
+    @jax.jit
+    def predict(params: Any, stats: Any, arrays: Any, rows: Any) -> Any:
+        def body(_: None, indices: Any) -> Any:
+            inputs = cast(recipe.inputs(take(arrays, indices)), recipe.dtype)
+            probabilities = softmax(recipe.model.apply(params, stats, inputs, train=False)[0])
+            return None, (jnp.argmax(probabilities, axis=-1), probabilities.max(axis=-1))
+
+        return jax.lax.scan(body, None, rows)[1]
+
+    rows, mask = sequential_indices(length=source.length, batch_size=evaluation_batch(recipe, source.length, mesh))
+    answers = predict(evaluated_params(run.state), run.state.stats, place(source, mesh), rows)
+    counts = np.asarray(mask).astype(bool)
+    predicted, certainty = (np.asarray(answer)[counts] for answer in answers)
+    return predicted, certainty
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from fjdl.errors import StorageError
 DOTS_PER_INCH = 150
 
 
-def save(figure: Figure, path: Path | str) -> None:
+def save(figure: Figure, path: Path | str, *, about: str | None = None) -> None:
     """Writes a PNG of 150 dots per inch that appears under its name only when it is complete.
 
+    `about` becomes the text `Description` in the file, which says what the picture shows to those who read files.
     Folders that are missing are created. Raises `ValueError` for another suffix than .png, and `StorageError` where the
     file cannot be written; what was there before stays.
     """
@@ -24,7 +25,7 @@ def save(figure: Figure, path: Path | str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            figure.savefig(part, format="png", dpi=DOTS_PER_INCH)
+            figure.savefig(part, format="png", dpi=DOTS_PER_INCH, metadata=about and {"Description": about})
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)

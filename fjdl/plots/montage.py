@@ -11,10 +11,10 @@ from fjdl.plots.files import save
 _WIDTH, _ROW = 11.0, 3.4  # inches
 
 
-def montage(paths: Sequence[Path], path: Path, *, columns: int = 2) -> None:
+def montage(paths: Sequence[Path], path: Path, *, columns: int = 2, about: str | None = None) -> None:
     """Writes one PNG with the pictures in `paths` in rows of `columns`, each as large as its cell allows.
 
-    Raises `ValueError` where there is no picture.
+    `about` is as in `save`. Raises `ValueError` where there is no picture.
     """
     if not paths:
         raise ValueError("paths must name at least one picture, got none")
@@ -24,4 +24,4 @@ def montage(paths: Sequence[Path], path: Path, *, columns: int = 2) -> None:
         axes = figure.add_subplot(rows, columns, number)
         axes.imshow(imread(source), interpolation="antialiased")
         axes.set_axis_off()
-    save(figure, path)
+    save(figure, path, about=about)

@@ -1,9 +1,79 @@
+import dataclasses
+import json
+import re
+import shlex
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import jax
 import matplotlib.image
+import numpy as np
+import pytest
+from flax import linen
+from PIL import Image
 
+from experiments.evaluate import LoadedRun, load_run
+from experiments.plot import first_filters, predictions
+from fjdl.data.source import from_arrays, to_arrays
+from fjdl.models import LogisticRegression, resnet18
+from fjdl.nn import Conv, functional
+from fjdl.train.log import read_json
+from fjdl.typing import Array
 from tests.experiments.support import Command, snapshot
+from tests.support import ROOT
+
+
+class Backwards(linen.Module):
+    """Its first convolution has the last name."""
+
+    @linen.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        x = Conv(5, (3, 3), name="z")(x)
+        return Conv(7, (1, 1), name="a")(x)
+
+
+def untrained(module: linen.Module, *, channels: int = 3) -> LoadedRun:
+    """A run of a network that was never made: its parameters are shapes with their own sizes in them."""
+    model, images = functional(module), np.zeros((1, 64, 64, channels), np.float32)
+    params, stats = jax.eval_shape(model.init, jax.random.key(0), images)
+    state: Any = SimpleNamespace(params=params, stats=stats, ema=())
+    splits = SimpleNamespace(test=from_arrays({"image": images}))
+    recipe = SimpleNamespace(model=model, inputs=lambda batch: batch["image"])
+    return LoadedRun(recipe, splits, None, state)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [(Backwards(), (3, 3, 3, 5)), (resnet18(classes=10), (7, 7, 3, 64)), (LogisticRegression(10), None)],
+    ids=["names backwards", "resnet18", "no convolution"],
+)
+def test_the_first_filters_are_those_of_the_layer_that_is_called_first(
+    module: linen.Module, shape: tuple[int, ...] | None
+) -> None:
+    kernel = first_filters(untrained(module))
+    assert shape == (None if kernel is None else kernel.shape)
+
+
+def test_mistakes_are_found_in_the_batches_of_the_evaluation(trained_run: Path) -> None:
+    run, sizes = load_run(trained_run), []
+    apply = run.recipe.model.apply
+
+    def watched(params: Any, stats: Any, inputs: Any, **options: Any) -> Any:
+        sizes.append(inputs.shape[0])
+        return apply(params, stats, inputs, **options)
+
+    recipe = dataclasses.replace(run.recipe, model=run.recipe.model._replace(apply=watched))
+    predicted, certainty = predictions(dataclasses.replace(run, recipe=recipe))
+    assert set(sizes) == {256}  # four training batches; the test part has 360
+    arrays, matrix = to_arrays(run.splits.test), np.zeros((10, 10), int)
+    np.add.at(matrix, (arrays["label"], predicted), 1)
+    assert matrix.tolist() == read_json(trained_run / "result.json")["test"]["confusion"]
+    weights, bias = (np.asarray(run.state.params["logits"][name]) for name in ("kernel", "bias"))
+    logits = arrays["image"].reshape(360, 64) / 16 @ weights + bias
+    expected = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).max(axis=1)
+    np.testing.assert_allclose(certainty, expected, rtol=1e-5)
 
 
 def test_every_figure_is_a_readable_png_with_the_same_bytes_each_time(
@@ -25,3 +95,39 @@ def test_every_figure_is_a_readable_png_with_the_same_bytes_each_time(
     drawn = snapshot(run)
     assert command("plot", run).status == 0
     assert snapshot(run) == drawn
+
+
+def test_a_montage_says_in_the_file_which_run_and_which_numbers_it_shows(
+    trained_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    assert command("plot", run, "--montage", tmp_path / "montage.png").status == 0
+    about, result = described(tmp_path / "montage.png"), read_json(run / "result.json")
+    assert about == {
+        "jax": jax.__version__,
+        **{name: result[name] for name in ("state", "command", "hardware", "best_epoch", "epochs", "test")},
+    }
+
+
+def described(picture: Path) -> dict[str, Any]:
+    """What a montage says about itself."""
+    with Image.open(picture) as image:
+        return json.loads(image.info["Description"])
+
+
+def test_the_picture_of_the_demo_has_the_numbers_of_its_config_and_of_the_run_that_make_demo_leaves() -> None:
+    about, demo = described(ROOT / "docs" / "demo.png"), ROOT / "demo" / "digits_lenet"
+    accuracy = about["test"]["accuracy"]
+    header = re.search(r"accuracy ([\d.]+) ± ([\d.]+) %", (ROOT / "configs" / "digits_lenet.py").read_text())
+    assert header is not None
+    mean, deviation = (float(number) / 100 for number in header.groups())
+    assert abs(accuracy - mean) < 3 * deviation
+    command = shlex.join(shlex.split(about["command"])[1:])
+    assert command == "-m experiments.train configs/digits_lenet.py --run-dir demo/digits_lenet"
+    assert f"$(BIN)/python {command}".replace(str(demo.relative_to(ROOT)), "$(DEMO)") in (ROOT / "Makefile").read_text()
+    if not (demo / "result.json").exists():
+        return  # nobody has made the demo here
+    result, version = read_json(demo / "result.json"), read_json(demo / "env.json")["jax"]
+    if (about["jax"], about["hardware"]) == (version, result["hardware"]):
+        assert {name: result[name] for name in about.keys() - {"jax"}} == {n: about[n] for n in about.keys() - {"jax"}}
+    assert abs(result["test"]["accuracy"] - accuracy) < 0.03
