@@ -16,13 +16,18 @@ from fjdl.typing import PyTree, Scalar
 
 
 def names(tree: PyTree) -> list[str]:
-    """The `/`-joined path of every leaf, in the order of `jax.tree.leaves`."""
+    """The `/`-joined path of every leaf, in the order of `jax.tree.leaves`, see `name`."""
     return [name(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
 
 
 def name(path: tuple[Any, ...]) -> str:
-    """One path of `jax.tree_util` as `params/conv1/kernel`."""
-    return jax.tree_util.keystr(path, simple=True, separator="/")
+    """One path of `jax.tree_util` as `params/conv1/kernel`.
+
+    The attribute `value` at its end is left out: it belongs to a box around the array, such as `flax.nnx.Param` and
+    `flax.linen.Partitioned`, and not to the parameter. A key "value" of a dictionary is a name like others.
+    """
+    boxed = path and path[-1] == jax.tree_util.GetAttrKey("value")
+    return _full_name(path[:-1] if boxed else path)
 
 
 def map_named(function: Callable[..., Any], tree: PyTree, *rest: PyTree) -> PyTree:
@@ -33,14 +38,19 @@ def map_named(function: Callable[..., Any], tree: PyTree, *rest: PyTree) -> PyTr
 def select(tree: PyTree, rules: Sequence[tuple[str, Any]]) -> PyTree:
     """The value of the first rule `(regex, value)` that matches each leaf's whole path.
 
-    Raises `ValueError` naming the leaves that no rule covers, so that a misspelt rule cannot pass silently.
+    A misspelt rule cannot pass silently. Raises `ValueError` naming the leaves that no rule covers, and the rules that
+    match no leaf, unless there is none to match or the rule is as general as `.*`, which matches the empty path too.
     """
     compiled = [(re.compile(pattern), value) for pattern, value in rules]
-    uncovered = [path for path in names(tree) if not any(pattern.fullmatch(path) for pattern, _ in compiled)]
+    paths = names(tree)
+    uncovered = [path for path in paths if not any(pattern.fullmatch(path) for pattern, _ in compiled)]
     if uncovered:
         raise ValueError(
             f"every leaf must match a rule of {[pattern for pattern, _ in rules]}, but none matches {uncovered}"
         )
+    idle = [pattern.pattern for pattern, _ in compiled if not any(map(pattern.fullmatch, ["", *paths]))]
+    if paths and idle:
+        raise ValueError(f"every rule must match a leaf, but {idle} match none of {paths}")
     return map_named(lambda path, _: next(value for pattern, value in compiled if pattern.fullmatch(path)), tree)
 
 
@@ -80,6 +90,10 @@ def digest(tree: PyTree) -> str:
     total = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(jax.device_get(leaf))
-        total.update(f"{name(path)} {array.dtype} {array.shape};".encode())
+        total.update(f"{_full_name(path)} {array.dtype} {array.shape};".encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
+
+
+def _full_name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")

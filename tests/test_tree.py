@@ -1,10 +1,12 @@
 import re
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 
 from fjdl import tree
 from tests.support import float64
@@ -49,8 +51,32 @@ def test_select_refuses_leaves_that_no_rule_covers_and_names_them():
         tree.select(parameters(), [("conv/kernel", 1), ("scale", 2)])
 
 
-def test_select_of_an_empty_tree_is_empty():
-    assert tree.select({}, []) == {}
+def test_select_refuses_rules_that_match_no_leaf_and_names_them():
+    message = "every rule must match a leaf, but ['dense/.*', 'kernel'] match none of ['conv/bias', 'conv/kernel', "
+    with pytest.raises(ValueError, match=re.escape(message)):
+        tree.select(parameters(), [("dense/.*", 1), ("kernel", 2), (".*", 3)])
+
+
+def test_select_takes_general_rules_that_match_no_leaf_and_any_rules_for_no_leaves():
+    rules = [("(scales|conv)/.*", 1), (".*", 2), ("(?!.*bias).*", 3)]
+    assert set(jax.tree.leaves(tree.select(parameters(), rules))) == {1}
+    assert tree.select({}, []) == tree.select({}, [("kernel", 1)]) == {}
+
+
+class Box(NamedTuple):
+    value: Any
+
+
+def test_the_value_of_a_box_is_no_part_of_a_name_and_a_key_called_value_is():
+    boxed = {"conv": {"kernel": Box(jnp.ones(2)), "value": Box(jnp.ones(1))}, "value": jnp.ones(3)}
+    assert tree.names(boxed) == ["conv/kernel", "conv/value", "value"]
+    assert tree.select(boxed, [("conv/kernel", 1), (".*value", 2)])["conv"]["kernel"] == Box(1)
+    partitioned = nn.Partitioned(jnp.ones(2), names=(None,))
+    assert tree.names({"kernel": partitioned}) == ["kernel"]
+
+
+def test_the_digest_tells_a_box_from_its_content():
+    assert tree.digest({"a": Box(jnp.ones(2))}) != tree.digest({"a": jnp.ones(2)})
 
 
 def test_global_norm_equals_optax_and_numpy(rng):

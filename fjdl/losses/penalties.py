@@ -19,7 +19,7 @@ from fjdl.typing import Array, PyTree, Scalar, typed
 
 Rules = Sequence[tuple[str, float]]
 
-WITHOUT_BIASES_AND_SCALES: Rules = ((r"(.*/)?(bias|scale)", 0.0), (r".*", 1.0))
+WITHOUT_BIASES_AND_SCALES: Rules = ((r"(?!(.*/)?(bias|scale)$).*", 1.0), (r".*", 0.0))
 
 
 @typed

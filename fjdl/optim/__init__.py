@@ -11,7 +11,6 @@ from fjdl.optim.accumulate import AccumulateState, accumulate_gradients
 from fjdl.optim.adadelta import AdadeltaState, adadelta, scale_by_adadelta
 from fjdl.optim.adafactor import (
     AdafactorState,
-    Factored,
     adafactor,
     clip_by_leaf_rms,
     relative_step,
@@ -87,7 +86,6 @@ __all__ = [
     "BacktrackingState",
     "CentredRmsState",
     "EmaState",
-    "Factored",
     "LBFGSState",
     "LearningRateState",
     "LionState",

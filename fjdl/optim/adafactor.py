@@ -27,18 +27,13 @@ from fjdl.schedules.base import Schedule, Step
 from fjdl.typing import Array, Float, Int, PyTree, Scalar, typed
 
 
-class Factored(NamedTuple):
-    """The second moment of a leaf as its means over each of its two largest dimensions."""
-
-    rows: Array  # the leaf's shape without its largest dimension
-    columns: Array  # the leaf's shape without its second largest dimension
-
-
 class AdafactorState(NamedTuple):
-    """What Adafactor remembers."""
+    """What Adafactor remembers: trees like the parameters, float32 (float64 for float64 parameters)."""
 
     step: Array  # shape (), int32: updates made so far
-    square: PyTree  # for each leaf `Factored`, or where it is small its own shape; float32 (float64 for float64)
+    square: PyTree  # the second moment of a small leaf, in the leaf's shape; empty where the two below have it
+    rows: PyTree  # its mean over the largest dimension, in the shape of the others; empty for a small leaf
+    columns: PyTree  # its mean over the second largest dimension, likewise
 
 
 @typed
@@ -59,17 +54,20 @@ def scale_by_factored_rms(
     within("(0, inf]", eps=eps)
 
     def init(params: PyTree) -> AdafactorState:
-        square = jax.tree.map(lambda zero: _nothing_yet(zero, min_size), real_zeros(params))
-        return AdafactorState(jnp.zeros((), jnp.int32), square)
+        moments = jax.tree.map(lambda zero: _means(zero, min_size), real_zeros(params))
+        return AdafactorState(jnp.zeros((), jnp.int32), *_apart(moments))
 
     def update(updates: PyTree, state: AdafactorState, params: PyTree) -> tuple[PyTree, AdafactorState]:
         del params
         step = increment(state.step)
         weight = _newest_weight(step, decay_exponent)
-        square = jax.tree.map(
-            lambda g, old: _remembered(squared_modulus(g) + like(eps, g), old, weight), updates, state.square
-        )
-        return jax.tree.map(_divided, updates, square), AdafactorState(step, square)
+
+        def remembered(g: Array, *old: Array) -> _Moments:
+            new = _means(squared_modulus(g) + like(eps, g), min_size)
+            return _Moments(*(a + like(weight, a) * (b - a) for a, b in zip(old, new, strict=True)))
+
+        moments = _apart(jax.tree.map(remembered, updates, state.square, state.rows, state.columns))
+        return jax.tree.map(_divided, updates, *moments), AdafactorState(step, *moments)
 
     return transformation(init, update)
 
@@ -159,11 +157,30 @@ def _largest_axes(shape: tuple[int, ...]) -> tuple[int, int]:
     return int(second), int(largest)
 
 
-def _nothing_yet(zero: Array, min_size: int) -> Array | Factored:
-    if sum(size >= min_size for size in zero.shape) < 2:
-        return zero
-    second, largest = _largest_axes(zero.shape)
-    return Factored(jnp.sum(zero, axis=largest), jnp.sum(zero, axis=second))
+class _Moments(NamedTuple):
+    """The parts of `AdafactorState` that belong to one leaf."""
+
+    square: Array
+    rows: Array
+    columns: Array
+
+
+def _means(square: Array, min_size: int) -> _Moments:
+    """What is kept of the squares of a leaf."""
+    nothing = jnp.zeros(0, square.dtype)
+    if sum(size >= min_size for size in square.shape) < 2:
+        return _Moments(square, nothing, nothing)
+    second, largest = _largest_axes(square.shape)
+    return _Moments(nothing, jnp.mean(square, axis=largest), jnp.mean(square, axis=second))
+
+
+def _apart(moments: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+    """A tree of moments as three trees."""
+    square, rows, columns = (
+        jax.tree.map(lambda leaf, place=place: leaf[place], moments, is_leaf=lambda node: isinstance(node, _Moments))
+        for place in range(3)
+    )
+    return square, rows, columns
 
 
 def _newest_weight(step: Int[Array, ""], decay_exponent: Number) -> Scalar:
@@ -171,27 +188,13 @@ def _newest_weight(step: Int[Array, ""], decay_exponent: Number) -> Scalar:
     return step.astype(widest) ** -jnp.asarray(decay_exponent, widest)
 
 
-def _remembered(square: Array, old: Array | Factored, weight: Scalar) -> Array | Factored:
-    if not isinstance(old, Factored):
-        return _nearer(old, square, weight)
-    second, largest = _largest_axes(square.shape)
-    return Factored(
-        _nearer(old.rows, jnp.mean(square, axis=largest), weight),
-        _nearer(old.columns, jnp.mean(square, axis=second), weight),
-    )
-
-
-def _nearer(old: Array, new: Array, weight: Scalar) -> Array:
-    return old + like(weight, old) * (new - old)
-
-
-def _divided(g: Array, square: Array | Factored) -> Array:
-    if not isinstance(square, Factored):
+def _divided(g: Array, square: Array, rows: Array, columns: Array) -> Array:
+    if square.shape == g.shape:
         return g * jax.lax.rsqrt(square)
     second, largest = _largest_axes(g.shape)
-    rows = jnp.expand_dims(square.rows, largest)
+    rows = jnp.expand_dims(rows, largest)
     row_factor = jax.lax.rsqrt(rows / jnp.mean(rows, axis=second, keepdims=True))
-    return g * row_factor * jnp.expand_dims(jax.lax.rsqrt(square.columns), second)
+    return g * row_factor * jnp.expand_dims(jax.lax.rsqrt(columns), second)
 
 
 def _rms(x: Array) -> Scalar:

@@ -146,11 +146,9 @@ def muon(
         product_dtype=product_dtype,
     )
     rest = scale_by_adam(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype)
-    split = optax.partition(
-        {"matrices": chain(matrices, decay), "rest": chain(rest, decay, _times(adam_multiplier))},
-        lambda params: _labels(params, matrix_rules),
-    )
-    return chain(split, scale_by_learning_rate(learning_rate))
+    split = optax.partition({"matrices": matrices, "rest": rest}, lambda params: _labels(params, matrix_rules))
+    rates = _rest_times(adam_multiplier, matrix_rules)
+    return chain(split, decay, rates, scale_by_learning_rate(learning_rate))
 
 
 def _lying(matrix: Inexact[Array, "*batch m n"]) -> Inexact[Array, "*batch k l"]:
@@ -204,8 +202,11 @@ def _scale(x: Array, update_rms: Number | None) -> Scalar:
     return like(update_rms, x) * like(math.sqrt(max(inputs, outputs)), x)
 
 
-def _times(factor: Number) -> optax.GradientTransformationExtraArgs:
-    return stateless(lambda updates, params: jax.tree.map(lambda u: like(factor, u) * u, updates))
+def _rest_times(factor: Number, rules: MatrixRules) -> optax.GradientTransformationExtraArgs:
+    def scaled(u: Array, label: str) -> Array:
+        return like(factor, u) * u if label == "rest" else u
+
+    return stateless(lambda updates, params: jax.tree.map(scaled, updates, _labels(updates, rules)))
 
 
 def _labels(params: PyTree, rules: MatrixRules) -> PyTree:

@@ -38,7 +38,7 @@ def guarded_adam(learning_rate: LearningRate) -> optax.GradientTransformation:
 
 
 def adam_in_groups(
-    learning_rate: LearningRate, patterns: Sequence[str] = (".*kernel|hidden", ".*")
+    learning_rate: LearningRate, patterns: Sequence[str] = ("(.*kernel|hidden|0)?", ".*")
 ) -> optax.GradientTransformation:
     return partition([(pattern, optim.adam(learning_rate)) for pattern in patterns])
 
