@@ -31,8 +31,8 @@ class AdafactorState(NamedTuple):
     """What Adafactor remembers: trees like the parameters, float32 (float64 for float64 parameters)."""
 
     step: Array  # shape (), int32: updates made so far
-    square: PyTree  # the second moment of a small leaf, in the leaf's shape; empty where the two below have it
-    rows: PyTree  # its mean over the largest dimension, in the shape of the others; empty for a small leaf
+    square: PyTree  # the second moment of a small leaf, in its shape; one unused 0 where the two below have it
+    rows: PyTree  # its mean over the largest dimension, in the shape of the others; one unused 0 for a small leaf
     columns: PyTree  # its mean over the second largest dimension, likewise
 
 
@@ -167,7 +167,7 @@ class _Moments(NamedTuple):
 
 def _means(square: Array, min_size: int) -> _Moments:
     """What is kept of the squares of a leaf."""
-    nothing = jnp.zeros(0, square.dtype)
+    nothing = jnp.zeros(1, square.dtype)
     if sum(size >= min_size for size in square.shape) < 2:
         return _Moments(square, nothing, nothing)
     second, largest = _largest_axes(square.shape)

@@ -22,15 +22,15 @@ from tests.support import assert_trees_close, float64
 def test_the_state_of_a_large_matrix_is_a_row_and_a_column() -> None:
     params = {"dense": jnp.zeros((300, 128)), "thin": jnp.zeros((300, 127)), "bias": jnp.zeros(300)}
     state = scale_by_factored_rms().init(params)
-    assert tree.size_in_bytes([moment["dense"] for moment in state[1:]]) == 4 * (300 + 128)
+    assert tree.size_in_bytes([moment["dense"] for moment in state[1:]]) == 4 * (300 + 128 + 1)
     assert tree.size_in_bytes(state.square["thin"]) == 4 * 300 * 127
     assert tree.size_in_bytes(state.square["bias"]) == 4 * 300
-    assert tree.size_in_bytes(adafactor(0.1).init(params["dense"])) == 4 * (300 + 128) + 4 + 4  # two counters
+    assert tree.size_in_bytes(adafactor(0.1).init(params["dense"])) == 4 * (300 + 128 + 1) + 4 + 4  # two counters
 
 
 def test_a_convolution_kernel_is_factored_along_its_channels() -> None:
     state = scale_by_factored_rms(min_size=5).init(jnp.zeros((2, 3, 5, 7)))
-    assert (state.square.size, state.rows.shape, state.columns.shape) == (0, (2, 3, 5), (2, 3, 7))
+    assert (state.square.shape, state.rows.shape, state.columns.shape) == ((1,), (2, 3, 5), (2, 3, 7))
 
 
 def test_a_matrix_of_rank_one_is_remembered_exactly() -> None:
