@@ -15,7 +15,7 @@ from fjdl import metrics
 
 
 def comparisons(examples: int, classes: int) -> Iterator[Comparison]:
-    """Confusion matrix, areas under the ROC curve and average precision, each class against the rest."""
+    """Confusion matrix, areas under the ROC curve, macro F1 of many classes and average precision."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, examples).astype(np.int32)
     scores = rng.standard_normal((examples, classes)).astype(np.float32)
@@ -32,11 +32,24 @@ def comparisons(examples: int, classes: int) -> Iterator[Comparison]:
         (labels, scores),
         lambda: peer.roc_auc_score(labels, scores, multi_class="ovr", labels=names),
     )
+    yield of_many_classes(rng, examples, 20_000)
     yield pair(
         "average precision",
         partial(metrics.average_precision_score, average="macro"),
         (labels, scores),
         lambda: peer.average_precision_score(label_binarize(labels, classes=names), scores),
+    )
+
+
+def of_many_classes(rng: np.random.Generator, examples: int, classes: int) -> Comparison:
+    """Macro F1 of more classes than a table of all pairs has room for."""
+    labels, others = rng.integers(0, classes, (2, examples)).astype(np.int32)
+    predictions = np.where(rng.random(examples) < 0.7, labels, others)
+    return pair(
+        f"macro F1 of {classes:,} classes",
+        partial(metrics.f1_score, average="macro", labels=range(classes)),
+        (labels, predictions),
+        lambda: peer.f1_score(labels, predictions, average="macro", labels=range(classes)),
     )
 
 

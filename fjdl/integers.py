@@ -24,7 +24,7 @@ def is_cut_off(value: Any) -> bool:
         return any(is_cut_off(entry) for entry in value)
     if type(value) is not np.ndarray:
         return False
-    return value.dtype.itemsize == 8 and value.dtype.kind in "iu" and not jax.config.jax_enable_x64
+    return value.dtype.itemsize == 8 and value.dtype.kind in "iu" and not jax.config.jax_enable_x64  # type: ignore[attr-defined]
 
 
 def require_kept(name: str, value: Any, *, sentence: str = "{}") -> None:

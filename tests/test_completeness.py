@@ -37,6 +37,8 @@ NO_ROW: dict[str, str] = {
     "fjdl.functional.initializers.gain": "a number from a name",
     "fjdl.metrics.bleu": "strings on the host",
     "fjdl.metrics.character_error_rate": "strings on the host",
+    "fjdl.metrics.classification_report": "returns a text",
+    "fjdl.metrics.classification_report_from": "returns a text",
     "fjdl.metrics.corpus_bleu": "strings on the host",
     "fjdl.metrics.drop_repeated": "how many points it returns depends on the values",
     "fjdl.metrics.levenshtein_distance": "strings on the host",

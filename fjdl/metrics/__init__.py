@@ -21,17 +21,31 @@ from fjdl.metrics.calibration_error import (
 from fjdl.metrics.centred_moments import moments
 from fjdl.metrics.classification import accuracy, confusion_matrix, predicted_class, top_k_accuracy, within_top_k
 from fjdl.metrics.curves import (
+    DetCurve,
     PrecisionRecallCurve,
     RocCurve,
     auc,
+    det_curve,
     drop_repeated,
     precision_recall_curve,
     roc_curve,
 )
 from fjdl.metrics.delong import delong_covariance, delong_interval, delong_test
+from fjdl.metrics.deviance import (
+    d2_tweedie_score,
+    mean_gamma_deviance,
+    mean_poisson_deviance,
+    mean_squared_log_error,
+    mean_tweedie_deviance,
+    msle,
+    root_mean_squared_log_error,
+    tweedie_deviance,
+    tweedie_deviances,
+)
 from fjdl.metrics.error_rate import character_error_rate, token_error_rate, word_error_rate
 from fjdl.metrics.errors import largest_error, mae, mape, mse, rmse
 from fjdl.metrics.explained import explained_variance, pearson, r2
+from fjdl.metrics.image_similarity import ssim, structural_similarity
 from fjdl.metrics.inspection import generalization_gap, misclassified
 from fjdl.metrics.interpolated_precision import (
     all_point_average_precision,
@@ -39,6 +53,17 @@ from fjdl.metrics.interpolated_precision import (
     voc_11_point_average_precision,
 )
 from fjdl.metrics.intervals import agresti_coull_interval, clopper_pearson_interval, wald_interval, wilson_interval
+from fjdl.metrics.label_ranking import (
+    coverage,
+    coverage_error,
+    dcg_score,
+    label_ranking_average_precision,
+    label_ranking_average_precision_score,
+    label_ranking_error,
+    label_ranking_loss,
+    ndcg,
+    ndcg_score,
+)
 from fjdl.metrics.levenshtein import edit_distance, levenshtein_distance
 from fjdl.metrics.mean import mean
 from fjdl.metrics.multilabel import multilabel_confusion, multilabel_confusion_matrix
@@ -61,6 +86,14 @@ from fjdl.metrics.probabilities import (
     log_losses,
     negative_log_likelihood,
 )
+from fjdl.metrics.quantile import (
+    d2_absolute_error_score,
+    d2_pinball_score,
+    mean_pinball_loss,
+    median_absolute_error,
+    pinball_loss,
+    weighted_quantile,
+)
 from fjdl.metrics.ranking import average_defined, average_precision_score, roc_auc_score
 from fjdl.metrics.regression import (
     explained_variance_score,
@@ -72,6 +105,7 @@ from fjdl.metrics.regression import (
     r2_score,
     root_mean_squared_error,
 )
+from fjdl.metrics.report import classification_report, classification_report_from
 from fjdl.metrics.score_store import (
     average_precision_error_from,
     average_precision_from,
@@ -108,31 +142,36 @@ from fjdl.metrics.segmentation import (
 )
 from fjdl.metrics.signal_noise import peak_signal_noise_ratio, psnr
 from fjdl.metrics.surprisal import perplexity, token_surprisal
-from fjdl.metrics.tables import confusion_table
+from fjdl.metrics.tables import confusion_table, normalized
 from fjdl.metrics.tokenize import tokenize_13a
 
 __all__ = [
-    "BleuScore", "Metric", "Outcomes", "PrecisionRecallCurve", "ReliabilityDiagram", "RocCurve", "accuracy",
+    "BleuScore", "DetCurve", "Metric", "Outcomes", "PrecisionRecallCurve", "ReliabilityDiagram", "RocCurve", "accuracy",
     "accuracy_from", "accuracy_score", "agresti_coull_interval", "all_point_average_precision", "auc",
     "average_defined", "average_precision_error_from", "average_precision_from", "average_precision_score",
     "balanced_accuracy", "balanced_accuracy_score", "bleu", "bootstrap_distribution", "bootstrap_interval",
     "boundary_band", "boundary_iou", "brier_score", "brier_score_loss", "brier_scores", "calibration",
-    "character_error_rate", "class_boundary_iou", "clopper_pearson_interval", "coco_101_point_average_precision",
-    "cohen_kappa", "cohen_kappa_score", "collected", "confusion_matrix", "confusion_table", "corpus_bleu",
-    "delong_covariance", "delong_interval", "delong_test", "dice_coefficient", "drop_repeated", "edit_distance",
-    "expected_calibration_error", "explained_variance", "explained_variance_score", "f1", "f1_score",
-    "false_negative_rate", "false_positive_rate", "fbeta", "fbeta_score", "frequency_weighted_iou",
-    "generalization_gap", "hamming_loss", "iou", "jaccard", "jaccard_score", "largest_error",
-    "levenshtein_distance", "log_loss", "log_losses", "macro", "mae", "mape", "matthews_corrcoef",
-    "matthews_correlation", "max_error", "maximum_calibration_error", "mean", "mean_absolute_error",
-    "mean_absolute_percentage_error", "mean_accuracy", "mean_iou", "mean_squared_error", "measure", "micro",
-    "misclassified", "moments", "mse", "multilabel_confusion", "multilabel_confusion_matrix",
-    "negative_log_likelihood", "npv", "on", "one_against_rest", "outcomes_of", "peak_signal_noise_ratio", "pearson",
-    "pearson_correlation", "perplexity", "pixel_accuracy", "pooled", "ppv", "precision", "precision_recall_curve",
-    "precision_score", "predicted_class", "psnr", "r2", "r2_score", "recall", "recall_score", "rmse",
-    "roc_auc_error_from", "roc_auc_from", "roc_auc_score", "roc_curve", "root_mean_squared_error",
-    "score_histogram", "segmentation_matrix", "sensitivity", "sentence_bleu", "specificity", "specificity_score",
-    "then", "token_bleu", "token_error_rate", "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy",
-    "top_k_accuracy_score", "top_k_error", "voc_11_point_average_precision", "wald_interval", "weighted",
-    "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
+    "character_error_rate", "class_boundary_iou", "classification_report", "classification_report_from",
+    "clopper_pearson_interval", "coco_101_point_average_precision", "cohen_kappa", "cohen_kappa_score", "collected",
+    "confusion_matrix", "confusion_table", "corpus_bleu", "coverage", "coverage_error", "d2_absolute_error_score",
+    "d2_pinball_score", "d2_tweedie_score", "dcg_score", "delong_covariance", "delong_interval", "delong_test",
+    "det_curve", "dice_coefficient", "drop_repeated", "edit_distance", "expected_calibration_error",
+    "explained_variance", "explained_variance_score", "f1", "f1_score", "false_negative_rate", "false_positive_rate",
+    "fbeta", "fbeta_score", "frequency_weighted_iou", "generalization_gap", "hamming_loss", "iou", "jaccard",
+    "jaccard_score", "label_ranking_average_precision", "label_ranking_average_precision_score", "label_ranking_error",
+    "label_ranking_loss", "largest_error", "levenshtein_distance", "log_loss", "log_losses", "macro", "mae", "mape",
+    "matthews_corrcoef", "matthews_correlation", "max_error", "maximum_calibration_error", "mean",
+    "mean_absolute_error", "mean_absolute_percentage_error", "mean_accuracy", "mean_gamma_deviance", "mean_iou",
+    "mean_pinball_loss", "mean_poisson_deviance", "mean_squared_error", "mean_squared_log_error",
+    "mean_tweedie_deviance", "measure", "median_absolute_error", "micro", "misclassified", "moments", "mse", "msle",
+    "multilabel_confusion", "multilabel_confusion_matrix", "ndcg", "ndcg_score", "negative_log_likelihood",
+    "normalized", "npv", "on", "one_against_rest", "outcomes_of", "peak_signal_noise_ratio", "pearson",
+    "pearson_correlation", "perplexity", "pinball_loss", "pixel_accuracy", "pooled", "ppv", "precision",
+    "precision_recall_curve", "precision_score", "predicted_class", "psnr", "r2", "r2_score", "recall", "recall_score",
+    "rmse", "roc_auc_error_from", "roc_auc_from", "roc_auc_score", "roc_curve", "root_mean_squared_error",
+    "root_mean_squared_log_error", "score_histogram", "segmentation_matrix", "sensitivity", "sentence_bleu",
+    "specificity", "specificity_score", "ssim", "structural_similarity", "then", "token_bleu", "token_error_rate",
+    "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy", "top_k_accuracy_score", "top_k_error",
+    "tweedie_deviance", "tweedie_deviances", "voc_11_point_average_precision", "wald_interval", "weighted",
+    "weighted_quantile", "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
 ]  # fmt: skip

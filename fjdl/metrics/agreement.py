@@ -1,18 +1,19 @@
-"""Agreement of labels and predictions, as scores of a confusion matrix whose rows are labels."""
+"""Agreement of labels and predictions, as scores of a confusion matrix whose rows are labels, or of `Outcomes`."""
 
 from functools import partial
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 
-from fjdl.metrics.outcomes import one_against_rest
+from fjdl.metrics.outcomes import Outcomes, one_against_rest, outcomes_of
 from fjdl.metrics.scores import macro, recall
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Float, Num, Scalar, typed
 
 
 @typed
-def balanced_accuracy(matrix: Num[Array, "k k"], *, adjusted: bool = False) -> Scalar:
+def balanced_accuracy(matrix: Num[Array, "k k"] | Outcomes, *, adjusted: bool = False) -> Scalar:
     """Mean recall in [0, 1] of the classes that have examples; NaN where none has.
 
     `adjusted` moves chance to 0: `(score - 1/c) / (1 - 1/c)` for `c` classes with examples, NaN for one.
@@ -21,20 +22,21 @@ def balanced_accuracy(matrix: Num[Array, "k k"], *, adjusted: bool = False) -> S
     score = macro(partial(recall, zero_division=jnp.nan), matrix)
     if not adjusted:
         return score
-    present = jnp.sum(accumulate(matrix), axis=1) != 0
+    tp, _, fn, _ = outcomes_of(matrix)
+    present = tp + fn != 0
     chance = safe_divide(jnp.ones_like(score), jnp.sum(present, dtype=score.dtype), otherwise=jnp.nan)
     return safe_divide(score - chance, 1 - chance, otherwise=jnp.nan)
 
 
 @typed
-def matthews_correlation(matrix: Num[Array, "k k"]) -> Scalar:
+def matthews_correlation(matrix: Num[Array, "k k"] | Outcomes) -> Scalar:
     """Correlation in [-1, 1] of labels and predictions, `cov(t, p) / √(cov(t, t) cov(p, p))` of their indicators.
 
     The value and its gradient are 0 where all labels or all predictions are equal, and for an empty matrix. Computed
     from sums of outcomes, `cov(t, p) = Σ (TP·TN - FP·FN)`, without cancellation for rare classes.
     Matthews 1975; Gorodkin 2004 for `k` classes. Equals `sklearn.metrics.matthews_corrcoef`.
     """
-    tp, fp, fn, tn = one_against_rest(_proportions(matrix))
+    tp, fp, fn, tn = _shares(matrix)
     of_labels, of_predictions = jnp.sum((tp + fn) * (tn + fp)), jnp.sum((tp + fp) * (tn + fn))
     constant = (of_labels == 0) | (of_predictions == 0)
     scale = jnp.sqrt(jnp.where(constant, 1, of_labels)) * jnp.sqrt(jnp.where(constant, 1, of_predictions))
@@ -54,6 +56,15 @@ def cohen_kappa(matrix: Num[Array, "k k"], *, weights: Literal["linear", "quadra
     by_chance = jnp.sum(matrix, axis=1, keepdims=True) * jnp.sum(matrix, axis=0, keepdims=True)
     observed, expected = jnp.sum(weight * matrix), jnp.sum(weight * by_chance)
     return 1 - safe_divide(observed, expected, otherwise=jnp.nan)
+
+
+def _shares(matrix: Num[Array, "k k"] | Outcomes) -> Outcomes:
+    """The outcomes of each class as fractions of all examples."""
+    if not isinstance(matrix, Outcomes):
+        return one_against_rest(_proportions(matrix))
+    outcomes = outcomes_of(matrix)
+    total = outcomes.true_positives + outcomes.false_positives + outcomes.false_negatives + outcomes.true_negatives
+    return jax.tree.map(lambda x: safe_divide(x, total), outcomes)
 
 
 def _proportions(matrix: Num[Array, "k k"]) -> Float[Array, "k k"]:

@@ -12,27 +12,27 @@ positive. `average` says what becomes of the scores per class:
 
 `labels` are the classes that take part, for indicators the columns. They are static; None stands for all that occur in
 the arrays, in ascending order, and needs arrays that are not traced. A prediction or a label that is none of `labels`
-still counts against the other. `zero_division` stands for 0 / 0. `sample_weight` are non-negative weights.
+still counts against the other. `zero_division` stands for 0 / 0. `sample_weight` are
+non-negative weights, or booleans, which select. Time and memory grow as n + k for `k` labels.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
 from fjdl.metrics import scores
 from fjdl.metrics.multilabel import label_outcomes, sample_outcomes, selected
-from fjdl.metrics.outcomes import Outcomes, one_against_rest
+from fjdl.metrics.outcomes import Outcomes
 from fjdl.metrics.scores import Score, micro
 from fjdl.metrics.sums import average as mean_of
-from fjdl.metrics.tables import known_labels, pair_table
+from fjdl.metrics.tables import Labels as Classes
+from fjdl.metrics.tables import class_outcomes, known_labels
 from fjdl.typing import Array, Bool, Float, Integer, Num, typed
 
 Labels = Integer[Array, "n *k"] | Bool[Array, "n *k"]
-SampleWeight = Num[Array, " n"] | None
+SampleWeight = Num[Array, " n"] | Bool[Array, " n"] | None
 Average = Literal["binary", "micro", "macro", "weighted", "samples"] | None
 
 
@@ -41,7 +41,7 @@ def precision_score(
     y_true: Labels,
     y_pred: Labels,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     pos_label: int = 1,
     average: Average = "binary",
     sample_weight: SampleWeight = None,
@@ -60,7 +60,7 @@ def recall_score(
     y_true: Labels,
     y_pred: Labels,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     pos_label: int = 1,
     average: Average = "binary",
     sample_weight: SampleWeight = None,
@@ -79,7 +79,7 @@ def specificity_score(
     y_true: Labels,
     y_pred: Labels,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     pos_label: int = 1,
     average: Average = "binary",
     sample_weight: SampleWeight = None,
@@ -98,7 +98,7 @@ def f1_score(
     y_true: Labels,
     y_pred: Labels,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     pos_label: int = 1,
     average: Average = "binary",
     sample_weight: SampleWeight = None,
@@ -118,7 +118,7 @@ def fbeta_score(
     y_pred: Labels,
     *,
     beta: float,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     pos_label: int = 1,
     average: Average = "binary",
     sample_weight: SampleWeight = None,
@@ -137,7 +137,7 @@ def jaccard_score(
     y_true: Labels,
     y_pred: Labels,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     pos_label: int = 1,
     average: Average = "binary",
     sample_weight: SampleWeight = None,
@@ -155,7 +155,7 @@ def _averaged(
     score: Score,
     y_true: Array,
     y_pred: Array,
-    labels: Sequence[int] | None,
+    labels: Classes,
     pos_label: int,
     average: Average,
     sample_weight: Array | None,
@@ -175,12 +175,10 @@ def _averaged(
     return values if average is None else _mean_of_defined(values, support)
 
 
-def _per_class(y_true: Array, y_pred: Array, labels: Sequence[int] | None, sample_weight: Array | None) -> Outcomes:
+def _per_class(y_true: Array, y_pred: Array, labels: Classes, sample_weight: Array | None) -> Outcomes:
     if y_true.ndim != 1:
         return label_outcomes(selected(y_true, labels), selected(y_pred, labels), sample_weight=sample_weight)
-    labels = known_labels(labels, y_true, y_pred)
-    outcomes = one_against_rest(pair_table(y_true, y_pred, labels, sample_weight))
-    return jax.tree.map(lambda x: x[: len(labels)], outcomes)
+    return class_outcomes(y_true, y_pred, known_labels(labels, y_true, y_pred), sample_weight)
 
 
 def _positive(y_true: Array, y_pred: Array, pos_label: int) -> tuple[int, ...]:

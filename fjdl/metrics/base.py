@@ -1,27 +1,61 @@
 """A metric is four pure functions over a state that is small, mergeable and of fixed shapes and dtypes."""
 
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
-from fjdl.typing import Array, Bool, Num, typed
+from fjdl.numerics import accumulate
+from fjdl.typing import Array, Bool, Float, Num, typed
 
+F = TypeVar("F", bound=Callable[..., Any])
 Weights = Bool[Array, "..."] | Num[Array, "..."] | None
 
 
 class Metric(NamedTuple):
     """What is measured, as functions that all work under `jit`, `vmap` and `scan`.
 
-    `init()` is the state before any example. `update(state, *arrays, weights=None)` adds a batch, where an example
-    counts exactly when its weight is non-zero. `merge(a, b)` is the state of both sets of examples together, and
-    `compute(state)` the result: that of all examples at once, however they were split.
+    `init()` is the state before any example. `update(state, *arrays, weights=None)` adds a batch. Booleans as weights
+    select the examples that count, and keep counts exact; an example of a real weight w counts as w examples do, and
+    one of weight 0 not at all, NaN included. A metric of which more or fewer equal examples change nothing refuses
+    weights other than 0 and 1, and is NaN where such weights are traced. `merge(a, b)` is the state of both sets of
+    examples together, and `compute(state)` the result: that of all examples at once, however they were split.
     """
 
     init: Callable[[], Any]
     update: Callable[..., Any]
     merge: Callable[[Any, Any], Any]
     compute: Callable[[Any], Any]
+
+
+@typed
+def streaming(at_once: str) -> Callable[[F], F]:
+    """Makes a `typed` function that gives a metric; called with arrays it refuses them and says what is meant for them.
+
+    `at_once` is the call for all examples at once, as a user writes it.
+    """
+
+    def decorate(function: F) -> F:
+        make = typed(function)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Metric:
+            if any(_holds_examples(x) for x in (*args, *kwargs.values())):
+                name = function.__qualname__
+                raise ValueError(f"{name} makes a metric over batches and takes no arrays; at once it is {at_once}")
+            return make(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def _holds_examples(x: Any) -> bool:
+    return isinstance(x, list) or (isinstance(x, jax.Array | np.ndarray) and x.ndim > 0)
 
 
 @typed
@@ -53,8 +87,8 @@ def measure(metric: Metric, *arrays: Any, weights: Weights = None) -> Any:
 
 
 @typed
-def counted(weights: Weights, shape: tuple[int, ...]) -> Bool[Array, "..."]:
-    """Which entries of an array of `shape` count: those of examples whose weight is non-zero; without weights, all.
+def weight_of_each(weights: Weights, shape: tuple[int, ...]) -> Bool[Array, "..."] | Float[Array, "..."]:
+    """The weight of each entry of an array of `shape`: booleans where the weights are, or are None, else floats.
 
     The shape of the weights is one that `shape` starts with: weights per image hold for all its pixels, weights per
     token for one token each. Anything else raises `ValueError`.
@@ -63,5 +97,27 @@ def counted(weights: Weights, shape: tuple[int, ...]) -> Bool[Array, "..."]:
         return jnp.ones(shape, bool)
     if weights.shape != shape[: weights.ndim]:
         raise ValueError(f"the shape of weights must be a beginning of {shape}, got {weights.shape}")
-    leading = weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim))
-    return jnp.broadcast_to(leading.astype(bool), shape)
+    each = jnp.asarray(weights) if weights.dtype == bool else accumulate(weights)
+    return jnp.broadcast_to(each.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape)
+
+
+@typed
+def counted(weights: Weights, shape: tuple[int, ...]) -> Bool[Array, "..."]:
+    """Which entries of an array of `shape` count: those of examples whose weight is non-zero; without weights, all."""
+    return weight_of_each(weights, shape).astype(bool)
+
+
+@typed
+def selection(weights: Weights, shape: tuple[int, ...]) -> tuple[Bool[Array, "..."], Bool[Array, ""]]:
+    """Which entries count for a metric that can only select, and whether all weights are 0 or 1.
+
+    Concrete weights that are neither raise `ValueError`.
+    """
+    each = weight_of_each(weights, shape)
+    if each.dtype == bool:
+        return each, jnp.ones((), bool)
+    proper = (each == 0) | (each == 1)
+    if not isinstance(weights, Tracer) and not np.all(proper):
+        wrong = np.asarray(each)[~np.asarray(proper)][0]
+        raise ValueError(f"weights must be booleans, or 0 and 1, since they can only select here, got {wrong}")
+    return each.astype(bool), jnp.all(proper)

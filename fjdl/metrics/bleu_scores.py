@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.metrics import counts
-from fjdl.metrics.base import Metric, Weights, counted
+from fjdl.metrics import amounts
+from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.metrics.bleu_counts import (
     BleuCounts,
     Smoothing,
@@ -23,7 +23,6 @@ from fjdl.metrics.bleu_counts import (
     no_counts,
     smoothing_of,
 )
-from fjdl.metrics.counts import Count
 from fjdl.metrics.ngrams import ngram_matches
 from fjdl.metrics.tokenize import tokenize_13a
 from fjdl.numerics import signed
@@ -109,7 +108,7 @@ def sentence_bleu(
     )
 
 
-@typed
+@streaming("corpus_bleu(hypotheses, references)")
 def bleu(
     *,
     smooth_method: SmoothMethod = "exp",
@@ -128,16 +127,18 @@ def bleu(
     def update(
         state: BleuCounts, hypotheses: Sequence[str], references: Streams, weights: Weights = None
     ) -> BleuCounts:
-        chosen = np.asarray(counted(weights, (len(hypotheses),)))
+        weight = np.asarray(weight_of_each(weights, (len(hypotheses),)))
         each = bleu_counts(hypotheses, references, lowercase=lowercase, tokenize=tokenize, max_order=max_order)
-        kept = [part for part, keep in zip(each, chosen, strict=True) if keep]
-        batch = (jnp.asarray(np.sum(parts, axis=0)) for parts in zip(no_counts(max_order), *kept, strict=True))
-        return _merge(state, BleuCounts(*map(counts.of, batch)))
+        kept = [no_counts(max_order), *[each[i] for i in np.flatnonzero(weight)]]
+        of_each = jnp.concatenate([jnp.ones(1, weight.dtype), jnp.asarray(weight[weight != 0])])
+        return _merge(
+            state, BleuCounts(*[amounts.of(jnp.asarray(np.stack(x)), of_each) for x in zip(*kept, strict=True)])
+        )
 
     return _metric(update, smoothing_of(smooth_method, smooth_value), effective_order, max_order)
 
 
-@typed
+@streaming("measure(token_bleu(), hypotheses, references)")
 def token_bleu(
     *,
     smooth_method: SmoothMethod = "exp",
@@ -163,19 +164,20 @@ def token_bleu(
         shape = hypotheses.shape[:-1]
         lengths = _lengths(hypothesis_lengths, hypotheses.shape), _lengths(reference_lengths, references.shape)
         pair = ngram_matches(hypotheses, references, *lengths, max_order=max_order)
-        chosen = counted(weights, shape)
-        return _merge(state, BleuCounts(*(_total(x, chosen) for x in (*pair, *lengths))))
+        each = weight_of_each(weights, shape).ravel()
+        numbers = [x.reshape(each.shape[0], *x.shape[len(shape) :]) for x in (*pair, *lengths)]
+        return _merge(state, BleuCounts(*[amounts.of(x, each) for x in numbers]))
 
     return _metric(update, smoothing_of(smooth_method, smooth_value), effective_order, max_order)
 
 
 def _metric(update: Callable[..., BleuCounts], smoothing: Smoothing, effective_order: bool, max_order: int) -> Metric:
     def init() -> BleuCounts:
-        return BleuCounts(*(counts.of(zeros) for zeros in no_counts(max_order)))
+        return BleuCounts(*(amounts.zero(zeros.shape) for zeros in no_counts(max_order)))
 
     @typed
     def compute(state: BleuCounts) -> Scalar:
-        total = BleuCounts(*map(counts.to_float, state))
+        total = BleuCounts(*map(amounts.to_float, state))
         return bleu_score(jnp, total, smoothing=smoothing, effective_order=effective_order)[0]
 
     no_counts(max_order)
@@ -184,17 +186,11 @@ def _metric(update: Callable[..., BleuCounts], smoothing: Smoothing, effective_o
 
 @typed
 def _merge(a: BleuCounts, b: BleuCounts) -> BleuCounts:
-    return BleuCounts(*(counts.add(x, y) for x, y in zip(a, b, strict=True)))
+    return BleuCounts(*(amounts.add(x, y) for x, y in zip(a, b, strict=True)))
 
 
 def _lengths(lengths: Array | None, shape: tuple[int, ...]) -> Array:
     return jnp.full(shape[:-1], shape[-1]) if lengths is None else jnp.clip(signed(lengths), 0, shape[-1])
-
-
-def _total(numbers: Array, chosen: Array) -> Count:
-    """The numbers of the chosen sentences added up; further axes are kept."""
-    kept = jnp.where(chosen.reshape(*chosen.shape, *[1] * (numbers.ndim - chosen.ndim)), numbers, 0)
-    return counts.of(jnp.sum(kept, axis=tuple(range(chosen.ndim)), dtype=jnp.uint32))
 
 
 def _number_of(references: Streams) -> str:

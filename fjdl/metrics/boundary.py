@@ -7,18 +7,18 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
-from fjdl.metrics import counts
-from fjdl.metrics.base import Metric, Weights, counted
-from fjdl.metrics.counts import Count
+from fjdl.metrics import amounts
+from fjdl.metrics.amounts import Amount
+from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.numerics import is_label, safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, typed
 
 
 class Overlap(NamedTuple):
-    """Pixels in both bands and in either, per class."""
+    """Pixels in both bands and in either, per class, by weight."""
 
-    intersection: Count
-    union: Count
+    intersection: Amount
+    union: Amount
 
 
 @typed
@@ -45,7 +45,7 @@ def boundary_iou(
     return safe_divide(both, either, otherwise=jnp.nan)
 
 
-@typed
+@streaming("measure(class_boundary_iou(21, width=2), predictions, labels)")
 def class_boundary_iou(classes: int, *, width: int, ignore_label: int | None = None) -> Metric:
     """Boundary IoU `[classes]` of each class of a segmentation, its pixels counted over all images and divided once.
 
@@ -57,7 +57,7 @@ def class_boundary_iou(classes: int, *, width: int, ignore_label: int | None = N
     at_least(1, width=width)
 
     def init() -> Overlap:
-        return Overlap(counts.zero((classes,)), counts.zero((classes,)))
+        return Overlap(amounts.zero((classes,)), amounts.zero((classes,)))
 
     @typed
     def update(
@@ -66,24 +66,25 @@ def class_boundary_iou(classes: int, *, width: int, ignore_label: int | None = N
         labels: Integer[Array, "*batch h w"],
         weights: Weights = None,
     ) -> Overlap:
-        chosen = counted(weights, labels.shape)
+        each = weight_of_each(weights, labels.shape)
+        chosen = each.astype(bool)
         if ignore_label is not None:
             chosen = chosen & ~is_label(labels, ignore_label, name="ignore_label")
         y_true, y_pred = (jnp.where(chosen, signed(x), -1) for x in (labels, predictions))
 
         def of_class(label: Array) -> Overlap:
-            both, either = _overlap(y_true == label.astype(y_true.dtype), y_pred == label.astype(y_pred.dtype), width)
-            return Overlap(counts.of(jnp.sum(both)), counts.of(jnp.sum(either)))
+            a, b = (boundary_band(y == label.astype(y.dtype), width=width) for y in (y_true, y_pred))
+            return Overlap(*[amounts.of(band.ravel(), each.ravel()) for band in (a & b, a | b)])
 
         return merge(state, jax.lax.map(of_class, jnp.arange(classes, dtype=jnp.int32)))
 
     @typed
     def merge(a: Overlap, b: Overlap) -> Overlap:
-        return Overlap(counts.add(a.intersection, b.intersection), counts.add(a.union, b.union))
+        return Overlap(amounts.add(a.intersection, b.intersection), amounts.add(a.union, b.union))
 
     @typed
     def compute(state: Overlap) -> Float[Array, " classes"]:
-        return safe_divide(counts.to_float(state.intersection), counts.to_float(state.union), otherwise=jnp.nan)
+        return safe_divide(amounts.to_float(state.intersection), amounts.to_float(state.union), otherwise=jnp.nan)
 
     return Metric(init, update, merge, compute)
 

@@ -5,20 +5,22 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
-from fjdl.metrics import counts, sums
-from fjdl.metrics.base import Metric, Weights, counted
-from fjdl.metrics.counts import Count
+from fjdl.metrics import amounts, sums
+from fjdl.metrics.amounts import Amount
+from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
+from fjdl.metrics.mean import weighted
+from fjdl.metrics.ranks import is_positive, not_binary, require_binary
 from fjdl.metrics.sums import Sum
 from fjdl.numerics import accumulate, safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, Scalar, typed
 
 
 class CalibrationState(NamedTuple):
-    """Of each bin, the sum of confidences, how many predictions were right, and how many there were."""
+    """Of each bin, the sum of confidences, how many predictions were right, and how many there were, by weight."""
 
     confidences: Sum
-    correct: Count
-    seen: Count
+    correct: Amount
+    seen: Amount
 
 
 class ReliabilityDiagram(NamedTuple):
@@ -29,7 +31,7 @@ class ReliabilityDiagram(NamedTuple):
     seen: Array
 
 
-@typed
+@streaming("measure(calibration(15), confidences, correct)")
 def calibration(bins: int) -> Metric:
     """The `ReliabilityDiagram` in `bins` equal bins, `update(state, confidences, correct, weights=None)`.
 
@@ -37,12 +39,14 @@ def calibration(bins: int) -> Metric:
     in [0, 1], as a logit, makes the mean confidence of an outermost bin NaN and with it the errors below. The errors
     stream by `then(calibration(15), expected_calibration_error)`. For classes, confidences and correctness are those
     of `top_class`; for yes or no, they may be the probability of yes and whether it was yes, as in
-    `sklearn.calibration.calibration_curve`. Counts are exact, sums of confidences are in two floats.
+    `sklearn.calibration.calibration_curve`. `correct` are booleans, or 0 and 1, or
+    -1 and 1; others are refused, and where they are traced the mean confidences are NaN.
+    Counts are exact, sums of confidences and of real weights are in two floats.
     """
     at_least(1, bins=bins)
 
     def init() -> CalibrationState:
-        return CalibrationState(sums.zero((bins,)), counts.zero((bins,)), counts.zero((bins,)))
+        return CalibrationState(sums.zero((bins,)), amounts.zero((bins,)), amounts.zero((bins,)))
 
     @typed
     def update(
@@ -51,27 +55,28 @@ def calibration(bins: int) -> Metric:
         correct: Bool[Array, "*batch"] | Integer[Array, "*batch"],
         weights: Weights = None,
     ) -> CalibrationState:
-        chosen = counted(weights, confidences.shape).ravel()
+        require_binary("correct", correct, weights)
+        each = weight_of_each(weights, confidences.shape).ravel()
         confidences = accumulate(confidences).astype(state.confidences.total.dtype).ravel()
-        place = jnp.where(chosen, _bin(confidences, bins), bins)
-        inside = (confidences >= 0) & (confidences <= 1)
-        total = sums.by_index(jnp.where(inside, confidences, jnp.nan), place, bins)
-        return merge(
-            state, CalibrationState(total, _tally(place, (correct != 0).ravel(), bins), _tally(place, chosen, bins))
-        )
+        place = jnp.where(each.astype(bool), _bin(confidences, bins), bins)
+        inside = (confidences >= 0) & (confidences <= 1) & ~not_binary(correct, weights)
+        total = sums.by_index(weighted(jnp.where(inside, confidences, jnp.nan), each), place, bins)
+        hits = place[:, None] == jnp.arange(bins, dtype=jnp.int32)[None, :]
+        right = hits & is_positive(correct).ravel()[:, None]
+        return merge(state, CalibrationState(total, amounts.of(right, each), amounts.of(hits, each)))
 
     @typed
     def merge(a: CalibrationState, b: CalibrationState) -> CalibrationState:
         return CalibrationState(
-            sums.add(a.confidences, b.confidences), counts.add(a.correct, b.correct), counts.add(a.seen, b.seen)
+            sums.add(a.confidences, b.confidences), amounts.add(a.correct, b.correct), amounts.add(a.seen, b.seen)
         )
 
     @typed
     def compute(state: CalibrationState) -> ReliabilityDiagram:
-        seen = counts.to_float(state.seen)
+        seen = amounts.to_float(state.seen)
         confidence = safe_divide(sums.to_float(state.confidences), seen, otherwise=jnp.nan)
         return ReliabilityDiagram(
-            confidence, safe_divide(counts.to_float(state.correct), seen, otherwise=jnp.nan), seen
+            confidence, safe_divide(amounts.to_float(state.correct), seen, otherwise=jnp.nan), seen
         )
 
     return Metric(init, update, merge, compute)
@@ -109,11 +114,6 @@ def _bin(confidences: Float[Array, " n"], bins: int) -> Int[Array, " n"]:
     """How many inner edges lie below the confidence."""
     edges = jnp.arange(1, bins, dtype=confidences.dtype) / bins
     return jnp.sum(confidences[:, None] > edges[None, :], axis=1, dtype=jnp.int32)
-
-
-def _tally(place: Int[Array, " n"], hits: Bool[Array, " n"], bins: int) -> Count:
-    of_bin = place[:, None] == jnp.arange(bins, dtype=jnp.int32)[None, :]
-    return counts.of(jnp.sum(of_bin & hits[:, None], axis=0, dtype=jnp.uint32))
 
 
 def _gaps(diagram: ReliabilityDiagram) -> Float[Array, " bins"]:

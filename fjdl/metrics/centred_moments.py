@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
-from fjdl.metrics import counts, sums
-from fjdl.metrics.base import Metric, Weights, counted
+from fjdl.metrics import amounts, counts, sums
+from fjdl.metrics.amounts import Amount
+from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.metrics.counts import Count
 from fjdl.metrics.sums import Sum
 from fjdl.numerics import accumulate, safe_divide
@@ -17,16 +18,19 @@ _BLOCK = 256  # rows of one product
 
 
 class Moments(NamedTuple):
-    """How many examples, the mean of each variable, and the sums of products of deviations of each two."""
+    """How many examples, their weight, the mean of each variable, and the sums of products of deviations."""
 
     seen: Count
+    weight: Amount
     mean: Sum  # [v]
     scatter: Sum  # [v, v]
 
 
-@typed
+@streaming("measure(moments(2), x)")
 def moments(variables: int) -> Metric:
     """Mean `[v]` and covariance `1/n Σ (x - x̄)(x - x̄)ᵀ` `[v, v]` of vectors over all batches; NaN when none was seen.
+
+    With weights these are `Σ wx / Σ w` and `Σ w (x - x̄)(x - x̄)ᵀ / Σ w`.
 
     `update(state, x, weights=None)` with `x` of shape `[*batch, v]`. Batches are merged by the difference of their
     means (Chan, Golub & LeVeque 1979), kept in two floats, so that in float32 a mean of 10⁴ with a deviation of 1
@@ -37,20 +41,20 @@ def moments(variables: int) -> Metric:
     at_least(1, variables=variables)
 
     def init() -> Moments:
-        return Moments(counts.zero(), sums.zero((variables,)), sums.zero((variables, variables)))
+        return Moments(counts.zero(), amounts.zero(), sums.zero((variables,)), sums.zero((variables, variables)))
 
     @typed
     def update(state: Moments, x: Num[Array, "*batch v"], weights: Weights = None) -> Moments:
         if x.shape[-1] != variables:
             raise ValueError(f"the last axis of x must have length {variables}, got {x.shape[-1]}")
-        chosen = counted(weights, x.shape[:-1]).reshape(-1)
+        each = weight_of_each(weights, x.shape[:-1]).reshape(-1)
         rows = jnp.asarray(x).astype(state.mean.total.dtype).reshape(-1, variables)
-        return merge_moments(state, _of_batch(rows, chosen))
+        return merge_moments(state, _of_batch(rows, each))
 
     @typed
     def compute(state: Moments) -> tuple[Float[Array, " v"], Float[Array, "v v"]]:
-        seen = counts.to_float(state.seen)
-        mean = jnp.where(seen > 0, sums.to_float(state.mean), jnp.nan)
+        seen = amounts.to_float(state.weight)
+        mean = jnp.where(seen != 0, sums.to_float(state.mean), jnp.nan)
         return mean, safe_divide(sums.to_float(state.scatter), seen, otherwise=jnp.nan)
 
     return Metric(init, update, merge_moments, compute)
@@ -64,14 +68,15 @@ def merge_moments(a: Moments, b: Moments) -> Moments:
 
 @jax.jit
 def _merged(a: Moments, b: Moments) -> Moments:
-    seen_a, seen_b = counts.to_float(a.seen), counts.to_float(b.seen)
+    seen_a, seen_b = amounts.to_float(a.weight), amounts.to_float(b.weight)
     fraction = safe_divide(seen_b, seen_a + seen_b)
     apart = (b.mean.total - a.mean.total) + (b.mean.remainder - a.mean.remainder)
-    apart = jnp.where((seen_a > 0) & (seen_b > 0), apart, 0)
+    apart = jnp.where((seen_a != 0) & (seen_b != 0), apart, 0)
     mean = sums.add(a.mean, _one(apart * fraction))
     mean = jax.tree.map(lambda only, both: jnp.where(seen_a == 0, only, both), b.mean, mean)
     between = _one(apart[:, None] * apart[None, :] * (seen_a * fraction))
-    return Moments(counts.add(a.seen, b.seen), mean, sums.add(sums.add(a.scatter, b.scatter), between))
+    weight = amounts.add(a.weight, b.weight)
+    return Moments(counts.add(a.seen, b.seen), weight, mean, sums.add(sums.add(a.scatter, b.scatter), between))
 
 
 @typed
@@ -87,15 +92,17 @@ def centred(x: Num[Array, "n *d"], weights: Num[Array, " n"] | None = None) -> F
 
 
 @jax.jit
-def _of_batch(x: Float[Array, "n v"], chosen: Bool[Array, " n"]) -> Moments:
-    deviations, mean = _deviations(x, chosen.astype(x.dtype))
-    return Moments(counts.of(jnp.sum(chosen, dtype=jnp.uint32)), mean, _one(_products(deviations)))
+def _of_batch(x: Float[Array, "n v"], weights: Bool[Array, " n"] | Float[Array, " n"]) -> Moments:
+    deviations, mean = _deviations(x, weights.astype(x.dtype))
+    seen = counts.of(jnp.sum(weights.astype(bool), dtype=jnp.uint32))
+    scaled = deviations if weights.dtype == bool else deviations * weights.astype(x.dtype)[:, None]
+    return Moments(seen, amounts.total(weights), mean, _one(_products(scaled, deviations)))
 
 
-def _products(x: Float[Array, "n v"]) -> Float[Array, "v v"]:
-    """`xᵀx`, multiplied in blocks of rows, as one long product would add up its terms one after the other."""
-    blocks = jnp.pad(x, ((0, -x.shape[0] % _BLOCK), (0, 0))).reshape(-1, _BLOCK, x.shape[1])
-    products = jnp.matmul(jnp.swapaxes(blocks, 1, 2), blocks, precision=jax.lax.Precision.HIGHEST)
+def _products(x: Float[Array, "n v"], y: Float[Array, "n v"]) -> Float[Array, "v v"]:
+    """`xᵀy`, multiplied in blocks of rows, as one long product would add up its terms one after the other."""
+    x, y = (jnp.pad(z, ((0, -z.shape[0] % _BLOCK), (0, 0))).reshape(-1, _BLOCK, z.shape[1]) for z in (x, y))
+    products = jnp.matmul(jnp.swapaxes(x, 1, 2), y, precision=jax.lax.Precision.HIGHEST)
     return jnp.sum(products, axis=0)
 
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
-from fjdl.metrics import counts
-from fjdl.metrics.base import Metric, Weights, counted
-from fjdl.metrics.counts import Count
-from fjdl.metrics.tables import count_pairs
+from fjdl.metrics import amounts
+from fjdl.metrics.amounts import Amount
+from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
+from fjdl.metrics.tables import pair_amounts, require_table
 from fjdl.numerics import safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Int, Integer, Scalar, typed
 
@@ -16,11 +16,11 @@ from fjdl.typing import Array, Bool, Float, Int, Integer, Scalar, typed
 class Proportion(NamedTuple):
     """How many of how many."""
 
-    successes: Count
-    trials: Count
+    successes: Amount
+    trials: Amount
 
 
-@typed
+@streaming("accuracy_score(y_true, y_pred)")
 def accuracy() -> Metric:
     """Fraction in [0, 1] of examples whose label has the largest logit; NaN when nothing was seen.
 
@@ -29,7 +29,7 @@ def accuracy() -> Metric:
     return top_k_accuracy(1)
 
 
-@typed
+@streaming("top_k_accuracy_score(y_true, y_score)")
 def top_k_accuracy(k: int) -> Metric:
     """Fraction in [0, 1] of examples whose label is among the `k` largest logits; NaN when nothing was seen.
 
@@ -40,53 +40,54 @@ def top_k_accuracy(k: int) -> Metric:
     at_least(1, k=k)
 
     def init() -> Proportion:
-        return Proportion(counts.zero(), counts.zero())
+        return Proportion(amounts.zero(), amounts.zero())
 
     @typed
     def update(
         state: Proportion, logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], weights: Weights = None
     ) -> Proportion:
-        chosen = counted(weights, labels.shape)
-        successes = jnp.sum(chosen & within_top_k(logits, labels, k=k), dtype=jnp.uint32)
-        trials = jnp.sum(chosen, dtype=jnp.uint32)
-        return merge(state, Proportion(counts.of(successes), counts.of(trials)))
+        each = weight_of_each(weights, labels.shape).ravel()
+        hits = within_top_k(logits, labels, k=k).ravel()
+        return merge(state, Proportion(amounts.of(hits, each), amounts.total(each)))
 
     @typed
     def merge(a: Proportion, b: Proportion) -> Proportion:
-        return Proportion(counts.add(a.successes, b.successes), counts.add(a.trials, b.trials))
+        return Proportion(amounts.add(a.successes, b.successes), amounts.add(a.trials, b.trials))
 
     @typed
     def compute(state: Proportion) -> Scalar:
-        return safe_divide(counts.to_float(state.successes), counts.to_float(state.trials), otherwise=jnp.nan)
+        return safe_divide(amounts.to_float(state.successes), amounts.to_float(state.trials), otherwise=jnp.nan)
 
     return Metric(init, update, merge, compute)
 
 
-@typed
+@streaming("confusion_table(y_true, y_pred)")
 def confusion_matrix(classes: int) -> Metric:
-    """Number of examples by label (row) and predicted class (column), in float32.
+    """Number of examples, or sum of their weights, by label (row) and predicted class (column), in float32.
 
-    `update(state, predictions, labels, weights=None)` with integer predictions, for instance of `predicted_class`.
-    A pair of which either is outside [0, classes) is left out and never counts in another cell. The state is exact;
-    see `counts.to_float` for the result. Equals `sklearn.metrics.confusion_matrix(labels=range(classes))`. Any score
-    of the matrix streams by `then`: `then(confusion_matrix(10), matthews_correlation)`.
+    `update(state, predictions, labels, weights=None)` with integer predictions, for instance of `predicted_class`. A
+    pair of which either is outside [0, classes) is left out and never counts in another cell. Counts are exact, see
+    `counts.to_float`, and sums of real weights in two floats. Equals
+    `sklearn.metrics.confusion_matrix(labels=range(classes))`. Any score of the matrix streams by `then`:
+    `then(confusion_matrix(10), matthews_correlation)`.
     """
     at_least(1, classes=classes)
+    require_table("classes", classes)
 
-    def init() -> Count:
-        return counts.zero((classes, classes))
+    def init() -> Amount:
+        return amounts.zero((classes, classes))
 
     @typed
     def update(
-        state: Count,
+        state: Amount,
         predictions: Integer[Array, "*batch"],
         labels: Integer[Array, "*batch"],
         weights: Weights = None,
-    ) -> Count:
-        labels = jnp.where(counted(weights, labels.shape), signed(labels), -1)
-        return counts.add(state, count_pairs(labels, signed(predictions), classes))
+    ) -> Amount:
+        each = weight_of_each(weights, labels.shape)
+        return amounts.add(state, pair_amounts(signed(labels), signed(predictions, name="predictions"), each, classes))
 
-    return Metric(init, update, counts.add, counts.to_float)
+    return Metric(init, update, amounts.add, amounts.to_float)
 
 
 @typed

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.metrics.ranks import cumulative, example_weights, is_positive
+from fjdl.metrics.ranks import cumulative, example_weights, is_positive, not_binary, require_binary
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
@@ -19,6 +19,14 @@ class RocCurve(NamedTuple):
     thresholds: Float[Array, " points"]
 
 
+class DetCurve(NamedTuple):
+    """Points from the lowest threshold, where no positive is missed, to the threshold inf, where all are."""
+
+    fpr: Float[Array, " points"]
+    fnr: Float[Array, " points"]
+    thresholds: Float[Array, " points"]
+
+
 class PrecisionRecallCurve(NamedTuple):
     """Points from the lowest threshold, where the recall is 1, to recall 0 and precision 1, which have no threshold."""
 
@@ -27,7 +35,7 @@ class PrecisionRecallCurve(NamedTuple):
     thresholds: Float[Array, " n"]
 
 
-Curve = TypeVar("Curve", RocCurve, PrecisionRecallCurve)
+Curve = TypeVar("Curve", RocCurve, DetCurve, PrecisionRecallCurve)
 
 
 @typed
@@ -39,16 +47,41 @@ def roc_curve(
 ) -> RocCurve:
     """False positive rate FP / N and true positive rate TP / P of calling scores of at least a threshold positive.
 
-    The label 1 is positive, every other one negative. There are n + 1 points: (0, 0), then one per example by falling
+    Labels are booleans, or 0 and 1, or -1 and 1; others are refused, and where they are traced everything is NaN.
+    There are n + 1 points: (0, 0), then one per example by falling
     score. Examples of one score share a point, which is repeated, and examples of weight 0 repeat the last point. So
     the polyline is that of the distinct points, which `drop_repeated` selects. A rate of no examples is NaN; a NaN
     among the scores that count makes everything NaN. Weights are not negative. Source: Fawcett 2006.
     `drop_repeated` of the result equals `sklearn.metrics.roc_curve(drop_intermediate=False)`.
     """
+    require_binary("y_true", y_true, sample_weight)
     weights = example_weights(y_score, sample_weight)
     found, false, thresholds = cumulative(is_positive(y_true), y_score, weights)
     curve = RocCurve(_share(false, thresholds), _share(found, thresholds), _after(jnp.inf, thresholds))
-    return _nan_where(_any_nan(y_score, weights), curve)
+    return _nan_where(_any_nan(y_score, weights) | not_binary(y_true, weights), curve)
+
+
+@typed
+def det_curve(
+    y_true: Integer[Array, " n"] | Bool[Array, " n"],
+    y_score: Float[Array, " n"],
+    *,
+    sample_weight: Num[Array, " n"] | Bool[Array, " n"] | None = None,
+) -> DetCurve:
+    """False positive rate FP / N and false negative rate FN / P of calling scores of at least a threshold positive.
+
+    Detection error tradeoff: the points of `roc_curve` from the lowest threshold on, with `1 - tpr` as a sum of its
+    own. Labels, repeated points, NaN and weights are those of `roc_curve`. Martin et al. 1997.
+    `drop_repeated` of the result holds the points of `sklearn.metrics.det_curve`, which leaves out those below the
+    first without a false negative and those above the last without a false positive.
+    """
+    require_binary("y_true", y_true, sample_weight)
+    weights = example_weights(y_score, sample_weight)
+    found, false, thresholds = cumulative(is_positive(y_true), y_score, weights)
+    missed = _after(0, found)[-1:] - _after(0, found)
+    share = safe_divide(missed.astype(thresholds.dtype), missed[:1].astype(thresholds.dtype), otherwise=jnp.nan)
+    curve = DetCurve(*[x[::-1] for x in (_share(false, thresholds), share, _after(jnp.inf, thresholds))])
+    return _nan_where(_any_nan(y_score, weights) | not_binary(y_true, weights), curve)
 
 
 @typed
@@ -60,18 +93,20 @@ def precision_recall_curve(
 ) -> PrecisionRecallCurve:
     """Precision TP / (TP + FP) and recall TP / P of calling scores of at least a threshold positive.
 
-    The label 1 is positive, every other one negative. There are n thresholds, the scores in rising order, and n + 1
+    Labels are those of `roc_curve`. There are n thresholds, the scores in rising order, and n + 1
     points, of which the last is recall 0 and precision 1. Examples of one score share a point, which is repeated, and
     examples of weight 0 repeat the first point; `drop_repeated` selects the distinct ones. Without positives the
     recall is NaN; a NaN among the scores that count makes everything NaN. Weights are not negative.
     `drop_repeated` of the result equals `sklearn.metrics.precision_recall_curve`, which calls the recall 1 where there
     are no positives.
     """
+    require_binary("y_true", y_true, sample_weight)
     weights = example_weights(y_score, sample_weight)
     found, false, thresholds = cumulative(is_positive(y_true), y_score, weights)
     precision = safe_divide(found.astype(thresholds.dtype), (found + false).astype(thresholds.dtype))
     falling = _after(1, precision), _share(found, thresholds), thresholds
-    return _nan_where(_any_nan(y_score, weights), PrecisionRecallCurve(*[x[::-1] for x in falling]))
+    curve = PrecisionRecallCurve(*[x[::-1] for x in falling])
+    return _nan_where(_any_nan(y_score, weights) | not_binary(y_true, weights), curve)
 
 
 @typed
@@ -93,6 +128,8 @@ def drop_repeated(curve: Curve) -> Curve:
 
     For concrete arrays, since how many there are depends on the values: it does not work under `jit`.
     """
+    if isinstance(curve, DetCurve):
+        return type(curve)._make(x[::-1] for x in drop_repeated(RocCurve(*[x[::-1] for x in curve])))
     size = curve[0].shape[0] - 1
     thresholds = np.asarray(curve.thresholds)[-size:] if size else np.zeros(0)
     first = np.concatenate([np.full(min(size, 1), True), thresholds[1:] != thresholds[:-1]])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import within
-from fjdl.metrics.ranks import is_positive, search, sort_keys
+from fjdl.metrics.ranks import is_positive, not_binary, require_binary, search, sort_keys
 from fjdl.numerics import safe_divide, wide
 from fjdl.typing import Array, Bool, Float, Integer, Scalar, typed
 
@@ -18,16 +18,16 @@ def delong_covariance(
 ) -> tuple[Float[Array, " raters"], Float[Array, "raters raters"]]:
     """Areas under the ROC curves of several scores of the same examples, and the covariance of these estimates.
 
-    The label 1 is positive, every other one negative. `S₁₀ / P + S₀₁ / N`, where S₁₀ is the sample covariance over the
+    Labels are those of `roc_auc_score`. `S₁₀ / P + S₀₁ / N`, where S₁₀ is the sample covariance over the
     positives of the share of negatives that each outranks, and S₀₁ that over the negatives of the share of positives
     that outrank them, ties counting half. NaN with fewer than two positives or negatives, or with a NaN score.
     By ranks in O(n log n) (Sun and Xu 2014), exactly.
     """
-    positive = is_positive(y_true)
+    positive, proper = _positives(y_true)
     shares = jax.vmap(lambda scores: _shares(positive, scores), in_axes=1)(y_scores)
     areas = _mean(shares, positive)
     covariance = _covariance_of_mean(shares, positive) + _covariance_of_mean(shares, ~positive)
-    valid = ~jnp.any(jnp.isnan(y_scores), axis=0)
+    valid = proper & ~jnp.any(jnp.isnan(y_scores), axis=0)
     return jnp.where(valid, areas, jnp.nan), jnp.where(valid[:, None] & valid[None], covariance, jnp.nan)
 
 
@@ -54,15 +54,21 @@ def delong_test(
     `z = (A - B) / √(V_A + V_B - 2 C_AB)` and `p = 2 Φ(-|z|)`, with `delong_covariance`. Equal areas of equal shares
     give z = 0 and p = 1; different areas without variance give z = ±∞ and p = 0.
     """
-    positive = is_positive(y_true)
+    positive, proper = _positives(y_true)
     shares_a, shares_b = _shares(positive, y_score_a), _shares(positive, y_score_b)
     difference = jnp.stack([shares_a - shares_b])
     variance = _covariance_of_mean(difference, positive) + _covariance_of_mean(difference, ~positive)
     gap = _mean(difference, positive)[0]
     z = jnp.where(gap == 0, 0, gap / jnp.sqrt(variance[0, 0]))
-    valid = ~jnp.any(jnp.isnan(y_score_a) | jnp.isnan(y_score_b)) & ~jnp.isnan(variance[0, 0])
+    valid = proper & ~jnp.any(jnp.isnan(y_score_a) | jnp.isnan(y_score_b)) & ~jnp.isnan(variance[0, 0])
     z = jnp.where(valid, z, jnp.nan)
     return z, lax.erfc(jnp.abs(z) / jnp.sqrt(2.0).astype(z.dtype))
+
+
+def _positives(y_true: Array) -> tuple[Bool[Array, " n"], Bool[Array, ""]]:
+    """Which examples are positive, and whether all labels are of one pair."""
+    require_binary("y_true", y_true)
+    return is_positive(y_true), ~not_binary(y_true)
 
 
 @jax.jit

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.metrics import counts
-from fjdl.metrics.base import Metric, Weights, counted
-from fjdl.metrics.counts import Count
+from fjdl.metrics import amounts
+from fjdl.metrics.amounts import Amount
+from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.metrics.levenshtein import edit_distance, levenshtein_distance
 from fjdl.numerics import safe_divide, signed
 from fjdl.typing import Array, Integer, Scalar, typed
@@ -17,11 +17,11 @@ from fjdl.typing import Array, Integer, Scalar, typed
 class Edits(NamedTuple):
     """Edits that turn the hypotheses into the references, and symbols in the references."""
 
-    edits: Count
-    symbols: Count
+    edits: Amount
+    symbols: Amount
 
 
-@typed
+@streaming("measure(word_error_rate(), hypotheses, references)")
 def word_error_rate() -> Metric:
     """Edits per word of the references, `Σ (insertions + deletions + substitutions) / Σ words`, which may exceed 1.
 
@@ -33,7 +33,7 @@ def word_error_rate() -> Metric:
     return _of_strings(str.split)
 
 
-@typed
+@streaming("measure(character_error_rate(), hypotheses, references)")
 def character_error_rate() -> Metric:
     """Edits per character of the references, spaces included, `Σ edits / Σ characters`, which may exceed 1.
 
@@ -43,7 +43,7 @@ def character_error_rate() -> Metric:
     return _of_strings(list)
 
 
-@typed
+@streaming("measure(token_error_rate(), hypotheses, references)")
 def token_error_rate() -> Metric:
     """Edits per token of the references, `Σ edits / Σ tokens`, of padded integer sequences, compiled.
 
@@ -65,8 +65,8 @@ def token_error_rate() -> Metric:
             jnp.full(shape, longest) if reference_lengths is None else jnp.clip(signed(reference_lengths), 0, longest)
         )
         edits = edit_distance(hypotheses, references, hypothesis_lengths, reference_lengths)
-        chosen = counted(weights, shape)
-        return _merge(state, Edits(_total(edits, chosen), _total(lengths, chosen)))
+        each = weight_of_each(weights, shape).ravel()
+        return _merge(state, Edits(amounts.of(edits.ravel(), each), amounts.of(lengths.ravel(), each)))
 
     return Metric(_init, update, _merge, _compute)
 
@@ -76,28 +76,26 @@ def _of_strings(split: Callable[[str], list[str]]) -> Metric:
     def update(state: Edits, hypotheses: Sequence[str], references: Sequence[str], weights: Weights = None) -> Edits:
         if isinstance(hypotheses, str) or isinstance(references, str) or len(hypotheses) != len(references):
             raise ValueError("hypotheses and references must be sequences of as many strings each")
-        chosen = np.asarray(counted(weights, (len(references),)))
-        pairs = [(split(h), split(r)) for h, r, keep in zip(hypotheses, references, chosen, strict=True) if keep]
-        edits, symbols = sum(levenshtein_distance(h, r) for h, r in pairs), sum(len(r) for _, r in pairs)
-        return _merge(state, Edits(counts.of(jnp.array(edits)), counts.of(jnp.array(symbols))))
+        each = np.asarray(weight_of_each(weights, (len(references),)))
+        kept = [(split(h), split(r)) for h, r, weight in zip(hypotheses, references, each, strict=True) if weight]
+        edits = jnp.array([levenshtein_distance(h, r) for h, r in kept], jnp.int32)
+        symbols = jnp.array([len(r) for _, r in kept], jnp.int32)
+        counting = jnp.asarray(each[each != 0])
+        return _merge(state, Edits(amounts.of(edits, counting), amounts.of(symbols, counting)))
 
     return Metric(_init, update, _merge, _compute)
 
 
 def _init() -> Edits:
-    return Edits(counts.zero(), counts.zero())
+    return Edits(amounts.zero(), amounts.zero())
 
 
 @typed
 def _merge(a: Edits, b: Edits) -> Edits:
-    return Edits(counts.add(a.edits, b.edits), counts.add(a.symbols, b.symbols))
+    return Edits(amounts.add(a.edits, b.edits), amounts.add(a.symbols, b.symbols))
 
 
 @typed
 def _compute(state: Edits) -> Scalar:
-    edits, symbols = counts.to_float(state.edits), counts.to_float(state.symbols)
+    edits, symbols = amounts.to_float(state.edits), amounts.to_float(state.symbols)
     return jnp.where((symbols == 0) & (edits > 0), jnp.inf, safe_divide(edits, symbols, otherwise=jnp.nan))
-
-
-def _total(numbers: Integer[Array, "*batch"], chosen: Array) -> Count:
-    return counts.of(jnp.sum(jnp.where(chosen, numbers, 0), dtype=jnp.uint32))

@@ -7,22 +7,22 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from fjdl.metrics.base import Metric, Weights, counted, then
+from fjdl.metrics.base import Metric, Weights, selection, streaming, then
 from fjdl.metrics.mean import MeanState, mean
 from fjdl.metrics.regression import relative_error
 from fjdl.typing import Array, Num, Scalar, typed
 
 
-@typed
+@streaming("mean_squared_error(y_true, y_pred)")
 def mse() -> Metric:
     """Mean squared error over all batches, `1/n Σ (y - ŷ)²`, summed in two floats; NaN when nothing was seen.
 
     Equals `mean_squared_error` of all examples at once.
     """
-    return _mean_of(lambda predictions, targets: jnp.square(predictions - targets))
+    return mean_of(lambda predictions, targets: jnp.square(predictions - targets))
 
 
-@typed
+@streaming("root_mean_squared_error(y_true, y_pred)")
 def rmse() -> Metric:
     """Root of the mean squared error over all batches, `√(1/n Σ (y - ŷ)²)`; NaN when nothing was seen.
 
@@ -31,27 +31,29 @@ def rmse() -> Metric:
     return then(mse(), jnp.sqrt)
 
 
-@typed
+@streaming("mean_absolute_error(y_true, y_pred)")
 def mae() -> Metric:
     """Mean absolute error over all batches, `1/n Σ |y - ŷ|`; NaN when nothing was seen.
 
     Equals `mean_absolute_error` of all examples at once.
     """
-    return _mean_of(lambda predictions, targets: jnp.abs(predictions - targets))
+    return mean_of(lambda predictions, targets: jnp.abs(predictions - targets))
 
 
-@typed
+@streaming("mean_absolute_percentage_error(y_true, y_pred)")
 def mape() -> Metric:
     """Mean error relative to the target over all batches, `1/n Σ |y - ŷ| / max(|y|, 2⁻⁵²)`, a fraction.
 
     NaN when nothing was seen. Equals `mean_absolute_percentage_error` of all examples at once.
     """
-    return _mean_of(lambda predictions, targets: relative_error(targets - predictions, targets))
+    return mean_of(lambda predictions, targets: relative_error(targets - predictions, targets))
 
 
-@typed
+@streaming("max_error(y_true, y_pred)")
 def largest_error() -> Metric:
     """Largest absolute error over all batches, `max |y - ŷ|`; NaN when nothing or a NaN was seen.
+
+    Weights can only select: they are booleans, or 0 and 1.
 
     Equals `max_error` of all examples at once.
     """
@@ -64,7 +66,9 @@ def largest_error() -> Metric:
         state: Scalar, predictions: Num[Array, "*batch"], targets: Num[Array, "*batch"], weights: Weights = None
     ) -> Scalar:
         predictions, targets = _as_state(predictions), _as_state(targets)
-        errors = jnp.where(counted(weights, targets.shape), jnp.abs(predictions - targets), -jnp.inf)
+        chosen, proper = selection(weights, targets.shape)
+        errors = jnp.where(chosen, jnp.abs(predictions - targets), -jnp.inf)
+        errors = jnp.where(proper, errors, jnp.nan)
         return jnp.maximum(state, jnp.max(errors, initial=-jnp.inf))
 
     def compute(state: Scalar) -> Scalar:
@@ -73,8 +77,9 @@ def largest_error() -> Metric:
     return Metric(init, update, jnp.maximum, compute)
 
 
-def _mean_of(cost: Callable[[Array, Array], Array]) -> Metric:
-    """The running mean of a cost of predictions and targets."""
+@typed
+def mean_of(cost: Callable[[Array, Array], Array]) -> Metric:
+    """The running mean of a cost of predictions and targets, `update(state, predictions, targets, weights=None)`."""
     running = mean()
 
     @typed

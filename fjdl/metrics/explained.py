@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from fjdl.metrics import counts, sums
-from fjdl.metrics.base import Metric, Weights
+from fjdl.metrics import amounts, counts, sums
+from fjdl.metrics.base import Metric, Weights, streaming
 from fjdl.metrics.centred_moments import Moments, moments
 from fjdl.metrics.regression import explained_fraction
 from fjdl.typing import Array, Float, Num, Scalar, typed
 
 
-@typed
+@streaming("r2_score(y_true, y_pred)")
 def r2() -> Metric:
     """Coefficient of determination over all batches, `1 - Σ (y - ŷ)² / Σ (y - ȳ)²`, in (-inf, 1].
 
@@ -25,7 +25,7 @@ def r2() -> Metric:
     return _of_moments(_targets_and_errors, _r2)
 
 
-@typed
+@streaming("explained_variance_score(y_true, y_pred)")
 def explained_variance() -> Metric:
     """Fraction of variance explained over all batches, `1 - Var(y - ŷ) / Var(y)`; NaN when nothing was seen.
 
@@ -35,7 +35,7 @@ def explained_variance() -> Metric:
     return _of_moments(_targets_and_errors, _explained_variance)
 
 
-@typed
+@streaming("pearson_correlation(y_true, y_pred)")
 def pearson() -> Metric:
     """Correlation of predictions and targets over all batches, `Cov(y, ŷ) / √(Var(y) Var(ŷ))`, in [-1, 1].
 
@@ -65,7 +65,7 @@ def _targets_and_errors(predictions: Array, targets: Array) -> tuple[Array, Arra
 
 def _r2(state: Moments) -> Scalar:
     seen, scatter = counts.to_float(state.seen), sums.to_float(state.scatter)
-    missed = scatter[1, 1] + seen * jnp.square(sums.to_float(state.mean)[1])
+    missed = scatter[1, 1] + amounts.to_float(state.weight) * jnp.square(sums.to_float(state.mean)[1])
     return jnp.where(seen < 2, jnp.nan, explained_fraction(missed, scatter[0, 0]))
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fjdl.metrics.base import Weights, counted
+from fjdl.metrics.base import Weights, selection
 from fjdl.metrics.classification import predicted_class, within_top_k
 from fjdl.numerics import accumulate, below_largest
 from fjdl.typing import Array, Float, Integer, Num, typed
@@ -26,14 +26,15 @@ def misclassified(
 ) -> Mistakes:
     """The `k` most confident mistakes, most confident first; at equal confidence the lower index first.
 
-    An example is a mistake where `accuracy` does not count it as correct and its weight is non-zero. The prediction is
-    `predicted_class`, the confidence its softmax probability in (0, 1]; the order still tells apart what rounds to 1.
-    Rows without a softmax, that hold NaN or only -inf, have the confidence NaN and come first. Entries beyond the
-    last mistake are not `valid`: index and prediction -1, confidence 0.
+    An example is a mistake where `accuracy` does not count it as correct and its weight, a boolean or 0 or 1, lets it
+    count. The prediction is `predicted_class`, the confidence its softmax probability in (0, 1]; the order still tells
+    apart what rounds to 1. Rows without a softmax, that hold NaN or only -inf, have the confidence NaN and come first.
+    Entries beyond the last mistake are not `valid`: index and prediction -1, confidence 0.
     """
     if not 1 <= k <= labels.shape[0]:
         raise ValueError(f"k must lie in [1, {labels.shape[0]}], the number of examples, got {k}")
-    mistake = counted(weights, labels.shape) & ~within_top_k(logits, labels, k=1)
+    chosen, proper = selection(weights, labels.shape)
+    mistake = chosen & ~within_top_k(logits, labels, k=1)
     predictions, others = predicted_class(logits), _odds_against(logits)
     urgency = jnp.where(jnp.isnan(others), jnp.inf, -others)
     urgency, indices = jax.lax.top_k(jnp.where(mistake, urgency, -jnp.inf), k)
@@ -41,7 +42,7 @@ def misclassified(
     return Mistakes(
         jnp.where(valid, indices, -1),
         jnp.where(valid, predictions[indices], -1),
-        jnp.where(valid, 1 / (1 + others[indices]), 0),
+        jnp.where(proper, jnp.where(valid, 1 / (1 + others[indices]), 0), jnp.nan),
         valid,
     )
 

@@ -2,10 +2,10 @@
 
 Labels and predictions are integers or bools `[n]`; where `[n, k]` is named they may be indicators of `k` labels, where
 anything but 0 is positive. `labels` is static: it may be left out where the arrays are not traced. Labels that are in
-the data but not in `labels` are left out of a confusion matrix. `sample_weight` are non-negative weights.
+the data but not in `labels` are left out of a confusion matrix. `sample_weight` are non-negative weights, or booleans,
+which select.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import jax.numpy as jnp
@@ -13,32 +13,41 @@ import jax.numpy as jnp
 from fjdl.checks import at_least
 from fjdl.metrics import agreement
 from fjdl.metrics.classification import within_top_k
-from fjdl.metrics.sums import average
-from fjdl.metrics.tables import confusion_table, positions
+from fjdl.metrics.outcomes import Outcomes
+from fjdl.metrics.sums import average, weighted_total
+from fjdl.metrics.tables import Labels as Classes
+from fjdl.metrics.tables import class_outcomes, columns_of, confusion_table, known_labels, positions
 from fjdl.numerics import comparable
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
 Labels = Integer[Array, " n"] | Bool[Array, " n"]
 Indicators = Integer[Array, "n *k"] | Bool[Array, "n *k"]
-SampleWeight = Num[Array, " n"] | None
+SampleWeight = Num[Array, " n"] | Bool[Array, " n"] | None
 
 
 @typed
-def accuracy_score(y_true: Indicators, y_pred: Indicators, *, sample_weight: SampleWeight = None) -> Scalar:
+def accuracy_score(
+    y_true: Indicators, y_pred: Indicators, *, normalize: bool = True, sample_weight: SampleWeight = None
+) -> Scalar:
     """Fraction in [0, 1] of examples that are predicted without a mistake; NaN without examples.
 
-    Of indicators `[n, k]`, all `k` must be right. Equals `sklearn.metrics.accuracy_score`.
+    Of indicators `[n, k]`, all `k` must be right. `normalize=False` gives the number or the weight of these examples.
+    Equals `sklearn.metrics.accuracy_score`.
     """
-    return average(~jnp.any(_wrong(y_true, y_pred), axis=1), sample_weight)
+    reduce = average if normalize else weighted_total
+    return reduce(~jnp.any(_wrong(y_true, y_pred), axis=1), sample_weight)
 
 
 @typed
-def zero_one_loss(y_true: Indicators, y_pred: Indicators, *, sample_weight: SampleWeight = None) -> Scalar:
+def zero_one_loss(
+    y_true: Indicators, y_pred: Indicators, *, normalize: bool = True, sample_weight: SampleWeight = None
+) -> Scalar:
     """Fraction in [0, 1] of examples that are predicted with a mistake, 1 - `accuracy_score`; NaN without examples.
 
-    Equals `sklearn.metrics.zero_one_loss`.
+    `normalize=False` gives the number or the weight of these examples. Equals `sklearn.metrics.zero_one_loss`.
     """
-    return average(jnp.any(_wrong(y_true, y_pred), axis=1), sample_weight)
+    reduce = average if normalize else weighted_total
+    return reduce(jnp.any(_wrong(y_true, y_pred), axis=1), sample_weight)
 
 
 @typed
@@ -56,7 +65,7 @@ def balanced_accuracy_score(
     y_true: Labels,
     y_pred: Labels,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     sample_weight: SampleWeight = None,
     adjusted: bool = False,
 ) -> Scalar:
@@ -64,19 +73,19 @@ def balanced_accuracy_score(
 
     Equals `sklearn.metrics.balanced_accuracy_score`, which knows no `labels`.
     """
-    matrix = confusion_table(y_true, y_pred, labels=labels, sample_weight=sample_weight)
-    return agreement.balanced_accuracy(matrix, adjusted=adjusted)
+    outcomes = _outcomes(y_true, y_pred, labels, sample_weight)
+    return agreement.balanced_accuracy(outcomes, adjusted=adjusted)
 
 
 @typed
 def matthews_corrcoef(
-    y_true: Labels, y_pred: Labels, *, labels: Sequence[int] | None = None, sample_weight: SampleWeight = None
+    y_true: Labels, y_pred: Labels, *, labels: Classes = None, sample_weight: SampleWeight = None
 ) -> Scalar:
     """Correlation in [-1, 1] of labels and predictions, 0 where either is constant, see `matthews_correlation`.
 
     Equals `sklearn.metrics.matthews_corrcoef`, which knows no `labels`.
     """
-    return agreement.matthews_correlation(confusion_table(y_true, y_pred, labels=labels, sample_weight=sample_weight))
+    return agreement.matthews_correlation(_outcomes(y_true, y_pred, labels, sample_weight))
 
 
 @typed
@@ -84,7 +93,7 @@ def cohen_kappa_score(
     y1: Labels,
     y2: Labels,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     weights: Literal["linear", "quadratic"] | None = None,
     sample_weight: SampleWeight = None,
 ) -> Scalar:
@@ -102,7 +111,7 @@ def top_k_accuracy_score(
     y_score: Float[Array, "n k"],
     *,
     k: int = 2,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     sample_weight: SampleWeight = None,
 ) -> Scalar:
     """Fraction in [0, 1] of examples whose label is among the `k` largest scores; NaN without examples.
@@ -120,7 +129,7 @@ def top_k_error(
     y_score: Float[Array, "n k"],
     *,
     k: int = 1,
-    labels: Sequence[int] | None = None,
+    labels: Classes = None,
     sample_weight: SampleWeight = None,
 ) -> Scalar:
     """Fraction in [0, 1] of examples whose label is not among the `k` largest scores, 1 - `top_k_accuracy_score`.
@@ -130,12 +139,15 @@ def top_k_error(
     return average(~_hits(y_true, y_score, k, labels), sample_weight)
 
 
-def _hits(y_true: Array, y_score: Array, k: int, labels: Sequence[int] | None) -> Bool[Array, " n"]:
+def _outcomes(y_true: Array, y_pred: Array, labels: Classes, sample_weight: Array | None) -> Outcomes:
+    known = known_labels(labels, y_true, y_pred)
+    return class_outcomes(y_true, y_pred, known, sample_weight, among_labels=True)
+
+
+def _hits(y_true: Array, y_score: Array, k: int, labels: Classes) -> Bool[Array, " n"]:
     columns = y_score.shape[1]
     at_least(1, k=k)
-    if labels is not None and (len(set(labels)), len(labels)) != (columns, columns):
-        raise ValueError(f"labels must be distinct, one for each of the {columns} columns, got {tuple(labels)}")
-    return within_top_k(y_score, y_true if labels is None else positions(y_true, tuple(labels)), k=k)
+    return within_top_k(y_score, y_true if labels is None else positions(y_true, columns_of(labels, columns)), k=k)
 
 
 def _wrong(y_true: Array, y_pred: Array) -> Bool[Array, "n k"]:

@@ -1,19 +1,19 @@
 """Scores of predicted probabilities: log loss and Brier score, per example, of all at once and over batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from fjdl.metrics import counts, sums
-from fjdl.metrics.base import Metric, Weights, counted
-from fjdl.metrics.mean import MeanState, mean
-from fjdl.metrics.tables import positions
+from fjdl.metrics import amounts, sums
+from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
+from fjdl.metrics.mean import MeanState, mean, weighted
+from fjdl.metrics.tables import Labels, columns_of, positions
 from fjdl.numerics import accumulate, signed
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
-SampleWeight = Num[Array, " n"] | None
+SampleWeight = Num[Array, " n"] | Bool[Array, " n"] | None
 
 
 @typed
@@ -21,7 +21,7 @@ def log_losses(
     y_true: Integer[Array, "*batch"] | Bool[Array, "*batch"],
     y_proba: Float[Array, "*batch k"] | Float[Array, "*batch"],
     *,
-    labels: Sequence[int] | None = None,
+    labels: Labels = None,
 ) -> Float[Array, "*batch"]:
     """Negative logarithm of the probability of the label, in nats, one per example: `-log p[label]`.
 
@@ -40,7 +40,7 @@ def brier_scores(
     y_true: Integer[Array, "*batch"] | Bool[Array, "*batch"],
     y_proba: Float[Array, "*batch k"] | Float[Array, "*batch"],
     *,
-    labels: Sequence[int] | None = None,
+    labels: Labels = None,
     scale_by_half: bool | Literal["auto"] = "auto",
 ) -> Float[Array, "*batch"]:
     """Squared distance of the probabilities from the indicator of the label, one per example: `Σ_k (t_k - p_k)²`.
@@ -59,15 +59,17 @@ def log_loss(
     y_true: Integer[Array, " n"] | Bool[Array, " n"],
     y_proba: Float[Array, "n k"] | Float[Array, " n"],
     *,
-    labels: Sequence[int] | None = None,
+    labels: Labels = None,
+    normalize: bool = True,
     sample_weight: SampleWeight = None,
 ) -> Scalar:
-    """Mean of `log_losses`, in nats; NaN without examples.
+    """Mean of `log_losses`, in nats; NaN without examples. `normalize=False` gives their sum.
 
     Summed in two floats, so ten million examples are as exact as ten. Equals `sklearn.metrics.log_loss`, which takes
     for None the labels that occur, and refuses what is NaN here.
     """
-    return sums.average(log_losses(y_true, y_proba, labels=labels), sample_weight)
+    reduce = sums.average if normalize else sums.weighted_total
+    return reduce(log_losses(y_true, y_proba, labels=labels), sample_weight)
 
 
 @typed
@@ -75,7 +77,7 @@ def brier_score_loss(
     y_true: Integer[Array, " n"] | Bool[Array, " n"],
     y_proba: Float[Array, "n k"] | Float[Array, " n"],
     *,
-    labels: Sequence[int] | None = None,
+    labels: Labels = None,
     sample_weight: SampleWeight = None,
     scale_by_half: bool | Literal["auto"] = "auto",
 ) -> Scalar:
@@ -87,7 +89,7 @@ def brier_score_loss(
     return sums.average(brier_scores(y_true, y_proba, labels=labels, scale_by_half=scale_by_half), sample_weight)
 
 
-@typed
+@streaming("log_loss(y_true, y_proba)")
 def negative_log_likelihood() -> Metric:
     """Mean of `log_losses` over all batches, `update(state, probabilities, labels, weights=None)`.
 
@@ -96,7 +98,7 @@ def negative_log_likelihood() -> Metric:
     return _streamed(log_losses)
 
 
-@typed
+@streaming("brier_score_loss(y_true, y_proba)")
 def brier_score() -> Metric:
     """Mean of `brier_scores` over all batches, `update(state, probabilities, labels, weights=None)`.
 
@@ -115,14 +117,14 @@ def _streamed(per_example: Callable[[Array, Array], Array]) -> Metric:
         labels: Integer[Array, "*batch"] | Bool[Array, "*batch"],
         weights: Weights = None,
     ) -> MeanState:
-        chosen = counted(weights, labels.shape)
-        values = jnp.where(chosen, per_example(labels, probabilities), 0).astype(state.total.dtype)
-        return average.merge(state, MeanState(*sums.of(values.ravel()), counts.of(jnp.sum(chosen, dtype=jnp.uint32))))
+        each = weight_of_each(weights, labels.shape)
+        values = weighted(per_example(labels, probabilities), each).astype(state.total.dtype)
+        return average.merge(state, MeanState(*sums.of(values.ravel()), amounts.total(each)))
 
     return average._replace(update=update)
 
 
-def _columns(y_true: Array, y_proba: Array, labels: Sequence[int] | None) -> tuple[Array, Array]:
+def _columns(y_true: Array, y_proba: Array, labels: Labels) -> tuple[Array, Array]:
     """Probabilities of all classes, and which column is that of the label."""
     y_proba = accumulate(y_proba)
     if y_proba.ndim == y_true.ndim:
@@ -130,9 +132,7 @@ def _columns(y_true: Array, y_proba: Array, labels: Sequence[int] | None) -> tup
     k = y_proba.shape[-1]
     if k < 2:
         raise ValueError(f"y_proba must have at least 2 columns, got {k}")
-    if labels is not None and (len(set(labels)), len(labels)) != (k, k):
-        raise ValueError(f"labels must be distinct, one for each of the {k} columns, got {tuple(labels)}")
-    place = signed(y_true) if labels is None else positions(y_true, tuple(labels))
+    place = signed(y_true, name="y_true") if labels is None else positions(y_true, columns_of(labels, k))
     return y_proba, jax.nn.one_hot(place, k, dtype=bool)
 
 

@@ -1,15 +1,25 @@
 """Areas under the curves of a score, for two classes, several classes, and several labels at once."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fjdl.checks import one_of
+from fjdl.checks import one_of, within
 from fjdl.metrics import sums
-from fjdl.metrics.ranks import Places, cumulative, example_weights, is_positive, search, sort_keys, sum_over_positives
+from fjdl.metrics.ranks import (
+    Places,
+    cumulative,
+    example_weights,
+    is_positive,
+    not_binary,
+    require_binary,
+    search,
+    sort_keys,
+    sum_over_positives,
+)
 from fjdl.numerics import accumulate, safe_divide, signed, wide
 from fjdl.typing import Array, Bool, Float, Int, Integer, Num, Scalar, typed
 
@@ -24,15 +34,19 @@ def roc_auc_score(
     average: str | None = "macro",
     sample_weight: Num[Array, " n"] | Bool[Array, " n"] | None = None,
     multi_class: str = "ovr",
+    max_fpr: float | None = None,
 ) -> Float[Array, "..."]:
     """Probability in [0, 1] that a positive scores above a negative, ties counting half: the area under `roc_curve`.
 
-    Two classes: `y_true` and `y_score` of shape [n], where the label 1 is positive and every other one negative.
-    Several labels: both of shape [n, k], averaged over the k labels. Several classes: labels in [0, k) of shape [n]
-    and scores [n, k]. There "ovr" takes each class against all others, and "ovo" each pair of classes among the
-    examples of both (Hand and Till 2001), and `sample_weight` may then only select, by booleans.
+    Two classes: `y_true` and `y_score` of shape [n]; labels are booleans, or 0 and 1, or -1 and 1. Others are refused,
+    and where they are traced make the result NaN. Several labels: both of shape [n, k], averaged over the k labels.
+    Several classes: labels in [0, k) of shape [n] and scores [n, k]. There "ovr" takes each class against all others,
+    and "ovo" each pair of classes among the examples of both (Hand and Till 2001), and `sample_weight` may then only
+    select, by booleans.
     `average` is "macro", "weighted" (by the weight of the examples of the class or pair), "micro" (all decisions
-    pooled) or None (one value per class); "ovo" knows the first two.
+    pooled), "samples" (one value per example, of its labels) or None (one value per class); "ovo" knows the first two.
+    `max_fpr` in (0, 1) takes the area up to that false positive rate alone, for two classes or several labels, scaled
+    so that ½ is chance and 1 is perfect (McClish 1989).
 
     A class without positives or without negatives has the value NaN and is left out of the average; how many were
     not is told by `average_defined(roc_auc_score(..., average=None))`. A NaN among the scores that count, or a label
@@ -40,11 +54,17 @@ def roc_auc_score(
     examples of weight 0 do not count. Equals `sklearn.metrics.roc_auc_score`, which asks for probabilities that sum
     to 1, and whose average is NaN where a class is absent.
     """
-    _check(y_true, y_score, average)
+    _check(y_true, y_score, average, sample_weight)
     one_of(("ovr", "ovo"), multi_class=multi_class)
     weights = example_weights(y_score, sample_weight)
+    score = _area
+    if max_fpr is not None:
+        within("(0, 1]", max_fpr=max_fpr)
+        if y_true.ndim < y_score.ndim:
+            raise ValueError(f"max_fpr must be None for several classes, got {max_fpr}")
+        score = _area if max_fpr == 1 else _partial_area(float(max_fpr))
     if multi_class == "ovr" or y_score.ndim == y_true.ndim:
-        return _averaged(_area, y_true, y_score, average, weights)
+        return _averaged(score, y_true, y_score, average, weights)
     if average not in ("macro", "weighted"):
         raise ValueError(f"average must be 'macro' or 'weighted' with multi_class='ovo', got {average!r}")
     if weights.dtype != bool:
@@ -67,7 +87,7 @@ def average_precision_score(
     `sklearn.metrics.average_precision_score` warns and calls it 0; a class without negatives has the value 1.
     Otherwise equals that function.
     """
-    _check(y_true, y_score, average)
+    _check(y_true, y_score, average, sample_weight)
     weights = example_weights(y_score, sample_weight)
     return _averaged(_step_sum, y_true, y_score, average, weights)
 
@@ -88,12 +108,16 @@ def average_defined(
     return safe_divide(total, jnp.sum(weights), otherwise=jnp.nan), jnp.sum(defined, dtype=jnp.int32)
 
 
-def _check(y_true: Array, y_score: Array, average: str | None) -> None:
-    one_of(("macro", "weighted", "micro", None), average=average)
+def _check(y_true: Array, y_score: Array, average: str | None, sample_weight: Array | None) -> None:
+    one_of(("macro", "weighted", "micro", "samples", None), average=average)
+    if average == "samples" and y_true.ndim < 2:
+        raise ValueError(f"average must not be 'samples' without several labels, got y_true of shape {y_true.shape}")
     if y_true.shape not in (y_score.shape, y_score.shape[:1]) or y_score.ndim > 2:
         raise ValueError(f"y_true must be of shape [n] or that of y_score, {y_score.shape}, got {y_true.shape}")
     if y_true.ndim < y_score.ndim and y_score.shape[1] < 2:
         raise ValueError(f"y_score must have a column for each of at least 2 classes, got {y_score.shape}")
+    if y_true.ndim == y_score.ndim:
+        require_binary("y_true", y_true, sample_weight)
 
 
 @partial(jax.jit, static_argnums=(0, 3))
@@ -104,6 +128,10 @@ def _averaged(score: Score, y_true: Array, y_score: Array, average: str | None, 
     elif average == "micro":
         positive = is_positive(y_true) if y_true.ndim == 2 else jax.nn.one_hot(y_true, y_score.shape[1], dtype=bool)
         result = score(positive.ravel(), y_score.ravel(), jnp.repeat(weights, y_score.shape[1]))
+    elif average == "samples":
+        everything = jnp.ones(y_score.shape, bool)
+        values = jax.vmap(score)(is_positive(y_true), y_score, everything)
+        result = average_defined(values, weights=weights.astype(values.dtype))[0]
     else:
         values, found = _one_versus_rest(score, y_true, y_score, weights)
         amounts = found if average == "weighted" else None
@@ -113,7 +141,7 @@ def _averaged(score: Score, y_true: Array, y_score: Array, average: str | None, 
 
 def _one_versus_rest(score: Score, y_true: Array, y_score: Array, weights: Array) -> tuple[Array, Array]:
     """The score of each class and the weight of its positives, one column of scores at a time."""
-    labels = signed(y_true)
+    labels = signed(y_true, name="y_true")
 
     def of_class(index: Array) -> tuple[Array, Array]:
         positive = is_positive(_column(y_true, index)) if y_true.ndim == 2 else labels == index.astype(labels.dtype)
@@ -140,6 +168,28 @@ def _area(positive: Array, scores: Array, weights: Array) -> Array:
     return jnp.where(others > 0, safe_divide(area, found.astype(dtype), otherwise=jnp.nan), jnp.nan)
 
 
+@cache
+def _partial_area(max_fpr: float) -> Score:
+    """The area up to a false positive rate, as a function that `jax.jit` knows again."""
+
+    def area(positive: Array, scores: Array, weights: Array) -> Array:
+        found, false, _ = cumulative(positive, scores, weights)
+        dtype = wide(scores.dtype)
+        zero = jnp.zeros(1, dtype)
+        fpr, tpr = (
+            jnp.concatenate([zero, safe_divide(x.astype(dtype), jnp.max(x, initial=0).astype(dtype)[None])])
+            for x in (false, found)
+        )
+        width, height = jnp.diff(fpr), jnp.diff(tpr)
+        inside = jnp.clip(max_fpr - fpr[:-1], 0, width)
+        total = jnp.sum(inside * (tpr[:-1] + safe_divide(inside, width) * height / 2))
+        defined = (jnp.max(found, initial=0) > 0) & (jnp.max(false, initial=0) > 0)
+        least = max_fpr**2 / 2
+        return jnp.where(defined, (1 + (total - least) / (max_fpr - least)) / 2, jnp.nan)
+
+    return area
+
+
 def _step_sum(positive: Array, scores: Array, weights: Array) -> Array:
     """The average precision, from the precision at each positive where weights only select."""
     dtype = wide(scores.dtype)
@@ -160,7 +210,7 @@ def _step_sum(positive: Array, scores: Array, weights: Array) -> Array:
 def _one_versus_one(y_true: Array, y_score: Array, counted: Array, average: str | None) -> Array:
     """The mean of both areas of each pair of classes, averaged over the pairs."""
     classes, dtype = y_score.shape[1], wide(y_score.dtype)
-    labels = jnp.where(counted, signed(y_true), -1)
+    labels = jnp.where(counted, signed(y_true, name="y_true"), -1)
     sizes = jax.ops.segment_sum(counted.astype(jnp.int32), labels, classes).astype(dtype)
 
     def column(index: Array) -> Array:
@@ -187,8 +237,11 @@ def _valid_or_nan(result: Array, y_true: Array, y_score: Array, weights: Array) 
     """NaN unless every score that counts is a number and every label that counts is a class."""
     numbers = ~jnp.any(jnp.isnan(y_score), axis=tuple(range(1, y_score.ndim)))
     if y_true.ndim < y_score.ndim:
-        numbers &= (signed(y_true) >= 0) & (signed(y_true) < y_score.shape[1])
-    return jnp.where(jnp.all(numbers | ~weights.astype(bool)), result, jnp.nan)
+        numbers &= (signed(y_true, name="y_true") >= 0) & (signed(y_true, name="y_true") < y_score.shape[1])
+    valid = jnp.all(numbers | ~weights.astype(bool))
+    if y_true.ndim == y_score.ndim:
+        valid &= ~not_binary(y_true, weights)
+    return jnp.where(valid, result, jnp.nan)
 
 
 def _steps(cumulated: Float[Array, " n"]) -> Float[Array, " n"]:

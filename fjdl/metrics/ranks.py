@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from fjdl.meshes import while_loop
-from fjdl.numerics import accumulate, wide
+from fjdl.metrics.base import Weights, counted
+from fjdl.numerics import accumulate, signed, wide
 from fjdl.typing import Array, Bool, Float, Int, Integer, Num, Scalar, typed
 
 CHUNK = 8192  # positives looked up at once
@@ -49,6 +52,34 @@ def is_positive(labels: Integer[Array, "*shape"] | Bool[Array, "*shape"]) -> Boo
     """Whether a label is 1 or True; every other one is negative."""
     labels = jnp.asarray(labels)
     return labels if labels.dtype == bool else labels == 1
+
+
+@typed
+def require_binary(
+    name: str, labels: Integer[Array, "*shape"] | Bool[Array, "*shape"], weights: Weights = None
+) -> None:
+    """Raises `ValueError` where a concrete label that counts is not of one pair: 0 and 1, -1 and 1, False and True.
+
+    Of traced labels the results are NaN instead, see `not_binary`.
+    """
+    if labels.dtype == bool or isinstance(labels, Tracer) or isinstance(weights, Tracer):
+        return
+    numbers = np.asarray(labels)
+    if weights is not None:
+        numbers = numbers[np.asarray(counted(weights, labels.shape))]
+    if not np.all((numbers == 1) | (numbers == 0)) and not np.all((numbers == 1) | (numbers == -1)):
+        found = ", ".join(map(str, np.unique(numbers)[:5].tolist()))
+        raise ValueError(f"{name} must hold booleans, or 0 and 1, or -1 and 1, got {found}")
+
+
+@typed
+def not_binary(labels: Integer[Array, "*shape"] | Bool[Array, "*shape"], weights: Weights = None) -> Bool[Array, ""]:
+    """Whether a label that counts is none of 0, 1 and -1, or both 0 and -1 are among them."""
+    if labels.dtype == bool:
+        return jnp.zeros((), bool)
+    labels, chosen = signed(labels), counted(weights, labels.shape)
+    zero, minus = jnp.any(chosen & (labels == 0)), jnp.any(chosen & (labels == -1))
+    return (zero & minus) | jnp.any(chosen & (labels != 0) & (labels != -1) & (labels != 1))
 
 
 @typed

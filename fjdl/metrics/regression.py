@@ -52,7 +52,7 @@ def root_mean_squared_error(
     scale = _largest(error)
     square = _average(jnp.square(safe_divide(error, scale[None])), weights)
     root = jnp.where(square == 0, 0, jnp.sqrt(jnp.where(square == 0, 1, square)))
-    return _over_outputs(scale * root, multioutput)
+    return over_outputs(scale * root, multioutput)
 
 
 @typed
@@ -86,7 +86,7 @@ def mean_absolute_percentage_error(
     error, weights = _errors(y_true, y_pred, sample_weight)
     target = jnp.where(_column(weights, error) != 0, jnp.asarray(y_true).astype(error.dtype), 1)
     relative = relative_error(error, target)
-    return _over_outputs(_average(relative, weights), multioutput)
+    return over_outputs(_average(relative, weights), multioutput)
 
 
 @typed
@@ -182,14 +182,44 @@ def _mean_of(
     cost: Callable[[Array], Array], y_true: Array, y_pred: Array, sample_weight: Array | None, multioutput: Average
 ) -> Array:
     error, weights = _errors(y_true, y_pred, sample_weight)
-    return _over_outputs(_average(cost(error), weights), multioutput)
+    return over_outputs(_average(cost(error), weights), multioutput)
+
+
+@typed
+def mean_cost(
+    cost: Callable[[Array, Array], Array],
+    y_true: Num[Array, "n *d"],
+    y_pred: Num[Array, "n *d"],
+    *,
+    sample_weight: SampleWeight = None,
+    multioutput: Average = "uniform_average",
+    of_mean: Callable[[Array], Array] | None = None,
+) -> Float[Array, "..."]:
+    """Mean of `cost(y, ŷ)` over the rows that count, or a function of it, averaged over the outputs."""
+    y_true, y_pred, weights = weighed_pair(y_true, y_pred, sample_weight)
+    mean = _average(cost(y_true, y_pred), weights)
+    return over_outputs(mean if of_mean is None else of_mean(mean), multioutput)
+
+
+@typed
+def weighed_pair(
+    y_true: Num[Array, "n *d"], y_pred: Num[Array, "n *d"], sample_weight: SampleWeight = None
+) -> tuple[Float[Array, "n *d"], Float[Array, "n *d"], Float[Array, " n"]]:
+    """Targets and predictions as floats of one dtype, 1 in rows of weight zero, and the weights."""
+    pair = _wide(y_true, y_pred)
+    weights = jnp.ones(pair[0].shape[0]) if sample_weight is None else jnp.asarray(sample_weight)
+    weights = weights.astype(pair[0].dtype)
+    y_true, y_pred = (jnp.where(_column(weights, x) != 0, x, 1) for x in pair)
+    return y_true, y_pred, weights
 
 
 def _average(values: Float[Array, "n *d"], weights: Float[Array, " n"]) -> Float[Array, "*d"]:
     return safe_divide(jnp.sum(_column(weights, values) * values, axis=0), jnp.sum(weights), otherwise=jnp.nan)
 
 
-def _over_outputs(values: Float[Array, "*d"], multioutput: Average) -> Array:
+@typed
+def over_outputs(values: Float[Array, "*d"], multioutput: WeightedAverage) -> Float[Array, "..."]:
+    """The values of the outputs themselves, or their mean, plain or weighted."""
     if isinstance(multioutput, str):
         return values if multioutput == "raw_values" else jnp.mean(values)
     weights = jnp.asarray(multioutput).astype(values.dtype)
@@ -207,8 +237,8 @@ def _explained(error: Array, deviations: Array, weights: Array, multioutput: Wei
     scores = jnp.where(jnp.sum(weights) == 0, jnp.nan, scores)
     if isinstance(multioutput, str) and multioutput == "variance_weighted":
         shares = variance * jnp.square(scale / jnp.max(scale, initial=0.0))
-        return _over_outputs(scores, jnp.where(jnp.all(variance == 0), 1, shares))
-    return _over_outputs(scores, multioutput)
+        return over_outputs(scores, jnp.where(jnp.all(variance == 0), 1, shares))
+    return over_outputs(scores, multioutput)
 
 
 @typed

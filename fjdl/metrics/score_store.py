@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fjdl.checks import at_least
-from fjdl.metrics import counts
-from fjdl.metrics.base import Metric, Weights, counted
-from fjdl.metrics.counts import Count
-from fjdl.metrics.ranks import is_positive
+from fjdl.metrics import amounts
+from fjdl.metrics.amounts import Amount
+from fjdl.metrics.base import Metric, Weights, selection, weight_of_each
+from fjdl.metrics.ranks import is_positive, not_binary, require_binary
 from fjdl.numerics import accumulate, safe_divide, signed
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
@@ -23,27 +24,34 @@ class Collected(NamedTuple):
 
     scores: Array
     labels: Array
+    weights: Array  # empty where weights only select
     seen: Array
 
 
 class ScoreHistogram(NamedTuple):
-    """Examples by label and by the number of thresholds that their score reaches, and whether a score was NaN."""
+    """Weight of examples by label and by the number of thresholds that their score reaches; was one unfit."""
 
-    examples: Count
+    examples: Amount
     invalid: Array
 
 
 @typed
 def collected(
-    score: Callable[..., Any], *, capacity: int, classes: int | None = None, multilabel: bool = False
+    score: Callable[..., Any],
+    *,
+    capacity: int,
+    classes: int | None = None,
+    multilabel: bool = False,
+    weighted: bool = False,
 ) -> Metric:
     """The value `score(labels, scores, sample_weight=...)` of all examples, which the state keeps.
 
-    `update(state, scores, labels, weights=None)` with one score and one label per example, with `classes` scores
-    where that is given, and as many labels where `multilabel`. `score` is for instance `roc_auc_score`,
-    `average_precision_score` or `roc_curve`; its `sample_weight` are booleans. The result is exactly that of all
-    examples at once, in whatever order batches came and states were merged, if `score` does not depend on the order.
-    Only examples that count take room. Where more than `capacity` of them came, every float of the result is NaN.
+    `update(state, scores, labels, weights=None)` with one score and one label per example, with `classes` scores where
+    that is given, and as many labels where `multilabel`. `score` is for instance `roc_auc_score`,
+    `average_precision_score` or `roc_curve`. Its `sample_weight` are booleans, and the weights of updates 0 and 1;
+    where `weighted`, both are real, and the state keeps them. The result is exactly that of all examples at once, in
+    whatever order batches came and states were merged, if `score` does not depend on the order. Only examples that
+    count take room. Where more than `capacity` of them came, every float of the result is NaN.
     """
     at_least(1, capacity=capacity)
     if multilabel and classes is None:
@@ -53,7 +61,7 @@ def collected(
 
     def init() -> Collected:
         scores, labels = jnp.zeros((capacity, *columns)), jnp.zeros((capacity, *label_columns), jnp.int32)
-        return Collected(scores, labels, jnp.zeros((), jnp.int32))
+        return Collected(scores, labels, jnp.zeros(capacity if weighted else 0), jnp.zeros((), jnp.int32))
 
     @typed
     def update(state: Collected, scores: Float[Array, "..."], labels: Labels, weights: Weights = None) -> Collected:
@@ -64,17 +72,23 @@ def collected(
                 f"got {scores.shape} and {labels.shape}"
             )
         rows = scores.reshape(-1, *columns), signed(labels).reshape(-1, *label_columns)
-        return _append(state, *rows, counted(weights, batch).ravel())
+        if weighted:
+            each = weight_of_each(weights, batch).ravel()
+            return _append(state, *rows, each.astype(state.weights.dtype), each.astype(bool))
+        chosen, proper = selection(weights, batch)
+        added = _append(state, *rows, state.weights, chosen.ravel())
+        return added._replace(seen=jnp.where(proper, added.seen, capacity + 1))
 
     @typed
     def merge(a: Collected, b: Collected) -> Collected:
-        both = _append(a, b.scores, b.labels, jnp.arange(capacity, dtype=jnp.int32) < b.seen)
+        both = _append(a, b.scores, b.labels, b.weights, jnp.arange(capacity, dtype=jnp.int32) < b.seen)
         return both._replace(seen=jnp.minimum(a.seen + b.seen, capacity + 1))
 
     @typed
     def compute(state: Collected) -> Any:
         here = jnp.arange(capacity, dtype=jnp.int32) < state.seen
-        result = score(state.labels, state.scores, sample_weight=here)
+        each = jnp.where(here, state.weights, 0) if weighted else here
+        result = score(state.labels, state.scores, sample_weight=each)
         return jax.tree.map(lambda x: _nan_where(state.seen > capacity, x), result)
 
     return Metric(init, update, merge, compute)
@@ -84,17 +98,20 @@ def collected(
 def score_histogram(thresholds: Float[Array, " t"]) -> Metric:
     """Number of negative (row 0) and of positive examples (row 1) whose score reaches 0, 1, … t of the thresholds.
 
-    `update(state, scores, labels, weights=None)`; the label 1 is positive, every other one negative. The thresholds
-    rise. The state is small and exact, whatever the number of examples; the result is float32, and NaN where a score
-    that counts was NaN. `then(score_histogram(...), roc_auc_from)` streams an area, within `roc_auc_error_from`.
+    `update(state, scores, labels, weights=None)`; labels are booleans, or 0 and 1, or -1 and 1. The thresholds rise,
+    and are concrete. The state is small and its counts exact, whatever the number of examples; the result is float32,
+    and NaN where a score that counts was NaN or a traced label was another. Real weights are added up.
+    `then(score_histogram(...), roc_auc_from)` streams an area, within `roc_auc_error_from`.
     """
+    if isinstance(thresholds, Tracer):
+        raise ValueError("thresholds must be concrete, since they choose the shape of the state, got traced ones")
     edges = np.asarray(thresholds)
     if not np.all(np.diff(edges) > 0):
         raise ValueError(f"thresholds must rise, got {edges.tolist()}")
     bins = edges.shape[0] + 1
 
     def init() -> ScoreHistogram:
-        return ScoreHistogram(counts.zero((2, bins)), jnp.zeros((), bool))
+        return ScoreHistogram(amounts.zero((2, bins)), jnp.zeros((), bool))
 
     @typed
     def update(
@@ -103,19 +120,21 @@ def score_histogram(thresholds: Float[Array, " t"]) -> Metric:
         labels: Integer[Array, "*batch"] | Bool[Array, "*batch"],
         weights: Weights = None,
     ) -> ScoreHistogram:
-        chosen, scores = counted(weights, labels.shape), accumulate(scores)
+        require_binary("labels", labels, weights)
+        each, scores = weight_of_each(weights, labels.shape), accumulate(scores)
         reached = jnp.searchsorted(jnp.asarray(edges, scores.dtype), scores, side="right")
-        row = jnp.where(chosen, is_positive(labels).astype(jnp.int32), 2)
-        table = jnp.zeros((2, bins), jnp.uint32).at[row, reached].add(1, mode="drop")
-        return merge(state, ScoreHistogram(counts.of(table), jnp.any(chosen & jnp.isnan(scores))))
+        cell = jnp.where(each.astype(bool), is_positive(labels).astype(jnp.int32), 2) * bins + reached.astype(jnp.int32)
+        table = jax.tree.map(lambda x: x.reshape(2, bins), amounts.by_index(cell, each, 2 * bins))
+        invalid = jnp.any(each.astype(bool) & jnp.isnan(scores)) | not_binary(labels, weights)
+        return merge(state, ScoreHistogram(table, invalid))
 
     @typed
     def merge(a: ScoreHistogram, b: ScoreHistogram) -> ScoreHistogram:
-        return ScoreHistogram(counts.add(a.examples, b.examples), a.invalid | b.invalid)
+        return ScoreHistogram(amounts.add(a.examples, b.examples), a.invalid | b.invalid)
 
     @typed
     def compute(state: ScoreHistogram) -> Float[Array, "2 bins"]:
-        return _nan_where(state.invalid, counts.to_float(state.examples))
+        return _nan_where(state.invalid, amounts.to_float(state.examples))
 
     return Metric(init, update, merge, compute)
 
@@ -165,7 +184,7 @@ def average_precision_error_from(histogram: Num[Array, "2 bins"]) -> Scalar:
 
 
 @jax.jit
-def _append(state: Collected, scores: Array, labels: Array, chosen: Bool[Array, " n"]) -> Collected:
+def _append(state: Collected, scores: Array, labels: Array, weights: Array, chosen: Bool[Array, " n"]) -> Collected:
     """The state with the chosen rows after its own, as far as there is room."""
     capacity = state.scores.shape[0]
     places = state.seen + jnp.cumsum(chosen.astype(jnp.int32)) - 1
@@ -173,6 +192,7 @@ def _append(state: Collected, scores: Array, labels: Array, chosen: Bool[Array, 
     return Collected(
         state.scores.at[places].set(scores.astype(state.scores.dtype), mode="drop"),
         state.labels.at[places].set(labels.astype(state.labels.dtype), mode="drop"),
+        state.weights.at[places].set(weights, mode="drop") if state.weights.size else state.weights,
         jnp.minimum(state.seen + jnp.sum(chosen, dtype=jnp.int32), capacity + 1),
     )
 

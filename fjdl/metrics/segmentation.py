@@ -8,15 +8,15 @@ from functools import partial
 
 import jax.numpy as jnp
 
-from fjdl.metrics.base import Metric, Weights
+from fjdl.metrics.amounts import Amount
+from fjdl.metrics.base import Metric, Weights, streaming
 from fjdl.metrics.classification import confusion_matrix
-from fjdl.metrics.counts import Count
 from fjdl.metrics.scores import accuracy_from, f1, jaccard, macro, recall, weighted
 from fjdl.numerics import is_label, signed
 from fjdl.typing import Array, Float, Integer, Num, Scalar, typed
 
 
-@typed
+@streaming("measure(segmentation_matrix(21), predictions, labels)")
 def segmentation_matrix(classes: int, *, ignore_label: int | None = None) -> Metric:
     """Number of pixels by label (row) and predicted class (column): `confusion_matrix` with a label to ignore.
 
@@ -29,8 +29,8 @@ def segmentation_matrix(classes: int, *, ignore_label: int | None = None) -> Met
 
     @typed
     def update(
-        state: Count, predictions: Integer[Array, "*batch"], labels: Integer[Array, "*batch"], weights: Weights = None
-    ) -> Count:
+        state: Amount, predictions: Integer[Array, "*batch"], labels: Integer[Array, "*batch"], weights: Weights = None
+    ) -> Amount:
         if ignore_label is not None:
             labels = jnp.where(is_label(labels, ignore_label, name="ignore_label"), -1, signed(labels))
         return pairs.update(state, predictions, labels, weights=weights)

@@ -6,7 +6,7 @@ from functools import partial
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.metrics.base import Metric, then
+from fjdl.metrics.base import Metric, streaming, then
 from fjdl.metrics.errors import mse
 from fjdl.metrics.regression import difference
 from fjdl.typing import Array, Float, Num, typed
@@ -27,7 +27,7 @@ def peak_signal_noise_ratio(
     return _decibels(square, data_range)
 
 
-@typed
+@streaming("peak_signal_noise_ratio(y_true, y_pred, data_range=...)")
 def psnr(data_range: float) -> Metric:
     """Peak signal-to-noise ratio in decibels of all pixels over all batches; NaN when nothing was seen.
 

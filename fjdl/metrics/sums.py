@@ -79,6 +79,16 @@ def average(
     return safe_divide(to_float(of(weighted)), to_float(of(weights)), otherwise=jnp.nan)
 
 
+@typed
+def weighted_total(
+    values: Num[Array, " n"] | Bool[Array, " n"], weights: Num[Array, " n"] | Bool[Array, " n"] | None = None
+) -> Scalar:
+    """Sum of the values, `Σ wv`; 0 without values. A value of weight 0 does not count, NaN included; a True is 1."""
+    values = values.astype(jnp.result_type(float)) if values.dtype == bool else accumulate(values)
+    weights = jnp.ones_like(values) if weights is None else accumulate(weights).astype(values.dtype)
+    return to_float(of(weights * jnp.where(weights == 0, 0, values)))
+
+
 @jax.jit
 def _fold(values: Array) -> Sum:
     """Adds the second half to the first until one row is left."""

@@ -2,13 +2,13 @@
 
 import jax.numpy as jnp
 
-from fjdl.metrics.base import Metric, Weights, then
+from fjdl.metrics.base import Metric, Weights, streaming, then
 from fjdl.metrics.mean import MeanState, mean
 from fjdl.numerics import accumulate, log_softmax, signed
 from fjdl.typing import Array, Float, Integer, typed
 
 
-@typed
+@streaming("measure(perplexity(), logits, labels)")
 def perplexity() -> Metric:
     """Exponential of the mean negative log-likelihood per token, `exp(-1/n Σ log softmax(logits)[label])`, at least 1.
 

@@ -14,6 +14,8 @@ from tests.cases import (
     losses,
     losses_structured,
     metrics,
+    metrics_deviance,
+    metrics_label_ranking,
     metrics_probabilities,
     metrics_ranking,
     metrics_regression,
@@ -33,6 +35,7 @@ from tests.cases.case import Case
 PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
     losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking, metrics_regression,
-    metrics_segmentation, metrics_text, augment, autodiff, search, schedules, quant,
+    metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text, augment, autodiff, search,
+    schedules, quant,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

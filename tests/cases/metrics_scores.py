@@ -158,6 +158,14 @@ def by_class_of_sklearn(y_true: Any, y_pred: Any) -> Any:
     )
 
 
+def divided(matrix: Any) -> Any:
+    return tuple(tables.normalized(matrix, normalize=kind) for kind in ("true", "pred", "all"))
+
+
+def divided_by_numpy(matrix: Any) -> Any:
+    return matrix / matrix.sum(1, keepdims=True), matrix / matrix.sum(0), matrix / matrix.sum()
+
+
 def of_indicators(y_true: Any, y_pred: Any, w: Any) -> Any:
     return (
         averaged.jaccard_score(y_true, y_pred, average="samples", sample_weight=w),
@@ -189,6 +197,16 @@ CASES: list[Case] = [
         result="float32",
         oracle=rates_one_pair_at_a_time,
         edges=(((EMPTY,), RATES_OF_NOTHING), ((ONE_CLASS,), RATES_OF_ONE_CLASS)),
+        errors=(NOT_SQUARE,),
+    ),
+    Case(
+        divided,
+        inputs(uniform(3, 3, low=1.0, high=2.0)),
+        (0,),
+        "float32",
+        domain=(1e-3, 1e4),
+        oracle=divided_by_numpy,
+        edges=(((EMPTY,), (EMPTY, EMPTY, EMPTY)),),
         errors=(NOT_SQUARE,),
     ),
     Case(

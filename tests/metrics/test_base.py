@@ -39,8 +39,9 @@ def test_weights_per_example_hold_for_all_its_entries():
     assert metrics.measure(metrics.mean(), values, weights=jnp.array([[0.0, 1.0], [1.0, 0.0]])) == 26.5
 
 
-def test_an_example_counts_once_whatever_its_non_zero_weight():
-    assert metrics.measure(metrics.mean(), jnp.array([1.0, 3.0]), weights=jnp.array([0.25, 7.0])) == 2
+def test_an_example_counts_as_much_as_its_weight():
+    assert metrics.measure(metrics.mean(), jnp.array([0.0, 1.0]), weights=jnp.array([1.0, 3.0])) == 0.75
+    assert metrics.measure(metrics.mean(), jnp.array([0.0, 1.0]), weights=jnp.array([1.0, -3.0])) == 1.5
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 1), (2, 2, 1)])

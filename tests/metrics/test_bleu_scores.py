@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
+from fjdl.metrics import amounts
 from fjdl.metrics.base import measure
 from fjdl.metrics.bleu_scores import bleu, corpus_bleu, sentence_bleu, token_bleu
 from fjdl.metrics.counts import Count
@@ -85,8 +86,10 @@ def test_tokens_equal_words_and_short_hypotheses_pay_the_brevity_penalty():
 def test_counts_beyond_int32_are_exact():
     metric = token_bleu()
     state = metric.update(metric.init(), np.array([[1, 2, 3, 4]]), np.array([[1, 2, 3, 4]]))
-    full = state._replace(hypothesis_length=Count(jnp.uint32(0), jnp.uint32(2**32 - 4)))
-    length = metric.merge(full, state).hypothesis_length
+    full = state._replace(
+        hypothesis_length=amounts.zero()._replace(counted=Count(jnp.uint32(0), jnp.uint32(2**32 - 4)))
+    )
+    length = metric.merge(full, state).hypothesis_length.counted
     assert (int(length.high), int(length.low)) == (1, 0)
 
 

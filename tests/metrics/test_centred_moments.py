@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fjdl.metrics import counts, sums
+from fjdl.metrics import amounts, counts, sums
 from fjdl.metrics.base import measure
 from fjdl.metrics.centred_moments import Moments, centred, merge_moments, moments
 from tests.support import float64
@@ -101,7 +101,7 @@ def test_float64_keeps_its_digits():
 
 
 def test_public_merge_is_that_of_the_metric():
-    empty = Moments(counts.zero(), sums.zero((2,)), sums.zero((2, 2)))
+    empty = Moments(counts.zero(), amounts.zero(), sums.zero((2,)), sums.zero((2, 2)))
     jax.tree.map(np.testing.assert_array_equal, merge_moments(empty, empty), PAIR.init())
 
 

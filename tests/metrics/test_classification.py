@@ -142,9 +142,10 @@ def test_a_confusion_matrix_of_nothing_is_zero():
 @pytest.mark.parametrize("start", [2**24 - 1, 2**31 - 1, 2**32 - 1])
 def test_states_count_on_where_float32_sticks_and_integers_wrap(start):
     metric = metrics.confusion_matrix(1)
-    state = Count(jnp.zeros((1, 1), jnp.uint32), jnp.full((1, 1), start, jnp.uint32))
+    count = Count(jnp.zeros((1, 1), jnp.uint32), jnp.full((1, 1), start, jnp.uint32))
+    state = metric.init()._replace(counted=count)
     state = metric.update(state, np.zeros(4, int), np.zeros(4, int))
-    assert (int(state.high[0, 0]) << 32) + int(state.low[0, 0]) == start + 4
+    assert (int(state.counted.high[0, 0]) << 32) + int(state.counted.low[0, 0]) == start + 4
     assert metric.compute(state)[0, 0] == np.float32(start + 4)
 
 
@@ -152,7 +153,7 @@ def test_the_confusion_matrix_of_more_pixels_than_float32_counts_is_exact():
     metric, pixels = metrics.confusion_matrix(2), 2**24 + 3
     zeros = jnp.zeros(pixels, jnp.uint8)
     state = metric.update(metric.init(), zeros, zeros)
-    np.testing.assert_array_equal(state.low, [[pixels, 0], [0, 0]])
+    np.testing.assert_array_equal(state.counted.low, [[pixels, 0], [0, 0]])
 
 
 def test_predicted_class_is_the_first_largest_and_no_class_with_nan():

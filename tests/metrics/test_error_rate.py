@@ -2,6 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fjdl.metrics import amounts
 from fjdl.metrics.base import measure
 from fjdl.metrics.bleu_scores import token_bleu
 from fjdl.metrics.counts import Count
@@ -49,9 +50,9 @@ def test_tokens_equal_words():
 def test_counts_beyond_int32_are_exact():
     metric = token_error_rate()
     state = metric.update(metric.init(), np.array([[1]]), np.array([[2]]))
-    full = Count(jnp.uint32(0), jnp.uint32(2**32 - 1))
+    full = amounts.zero()._replace(counted=Count(jnp.uint32(0), jnp.uint32(2**32 - 1)))
     merged = metric.merge(state._replace(edits=full, symbols=full), state)
-    assert (int(merged.edits.high), int(merged.edits.low)) == (1, 0)
+    assert (int(merged.edits.counted.high), int(merged.edits.counted.low)) == (1, 0)
     assert metric.compute(merged) == 1
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from fjdl.metrics import base, counts, multilabel, scores
+from fjdl.metrics import amounts, base, counts, multilabel, scores
 from fjdl.metrics.outcomes import Outcomes, two_by_two
 
 METRIC = multilabel.multilabel_confusion(3)
@@ -30,10 +30,12 @@ def test_indicators_per_pixel_take_weights_per_image(rng):
 
 def test_states_count_on_beyond_two_to_the_32():
     start = counts.Count(np.zeros(3, np.uint32), np.full(3, 2**32 - 1, np.uint32))
-    state = jax.jit(METRIC.update)(Outcomes(*[start] * 4), np.ones((2, 3), bool), np.ones((2, 3), bool))
-    np.testing.assert_array_equal(state.true_positives.high, [1, 1, 1])
-    np.testing.assert_array_equal(state.true_positives.low, [1, 1, 1])
-    np.testing.assert_array_equal(state.false_positives.low, [2**32 - 1] * 3)
+    state = jax.jit(METRIC.update)(
+        Outcomes(*[amounts.zero((3,))._replace(counted=start)] * 4), np.ones((2, 3), bool), np.ones((2, 3), bool)
+    )
+    np.testing.assert_array_equal(state.true_positives.counted.high, [1, 1, 1])
+    np.testing.assert_array_equal(state.true_positives.counted.low, [1, 1, 1])
+    np.testing.assert_array_equal(state.false_positives.counted.low, [2**32 - 1] * 3)
 
 
 def test_fewer_labels_than_one_are_refused():

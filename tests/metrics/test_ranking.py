@@ -89,7 +89,7 @@ def test_more_classes_than_the_labels_dtype_can_name(rng):
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"average": "samples"}, "^average must be 'macro', 'weighted', 'micro' or None, got 'samples'$"),
+        ({"average": "median"}, "^average must be 'macro', 'weighted', 'micro', 'samples' or None, got 'median'$"),
         ({"multi_class": "raise"}, "^multi_class must be 'ovr' or 'ovo', got 'raise'$"),
         ({"multi_class": "ovo", "average": None}, "^average must be 'macro' or 'weighted' .* got None$"),
         ({"multi_class": "ovo", "sample_weight": np.ones(4)}, "^sample_weight must be boolean .* got float32$"),
@@ -102,4 +102,4 @@ def test_options_outside_their_range_are_refused(options, rule):
 
 def test_the_averages_of_precision_are_the_same():
     with pytest.raises(ValueError, match=r"^average must be"):
-        ranking.average_precision_score(np.array([0, 1]), np.zeros(2, np.float32), average="samples")
+        ranking.average_precision_score(np.array([0, 1]), np.zeros(2, np.float32), average="median")

@@ -48,8 +48,11 @@ def test_weights_leave_out_images_or_pixels():
 def test_pixels_beyond_two_to_the_31_count_exactly():
     metric = then(segmentation_matrix(2), mean_iou)
     cells = jnp.array([[2**31 + 2**24, 1], [0, 2**24 + 1]], jnp.uint32)
-    state = metric.merge(counts.of(cells), metric.update(metric.init(), np.array([0, 1, 1]), np.array([0, 0, 1])))
-    np.testing.assert_array_equal(state.low, [[2**31 + 2**24 + 1, 2], [0, 2**24 + 2]])
+    state = metric.merge(
+        metric.init()._replace(counted=counts.of(cells)),
+        metric.update(metric.init(), np.array([0, 1, 1]), np.array([0, 0, 1])),
+    )
+    np.testing.assert_array_equal(state.counted.low, [[2**31 + 2**24 + 1, 2], [0, 2**24 + 2]])
     expected = ((2**31 + 2**24 + 1) / (2**31 + 2**24 + 3) + (2**24 + 2) / (2**24 + 4)) / 2
     assert jax.jit(metric.compute)(state) == pytest.approx(expected, rel=1e-7)
 

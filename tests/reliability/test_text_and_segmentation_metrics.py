@@ -8,7 +8,7 @@ import sacrebleu
 import scipy.stats
 import sklearn.metrics
 
-from fjdl.metrics import counts, errors, explained, regression
+from fjdl.metrics import amounts, counts, errors, explained, regression
 from fjdl.metrics.base import measure, then
 from fjdl.metrics.bleu_scores import corpus_bleu, sentence_bleu
 from fjdl.metrics.segmentation import iou, mean_iou, segmentation_matrix
@@ -87,7 +87,7 @@ def test_r55_devices_with_partly_and_fully_padded_batches_count_every_example_on
     total = metric.init()
     for device in range(8):
         total = metric.merge(total, jax.tree.map(lambda leaf, i=device: leaf[i], states))
-    assert counts.to_float(total.seen) == 11
+    assert amounts.to_float(total.seen) == 11
     alone = measure(metric, logits.reshape(-1, 5)[:11], labels.reshape(-1)[:11])
     assert metric.compute(total) == pytest.approx(float(alone), rel=1e-6)
 
@@ -128,6 +128,6 @@ def test_r58_the_settings_are_recorded():
 def test_row_49_pixels_past_two_to_the_24_and_31_are_counted_one_by_one():
     metric = segmentation_matrix(1)
     for start in (2**24, 2**31, 2**32 - 1):
-        state = counts.add(metric.init(), counts.of(jnp.full((1, 1), start, jnp.uint32)))
+        state = metric.init()._replace(counted=counts.of(jnp.full((1, 1), start, jnp.uint32)))
         state = metric.update(state, np.zeros(3, int), np.zeros(3, int))
-        assert (int(state.high[0, 0]) << 32) + int(state.low[0, 0]) == start + 3
+        assert (int(state.counted.high[0, 0]) << 32) + int(state.counted.low[0, 0]) == start + 3
