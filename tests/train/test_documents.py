@@ -84,18 +84,17 @@ def test_a_sealed_file_is_read_as_it_was_written_and_an_older_one_without_a_seal
 
 
 @pytest.mark.parametrize("name", SEALED)
-def test_each_flipped_bit_of_a_sealed_file_is_found_or_changes_nothing(name: str, tmp_path: Path) -> None:
+def test_a_flipped_bit_in_each_byte_of_a_sealed_file_is_found_or_changes_nothing(name: str, tmp_path: Path) -> None:
     value, read = SEALED[name]
     path = tmp_path / name
     documents.write_sealed(path, value)
     content, whole = path.read_bytes(), repr(read(path))
     for place in range(len(content)):
-        for bit in (0, 1, 2, 5):
-            changed = bytearray(content)
-            changed[place] ^= 1 << bit
-            path.write_bytes(changed)
-            with contextlib.suppress(StorageError):
-                assert repr(read(path)) == whole or b'"checksum"' not in changed, changed
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        with contextlib.suppress(StorageError):
+            assert repr(read(path)) == whole or b'"checksum"' not in changed, changed
 
 
 @pytest.mark.parametrize("name", SEALED)
