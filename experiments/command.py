@@ -18,7 +18,7 @@ import tyro
 from experiments.fingerprint import fingerprint, same_code
 from experiments.mistakes import users_mistakes
 from fjdl.errors import FjdlError, UsageError
-from fjdl.signals import Answer, stop_requests
+from fjdl.signals import Answer, grant, stop_requests
 
 
 class Experiment(NamedTuple):
@@ -38,7 +38,7 @@ def run_guarded(main: Callable[[], None]) -> None:
     try:
         with stop_requests(Answer.RAISE) as request:
             main()
-            request.raise_if_requested()
+            grant()
     except FjdlError as error:
         sys.exit(_fail(str(error), error.exit_status))
     except KeyboardInterrupt:
@@ -57,6 +57,7 @@ def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:
         raise UsageError("a config is needed, such as configs/digits_lenet.py, got none")
     build = load_config(path)
     enable_compilation_cache()
+    grant()
 
     @functools.wraps(build)
     def resolved(**values: Any) -> Experiment:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import tyro
 
 from experiments.command import open_experiment, run_guarded
+from fjdl.signals import grant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,7 @@ def load_run(path: Path) -> LoadedRun:
 
     splits = recipe.splits()
     program = program_of(recipe, splits)
+    grant()
     state = read_best(RunDirectory(path=path), jax.eval_shape(program.init), program.steps_per_epoch)
     return LoadedRun(recipe, splits, program, state)
 

@@ -18,7 +18,7 @@ import tyro
 from experiments.command import Experiment, as_recorded, parse, run_guarded
 from experiments.mistakes import users_mistakes
 from fjdl.errors import Stopped
-from fjdl.signals import StopRequest
+from fjdl.signals import StopRequest, grant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,7 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
     if not (run_dir / "result.json").exists():
         with users_mistakes():
             check(recipe)
+    grant()
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
     with _saying_what_stays(run_dir), open_run(run_dir, command=command, config=config) as run:
         if result := finished(run):

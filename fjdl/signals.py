@@ -63,18 +63,18 @@ def install(answer: Answer) -> StopRequest:
 def stop_requests(answer: Answer = Answer.WAIT) -> Iterator[StopRequest]:
     """Inside the block signals are remembered and answered so; only the main thread can have that.
 
-    Inside of such a block, or of a program that began with `install`, it is the same memory: raises `Stopped` at once
-    for a signal that came before, and at the end for one that came within and was not granted.
+    Inside of such a block, or of a program that began with `install`, it is the same memory, and both ends of the block
+    are places where `grant` is called.
     """
     outer = signal.getsignal(signal.SIGINT)
     if isinstance(outer, StopRequest):
-        outer.raise_if_requested()
+        grant()
         before, outer.answer = outer.answer, answer
         try:
             yield outer
         finally:
             outer.answer = before
-        outer.raise_if_requested()
+        grant()
         return
     request = StopRequest(answer)
     previous = _set(request)
@@ -83,6 +83,13 @@ def stop_requests(answer: Answer = Answer.WAIT) -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def grant() -> None:
+    """Between two parts of a program: `KeyboardInterrupt` again if a signal came whose first one Python discarded."""
+    request = signal.getsignal(signal.SIGINT)
+    if isinstance(request, StopRequest) and request.requested:
+        raise KeyboardInterrupt
 
 
 def _set(request: StopRequest) -> dict[int, signal.Handlers]:

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.command import run_guarded
 from fjdl.errors import Stopped
-from fjdl.signals import Answer, StopRequest, stop_requests
+from fjdl.signals import Answer, StopRequest, grant, stop_requests
 from fjdl.train.log import read_json
 from tests.support import ROOT
 
@@ -100,15 +100,22 @@ def send_where_exceptions_are_discarded(number: int) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_whose_exception_python_discards_is_granted_by_the_next_block(number: int) -> None:
+def test_a_signal_whose_exception_python_discards_is_granted_by_the_next_block(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     reached = []
-    with pytest.raises(Stopped) as stopped, stop_requests(Answer.RAISE):  # noqa: PT012
+
+    def main() -> None:
         send_where_exceptions_are_discarded(number)
         reached.append("after the signal")
         with stop_requests():
             reached.append("in the loop")
+
+    with pytest.raises(SystemExit) as end:
+        run_guarded(main)
     assert reached == ["after the signal"]
-    assert stopped.value.exit_status == 128 + number
+    assert end.value.code == 128 + number
+    assert capsys.readouterr().err.splitlines()[-1] == f"fjdl: stopped by {signal.Signals(number).name}"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -137,9 +144,10 @@ def test_within_a_command_a_loop_remembers_and_all_else_stops_at_once() -> None:
 
 def test_a_signal_that_a_loop_did_not_grant_is_granted_at_its_end() -> None:
     with stop_requests(Answer.RAISE) as outer:
-        with pytest.raises(Stopped), stop_requests():
+        with pytest.raises(KeyboardInterrupt), stop_requests():
             send(signal.SIGHUP)
         outer.number = None
+        grant()
 
 
 def test_an_ignored_hang_up_stays_ignored() -> None:

@@ -114,7 +114,7 @@ def test_a_signal_before_the_first_epoch_says_that_nothing_is_saved(
     first_send(monkeypatch, "fjdl.train.loop.restore_latest", signal.SIGHUP, discarded=discarded)
     outcome = command("train", *FLAGS, "--run-dir", tmp_path / "run")
     assert outcome.status == 129
-    then = "the same command resumes" if discarded else "no checkpoint had been saved yet, the same command starts anew"
+    then = "no checkpoint had been saved yet, the same command starts anew"
     assert outcome.err.splitlines()[-1] == f"fjdl: stopped by SIGHUP; {then}"
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
