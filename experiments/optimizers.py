@@ -15,7 +15,7 @@ from typing import Any
 
 import tyro
 
-from experiments.command import describe, enable_compilation_cache, load_config, run_guarded
+from experiments.command import as_recorded, describe, enable_compilation_cache, load_config, run_guarded
 from experiments.markdown import replace_table, require_markers
 from experiments.mistakes import users_mistakes
 from experiments.report import spread
@@ -62,7 +62,7 @@ def main() -> None:
     from fjdl.train.rundir import open_run
 
     command = ["python", "-m", "experiments.optimizers", *sys.argv[1:]]
-    with open_run(options.run_dir, command=command, config=asked) as run:
+    with open_run(options.run_dir, command=command, config=as_recorded(asked, options.run_dir)) as run:
         for warning in run.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         with users_mistakes():

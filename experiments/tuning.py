@@ -36,6 +36,7 @@ class Bench(NamedTuple):
 
 def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
     """Loads the data once, places it on the devices, and drops a record that a crash cut short."""
+    from fjdl.train.documents import checked
     from fjdl.train.log import encode_json, read_jsonl, write_atomically
     from fjdl.train.mesh import make_mesh
     from fjdl.train.program import place
@@ -45,7 +46,9 @@ def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
     splits = recipe.splits()
     mesh = make_mesh()
     data = {part: place(getattr(splits, part), mesh) for part in ("train", "validation", "test")}
-    write_atomically(records, "".join(encode_json(record) for record in read_jsonl(records)))
+    fields = {"optimizer": str, "what": str}
+    whole = [checked(record, fields, where=f"a line of {records}") for record in read_jsonl(records)]
+    write_atomically(records, "".join(map(encode_json, whole)))
     return Bench(dataclasses.replace(recipe, splits=lambda: splits), data, records, effort)
 
 

@@ -213,7 +213,7 @@ def _read_manifest(step_dir: Path) -> dict[str, Any]:
         content = path.read_bytes()
         manifest = json.loads(content)
         del manifest["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error!r}") from error
     if _seal(manifest) != content:
         raise CheckpointError(f"{path} is damaged: it does not match its own sha256")

@@ -11,6 +11,7 @@ import pytest
 
 from experiments import tuning
 from experiments.command import load_config
+from experiments.fingerprint import earlier_fingerprints
 from experiments.markdown import markers
 from experiments.optimizers import SECTION, optimizers, rows
 from experiments.range_test import is_optimizer
@@ -29,7 +30,8 @@ from experiments.tuning import (
 from fjdl import optim
 from fjdl.errors import UsageError
 from fjdl.schedules import cosine
-from fjdl.train.log import read_jsonl
+from fjdl.train.documents import read_sealed
+from fjdl.train.log import encode_json, read_jsonl
 from fjdl.train.loop import fit
 from fjdl.train.rundir import open_run
 from tests.experiments.support import Command, sentence
@@ -84,6 +86,9 @@ def test_a_comparison_is_tuned_trained_written_drawn_and_taken_up(tmp_path: Path
         ("sgd", "run", 1),
         ("adam", "run", 1),
     ]
+    config = read_sealed(run / "config.json", {})
+    older = {**config, "sha256": min(earlier_fingerprints(Path(CONFIG).read_bytes()))}
+    (run / "config.json").write_text(encode_json(older))
     third = compare("--seeds", 2)
     assert third.out == second.out[second.out.index("| optimizer") :]
     assert read_jsonl(run / "metrics.jsonl") == after
@@ -91,6 +96,11 @@ def test_a_comparison_is_tuned_trained_written_drawn_and_taken_up(tmp_path: Path
     other = command("optimizers", *FLAGS, "--run-dir", run, "--epochs", 2)
     assert other.status == 2
     assert "belongs to another configuration" in sentence(other)
+
+    (run / "metrics.jsonl").write_text('{"optimizer": 3, "what": "run"}\n')
+    damaged = compare("--seeds", 2)
+    assert damaged.status == 6
+    assert f"a line of {run / 'metrics.jsonl'} must have 'optimizer' of type str" in sentence(damaged)
 
 
 def test_the_compiled_training_is_that_of_fit_for_every_seed(bench: Bench, tmp_path: Path) -> None:

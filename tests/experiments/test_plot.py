@@ -127,7 +127,9 @@ def test_the_picture_of_the_demo_has_the_numbers_of_its_config_and_of_the_run_th
     assert f"$(BIN)/python {command}".replace(str(demo.relative_to(ROOT)), "$(DEMO)") in (ROOT / "Makefile").read_text()
     if not (demo / "result.json").exists():
         return  # nobody has made the demo here
-    result, version = read_json(demo / "result.json"), read_json(demo / "env.json")["jax"]
-    if (about["jax"], about["hardware"]) == (version, result["hardware"]):
-        assert {name: result[name] for name in about.keys() - {"jax"}} == {n: about[n] for n in about.keys() - {"jax"}}
-    assert abs(result["test"]["accuracy"] - accuracy) < 0.03
+    result = read_json(demo / "result.json")
+    if result["state"] == about["state"]:
+        names = about.keys() - {"jax", "hardware"}
+        assert {name: result[name] for name in names} == {name: about[name] for name in names}
+    remedy = f"draw it again: python -m experiments.plot {demo.relative_to(ROOT)} --montage docs/demo.png"
+    assert abs(result["test"]["accuracy"] - accuracy) < 0.02, remedy  # other machines round otherwise

@@ -182,6 +182,14 @@ def test_a_truncated_emptied_missing_or_extra_file_is_detected_by_name(tmp_path:
         checkpoint.verify(directory)
 
 
+@pytest.mark.parametrize("content", [b"17", b"[]", b"{}", b"null", b"{", b"\xff", b"[" * 100_000])
+def test_a_manifest_that_is_none_is_detected_by_name(content: bytes, tmp_path: Path) -> None:
+    manifest = checkpoint.save(tmp_path, 3, small()) / "manifest.json"
+    manifest.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"^{manifest} cannot be read"):
+        checkpoint.verify(manifest.parent)
+
+
 def test_a_checkpoint_under_another_steps_name_is_refused(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 3, small()).rename(tmp_path / "4")
     with pytest.raises(CheckpointError, match="holds step 3"):
