@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.batch import EXAMPLE_MASK
 from fjdl.data.source import Splits, from_arrays
 from fjdl.models import LeNet5
 from fjdl.nn import Model, functional
@@ -58,7 +59,7 @@ def single_steps(recipe: Recipe, images: np.ndarray, labels: np.ndarray, steps: 
     step = jax.jit(make_train_step(recipe, mesh, steps=steps), donate_argnums=0)
     program = compile_program(recipe, mesh, examples=len(images), example={"image": images[0], "label": labels[0]})
     batches = [
-        {"image": jnp.asarray(x), "label": jnp.asarray(y), "mask": jnp.ones(len(y))}
+        {"image": jnp.asarray(x), "label": jnp.asarray(y), EXAMPLE_MASK: jnp.ones(len(y))}
         for x, y in zip(np.split(images, steps), np.split(labels, steps), strict=True)
     ]
     state = program.init()

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.analysis import format_table
+from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
 from fjdl.data.batches import sequential_indices, steps_per_epoch
+from fjdl.train.inspection import check_data
 from fjdl.train.mesh import check_batch, make_mesh
 from fjdl.train.recipe import Recipe
 from fjdl.train.state import TrainState, init_state
@@ -16,10 +18,11 @@ from fjdl.tree import count, names, size_in_bytes
 def dry_run(recipe: Recipe) -> None:
     """Prints the model's table, the parameters, the memory of one compiled step, and takes that step."""
     splits, mesh = recipe.splits(), make_mesh()
+    check_data(recipe, splits)
     check_batch(recipe.batch_size // recipe.accumulate, mesh)
     indices, mask = (rows[0] for rows in sequential_indices(length=splits.train.length, batch_size=recipe.batch_size))
     examples = {name: jnp.asarray(array) for name, array in splits.train.element(np.asarray(indices)).items()}
-    batch = {**examples, "index": indices, "epoch": jnp.zeros_like(indices), "mask": mask}
+    batch = with_reserved(examples, **{INDEX: indices, EPOCH: jnp.zeros_like(indices), EXAMPLE_MASK: mask})
     steps = recipe.epochs * steps_per_epoch(splits.train.length, recipe.batch_size)
     example = recipe.inputs({name: array[:1] for name, array in batch.items()})
     state = jax.jit(lambda: init_state(recipe, example, steps=steps))()

@@ -32,7 +32,7 @@ def main() -> None:
     from fjdl.train.result import summary
 
     source = getattr(run.splits, options.part)
-    results = jax.device_get(evaluation(run.recipe, run.program, source, make_mesh())(run.state))
+    results = jax.device_get(evaluation(run.recipe, run.program, source, make_mesh(), part=options.part)(run.state))
     numbers = summary(results)
     print(f"{options.run}, {options.part} part, {source.length} examples, step {int(run.state.step)}")
     for name, value in numbers.items():

@@ -77,10 +77,11 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
 
 
 def check(recipe: Any) -> None:
-    """Loads the data and traces an epoch without running it, so that what they refuse leaves no run directory."""
+    """Looks at the data and traces an epoch without running it, so that what they refuse leaves no run directory."""
     import jax
     import numpy as np
 
+    from fjdl.train.inspection import check_data
     from fjdl.train.loop import program_of
 
     def shapes(source: Any) -> Any:
@@ -88,6 +89,7 @@ def check(recipe: Any) -> None:
         return {name: jax.ShapeDtypeStruct((source.length, *a.shape), a.dtype) for name, a in one.items()}
 
     splits = recipe.splits()
+    check_data(recipe, splits)
     program = program_of(recipe, splits)
     state, _ = jax.eval_shape(program.epoch, jax.eval_shape(program.init), shapes(splits.train))
     results = jax.eval_shape(program.evaluate, state, shapes(splits.validation))

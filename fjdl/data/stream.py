@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
 from fjdl.checks import at_least, within
 from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch
 from fjdl.data.source import Source
-from fjdl.errors import DataError
+from fjdl.errors import FjdlError
 from fjdl.typing import PRNGKey, PyTree
 
 Batch = dict[str, np.ndarray]
@@ -29,11 +30,11 @@ def stream(
     """The batches of the steps from `start` to `stop - 1`, counted from 0 over all epochs.
 
     The batch of a step is a function of `key` and the step alone: the examples that `batch_indices(key, step)` names,
-    with their numbers beside them as `index`, the `epoch` and the `mask`, whatever `start`, `ahead` and `workers` are.
-    A resumed run passes the steps it has done as `start`. `ahead` batches are made at the same time in threads, in each
-    of `workers` processes where there are any; those are spawned, so the main module must be importable, and each
-    receives a copy of what `source` refers to. Raises `DataError` at the step whose example cannot be read; raises
-    `ValueError` for negative or decreasing steps and for `ahead` below 1.
+    with their numbers beside them as `index`, the `epoch` and the `example_mask`, whatever `start`, `ahead` and
+    `workers` are. A resumed run passes the steps it has done as `start`. `ahead` batches are made at the same time in
+    threads, in each of `workers` processes where there are any; those are spawned, so the main module must be
+    importable, and each receives a copy of what `source` refers to. Raises `DataError` at the step whose example cannot
+    be read; raises `ValueError` for negative or decreasing steps and for `ahead` below 1.
     """
     if not 0 <= start <= stop:
         raise ValueError(f"start must lie in [0, {stop}], got {start}")
@@ -77,7 +78,7 @@ def _own(leaf: Any) -> Any:
 
 
 class _Batches:
-    """The batches of some steps as a sequence; a batch that cannot be read is its `DataError`."""
+    """The batches of some steps as a sequence; a batch that cannot be made is its error."""
 
     def __init__(self, source: Source, batch_size: int, order: tuple[Any, ...] | None, steps: range) -> None:
         self.source, self.batch_size, self.order, self.steps = source, batch_size, order, steps
@@ -86,14 +87,14 @@ class _Batches:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __getitem__(self, index: int) -> Batch | DataError:
+    def __getitem__(self, index: int) -> Batch | FjdlError:
         epoch, row = divmod(self.steps[index], self.per_epoch)
         with _lock:
             indices, mask = _rows(self.order, epoch, self.source.length, self.batch_size)
         try:
-            when = {"index": indices[row], "epoch": np.full_like(indices[row], epoch), "mask": mask[row]}
-            return {**self.source.element(indices[row]), **when}
-        except DataError as error:
+            when = {INDEX: indices[row], EPOCH: np.full_like(indices[row], epoch), EXAMPLE_MASK: mask[row]}
+            return with_reserved(self.source.element(indices[row]), **when)
+        except FjdlError as error:
             return error
 
 
@@ -123,7 +124,7 @@ def _read(batches: _Batches, ahead: int, workers: int) -> Iterator[Batch]:
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_on_the_host)
     with closing(iter(dataset)) as iterator:
         for batch in iterator:
-            if isinstance(batch, DataError):
+            if isinstance(batch, FjdlError):
                 raise batch
             yield batch
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from fjdl.batch import EXAMPLE_MASK
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Bool, Float, Num, typed
 
@@ -62,11 +63,11 @@ def _holds_examples(x: Any) -> bool:
 def on(metric: Metric, select: Callable[[Any, Any], tuple[Any, ...]]) -> Metric:
     """The metric with `update(state, outputs, batch)`, which updates with `select(outputs, batch)`.
 
-    `batch` is a mapping; its entry "mask", where there is one, holds the weights.
+    `batch` is a mapping; its entry "example_mask", where there is one, holds the weights.
     """
 
     def update(state: Any, outputs: Any, batch: Mapping[str, Any]) -> Any:
-        return metric.update(state, *select(outputs, batch), weights=batch.get("mask"))
+        return metric.update(state, *select(outputs, batch), weights=batch.get(EXAMPLE_MASK))
 
     return metric._replace(update=update)
 

@@ -1,6 +1,7 @@
 """The loop over epochs, the only one in the package."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -10,10 +11,12 @@ from fjdl.errors import DivergedError
 from fjdl.signals import stop_requests
 from fjdl.train import checkpoint
 from fjdl.train.feed import epochs, evaluation
+from fjdl.train.inspection import check_data
 from fjdl.train.log import Progress, append_jsonl
 from fjdl.train.mesh import make_mesh
 from fjdl.train.program import EpochReport, Program, compile_program
 from fjdl.train.recipe import Recipe
+from fjdl.train.refused import Refused, last_refused
 from fjdl.train.resume import restore_latest
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.state import TrainState
@@ -25,12 +28,14 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any]
     """Trains the recipe; takes up the run where its newest verified checkpoint left it.
 
     The state is saved only between epochs, after the epoch's record is written: whatever is lost in a crash is
-    computed again, bit for bit.  Raises `DivergedError` where too many steps in a row are not finite.
+    computed again, bit for bit.  Raises `DataError` for data that break a rule, before training where they are in
+    memory, and `DivergedError` where too many steps in a row are not finite.
     """
+    check_data(recipe, splits)
     mesh = make_mesh(devices)  # 1 where things live
     program = program_of(recipe, splits, devices=devices)  # 2 what will run; nothing compiles twice
     epoch = epochs(recipe, program, splits.train, mesh)  # 3 what we learn from, and what we measure on
-    evaluate = evaluation(recipe, program, splits.validation, mesh)
+    evaluate = evaluation(recipe, program, splits.validation, mesh, part="validation")
     state = restore_latest(run, program.init(), program.steps_per_epoch)  # 4 born on the devices, or taken up
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
 
@@ -42,14 +47,16 @@ def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any]
             state = program.remember(state, results[recipe.monitor])
             results, report, here = jax.device_get((results, report, _position(state)))  # 7 the one read
             position = _read(here)
-            _check_finite(report, recipe, run)  # 8 a diverged state is never saved
+            refused = last_refused(report, recipe, splits.train.length)
+            _check_finite(report, recipe, run, refused)  # 8 a diverged state is never saved
             due = _due(position, recipe, program, steps)
             seconds = time.monotonic() - start
-            _record(run, position, program, results, report, state if due else None, seconds)  # 9 before the save
+            training = _training(report, recipe, refused)
+            _record(run, position, program, results, training, state if due else None, seconds)  # 9 before the save
             if due or stop.requested:
                 checkpoint.save(run.checkpoints, position.step, state, protect=[position.best])
                 stop.raise_if_requested()
-            progress.update(position.step, _text(results, report, recipe))
+            progress.update(position.step, _text(results, report, recipe, refused))
     return state
 
 
@@ -85,13 +92,22 @@ def _due(position: _Position, recipe: Recipe, program: Program, steps: int) -> b
     return new_best or regular or _ended(position, recipe, steps)
 
 
-def _check_finite(report: EpochReport, recipe: Recipe, run: RunDirectory) -> None:
+def _check_finite(report: EpochReport, recipe: Recipe, run: RunDirectory, refused: Refused | None) -> None:
     if report.worst_streak >= recipe.max_bad_steps:
         saved = "the last checkpoint is intact, " if checkpoint.steps(run.checkpoints) else ""
         raise DivergedError(
-            f"loss or gradient was not finite in {int(report.worst_streak)} steps in a row, most recently in step "
-            f"{int(report.last_bad_step)}; {saved}try a smaller learning rate"
+            f"{int(report.worst_streak)} steps in a row were refused, most recently {refused}; "
+            f"{saved}try a smaller learning rate"
         )
+
+
+def _training(report: EpochReport, recipe: Recipe, refused: Refused | None) -> dict[str, Any]:
+    """What an epoch's record says of its training steps."""
+    left_out = {"worst_streak", "last_bad_cause", *(() if recipe.penalty else ("penalty",))}
+    told = {f"train_{name}": value.item() for name, value in report._asdict().items() if name not in left_out}
+    if refused is None:
+        return told
+    return {**told, "train_last_bad_cause": refused.cause, "train_last_bad_examples": refused.examples}
 
 
 def _record(
@@ -99,19 +115,18 @@ def _record(
     position: _Position,
     program: Program,
     results: PyTree,
-    report: EpochReport,
+    training: Mapping[str, Any],
     saved: TrainState | None,
     seconds: float,
 ) -> None:
     """One line for what the seed decides, with the digest of a state that is saved, and one for the time."""
     where = {"step": position.step, "epoch": position.step // program.steps_per_epoch}
-    training = {f"train_{name}": value.item() for name, value in report._asdict().items() if name != "worst_streak"}
     validation = {f"validation_{name}": float(value) for name, value in results.items() if value.ndim == 0}
     state = {} if saved is None else {"state": digest(saved)}
     append_jsonl(run.metrics, {**where, **training, **validation, **state})
     append_jsonl(run.timing, {**where, "seconds": seconds})
 
 
-def _text(results: dict[str, Any], report: EpochReport, recipe: Recipe) -> str:
-    bad = f", {int(report.bad)} steps refused (last {int(report.last_bad_step)})" if report.bad else ""
+def _text(results: dict[str, Any], report: EpochReport, recipe: Recipe, refused: Refused | None) -> str:
+    bad = f", {int(report.bad)} steps refused (last {refused})" if refused else ""
     return f"loss {report.loss:.4f}, validation {recipe.monitor} {float(results[recipe.monitor]):.4f}{bad}"

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
 from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch, take
 from fjdl.data.source import Source, to_arrays
 from fjdl.errors import UsageError
@@ -16,19 +17,22 @@ from fjdl.numerics import safe_divide
 from fjdl.train.mesh import check_batch, replicated, spread
 from fjdl.train.recipe import Recipe
 from fjdl.train.state import Stream, TrainState, evaluated_params, init_state, remember, stream_key
-from fjdl.train.step import make_eval_step, make_train_step
+from fjdl.train.step import StepReport, make_eval_step, make_train_step
 from fjdl.typing import Array
 
 Arrays = Mapping[str, Array]
+CAUSES = ("loss", "penalty", "gradient")  # of a refused step: the first that was not finite
 
 
 class EpochReport(NamedTuple):
     """What one epoch tells, all scalars."""
 
     loss: Array  # mean over the epoch's examples, in nats for a cross entropy
+    penalty: Array  # mean over its steps; 0 for a recipe without one
     gradient_norm: Array  # largest of the finite ones
     bad: Array  # steps refused in this epoch
     last_bad_step: Array  # number of the last of them, -1 where none was
+    last_bad_cause: Array  # what was not finite there, an index of `CAUSES`
     worst_streak: Array  # refused steps in a row, at worst
 
 
@@ -37,9 +41,12 @@ class Tally(NamedTuple):
 
     loss: Array  # sum over examples
     examples: Array  # number of them that count
+    penalty: Array  # sum over steps
+    steps: Array  # number of them that count
     gradient_norm: Array
     bad: Array
     last_bad_step: Array
+    last_bad_cause: Array
     worst_streak: Array
 
 
@@ -77,7 +84,7 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
     check_batch(recipe.batch_size // recipe.accumulate, mesh)
     per_epoch = steps_per_epoch(examples, recipe.batch_size)
     steps = per_epoch * recipe.epochs
-    one = {name: jnp.asarray(array)[None] for name, array in example.items()}
+    one = with_reserved({name: jnp.asarray(array)[None] for name, array in example.items()})
     everywhere = replicated(mesh)
     return Program(
         init=jax.jit(lambda: init_state(recipe, recipe.inputs(one), steps=steps), out_shardings=everywhere),
@@ -109,8 +116,8 @@ def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Ar
 
     def body(carry: tuple[TrainState, Tally], row: tuple[Array, Array]) -> tuple[tuple[TrainState, Tally], None]:
         indices, mask = spread(row, mesh)
-        when = {"index": indices, "epoch": jnp.full_like(indices, epoch), "mask": mask}
-        return _step(recipe, mesh, steps, *carry, {**take(arrays, indices), **when}), None
+        when = {INDEX: indices, EPOCH: jnp.full_like(indices, epoch), EXAMPLE_MASK: mask}
+        return _step(recipe, mesh, steps, *carry, with_reserved(take(arrays, indices), **when)), None
 
     (state, tally), _ = jax.lax.scan(body, (state, _start()), order)
     return state, _finish(tally)
@@ -118,7 +125,17 @@ def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Ar
 
 def _start() -> Tally:
     zero, none = jnp.zeros(()), jnp.zeros((), jnp.int32)
-    return Tally(zero, zero, zero, bad=none, last_bad_step=none - 1, worst_streak=none)
+    return Tally(
+        loss=zero,
+        examples=zero,
+        penalty=zero,
+        steps=zero,
+        gradient_norm=zero,
+        bad=none,
+        last_bad_step=none - 1,
+        last_bad_cause=none,
+        worst_streak=none,
+    )
 
 
 def _step(
@@ -129,16 +146,32 @@ def _step(
     return new, Tally(
         loss=tally.loss + jnp.where(good, report.loss, 0.0),
         examples=tally.examples + jnp.where(good, report.examples, 0.0),
+        penalty=tally.penalty + jnp.where(good, report.penalty, 0.0),
+        steps=tally.steps + good,
         gradient_norm=jnp.maximum(tally.gradient_norm, jnp.where(good, report.gradient_norm, 0.0)),
         bad=tally.bad + report.bad,
         last_bad_step=jnp.where(report.bad, state.step, tally.last_bad_step),
+        last_bad_cause=jnp.where(report.bad, _cause(report), tally.last_bad_cause),
         worst_streak=jnp.maximum(tally.worst_streak, new.streak),
     )
 
 
+def _cause(report: StepReport) -> Array:
+    """The place in `CAUSES` of what was not finite first."""
+    finite = jnp.stack([jnp.isfinite(report.loss), jnp.isfinite(report.penalty), jnp.isfinite(report.gradient_norm)])
+    return jnp.argmin(finite).astype(jnp.int32)
+
+
 def _finish(tally: Tally) -> EpochReport:
-    loss = safe_divide(tally.loss, tally.examples, otherwise=jnp.nan)
-    return EpochReport(loss, tally.gradient_norm, tally.bad, tally.last_bad_step, tally.worst_streak)
+    return EpochReport(
+        loss=safe_divide(tally.loss, tally.examples, otherwise=jnp.nan),
+        penalty=safe_divide(tally.penalty, tally.steps, otherwise=jnp.nan),
+        gradient_norm=tally.gradient_norm,
+        bad=tally.bad,
+        last_bad_step=tally.last_bad_step,
+        last_bad_cause=tally.last_bad_cause,
+        worst_streak=tally.worst_streak,
+    )
 
 
 def _evaluate(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays) -> dict[str, Any]:
@@ -147,7 +180,8 @@ def _evaluate(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays) -> 
 
     def body(states: dict[str, Any], row: tuple[Array, Array]) -> tuple[dict[str, Any], None]:
         indices, mask = spread(row, mesh)
-        return _evaluate_step(recipe, mesh, states, state, {**take(arrays, indices), "mask": mask}), None
+        batch = with_reserved(take(arrays, indices), **{EXAMPLE_MASK: mask})
+        return _evaluate_step(recipe, mesh, states, state, batch), None
 
     rows = sequential_indices(length=length, batch_size=evaluation_batch(recipe, length, mesh))
     return _evaluate_finish(recipe, jax.lax.scan(body, _evaluate_start(recipe), rows)[0])

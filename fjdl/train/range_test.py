@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
 from fjdl.data.batches import epoch_indices, steps_per_epoch, take
 from fjdl.numerics import safe_divide
 from fjdl.optim.base import LearningRate
 from fjdl.schedules import Schedule
+from fjdl.train.inspection import check_source
 from fjdl.train.mesh import check_batch, make_mesh, spread
 from fjdl.train.program import Arrays, place
 from fjdl.train.recipe import Recipe
@@ -54,8 +56,10 @@ def learning_rate_range(
     schedule = _growing(low, high, steps)
     recipe = dataclasses.replace(recipe, optimizer=lambda _: optimizer(schedule))
     mesh, splits = make_mesh(devices), recipe.splits()
+    if not splits.train.streamed:
+        check_source(recipe, splits.train, part="train")
     check_batch(recipe.batch_size // recipe.accumulate, mesh)
-    one = {name: jnp.asarray(array)[None] for name, array in splits.train.element(0).items()}
+    one = with_reserved({name: jnp.asarray(array)[None] for name, array in splits.train.element(0).items()})
 
     @jax.jit
     def run(arrays: Arrays) -> RateRange:
@@ -101,8 +105,8 @@ def _losses(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays, *, st
 
     def body(state: TrainState, row: tuple[Array, Array]) -> tuple[TrainState, Array]:
         indices, mask = spread(row, mesh)
-        when = {"index": indices, "epoch": state.step // per_epoch + jnp.zeros_like(indices), "mask": mask}
-        state, report = step(state, {**take(arrays, indices), **when})
+        when = {INDEX: indices, EPOCH: state.step // per_epoch + jnp.zeros_like(indices), EXAMPLE_MASK: mask}
+        state, report = step(state, with_reserved(take(arrays, indices), **when))
         return state, safe_divide(report.loss, report.examples)
 
     return jax.lax.scan(body, state, rows)[1]

@@ -12,9 +12,9 @@ from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
 from fjdl.nn.model import Model
-from fjdl.typing import Array, PRNGKey
+from fjdl.typing import Array, PRNGKey, PyTree
 
-Batch = Mapping[str, Array]  # the data set's arrays and "mask", 1 for an example and 0 for padding
+Batch = Mapping[str, Array]  # the data set's arrays, and beside them those that `fjdl.batch` names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ class Recipe:
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"  # of activations; parameters stay float32
     augment: Callable[[PRNGKey, Batch], Batch] | None = None
+    penalty: Callable[[PyTree], Array] | None = None  # of the parameters, added to the mean loss, see losses.penalties
     accumulate: int = 1  # micro-batches whose gradients make one step; equal to the whole batch at once
     ema: float | None = None  # decay of the parameter average that is evaluated instead of the parameters
     monitor: str = "accuracy"  # the validation result that chooses the best epoch

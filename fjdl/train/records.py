@@ -8,18 +8,19 @@ from fjdl.train.documents import NUMBER, checked, is_a
 from fjdl.train.log import read_jsonl
 
 Records = list[dict[str, Any]]
+_KINDS = {"state": str, "train_last_bad_cause": str, "train_last_bad_examples": list}  # of what is no number
 
 
 def read_metrics(path: Path, *, steps_per_epoch: int, until: int | None = None) -> Records:
     """The records of metrics.jsonl up to the step `until`, all by default.
 
     Raises `StorageError` naming file and line unless each epoch up to there has one line, in order, with its step, its
-    number and nothing but numbers and the digest `state`.
+    number, and nothing but numbers beside the digest `state` and what is told of the last refused step.
     """
     records = _read(path, steps_per_epoch, until)
     for number, record in enumerate(records, start=1):
         for name, value in record.items():
-            if not is_a(value, str if name == "state" else NUMBER):
+            if not is_a(value, _KINDS.get(name, NUMBER)):
                 raise StorageError(f"{path} is damaged in line {number}: {name} is {value!r}")
     return records
 

@@ -35,7 +35,7 @@ def final_result(
     times = read_timing(run.timing, steps_per_epoch=per_epoch, until=steps)
     require_state(records, int(state.step), identity, where=run.checkpoints / str(int(state.step)))
     measured = {
-        part: summary(jax.device_get(evaluation(recipe, program, source, mesh)(state)))
+        part: summary(jax.device_get(evaluation(recipe, program, source, mesh, part=part)(state)))
         for part, source in (("validation", splits.validation), ("test", splits.test))
     }
     environment = read_object(run.path / "env.json", ENVIRONMENT)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from fjdl.batch import EXAMPLE_MASK, RESERVED
 from fjdl.losses.reduce import total
 from fjdl.metrics import mean
 from fjdl.metrics.base import counted
@@ -24,6 +25,7 @@ class StepReport(NamedTuple):
     """What one step tells, all scalars."""
 
     loss: Array  # sum over the batch's examples, float32
+    penalty: Array  # of the parameters before the step, float32; 0 without one
     examples: Array  # number of them that count, float32
     gradient_norm: Array  # float32
     bad: Array  # bool: the step was refused
@@ -34,27 +36,41 @@ def make_train_step(
 ) -> Callable[[TrainState, Batch], tuple[TrainState, StepReport]]:
     """`(state, batch) -> (state, report)`.
 
-    Loss and gradient norm are checked before the update: where one is not finite, everything but the counters stays.
+    What is minimized is the mean loss over the batch's examples plus the recipe's penalty. Loss, penalty and gradient
+    norm are checked before the update: where one is not finite, everything but the counters stays.
+
+    Transformations that ask for it receive the objective's `value` and `grad`, the functions `value_fn` and `grad_fn`
+    of parameters, which see the same batch with the same random numbers, and the number of examples as `weight`; for
+    the others none of that is computed.
     """
-    optimizer = recipe.optimizer(steps)
+    optimizer = optax.with_extra_args_support(recipe.optimizer(steps))
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, StepReport]:
-        if recipe.augment is not None:
-            batch = recipe.augment(_key(recipe, Stream.AUGMENT, state.step), batch)
-        gradients, stats, loss, count = _gradients(recipe, mesh, state, batch)
-        norm = global_norm(gradients)
-        good = jnp.isfinite(loss) & jnp.isfinite(norm)
-        updates, opt = optimizer.update(gradients, state.opt, state.params)
+        batch = _augmented(recipe, state, batch)
+        objective = _Objective(recipe, state.stats, _micro_batches(recipe, mesh, batch), _dropout_key(recipe, state))
+        result = objective(state.params)
+        norm = global_norm(result.gradients)
+        good = jnp.isfinite(result.value) & jnp.isfinite(norm)
+        updates, opt = optimizer.update(
+            result.gradients,
+            state.opt,
+            state.params,
+            value=result.value,
+            grad=result.gradients,
+            value_fn=objective.value,
+            grad_fn=lambda params: objective(params).gradients,
+            weight=result.examples,
+        )
         params = optax.apply_updates(state.params, updates)
         ema = ema_update(state.ema, params, decay=recipe.ema) if recipe.ema is not None else ()
-        new = state._replace(params=params, stats=stats, opt=opt, ema=ema)
+        new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema)
         state = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
         state = state._replace(
             step=state.step + 1,
             skipped=state.skipped + ~good,
             streak=jnp.where(good, 0, state.streak + 1),
         )
-        return state, StepReport(loss=loss, examples=count, gradient_norm=norm, bad=~good)
+        return state, StepReport(result.loss, result.penalty, result.examples, gradient_norm=norm, bad=~good)
 
     return step
 
@@ -75,35 +91,100 @@ def make_eval_step(recipe: Recipe) -> Callable[..., dict[str, Any]]:
     return step
 
 
-def _gradients(recipe: Recipe, mesh: Mesh, state: TrainState, batch: Batch) -> tuple[PyTree, PyTree, Array, Array]:
-    """Gradient of the mean loss, statistics, sum of losses, number of examples; summed first, divided once."""
-    key = _key(recipe, Stream.DROPOUT, state.step)
+class _Result(NamedTuple):
+    """The objective of one step at some parameters, and what it is made of."""
 
-    def objective(params: PyTree, stats: PyTree, micro: Batch, key: PRNGKey) -> tuple[Array, tuple[Array, PyTree]]:
-        inputs = cast(recipe.inputs(micro), recipe.dtype)
-        outputs, stats = recipe.model.apply(params, stats, inputs, train=True, key=key)
-        values = recipe.loss(outputs, micro)
-        loss, count = total(values, mask=_mask(values, micro))
+    value: Array  # mean loss over examples plus penalty
+    gradients: PyTree  # of the value
+    stats: PyTree  # after the forward passes
+    loss: Array  # sum over examples
+    examples: Array  # number of them
+    penalty: Array
+
+
+class _Objective(NamedTuple):
+    """What a step minimizes, as a function of the parameters; losses are summed first and divided once."""
+
+    recipe: Recipe
+    stats: PyTree  # before the step
+    parts: tuple[Batch, Array]  # micro-batches along the first axis, with their numbers
+    key: PRNGKey
+
+    def __call__(self, params: PyTree) -> _Result:
+        """Value and gradient."""
+
+        def add(carry: Any, part: Any) -> tuple[Any, None]:
+            gradients, stats, loss, count = carry
+            (more_loss, (more, stats)), new = jax.value_and_grad(self._sum, has_aux=True)(params, stats, part)
+            return (jax.tree.map(jnp.add, gradients, new), stats, loss + more_loss, count + more), None
+
+        start = (jax.tree.map(jnp.zeros_like, params), self.stats, jnp.zeros(()), jnp.zeros(()))
+        gradients, stats, loss, count = self._scan(add, start)
+        gradients = jax.tree.map(lambda g: safe_divide(g, count), gradients)
+        value, penalty = safe_divide(loss, count), jnp.zeros(())
+        if self.recipe.penalty is not None:
+            penalty, slope = jax.value_and_grad(_penalty, argnums=1)(self.recipe, params)
+            value, gradients = value + penalty, jax.tree.map(jnp.add, gradients, slope)
+        return _Result(value, gradients, stats, loss, count, penalty)
+
+    def value(self, params: PyTree, *, grad_fn: Any = None, weight: Any = None) -> Array:
+        """The value alone; optax's line searches hand on all keywords of `update` that are not their own."""
+        del grad_fn, weight
+
+        def add(carry: Any, part: Any) -> tuple[Any, None]:
+            stats, loss, count = carry
+            more_loss, (more, stats) = self._sum(params, stats, part)
+            return (stats, loss + more_loss, count + more), None
+
+        _, loss, count = self._scan(add, (self.stats, jnp.zeros(()), jnp.zeros(())))
+        return safe_divide(loss, count) + _penalty(self.recipe, params)
+
+    def _sum(self, params: PyTree, stats: PyTree, part: tuple[Batch, Array]) -> tuple[Array, tuple[Array, PyTree]]:
+        """Sum of the losses of a micro-batch, with the number of its examples and the statistics after it."""
+        batch, number = part
+        inputs, key = cast(self.recipe.inputs(batch), self.recipe.dtype), jax.random.fold_in(self.key, number)
+        outputs, stats = self.recipe.model.apply(params, stats, inputs, train=True, key=key)
+        values = self.recipe.loss(outputs, batch)
+        loss, count = total(values, mask=_mask(values, batch))
         return loss, (count, stats)
 
-    def add(carry: Any, part: Any) -> tuple[Any, None]:
-        gradients, stats, loss, count = carry
-        micro, number = part
-        (more_loss, (more, stats)), new = jax.value_and_grad(objective, has_aux=True)(
-            state.params, stats, micro, jax.random.fold_in(key, number)
-        )
-        return (jax.tree.map(jnp.add, gradients, new), stats, loss + more_loss, count + more), None
+    def _scan(self, add: Callable[[Any, Any], tuple[Any, None]], start: Any) -> Any:
+        return jax.lax.scan(add, start, self.parts, unroll=self.recipe.accumulate == 1)[0]
 
+
+def _augmented(recipe: Recipe, state: TrainState, batch: Batch) -> Batch:
+    """The batch as the training step sees it; reserved entries that the augmentation drops stay."""
+    if recipe.augment is None:
+        return batch
+    reserved = {name: batch[name] for name in RESERVED if name in batch}
+    return {**reserved, **recipe.augment(_key(recipe, Stream.AUGMENT, state.step), batch)}
+
+
+def _penalty(recipe: Recipe, params: PyTree) -> Array:
+    penalty = jnp.zeros(()) if recipe.penalty is None else jnp.asarray(recipe.penalty(params))
+    if penalty.shape:
+        raise ValueError(f"penalty must give one number, got shape {penalty.shape}")
+    return penalty
+
+
+def _micro_batches(recipe: Recipe, mesh: Mesh, batch: Batch) -> tuple[Batch, Array]:
     parts = jax.tree.map(lambda x: x.reshape(recipe.accumulate, -1, *x.shape[1:]), batch)
-    parts = (spread(parts, mesh, axis=1), jnp.arange(recipe.accumulate))
-    start = (jax.tree.map(jnp.zeros_like, state.params), state.stats, jnp.zeros(()), jnp.zeros(()))
-    carry, _ = jax.lax.scan(add, start, parts, unroll=recipe.accumulate == 1)
-    gradients, stats, loss, count = carry
-    return jax.tree.map(lambda g: safe_divide(g, count), gradients), stats, loss, count
+    return spread(parts, mesh, axis=1), jnp.arange(recipe.accumulate)
 
 
 def _mask(values: Array, batch: Batch) -> Array:
-    return counted(batch.get("mask"), values.shape)
+    """Which values count; raises `ValueError` unless there is one value, or one array of them, for each example."""
+    examples = next(iter(jax.tree.leaves(batch))).shape[0]
+    if values.shape[:1] != (examples,):
+        raise ValueError(
+            f"loss must give one value for each of the {examples} examples of a batch, got shape {values.shape}; "
+            "losses of fjdl reduce the last axis, so one number per example has shape [n, 1]"
+        )
+    return counted(batch.get(EXAMPLE_MASK), values.shape)
+
+
+def _dropout_key(recipe: Recipe, state: TrainState) -> PRNGKey:
+    return _key(recipe, Stream.DROPOUT, state.step)
 
 
 def _key(recipe: Recipe, stream: Stream, step: Array) -> PRNGKey:

@@ -36,9 +36,9 @@ def test_a_batch_is_what_resident_training_takes_at_its_step():
         indices, mask = batch_indices(key(), step, length=LENGTH, batch_size=SIZE)
         np.testing.assert_array_equal(batch["x"], np.asarray(indices) * 10)
         np.testing.assert_array_equal(batch["label"], indices)
-        np.testing.assert_array_equal(batch["mask"], mask)
+        np.testing.assert_array_equal(batch["example_mask"], mask)
     assert len(batches) == 7
-    seen = np.concatenate([batch["label"][batch["mask"] > 0] for batch in batches[:3]])
+    seen = np.concatenate([batch["label"][batch["example_mask"] > 0] for batch in batches[:3]])
     np.testing.assert_array_equal(np.sort(seen), np.arange(LENGTH))
 
 
@@ -57,7 +57,7 @@ def test_raw_keys_of_another_kind_keep_their_kind():
 
 def test_evaluation_takes_every_example_once_in_order():
     batches = list(stream_in_order(SOURCE, batch_size=SIZE))
-    seen = np.concatenate([batch["label"][batch["mask"] > 0] for batch in batches])
+    seen = np.concatenate([batch["label"][batch["example_mask"] > 0] for batch in batches])
     np.testing.assert_array_equal(seen, np.arange(LENGTH))
     assert [batch["x"].shape for batch in batches] == [(SIZE,)] * 3
 

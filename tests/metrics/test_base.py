@@ -14,7 +14,7 @@ def test_on_selects_arrays_and_takes_the_mask_of_the_batch():
     metric = metrics.on(metrics.mean(), lambda outputs, batch: (outputs["y"] - batch["target"],))
     outputs, target = {"y": jnp.array([3.0, 5.0, 9.0])}, jnp.array([1.0, 1.0, 1.0])
     state = metric.update(metric.init(), outputs, {"target": target})
-    state = metric.update(state, outputs, {"target": target, "mask": jnp.array([1.0, 0.0, 0.0])})
+    state = metric.update(state, outputs, {"target": target, "example_mask": jnp.array([1.0, 0.0, 0.0])})
     assert metric.compute(state) == pytest.approx((2 + 4 + 8 + 2) / 4)
 
 
@@ -27,7 +27,7 @@ def test_a_scan_over_batches_equals_one_shot(rng, metric):
     def step(state, batch):
         return on.update(state, batch["logits"], batch), None
 
-    batches = {"logits": logits, "label": labels, "mask": weights}
+    batches = {"logits": logits, "label": labels, "example_mask": weights}
     state, _ = jax.jit(lambda batches: jax.lax.scan(step, on.init(), batches))(batches)
     flat = metrics.measure(metric, logits.reshape(24, 5), labels.reshape(24), weights=weights.reshape(24))
     assert on.compute(state) == flat

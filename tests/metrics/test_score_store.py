@@ -60,7 +60,7 @@ def test_several_labels_stream_through_a_batch_with_a_mask(rng):
         score_store.collected(score, capacity=8, classes=CLASSES, multilabel=True), lambda x, batch: (x, batch["label"])
     )
     mask = np.arange(8) < 6
-    state = metric.update(metric.init(), scores, {"label": labels, "mask": mask})
+    state = metric.update(metric.init(), scores, {"label": labels, "example_mask": mask})
     expected = sk.average_precision_score(labels[:6], scores[:6], average=None)
     np.testing.assert_allclose(metric.compute(state), expected, rtol=2e-6)
 

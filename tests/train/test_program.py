@@ -56,7 +56,7 @@ def test_an_epoch_is_its_steps_one_after_the_other() -> None:
     for epoch, report in enumerate(reports):
         told = []
         for indices, mask in zip(*order(epoch), strict=True):
-            state, one = step(state, {**take(arrays, indices), "mask": mask})
+            state, one = step(state, {**take(arrays, indices), "example_mask": mask})
             told.append(one)
         loss = sum(float(one.loss) for one in told) / 100
         np.testing.assert_allclose(report.loss, loss, rtol=1e-5)

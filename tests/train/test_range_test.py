@@ -13,7 +13,7 @@ from fjdl.optim import momentum, sgd
 from fjdl.train.range_test import RateRange, learning_rate_range, suggested_rates
 from fjdl.train.step import make_train_step
 from tests.train.test_program import order
-from tests.train.toy import devices, first_state, mesh, quick, recipe, splits, spoilt
+from tests.train.toy import devices, first_state, mesh, quick, recipe, splits
 
 MADE = recipe(model=quick(LogisticRegression(10)))
 
@@ -24,7 +24,7 @@ def test_every_step_is_the_recipes_own_at_its_rate() -> None:
     arrays, state, losses = jax.device_put(to_arrays(splits().train)), None, []
     for number, (epoch, row) in enumerate([(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1)]):
         indices, mask = (part[row] for part in order(epoch))
-        batch = {**take(arrays, indices), "mask": mask}
+        batch = {**take(arrays, indices), "example_mask": mask}
         made = recipe(model=MADE.model, optimizer=lambda _, r=result.rates[number]: sgd(float(r)))
         state = first_state(made, batch) if state is None else state
         state, report = jax.jit(make_train_step(made, mesh(), steps=1))(state, batch)
@@ -43,7 +43,10 @@ def test_the_suggestions_of_a_real_range_lie_where_the_loss_falls() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_count() -> None:
-    made = recipe(model=MADE.model, splits=lambda: spoilt(5))
+    def spoil(key: Any, batch: Any) -> Any:
+        return {**batch, "image": batch["image"] + jnp.where(batch["index"] == 5, jnp.nan, 0.0)[:, None, None, None]}
+
+    made = recipe(model=MADE.model, augment=spoil)
     row = int(np.argwhere(np.asarray(order(0)[0]).ravel() == 5)[0, 0]) // 32
     result = learning_rate_range(made, sgd, low=1e-3, high=1.0, steps=6, devices=devices())
     assert int(result.counted) == row

@@ -286,7 +286,7 @@ def test_evaluation_counts_real_examples_and_neither_augments_nor_drops_nor_move
     step = jax.jit(make_eval_step(made))
     states = {name: metric.init() for name, metric in metrics.items()}
     states = step(states, params, {}, given)
-    states = step(states, params, {}, {**take(given, jnp.arange(16)), "mask": jnp.zeros(16)})
+    states = step(states, params, {}, {**take(given, jnp.arange(16)), "example_mask": jnp.zeros(16)})
     results = {name: metric.compute(states[name]) for name, metric in metrics.items()}
 
     x, labels = np.asarray(given["image"]).reshape(16, 64)[:11], np.asarray(given["label"])[:11]

@@ -2,8 +2,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from fjdl.train.tasks import classification
+from fjdl import losses
+from fjdl.train.tasks import classification, regression
 
 LOGITS = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [0.5, 0.4, 0.3], [9.0, 0.0, 0.0]], np.float32)
 LABELS = np.array([0, 2, 0, 1], np.int32)
@@ -20,7 +22,7 @@ def test_the_loss_is_torchs_cross_entropy_of_each_example(smoothing: float) -> N
 
 def test_accuracy_and_confusion_count_the_examples_of_the_mask() -> None:
     task = classification(3)
-    batch = {"label": jnp.asarray(LABELS), "mask": jnp.array([1.0, 1.0, 1.0, 0.0])}
+    batch = {"label": jnp.asarray(LABELS), "example_mask": jnp.array([1.0, 1.0, 1.0, 0.0])}
     results = {
         name: metric.compute(metric.update(metric.init(), jnp.asarray(LOGITS), batch))
         for name, metric in task.metrics.items()
@@ -46,3 +48,58 @@ def test_losses_of_auxiliary_classifiers_are_added_with_their_weights() -> None:
     np.testing.assert_allclose(task.loss(outputs, batch), expected, rtol=1e-6)
     accuracy = task.metrics["accuracy"]
     assert accuracy.compute(accuracy.update(accuracy.init(), outputs, batch)) == 0.5
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (4, 4)])
+def test_logits_of_another_number_of_classes_are_refused(shape: tuple[int, int]) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^the model must give 3 logits for each example, got shape \(4, {shape[1]}\)$"
+    ):
+        classification(3).loss(jnp.zeros(shape), {"label": jnp.asarray(LABELS)})
+
+
+PREDICTIONS = np.array([[1.0, 2.0], [0.0, 0.5], [3.0, -1.0], [100.0, 100.0]], np.float32)
+TARGETS = np.array([[1.5, 2.0], [1.0, 0.0], [2.0, -2.0], [0.0, 0.0]], np.float32)
+MASK = {"example_mask": jnp.array([1.0, 1.0, 1.0, 0.0])}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "targets"),
+    [
+        (PREDICTIONS[:, 0], TARGETS[:, 0]),
+        (PREDICTIONS[:, :1], TARGETS[:, 0]),
+        (PREDICTIONS[:, 0], TARGETS[:, :1]),
+        (PREDICTIONS, TARGETS),
+    ],
+    ids=["vectors", "a column and a vector", "a vector and a column", "columns"],
+)
+def test_regression_has_one_loss_per_example_and_the_metrics_of_scikit_learn(
+    predictions: np.ndarray, targets: np.ndarray
+) -> None:
+    task, batch = regression(), {"target": jnp.asarray(targets), **MASK}
+    p, t = (x.reshape(4, -1) for x in (predictions, targets))
+    values = task.loss(jnp.asarray(predictions), batch)
+    np.testing.assert_allclose(values, np.square(p - t).mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(
+        regression(loss=losses.huber).loss(jnp.asarray(predictions), batch),
+        torch.nn.functional.huber_loss(torch.tensor(p), torch.tensor(t), reduction="none").mean(axis=1),
+        rtol=1e-6,
+    )
+    results = {
+        name: metric.compute(metric.update(metric.init(), jnp.asarray(predictions), batch))
+        for name, metric in task.metrics.items()
+    }
+    flat = t[:3].ravel(), p[:3].ravel()
+    np.testing.assert_allclose(results["rmse"], root_mean_squared_error(*flat), rtol=1e-6)
+    np.testing.assert_allclose(results["mae"], mean_absolute_error(*flat), rtol=1e-6)
+    np.testing.assert_allclose(results["r2"], r2_score(*flat), rtol=1e-5)
+
+
+def test_integer_targets_are_numbers() -> None:
+    np.testing.assert_array_equal(regression().loss(jnp.array([1.5, 2.0]), {"target": jnp.array([1, 4])}), [0.25, 4.0])
+
+
+def test_predictions_are_never_broadcast_against_targets() -> None:
+    message = r"^the model must give as many numbers per example as the target has, got shapes \(4, 2\) and \(4,\)$"
+    with pytest.raises(ValueError, match=message):
+        regression().loss(jnp.asarray(PREDICTIONS), {"target": jnp.asarray(TARGETS[:, 0])})

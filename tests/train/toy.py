@@ -88,7 +88,7 @@ def batch(size: int = 64, *, seed: int = 0, shape: tuple[int, ...] = (8, 8, 1), 
     return {
         "image": jnp.asarray(rng.standard_normal((size, *shape)), jnp.float32),
         "label": jnp.asarray(rng.integers(0, 10, size), jnp.int32),
-        "mask": jnp.ones(size) if mask is None else jnp.asarray(mask, jnp.float32),
+        "example_mask": jnp.ones(size) if mask is None else jnp.asarray(mask, jnp.float32),
     }
 
 
