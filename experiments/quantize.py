@@ -137,6 +137,7 @@ def format_rows(rows: list[dict[str, Any]], options: Options) -> str:
     ]
     lines += [
         f"{row['parameters']:18} {row[metric]:14.4f} {row['loss']:10.4f} {row['bytes']:10,} {row['milliseconds']:12.2f}"
+        f"{'  stored in whole bytes' if options.bits < 8 and row['parameters'].startswith('int') else ''}"
         for row in rows
     ]
     return "\n".join(lines)

@@ -81,7 +81,7 @@ def count(tree: PyTree) -> int:
 
 
 def size_in_bytes(tree: PyTree) -> int:
-    """Bytes of all leaves at their dtypes."""
+    """Bytes of all leaves as they are stored: integers of fewer than 8 bits, quantized ones too, take whole bytes."""
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 

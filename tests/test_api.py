@@ -21,6 +21,7 @@ from tests.test_floors import FLOORS, unit
 
 # A default that is not an array may still be positional here, for the reason given.
 POSITIONAL_DEFAULTS: dict[str, str] = {
+    "fjdl.functional.gates.swish(beta)": "may be learned, and then it is an array like `x`",
     "fjdl.metrics.amounts.zero(shape)": "the one argument of a constructor, as in `jnp.zeros(shape)`",
     "fjdl.metrics.counts.zero(shape)": "the one argument of a constructor, as in `jnp.zeros(shape)`",
 }

@@ -48,6 +48,10 @@ NO_ROW: dict[str, str] = {
     "fjdl.optim.lbfgs": "a line search asks for the function itself",
     "fjdl.optim.newton": "asks for the function itself",
     "fjdl.optim.scale_by_learning_rate": "the last factor of every row",
+    "fjdl.search.choice": "numbers on the host",
+    "fjdl.search.integer": "numbers on the host",
+    "fjdl.search.log_uniform": "numbers on the host",
+    "fjdl.search.uniform": "numbers on the host",
     "fjdl.quant.size_in_bytes": "a number on the host",
 }
 

@@ -47,6 +47,7 @@ def descend(
     mini-batches; an epoch visits each example once, in an order drawn anew. Runs inside `jax.jit` as one loop. Raises
     `ValueError` where `epochs` or `batch_size` is not positive.
     """
+    x, y = jnp.asarray(x), jnp.asarray(y)
     size = x.shape[0] if batch_size is None else batch_size
     if epochs < 1 or size < 1:
         raise ValueError(f"epochs and batch_size must be at least 1, got epochs={epochs} and batch_size={size}")

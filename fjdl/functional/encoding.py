@@ -6,7 +6,7 @@ import math
 import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
-from fjdl.numerics import signed
+from fjdl.numerics import accumulate, signed
 from fjdl.typing import Array, Float, Integer, Shaped, typed
 
 
@@ -45,14 +45,16 @@ def polynomial_features(
 ) -> Float[Array, "*batch m"]:
     """All products of up to `degree` features, 1 first, then by degree: `1, x₁, x₂, x₁², x₁x₂, x₂²` for d = degree = 2.
 
-    There are C(d + degree, degree) of them. `interaction_only` leaves out products that repeat a feature. Equals
+    Each is computed in float32 (float64 for float64) and rounded once, to the dtype of `x`. There are
+    C(d + degree, degree) of them. `interaction_only` leaves out products that repeat a feature. Equals
     scikit-learn's `PolynomialFeatures`. Raises `ValueError` for a negative degree.
     """
     within("[0, inf]", degree=degree)
     choose = itertools.combinations if interaction_only else itertools.combinations_with_replacement
     chosen = [list(product) for n in range(1, degree + 1) for product in choose(range(x.shape[-1]), n)]
-    columns = [jnp.ones_like(x[..., 0]), *(math.prod(x[..., i] for i in product) for product in chosen)]
-    return jnp.stack([jnp.asarray(column) for column in columns], axis=-1)
+    values = accumulate(x)
+    columns = [jnp.ones_like(values[..., 0]), *(math.prod(values[..., i] for i in product) for product in chosen)]
+    return jnp.stack([jnp.asarray(column) for column in columns], axis=-1).astype(x.dtype)
 
 
 @typed

@@ -73,8 +73,10 @@ def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @typed
-def swish(x: Float[Array, "*shape"], beta: float | Float[Array, ""] | Float[Array, "c"]) -> Float[Array, "*shape"]:
-    """`x σ(βx)` with a β that may be learned: one for all of `x`, or one for each channel, the last axis.
+def swish(
+    x: Float[Array, "*shape"], beta: float | Float[Array, ""] | Float[Array, "c"] = 1.0
+) -> Float[Array, "*shape"]:
+    """`x σ(βx)` with a β that may be learned: one for all of `x`, 1 by default, or one for each channel, the last axis.
 
     It is `x / 2` for β = 0 and nears `relu` as β grows. Its derivatives are `σ(βx) + βx σ(βx) σ(-βx)` and
     `x² σ(βx) σ(-βx)`; that with respect to β is summed in float32. Ramachandran et al. 2017, arXiv:1710.05941. With

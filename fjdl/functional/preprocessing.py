@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.checks import within
+from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Num, typed
 
 
@@ -20,6 +21,7 @@ def standardize(
 ) -> Float[Array, "*shape"]:
     """`(x - mean) / std`, the z-score, with one number for all or one for each channel, the last axis.
 
+    Computed in float32 (float64 for float64) and rounded once, to the dtype of `x`.
     Raises `ValueError` for a `std` that is not positive, and for another number of channels.
     """
     means, stds = (np.atleast_1d(np.asarray(values, np.float64)) for values in (mean, std))
@@ -29,4 +31,6 @@ def standardize(
         if len(values) not in (1, *x.shape[-1:]):
             raise ValueError(f"{name} must be one number or one for each of {x.shape[-1]} channels, got {len(values)}")
     shape = (1,) * max(x.ndim - 1, 0) + (-1,) if x.ndim else ()
-    return (x - means.reshape(shape).astype(x.dtype)) * (1.0 / stds).reshape(shape).astype(x.dtype)
+    values = accumulate(x)
+    shifted = values - jnp.asarray(means.reshape(shape), values.dtype)
+    return (shifted * jnp.asarray((1.0 / stds).reshape(shape), values.dtype)).astype(x.dtype)

@@ -63,15 +63,21 @@ def fit_min_max(x: Num[Array, "n *features"], *, low: float = 0.0, high: float =
 
 @typed
 def transform(state: Scaling, x: Num[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """`(x - shift) / scale` for examples or a batch of them, in the dtype of `x`, of the state for integers."""
-    shift, scale = (_aligned(part, x) for part in state)
-    return ((x.astype(scale.dtype) - shift) / scale).astype(_float(x, scale))
+    """`(x - shift) / scale` for examples or a batch of them, in the dtype of `x`, of the state for integers.
+
+    Computed in float32, in float64 where the state is, and rounded once.
+    """
+    shift, scale = (accumulate(_aligned(part, x)) for part in state)
+    return ((x.astype(scale.dtype) - shift) / scale).astype(_float(x, state.scale))
 
 
 @typed
 def inverse_transform(state: Scaling, x: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """`x · scale + shift`, in the dtype of `x`: from transformed data back to the original units."""
-    shift, scale = (_aligned(part, x) for part in state)
+    """`x · scale + shift`, in the dtype of `x`: from transformed data back to the original units.
+
+    Computed in float32, in float64 where the state is, and rounded once.
+    """
+    shift, scale = (accumulate(_aligned(part, x)) for part in state)
     return (x.astype(scale.dtype) * scale + shift).astype(x.dtype)
 
 

@@ -41,14 +41,16 @@ def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca"
 
 @typed
 def whiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-    """`(x - mean) @ matrix` for each example, in the dtype of `x`."""
-    return ((x.astype(state.mean.dtype) - _row(state.mean, x)) @ state.matrix).astype(x.dtype)
+    """`(x - mean) @ matrix` for each example, in the dtype of `x`; computed as `transform` is."""
+    mean, matrix = accumulate(state.mean), accumulate(state.matrix)
+    return ((x.astype(mean.dtype) - _row(mean, x)) @ matrix).astype(x.dtype)
 
 
 @typed
 def unwhiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
-    """From whitened data back to the original: `x @ inverse + mean`, in the dtype of `x`."""
-    return (x.astype(state.mean.dtype) @ state.inverse + _row(state.mean, x)).astype(x.dtype)
+    """From whitened data to the original: `x @ inverse + mean`, in the dtype of `x`; computed as `transform` is."""
+    mean, inverse = accumulate(state.mean), accumulate(state.inverse)
+    return (x.astype(mean.dtype) @ inverse + _row(mean, x)).astype(x.dtype)
 
 
 @typed

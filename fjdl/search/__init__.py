@@ -3,6 +3,10 @@
 from fjdl.search.annealing import simulated_annealing
 from fjdl.search.genetic import genetic_search
 from fjdl.search.random import random_search
-from fjdl.search.result import Found, Objective
+from fjdl.search.result import Found, Objective, Tried
+from fjdl.search.space import Space, choice, integer, log_uniform, uniform
 
-__all__ = ["Found", "Objective", "genetic_search", "random_search", "simulated_annealing"]
+__all__ = [
+    "Found", "Objective", "Space", "Tried", "choice", "genetic_search", "integer", "log_uniform", "random_search",
+    "simulated_annealing", "uniform",
+]  # fmt: skip

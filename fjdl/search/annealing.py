@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.meshes import scan
+from fjdl.numerics import accumulate, wide
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -26,8 +27,8 @@ def simulated_annealing(
 
     Steps are normal with deviation `step_size`; the temperature T starts at `temperature`, in units of the objective,
     and is multiplied by `cooling` in every step, so the walk leaves local minima early and settles late (Kirkpatrick,
-    Gelatt & Vecchi 1983, Science 220). Raises `ValueError` where `steps`, `temperature` or `step_size` is not positive
-    or `cooling` is outside (0, 1].
+    Gelatt & Vecchi 1983, Science 220). Steps and temperatures are float32 whatever the dtype of `start`. Raises
+    `ValueError` where `steps`, `temperature` or `step_size` is not positive or `cooling` is outside (0, 1].
     """
     within("(0, inf]", steps=steps, temperature=temperature, step_size=step_size)
     within("(0, 1]", cooling=cooling)
@@ -35,10 +36,12 @@ def simulated_annealing(
     def step(carry: Walk, number: Array) -> tuple[Walk, Array]:
         point, value, best, lowest = carry
         move, chance = jax.random.split(jax.random.fold_in(key, number))
-        candidate = point + step_size * jax.random.normal(move, point.shape, point.dtype)
+        noise = step_size * jax.random.normal(move, point.shape, wide(point.dtype))
+        candidate = (accumulate(point) + noise).astype(point.dtype)
         reached = _finite(objective(candidate))
-        heat = temperature * cooling ** number.astype(reached.dtype)
-        accepted = (reached <= value) | (jax.random.uniform(chance) < jnp.exp((value - reached) / heat))
+        heat = temperature * cooling ** number.astype(wide(reached.dtype))
+        likely = jnp.exp((accumulate(value) - accumulate(reached)) / heat)
+        accepted = (reached <= value) | (jax.random.uniform(chance, (), heat.dtype) < likely)
         point, value = jnp.where(accepted, candidate, point), jnp.where(accepted, reached, value)
         best, lowest = jnp.where(value < lowest, point, best), jnp.minimum(value, lowest)
         return (point, value, best, lowest), lowest

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
 from fjdl.meshes import scan
+from fjdl.numerics import accumulate, wide
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -23,9 +24,9 @@ def genetic_search(
     """Selection, crossover and mutation of a population (Holland 1975).
 
     Each child has two parents, each the best of `tournament` members drawn at random; it takes each entry from either
-    with equal chance and adds normal noise of deviation `mutation`. The `elite` best live on unchanged, so the best
-    value never gets worse. Raises `ValueError` where `generations` or `tournament` is not positive, `mutation` is
-    negative, or `elite` is not between 1 and the size of the population.
+    with equal chance and adds normal noise of deviation `mutation`, drawn in float32 whatever the population's dtype.
+    The `elite` best live on unchanged, so the best value never gets worse. Raises `ValueError` where `generations` or
+    `tournament` is not positive, `mutation` is negative, or `elite` is not between 1 and the size of the population.
     """
     size = population.shape[0]
     at_least(1, generations=generations, tournament=tournament)
@@ -43,7 +44,8 @@ def genetic_search(
         selection, crossover, noise = jax.random.split(jax.random.fold_in(key, number), 3)
         couples = population[parents(selection, values)]
         children = jnp.where(jax.random.bernoulli(crossover, 0.5, population.shape), couples[:, 0], couples[:, 1])
-        children = children + mutation * jax.random.normal(noise, population.shape, population.dtype)
+        drawn = mutation * jax.random.normal(noise, population.shape, wide(population.dtype))
+        children = (accumulate(children) + drawn).astype(population.dtype)
         best = population[jnp.argsort(values)[:elite]]
         population = jnp.concatenate([best, children[elite:]])
         values = _evaluate(objective, population)

@@ -1,7 +1,7 @@
 """What a search without gradients returns."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fjdl.typing import Array
 
@@ -14,3 +14,13 @@ class Found(NamedTuple):
     point: Array  # [d]
     value: Array
     history: Array  # [steps], never rising
+
+
+class Tried(NamedTuple):
+    """What a search on the host found, and all that it tried; everything is a Python object."""
+
+    point: dict[str, Any]  # the best one, a value for each option
+    value: float
+    history: tuple[float, ...]  # the least value after each trial, never rising
+    points: tuple[dict[str, Any], ...]  # in the order in which they were tried
+    values: tuple[float, ...]

@@ -1,11 +1,11 @@
 """Trained weights: files, the names and axes of PyTorch, and new heads for new tasks."""
 
-from fjdl.transfer.files import load_safetensors, read_metadata, save_safetensors
+from fjdl.transfer.files import load_safetensors, read_metadata, restored, save_safetensors
 from fjdl.transfer.head import layerwise_rates, replace_head
 from fjdl.transfer.layout import Layout, from_torch, to_torch
 from fjdl.transfer.legacy import load_torch_pickle
 
 __all__ = [
     "Layout", "from_torch", "layerwise_rates", "load_safetensors", "load_torch_pickle", "read_metadata",
-    "replace_head", "save_safetensors", "to_torch",
+    "replace_head", "restored", "save_safetensors", "to_torch",
 ]  # fmt: skip

@@ -5,13 +5,15 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+import jax
 import ml_dtypes
 import numpy as np
 import safetensors
 import safetensors.numpy
 
 from fjdl.errors import DataError, StorageError
-from fjdl.typing import Array
+from fjdl.tree import names
+from fjdl.typing import Array, PyTree
 
 DTYPES = tuple(
     np.dtype(kind)
@@ -23,9 +25,13 @@ DTYPES = tuple(
 
 
 def save_safetensors(
-    path: Path | str, tensors: Mapping[str, Array], *, metadata: Mapping[str, str] | None = None, replace: bool = False
+    path: Path | str, tensors: PyTree, *, metadata: Mapping[str, str] | None = None, replace: bool = False
 ) -> None:
-    """Writes the arrays under their names, row by row, and the text of `metadata`.
+    """Writes the arrays of a dict under their names, row by row, and the text of `metadata`.
+
+    Arrays deeper in a tree are written under the paths of `fjdl.tree.names`, such as `conv1/kernel`, and the parts of a
+    quantized one as `conv1/kernel/values`, `conv1/kernel/scale` and, where there is one, `conv1/kernel/zero_point`.
+    `restored` puts what was read back into such a tree.
 
     The file appears under its name only when it is complete and on the disk; folders that are missing are created. A
     file that is there stays unless `replace`. Equal tensors give equal bytes without metadata. Raises `ValueError`
@@ -34,7 +40,7 @@ def save_safetensors(
     be written.
     """
     path = Path(path)
-    arrays = {_name(name): _array(name, tensor) for name, tensor in tensors.items()}
+    arrays = {name: _array(name, tensor) for name, tensor in _named(tensors).items()}
     texts = dict(metadata or {})
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise ValueError("metadata must map strings to strings, got something else")
@@ -75,6 +81,38 @@ def _opened(path: Path | str) -> "safetensors.safe_open":
     except (OSError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} must be a readable safetensors file, got {reason}") from error
+
+
+def restored(tensors: Mapping[str, Array], like: PyTree) -> PyTree:
+    """The arrays that `load_safetensors` read as a tree of the structure of `like`, whose leaves name them.
+
+    `like` may be abstract: `jax.eval_shape(quantize_tree, …)` of abstract parameters. Raises `DataError` for an array
+    that is missing or left over, or has another shape or dtype.
+    """
+    wanted = dict(zip(names(like), jax.tree.leaves(like), strict=True))
+    if wanted.keys() != tensors.keys():
+        odd = sorted(wanted.keys() ^ tensors.keys())
+        raise DataError(f"the arrays must be those of the tree, got too few or too many: {odd}")
+    for name, leaf in wanted.items():
+        found = tensors[name]
+        if (found.shape, found.dtype) != (leaf.shape, leaf.dtype):
+            kinds = f"{leaf.dtype}{list(leaf.shape)}, got {found.dtype}{list(found.shape)}"
+            raise DataError(f"tensor {name!r} must be {kinds}")
+    return jax.tree.unflatten(jax.tree.structure(like), [tensors[name] for name in wanted])
+
+
+def _named(tensors: PyTree) -> dict[str, Array]:
+    """The leaves by their names; raises `ValueError` where two have the same one."""
+    named: dict[str, Array] = {}
+    for key, part in dict(tensors).items():
+        if part is None:
+            raise ValueError(f"tensor {key!r} must be an array, got None")
+        for rest, leaf in zip(names(part), jax.tree.leaves(part), strict=True):
+            name = f"{_name(key)}/{rest}" if rest else _name(key)
+            if name in named:
+                raise ValueError(f"names of tensors must differ, got {name!r} twice")
+            named[name] = leaf
+    return named
 
 
 def _name(name: object) -> str:

@@ -46,6 +46,7 @@ def test_e10_swish_is_not_gelu():
 def test_swish_is_silu_for_1_half_of_x_for_0_and_near_relu_for_a_large_beta():
     x = jnp.asarray(X, jnp.float32)
     np.testing.assert_allclose(gates.swish(x, 1.0), gates.silu(x), rtol=1e-6)
+    np.testing.assert_array_equal(gates.swish(x), gates.swish(x, 1.0))
     np.testing.assert_array_equal(gates.swish(x, 0.0), x / 2)
     np.testing.assert_allclose(gates.swish(x, 1e3), relu(x), atol=1e-6)
 

@@ -64,6 +64,13 @@ def test_size_counts_integers_scales_and_zero_points() -> None:
     assert size_in_bytes(affine) == 300 + 4 + 4 + 4 * 10 + 4
 
 
+def test_numbers_of_4_bits_take_whole_bytes_until_they_are_packed() -> None:
+    four = quantize_tree(parameters(), quantize=partial(absmax_quantize, bits=4))
+    assert size_in_bytes(four) == size_in_bytes(quantize_tree(parameters(), quantize=absmax_quantize))
+    assert size_in_bytes(four) == sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(four))
+    assert size_in_bytes({"w": jnp.zeros(10, jnp.int4)}) == 10
+
+
 def test_everything_works_inside_jit() -> None:
     params = parameters()
     tree = jax.jit(partial(quantize_tree, quantize=per_channel))(params)

@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import jax
 import jax.flatten_util
@@ -79,6 +80,35 @@ def test_annealing_trains_a_network_without_gradients() -> None:
         lambda key: simulated_annealing(key, cost, flat, steps=6000, temperature=0.03, cooling=0.999, step_size=0.15)
     )(KEY)
     assert float(found.value) < 0.02
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16], ids=lambda d: d.__name__)
+@pytest.mark.parametrize("name", ["annealing", "genetic"])
+def test_noise_in_a_small_dtype_is_drawn_in_float32(name: str, dtype: Any) -> None:
+    """bfloat16 normals have 128 values, none beyond 2.7; the points of float32 draws have hundreds."""
+    seen: list[np.ndarray] = []
+
+    def objective(x: jax.Array) -> jax.Array:
+        jax.debug.callback(lambda x: seen.append(np.asarray(x, np.float32)), x)
+        return jnp.zeros((), x.dtype)
+
+    if name == "annealing":
+        simulated_annealing(KEY, objective, jnp.zeros(4000, dtype), steps=1, step_size=1.0)
+    else:
+        genetic_search(KEY, objective, jnp.zeros((4, 1000), dtype), generations=1, mutation=1.0)
+    jax.effects_barrier()
+    drawn = np.concatenate([x.ravel() for x in seen if x.any()])
+    assert len(np.unique(drawn)) > 500
+    assert 3 < np.abs(drawn).max() < 6
+    np.testing.assert_allclose(drawn.std(), 1.0, atol=0.06)
+
+
+def test_annealing_in_bfloat16_cools() -> None:
+    """0.999 is 1 in bfloat16: without cooling in float32 the walk stays as hot as it began."""
+    found = simulated_annealing(
+        KEY, lambda x: jnp.sum(x * x), jnp.ones(1, jnp.bfloat16), steps=1000, temperature=1.0, cooling=0.99
+    )
+    assert float(found.value) < 1e-3
 
 
 def test_bad_options_are_refused() -> None:

@@ -1,16 +1,20 @@
 """Safetensors files against the library's own reader and writer, and files that lie."""
 
 import json
+from functools import partial
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
 
+from fjdl import quant
 from fjdl.errors import DataError, StorageError
-from fjdl.transfer.files import DTYPES, load_safetensors, read_metadata, save_safetensors
+from fjdl.transfer.files import DTYPES, load_safetensors, read_metadata, restored, save_safetensors
+from fjdl.tree import digest
 
 ONE = {"a": np.ones(2, np.float32)}
 
@@ -56,6 +60,33 @@ def test_metadata_is_kept_and_equal_tensors_give_equal_bytes(tmp_path):
     assert read_metadata(tmp_path / "b") == {}
 
 
+@pytest.mark.parametrize("quantize", [quant.absmax_quantize, quant.zeropoint_quantize])
+def test_a_quantized_tree_comes_back_bit_for_bit(tmp_path, rng, quantize):
+    params = {"conv": {"kernel": rng.standard_normal((3, 4)).astype(np.float32), "bias": np.ones(4, np.float32)}}
+    tree = quant.quantize_tree(params, quantize=partial(quantize, axis=-1))
+    save_safetensors(tmp_path / "w", tree)
+    loaded = load_safetensors(tmp_path / "w")
+    zero_points = ["conv/kernel/zero_point"] if quantize is quant.zeropoint_quantize else []
+    assert sorted(loaded) == ["conv/bias", "conv/kernel/scale", "conv/kernel/values", *zero_points]
+    assert loaded["conv/kernel/values"].dtype == np.int8
+    back = restored(loaded, jax.eval_shape(partial(quant.quantize_tree, quantize=partial(quantize, axis=-1)), params))
+    assert digest(back) == digest(tree)
+    np.testing.assert_array_equal(
+        quant.dequantize_tree(back)["conv"]["kernel"], quant.dequantize_tree(tree)["conv"]["kernel"]
+    )
+
+
+def test_what_does_not_fit_the_tree_is_named(tmp_path):
+    like = {"a": np.zeros(2, np.float32), "b": [np.zeros(1, np.int8)]}
+    assert digest(restored({"a": like["a"], "b/0": like["b"][0]}, like)) == digest(like)
+    with pytest.raises(
+        DataError, match=r"^the arrays must be those of the tree, got too few or too many: \['b/0', 'c'\]$"
+    ):
+        restored({"a": like["a"], "c": like["a"]}, like)
+    with pytest.raises(DataError, match=r"^tensor 'b/0' must be int8\[1\], got float32\[2\]$"):
+        restored({"a": like["a"], "b/0": like["a"]}, like)
+
+
 def test_a_file_that_is_there_stays_unless_it_may_be_replaced(tmp_path):
     path = tmp_path / "new" / "folder" / "w"
     save_safetensors(path, ONE)
@@ -90,6 +121,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         ({"a": np.ones(1, complex)}, None, "tensor 'a' must have a dtype of the format, got complex128"),
         ({"a": np.array(["x"])}, None, "tensor 'a' must have a dtype of the format, got <U1"),
         ({"a": np.array([None])}, None, "got object"),
+        ({"a": None}, None, "tensor 'a' must be an array, got None"),
+        ({"a": {"b": np.ones(1)}, "a/b": np.ones(1)}, None, "names of tensors must differ, got 'a/b' twice"),
         (ONE, {"epoch": 3}, "metadata must map strings to strings"),
     ],
 )
