@@ -1,5 +1,6 @@
 """Batches of data sets that are too large for the device, decoded ahead of the step that needs them."""
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -138,5 +139,7 @@ def _mark_flags_as_parsed() -> None:
 
 
 def _on_the_host(*_: int) -> None:
-    """Keeps a worker away from the accelerators."""
+    """Keeps a worker away from the accelerators, and from signals of the terminal, which the main process answers."""
     jax.config.update("jax_platforms", "cpu")
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)

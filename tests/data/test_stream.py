@@ -1,7 +1,11 @@
 """Streamed batches against the rows that resident training takes."""
 
+import multiprocessing
+import os
+import signal
 import threading
 import time
+from contextlib import closing
 
 import jax
 import numpy as np
@@ -103,7 +107,12 @@ def test_a_stream_that_is_dropped_leaves_no_thread_that_reads():
 @pytest.mark.slow
 def test_worker_processes_give_the_same_batches():
     whole = list(stream(key(), SOURCE, batch_size=SIZE, stop=7))
-    assert_equal(list(stream(key(), SOURCE, batch_size=SIZE, start=1, stop=7, ahead=2, workers=2)), whole[1:])
+    with closing(stream(key(), SOURCE, batch_size=SIZE, start=1, stop=7, ahead=2, workers=2)) as batches:
+        first = next(batches)
+        for worker in multiprocessing.active_children():  # as a terminal does, which the main process answers
+            os.kill(worker.pid, signal.SIGINT)
+            os.kill(worker.pid, signal.SIGHUP)
+        assert_equal([first, *batches], whole[1:])
 
 
 @pytest.mark.parametrize(
