@@ -1,6 +1,13 @@
-"""Sizes of sliding windows: strides, padding and output shapes, shared by all that slides."""
+"""Sizes of sliding windows: strides, padding and output shapes, shared by all that slides.
 
+Sizes that `jax.export` leaves open are taken too; what cannot be known of them is not refused.
+"""
+
+from collections.abc import Callable
 from typing import Literal, NamedTuple, overload
+
+from jax.core import max_dim
+from jax.extend.core import InconclusiveDimensionOperation
 
 Sides = tuple[int, int]  # pixels before and after an axis
 
@@ -51,12 +58,20 @@ def slide(
     )
 
 
+def certain(claim: Callable[[], bool]) -> bool:
+    """Whether the claim about sizes holds, for all that `jax.export` leaves open."""
+    try:
+        return claim()
+    except InconclusiveDimensionOperation:
+        return False
+
+
 def per_axis(name: str, value: int | tuple[int, ...], *, axes: int) -> tuple[int, ...]:
     """`value` for each of the spatial `axes`; raises `ValueError` unless all are at least 1."""
-    each = (value,) * axes if isinstance(value, int) else value
+    each = value if isinstance(value, tuple) else (value,) * axes
     if len(each) != axes:
         raise ValueError(f"{name} must be one number or {axes}, got {value}")
-    if min(each) < 1:
+    if any(certain(lambda n=n: n < 1) for n in each):
         raise ValueError(f"{name} must be at least 1, got {value}")
     return each
 
@@ -102,13 +117,13 @@ def explicit_padding(
         return tuple(_same(*axis) for axis in zip(size, window, stride, dilation, strict=True))
     number = 0 if padding == "VALID" else padding
     sides = number if isinstance(number, tuple) else ((number, number),) * len(size)
-    if min(side for axis in sides for side in axis) < 0:
+    if any(certain(lambda side=side: side < 0) for axis in sides for side in axis):
         raise ValueError(f"padding must not be negative, got {padding}")
     return sides
 
 
 def _same(size: int, window: int, stride: int, dilation: int) -> Sides:
-    total = max((-(-size // stride) - 1) * stride + dilation * (window - 1) + 1 - size, 0)
+    total = max_dim((-(-size // stride) - 1) * stride + dilation * (window - 1) + 1 - size, 0)
     return (total // 2, total - total // 2)
 
 
@@ -118,7 +133,7 @@ def output_size(size: int, *, window: int, stride: int, padding: Sides, dilation
     Raises `ValueError` where the window does not fit.
     """
     room = size + sum(padding) - dilation * (window - 1) - 1
-    if room < 0:
+    if certain(lambda: room < 0):
         raise ValueError(
             f"the window must fit into the padded image, got window {window} (dilation {dilation}) "
             f"on size {size} with padding {padding}"
@@ -138,7 +153,7 @@ def transposed_size(
     if not 0 <= output_padding < stride:
         raise ValueError(f"output_padding must lie in [0, stride), got {output_padding} and stride {stride}")
     pixels = stride * (size - 1) + dilation * (window - 1) + 1 - sum(padding) + output_padding
-    if pixels < 1:
+    if certain(lambda: pixels < 1):
         raise ValueError(f"padding must leave at least one pixel, got padding {padding} of {pixels + sum(padding)}")
     return pixels
 

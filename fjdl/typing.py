@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
+import jax.export
 import numpy as np
-from beartype import BeartypeConf, beartype
+from beartype import BeartypeConf, FrozenDict, beartype
 from jaxtyping import Bool, Float, Inexact, Int, Integer, Key, Num, PyTree, Shaped, TypeCheckError, UInt8, jaxtyped
 
+from fjdl.explicit import explicit_mesh, with_named_axes
 from fjdl.integers import is_cut_off, require_kept
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ Scalar = Float[Array, ""]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_CHECKER = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a fine float
+# An int is a fine float, and so is a dimension whose size `jax.export` leaves open a fine int.
+_Dimension = type(jax.export.symbolic_shape("n")[0])
+_CHECKER = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=FrozenDict({int: int | _Dimension})))
 
 
 def typed(function: F) -> F:
@@ -36,15 +40,20 @@ def typed(function: F) -> F:
 
     A violation raises one `ValueError` that names the function, the argument, the expected type and what was received.
     So does a NumPy array, or an entry of a tuple, with an integer that JAX would cut off to 32 bits.
-    Under `jax.jit` the check runs once per compilation and costs nothing afterwards.
+    Under `jax.jit` the check runs once per compilation and costs nothing afterwards. Arrays that are sharded over
+    explicit axes of a mesh are taken as `fjdl.explicit` says.
     """
     checked = jaxtyped(typechecker=_CHECKER)(function)
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if any(is_cut_off(value) for value in (*args, *kwargs.values())):
             _refuse_cut_off(function, args, kwargs)
         try:
+            mesh = explicit_mesh((*args, *kwargs.values()))
+            if mesh is not None:
+                return with_named_axes(checked, signature, mesh, *args, **kwargs)
             return checked(*args, **kwargs)
         except TypeCheckError as error:
             raise ValueError(_one_sentence(function.__qualname__, str(error))) from None

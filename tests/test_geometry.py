@@ -1,3 +1,5 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -108,3 +110,22 @@ def test_groups_divide_the_channels():
     for kernel, groups in (((3, 3, 2, 5), 2), ((3, 3, 4, 6), 2), ((3, 3, 4, 6), 0)):
         with pytest.raises(ValueError, match=rf"groups must divide the channels .* got groups={groups}, 4 input"):
             check_groups(kernel, channels=4, groups=groups)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", 1])
+def test_sizes_that_export_leaves_open_give_those_of_every_size(padding):
+    def sizes(h, w):
+        rows, columns = slide((h, w), window=(3, 2), stride=(2, 3), padding=padding, dilation=(1, 2))
+        ends = explicit_padding(padding, size=(h, w), window=(3, 2), stride=(2, 3), dilation=(1, 2))
+        wide = transposed_size(h, window=3, stride=2, padding=(1, 1))
+        return jnp.asarray([*jax.tree.leaves((rows, columns)), wide, *pair("window", w), *ends[0], *ends[1]], jnp.int32)
+
+    shape = jax.export.symbolic_shape("h, w", constraints=["h >= 4", "w >= 4"])
+    exported = jax.export.export(jax.jit(lambda x: sizes(*x.shape)))(jax.ShapeDtypeStruct(shape, jnp.int8))
+    np.testing.assert_array_equal(exported.call(jnp.zeros((7, 8), jnp.int8)), sizes(7, 8))
+
+
+def test_a_size_left_open_is_refused_where_no_size_fits():
+    (size,) = jax.export.symbolic_shape("size", constraints=["size <= 2"])
+    with pytest.raises(ValueError, match="window must fit"):
+        slide((size,), window=3)

@@ -128,3 +128,16 @@ def test_only_typed_keys_are_keys():
         draw(jax.random.PRNGKey(0))
     with pytest.raises(ValueError, match="argument `key`"):
         draw(jax.random.split(jax.random.key(0)))
+
+
+@typed
+def sized(sizes: tuple[int, ...], scale: float = 1.0) -> int:
+    """Nothing to do."""
+    return sizes[-1]
+
+
+def test_sizes_that_export_leaves_open_are_integers() -> None:
+    open_sizes = jax.export.symbolic_shape("n, 3, 2*m")
+    assert all(sized((*open_sizes, size), scale=size) == size for size in open_sizes for _ in range(20))
+    with pytest.raises(ValueError, match=r"sized: argument `sizes` must be tuple\[int, \.\.\.\], got"):
+        sized(("n",))

@@ -45,6 +45,8 @@ RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 def _method(kernel_shape: tuple[int, ...], options: Options, columns: int) -> Rules:
     """The fastest way for this geometry, summed in float32 or wider."""
     c_group, c_out = kernel_shape[2:]
+    if not all(isinstance(size, int) for size in options.size):  # `jax.export` leaves it open
+        return _CANONICAL
     if options.groups > 1:
         return conv_depthwise.RULES if c_group == 1 else _CANONICAL
     if conv_pointwise.fits(options):

@@ -7,7 +7,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl.functional.bilinear import Rules
-from fjdl.geometry import Axis, Pads, slide
+from fjdl.geometry import Axis, Pads, certain, slide
 from fjdl.meshes import adjoint
 from fjdl.typing import Array
 
@@ -39,11 +39,12 @@ def axes_of(options: Options) -> tuple[Axis, Axis]:
 
 def convolve(x: Array, kernel: Array, *, options: Options, dtype: DTypeLike | None = None) -> Array:
     """[n, h, w, c_in], [kh, kw, c_in / groups, c_out] to [n, h_out, w_out, c_out], summed and returned in `dtype`."""
+    known = all(isinstance(side, int) for sides in options.padding for side in sides)
     return lax.conv_general_dilated(
         x,
         kernel,
         options.stride,
-        options.padding,
+        options.padding if known else "SAME",  # no other leaves sides open, and XLA takes only numbers
         rhs_dilation=options.dilation,
         dimension_numbers=LAYOUT,
         feature_group_count=options.groups,
@@ -64,7 +65,9 @@ def without_stride(y: Array, options: Options) -> tuple[Array, Options]:
     XLA swaps the operands of such a convolution. With a stride, some of the swapped ones fail a check of its algebraic
     simplifier ("Window dimensions do not match RHS shape"), which ends the whole process: jaxlib 0.10.2 and 0.12.0.
     """
-    if max(options.stride) == 1 or all(k <= n for k, n in zip(options.window, y.shape[1:3], strict=True)):
+    if max(options.stride) == 1 or all(
+        certain(lambda k=k, n=n: k <= n) for k, n in zip(options.window, y.shape[1:3], strict=True)
+    ):
         return y, options
     return spread(y, options), options._replace(stride=(1, 1))
 

@@ -34,8 +34,13 @@ def interlocked(phases: list[list[Array]], axes: tuple[Axis, Axis]) -> Array:
 
 
 def divided(images: Array, most: int) -> Array:
-    """[chunks, n / chunks, ...]: at most so many images at once, but one at least, and a divisor of their number."""
+    """[chunks, n / chunks, ...]: at most so many images at once, but one at least, and a divisor of their number.
+
+    Of a number that `jax.export` leaves open it is one.
+    """
     n = images.shape[0]
+    if not isinstance(n, int):
+        return images[:, None]
     if not n:
         return images[None]
     together = next(count for count in range(min(max(most, 1), n), 0, -1) if n % count == 0)

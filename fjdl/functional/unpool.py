@@ -1,5 +1,7 @@
 """The way back from pooled images to larger ones."""
 
+import math
+
 import jax.numpy as jnp
 from jax import lax
 
@@ -48,10 +50,11 @@ def max_unpool2d(
     within("(0, inf]", size=size)
     *batch, h, w, c = x.shape
     area = size[0] * size[1]
-    indices = jnp.where((indices < 0) | (indices >= area), area, indices).reshape(*batch, h * w, c)
-    empty = jnp.zeros((*batch, area, c), x.dtype)
-    values = jnp.reshape(x, (*batch, h * w, c))
-    filled = jnp.put_along_axis(empty, indices, values, axis=-2, inplace=False, mode="drop")
+    images = math.prod(batch)
+    places = jnp.where((indices < 0) | (indices >= area), area, indices).reshape(images, h * w, c)
+    image, channel = jnp.arange(images)[:, None, None], jnp.arange(c)[None, None]
+    empty = jnp.zeros((images, area, c), x.dtype)
+    filled = empty.at[image, places, channel].set(jnp.reshape(x, places.shape), mode="drop")
     return filled.reshape(*batch, *size, c)
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ from jax.typing import DTypeLike
 
 from fjdl import tree
 from fjdl.checks import within
+from fjdl.explicit import explicit_mesh, with_automatic_axes
 from fjdl.meshes import fori_loop, varying_axes
 from fjdl.numerics import accumulate, norm
 from fjdl.optim.adam import scale_by_adam
@@ -164,12 +164,11 @@ def _nearer_to_orthogonal(_: Array, x: Inexact[Array, "*batch m n"]) -> Inexact[
 
 def _orthogonalized(leaves: PyTree, **options: Any) -> PyTree:
     """Each leaf's matrix orthogonalized; XLA chooses how, where the axes of the leaves' mesh are explicit."""
-    shardings = jax.tree.map(lambda x: jax.typeof(x).sharding, leaves)
-    explicit = {axis: None for sharding in jax.tree.leaves(shardings) for axis in sharding.mesh.explicit_axes}
-    if not explicit:
+    mesh = explicit_mesh(jax.tree.leaves(leaves))
+    if mesh is None:
         return _by_shape(leaves, **options)
-    automatic = jax.sharding.auto_axes(partial(_by_shape, **options), axes=tuple(explicit), out_sharding=shardings)
-    return automatic(leaves)
+    loose = with_automatic_axes(_by_shape, mesh, leaves, **options)
+    return jax.tree.map(lambda x, leaf: jax.sharding.reshard(x, jax.typeof(leaf).sharding), loose, leaves)
 
 
 def _by_shape(leaves: PyTree, **options: Any) -> PyTree:

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen
-from jax.sharding import AxisType
+from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
 from fjdl import nn
 from fjdl.losses import softmax_cross_entropy
 from fjdl.models import LeNet5
-from tests.meshes import EVERYWHERE, SPLIT, on_axes_of_their_own, value_and_gradients
+from tests.meshes import EVERYWHERE, SPLIT, everywhere, on_axes_of_their_own, value_and_gradients
 from tests.models.families import families
 from tests.nn.table import LAYERS, layers
 from tests.support import assert_trees_close
@@ -28,21 +28,42 @@ def test_every_layer_has_a_row() -> None:
     }
 
 
-@pytest.mark.parametrize(("module", "shape"), [*layers(), *families()])
-def test_parameters_inputs_and_keys_may_be_sharded_or_replicated(module: linen.Module, shape: tuple[int, ...]) -> None:
+def layer(module: linen.Module, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Its function of parameters, statistics, inputs and a key, in training, and these arguments, two examples."""
     trains = "train" in inspect.signature(type(module).__call__).parameters
     inputs = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
     stats = jax.eval_shape(lambda x: module.init(KEY, x, **{"train": False} if trains else {}), inputs)
     params = stats.pop("params", {})
 
-    def program(params: Any, stats: Any, inputs: Any, key: Any) -> None:
+    def program(params: Any, stats: Any, inputs: Any, key: Any) -> Any:
         def outputs(params: Any, inputs: Any) -> Any:
             options = {"train": True} if trains else {}
             return module.apply({"params": params, **stats}, inputs, rngs={"dropout": key}, mutable=[*stats], **options)
 
-        value_and_gradients(outputs, params, inputs)
+        return value_and_gradients(outputs, params, inputs)
 
-    on_axes_of_their_own(program, params, stats, inputs, KEY)
+    return program, params, stats, inputs, KEY
+
+
+every_network = pytest.mark.parametrize(("module", "shape"), [*layers(), *families()])
+
+
+@every_network
+def test_parameters_inputs_and_keys_may_be_sharded_or_replicated(module: linen.Module, shape: tuple[int, ...]) -> None:
+    on_axes_of_their_own(*layer(module, shape))
+
+
+@every_network
+def test_inputs_may_be_sharded_over_explicit_axes(module: linen.Module, shape: tuple[int, ...]) -> None:
+    program, params, stats, inputs, key = layer(module, shape)
+    mesh = AbstractMesh((2,), ("data",), (AxisType.Explicit,))
+    split = NamedSharding(mesh, PartitionSpec("data", *[None] * len(shape)))
+    with jax.sharding.use_abstract_mesh(mesh):
+        _, (slopes, slope) = jax.eval_shape(
+            program, params, stats, jax.ShapeDtypeStruct(inputs.shape, inputs.dtype, sharding=split), key
+        )
+    assert slope.sharding == split
+    assert not any(leaf.sharding and any(leaf.sharding.spec) for leaf in jax.tree.leaves(slopes))
 
 
 def test_the_gradient_of_lenet_on_two_devices_is_that_of_the_whole_batch(rng: np.random.Generator) -> None:
@@ -55,9 +76,16 @@ def test_the_gradient_of_lenet_on_two_devices_is_that_of_the_whole_batch(rng: np
         return jnp.sum(softmax_cross_entropy(model.apply(params, stats, images)[0], labels))
 
     def gradient(params: Any, images: Any, labels: Any) -> Any:
-        return jax.grad(lambda p: jax.lax.psum(loss(p, images, labels), "data"))(params)
+        return jax.grad(lambda p: everywhere(loss(p, images, labels)))(params)
 
-    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
-    mapped = jax.shard_map(gradient, mesh=mesh, in_specs=(EVERYWHERE, SPLIT, SPLIT), out_specs=EVERYWHERE)
-    expected = jax.jit(jax.grad(loss))(params, images, labels)
+    expected = jax.jit(gradient)(params, images, labels)
+    auto, explicit = (
+        jax.make_mesh((2,), ("data",), axis_types=(kind,), devices=jax.devices()[:2])
+        for kind in (AxisType.Auto, AxisType.Explicit)
+    )
+    mapped = jax.shard_map(gradient, mesh=auto, in_specs=(EVERYWHERE, SPLIT, SPLIT), out_specs=EVERYWHERE)
     assert_trees_close(jax.jit(mapped)(params, images, labels), expected, rtol=1e-4, atol=1e-5)
+    with jax.set_mesh(explicit):
+        split = jax.device_put((images, labels), NamedSharding(explicit, SPLIT))
+        actual = jax.jit(gradient)(jax.device_put(params, NamedSharding(explicit, EVERYWHERE)), *split)
+    assert_trees_close(actual, expected, rtol=1e-4, atol=1e-5)
