@@ -11,6 +11,9 @@ from jax.sharding import AxisType
 
 from fjdl import meshes
 from fjdl.augment import apply_with_probability, choose_one, rand_augment
+from fjdl.classical.descent import descend
+from fjdl.classical.logistic import fit_binary, fit_softmax
+from fjdl.optim import sgd
 from tests.meshes import EVERYWHERE, SPLIT, on_axes_of_their_own
 from tests.support import ROOT
 
@@ -69,3 +72,13 @@ def test_random_augmentations_take_sharded_keys_or_images() -> None:
         rand_augment(key, image)
 
     on_axes_of_their_own(program, jax.random.key(0), jnp.ones((4, 4, 3)))
+
+
+def test_loops_that_fit_take_sharded_data() -> None:
+    def program(x: Any, y: Any, start: Any) -> None:
+        fit_binary(x, y, iterations=2)
+        fit_softmax(x, y.astype(jnp.int32), classes=2, iterations=2)
+        loss = lambda w, x, y: jnp.square(x @ w - y)  # noqa: E731
+        descend(jax.random.key(0), loss, start, x, y, optimizer=sgd(0.1), epochs=2, batch_size=2)
+
+    on_axes_of_their_own(program, jnp.ones((4, 3)), jnp.ones(4), jnp.zeros(3))
