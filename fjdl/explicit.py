@@ -8,7 +8,7 @@ arrays that they are taken apart for.
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import jax
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
@@ -50,15 +50,17 @@ def with_named_axes(
 ) -> Any:
     """The function's result, sharded by the names in its signature, where XLA chooses all else.
 
-    A result without names is sharded as the first sharded matrix of its shape, or whole. A function of trees alone, of
-    no array with names, is called as it is.
+    A result without names is sharded as the first sharded matrix of its shape, or whole; a dictionary is a batch, see
+    `with_batch_axis`. A function of trees and scalars alone is called as it is.
     """
-    named = list(_named_arrays(signature, args, kwargs))
-    if not named:
+    hinted = list(_named_arrays(signature, args, kwargs))
+    if not hinted:
         return function(*args, **kwargs)
+    if get_origin(signature.return_annotation) is dict:
+        return with_batch_axis(function, *args, **kwargs)
     arrays = [leaf for leaf in jax.tree.leaves((args, kwargs)) if isinstance(leaf, jax.Array)]
     names: Names = {}
-    for tokens, array in named:
+    for tokens, array in hinted:
         for token, entries in _parts(tokens, _entries(array)):
             if any(entries):
                 names.setdefault(token, entries)
@@ -67,11 +69,31 @@ def with_named_axes(
         if not isinstance(leaf, jax.Array):
             return leaf
         tokens = axis_names(hint)
-        entries = _of_shape(leaf.shape, arrays) if tokens is None else _of_names(tokens, names, leaf.ndim)
-        return jax.sharding.reshard(leaf, NamedSharding(mesh, PartitionSpec(*_once(entries))))
+        named = None if tokens is None else _of_names(tokens, names, leaf.ndim)
+        return _placed(leaf, mesh, _of_shape(leaf.shape, arrays) if named is None else named)
 
     result = with_automatic_axes(function, mesh, *args, **kwargs)
     return _map_hinted(outside, signature.return_annotation, result)
+
+
+def with_batch_axis(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The function's result where XLA chooses how it is computed, sharded along its first axis as the arguments are."""
+    arrays = [leaf for leaf in jax.tree.leaves((args, kwargs)) if isinstance(leaf, jax.Array)]
+    first = next((array for array in arrays if any(_entries(array)[:1])), None)
+    if first is None or (sharding := _sharding(first)) is None:
+        return function(*args, **kwargs)
+    length, entry = first.shape[0], _entries(first)[0]
+
+    def outside(leaf: Any) -> Any:
+        if not isinstance(leaf, jax.Array):
+            return leaf
+        return _placed(leaf, sharding.mesh, tuple(entry if size == length else None for size in leaf.shape[:1]))
+
+    return jax.tree.map(outside, with_automatic_axes(function, sharding.mesh, *args, **kwargs))
+
+
+def _placed(array: jax.Array, mesh: AnyMesh, entries: Entries) -> jax.Array:
+    return jax.sharding.reshard(array, NamedSharding(mesh, PartitionSpec(*_once(entries))))
 
 
 def axis_names(hint: Any) -> list[str] | None:
@@ -109,7 +131,7 @@ def _named_arrays(signature: inspect.Signature, args: Any, kwargs: Any) -> Itera
     for parameter, value in arguments.items():
         tokens = axis_names(signature.parameters[parameter].annotation)
         for array in value if isinstance(value, tuple) else (value,):
-            if tokens is not None and isinstance(array, jax.Array):
+            if tokens and isinstance(array, jax.Array):
                 yield tokens, array
 
 

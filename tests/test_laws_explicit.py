@@ -1,6 +1,7 @@
 """Every row of `tests/cases` with arrays that are sharded over an explicit axis of a mesh."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
-from fjdl import losses, metrics
+from fjdl import augment, losses, metrics
 from fjdl.functional import conv2d, linear, max_pool2d
 from fjdl.metrics.base import Metric
 from tests.cases import CASES, Case
@@ -54,6 +55,26 @@ def test_streaming_metrics_take_batches_that_are_sharded_over_explicit_axes(case
 
     with jax.sharding.use_abstract_mesh(mesh):
         jax.eval_shape(program, *arrays)
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        augment.each_image(augment.rand_augment),
+        augment.each_image(augment.rand_augment, in_turn=True),
+        augment.each_example(augment.on_image(partial(augment.random_crop, size=(4, 4)))),
+        augment.alternating_flips(0),
+        partial(augment.random_mixup, classes=3),
+        partial(augment.random_cutmix, classes=3),
+    ],
+)
+def test_augmented_batches_stay_sharded_over_explicit_axes(augment: Any) -> None:
+    number, key = jnp.zeros(4, jnp.int32), jax.random.key(0)
+    batch = {"image": jnp.zeros((4, 6, 6, 3), jnp.uint8), "label": number, "epoch": number, "index": number}
+    mesh, batch = on_explicit_axis(batch)
+    with jax.sharding.use_abstract_mesh(mesh):
+        changed = jax.eval_shape(augment, key, batch)
+    assert all(leaf.sharding.spec[0] == "data" for leaf in jax.tree.leaves(changed))
 
 
 def images(rng: np.random.Generator) -> jax.Array:

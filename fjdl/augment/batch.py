@@ -7,6 +7,7 @@ import jax
 
 from fjdl.augment.combine import Random, sequence
 from fjdl.augment.geometry import alternating_flip
+from fjdl.explicit import with_batch_axis
 from fjdl.typing import Array, Integer, PRNGKey
 
 Augment = Callable[[PRNGKey, Mapping[str, Array]], dict[str, Array]]
@@ -75,6 +76,7 @@ def example_key(key: PRNGKey, epoch: Integer[Array, ""] | int, index: Integer[Ar
 
 
 def _every(one: Random, *, in_turn: bool) -> Callable[[Array, Any], Any]:
+    every = jax.vmap(one)
     if in_turn:
-        return lambda keys, examples: jax.lax.map(lambda pair: one(*pair), (keys, examples))
-    return jax.vmap(one)
+        every = lambda keys, examples: jax.lax.map(lambda pair: one(*pair), (keys, examples))  # noqa: E731
+    return lambda keys, examples: with_batch_axis(every, keys, examples)
