@@ -11,13 +11,14 @@ from typing import Literal
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
-from fjdl.metrics import agreement
+from fjdl.metrics import agreement, amounts
+from fjdl.metrics.base import weight_of_each
 from fjdl.metrics.classification import within_top_k
 from fjdl.metrics.outcomes import Outcomes
 from fjdl.metrics.sums import average, weighted_total
 from fjdl.metrics.tables import Labels as Classes
-from fjdl.metrics.tables import class_outcomes, columns_of, confusion_table, known_labels, positions
-from fjdl.numerics import comparable
+from fjdl.metrics.tables import class_outcomes, columns_of, known_labels, positions, sum_of_others
+from fjdl.numerics import comparable, safe_divide
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
 Labels = Integer[Array, " n"] | Bool[Array, " n"]
@@ -99,10 +100,17 @@ def cohen_kappa_score(
 ) -> Scalar:
     """Agreement in [-1, 1] of two raters beyond chance, NaN where both are constant and equal, see `cohen_kappa`.
 
-    The order of `labels` is their scale for the weights. Equals `sklearn.metrics.cohen_kappa_score`.
+    The order of `labels` is their scale for the weights. In time and memory of O(n + k), without the table of all
+    pairs. Equals `sklearn.metrics.cohen_kappa_score`.
     """
-    matrix = confusion_table(y1, y2, labels=labels, sample_weight=sample_weight)
-    return agreement.cohen_kappa(matrix, weights=weights)
+    known = known_labels(labels, y1, y2)
+    rows, columns = positions(y1, known), positions(y2, known)
+    each = weight_of_each(sample_weight, y1.shape)
+    each = jnp.where((rows < len(known)) & (columns < len(known)), each, jnp.zeros_like(each))
+    apart = jnp.abs(rows - columns).astype(jnp.result_type(float))
+    distance = {None: jnp.sign, "linear": jnp.abs, "quadratic": jnp.square}[weights](apart)
+    shares = [_shares(index, each, len(known)) for index in (rows, columns)]
+    return 1 - safe_divide(average(distance, each), _by_chance(*shares, weights), otherwise=jnp.nan)
 
 
 @typed
@@ -137,6 +145,25 @@ def top_k_error(
     The top-1 and top-5 errors of Krizhevsky et al. 2012. NaN without examples.
     """
     return average(~_hits(y_true, y_score, k, labels), sample_weight)
+
+
+def _shares(index: Array, each: Array, k: int) -> Float[Array, " k"]:
+    """Which share of the weight each label has."""
+    total = amounts.to_float(amounts.total(each))
+    return safe_divide(amounts.to_float(amounts.by_index(index, each, k)), jnp.broadcast_to(total, (k,)))
+
+
+def _by_chance(p: Float[Array, " k"], q: Float[Array, " k"], weights: str | None) -> Scalar:
+    """The mean distance of two independent labels, in sums of terms that are not negative."""
+    if weights is None:
+        return jnp.sum(p * sum_of_others(q))
+    if weights == "linear":  # a step from t to t + 1 lies between two labels when one is at most t and the other beyond
+        (p_low, p_high), (q_low, q_high) = ((jnp.cumsum(x)[:-1], jnp.cumsum(x[::-1])[::-1][1:]) for x in (p, q))
+        return jnp.sum(p_low * q_high + q_low * p_high)
+    place = jnp.arange(p.shape[0], dtype=p.dtype)
+    means = [jnp.sum(x * place) for x in (p, q)]
+    spreads = [jnp.sum(x * jnp.square(place - mean)) for x, mean in zip((p, q), means, strict=True)]
+    return jnp.square(means[0] - means[1]) + sum(spreads)
 
 
 def _outcomes(y_true: Array, y_pred: Array, labels: Classes, sample_weight: Array | None) -> Outcomes:

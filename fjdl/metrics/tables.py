@@ -120,10 +120,11 @@ def class_outcomes(
         )
         return Outcomes(tp[:k], fp, fn[:k], counts.to_float(others))
     left = class_outcomes(y_true, y_pred, labels, each.astype(bool)).true_negatives
-    return Outcomes(tp[:k], fp, fn[:k], jnp.where(left == 0, 0, jnp.maximum(_without_own(tp + fn)[:k] - fp, 0)))
+    return Outcomes(tp[:k], fp, fn[:k], jnp.where(left == 0, 0, jnp.maximum(sum_of_others(tp + fn)[:k] - fp, 0)))
 
 
-def _without_own(values: Float[Array, " k"]) -> Float[Array, " k"]:
+@typed
+def sum_of_others(values: Float[Array, " k"]) -> Float[Array, " k"]:
     """The sum of all other values for each of them, from both sides, so that a large one does not swamp the others."""
     before, after = jnp.cumsum(values), jnp.cumsum(values[::-1])[::-1]
     zero = jnp.zeros(1, values.dtype)

@@ -45,6 +45,7 @@ def test_averages_over_60_000_classes_equal_scikit_learn(name):
 def test_agreement_and_specificity_of_60_000_classes():
     """Half of the classes are all right and half all wrong; scikit-learn would fill a table of 27 GB for the first."""
     np.testing.assert_allclose(metrics.balanced_accuracy_score(UP, DOWN), 0.5, rtol=1e-6)
+    np.testing.assert_allclose(metrics.cohen_kappa_score(UP, DOWN), 1 - 0.5 / (1 - 1 / BIG), rtol=1e-5)
     specificity = metrics.specificity_score(UP, DOWN, average="macro")
     np.testing.assert_allclose(specificity, 1 - 1 / (2 * (BIG - 1)), rtol=1e-6)
     assert metrics.multilabel_confusion_matrix(UP, DOWN).shape == (BIG, 2, 2)
@@ -102,8 +103,25 @@ def test_a_table_of_more_cells_than_int32_numbers_is_refused_by_name():
         metrics.confusion_matrix(46_341)
     with pytest.raises(ValueError, match=r"^the number of labels must be at most 46340 .* got 60000$"):
         metrics.confusion_table(UP, DOWN)
-    with pytest.raises(ValueError, match=r"^the number of labels must be at most 46340 .* got 60000$"):
-        metrics.cohen_kappa_score(UP, DOWN)
+
+
+@pytest.mark.parametrize("scale", [None, "linear", "quadratic"])
+def test_kappa_without_the_table_equals_that_of_the_table(scale):
+    y_true, y_pred, w = random_pairs(3)
+    for options in ({}, {"labels": (3, 0, 4)}, {"labels": (4, 1, 2, 3, 0), "sample_weight": w}):
+        expected = sk.cohen_kappa_score(y_true, y_pred, weights=scale, **options)
+        found = metrics.cohen_kappa_score(y_true, y_pred, weights=scale, **options)
+        np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
+    assert np.isnan(metrics.cohen_kappa_score(y_true, y_pred, labels=(9,), weights=scale))
+
+
+def test_kappa_of_a_rare_label_keeps_its_digits():
+    """One of 10⁶ examples is of the other label, for both raters the same one, then for each another one."""
+    n = 10**6
+    first, last = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    first[0] = last[-1] = 1
+    np.testing.assert_allclose(metrics.cohen_kappa_score(first, first), 1)
+    np.testing.assert_allclose(metrics.cohen_kappa_score(first, last), 0, atol=2e-6)
 
 
 @pytest.mark.parametrize("place", [list, tuple, np.asarray, jax.numpy.asarray])
