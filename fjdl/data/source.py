@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from fjdl.errors import DataError
+from fjdl.integers import require_kept
 
 Example = Mapping[str, np.ndarray]
 Index = int | np.integer | np.ndarray
@@ -57,8 +60,22 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Source:
 
 
 def to_arrays(source: Source) -> dict[str, np.ndarray]:
-    """All examples of `source` stacked along a new leading axis."""
-    return dict(source.element(np.arange(source.length)))
+    """All examples of `source` stacked along a new leading axis, for the device.
+
+    Raises `DataError` for an integer that JAX would cut off to 32 bits.
+    """
+    arrays = dict(source.element(np.arange(source.length)))
+    for name, array in arrays.items():
+        require_device_keeps(f"the data's {name!r}", array)
+    return arrays
+
+
+def require_device_keeps(name: str, array: Any) -> None:
+    """Raises `DataError` where an integer of the array needs more bits than arrays of JAX have."""
+    try:
+        require_kept(name, array)
+    except ValueError as error:
+        raise DataError(str(error)) from None
 
 
 def subset(source: Source, indices: np.ndarray) -> Source:

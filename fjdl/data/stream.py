@@ -15,7 +15,7 @@ import numpy as np
 from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
 from fjdl.checks import at_least, within
 from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch
-from fjdl.data.source import Source
+from fjdl.data.source import Source, require_device_keeps
 from fjdl.errors import FjdlError
 from fjdl.typing import PRNGKey, PyTree
 
@@ -68,13 +68,14 @@ def _transferred(
 ) -> Generator[Any, None, None]:
     waiting: deque[Any] = deque()
     for batch in batches:
-        waiting.append(jax.device_put(jax.tree.map(_own, batch), sharding))
+        waiting.append(jax.device_put(jax.tree_util.tree_map_with_path(_own, batch), sharding))
         if len(waiting) > ahead:
             yield waiting.popleft()
     yield from waiting
 
 
-def _own(leaf: Any) -> Any:
+def _own(path: Any, leaf: Any) -> Any:
+    require_device_keeps(f"a batch's {jax.tree_util.keystr(path)}", leaf)
     return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from fjdl.data.source import Source, from_arrays, subset, to_arrays
+from fjdl.data.stream import to_device
+from fjdl.errors import DataError
 
 
 def table() -> Source:
@@ -29,6 +31,17 @@ def test_every_value_of_one_example_is_an_array_of_the_stored_dtype():
 def test_an_example_cannot_change_the_data_set():
     with pytest.raises(ValueError, match="read-only"):
         table().element(0)["x"][0] = 9.0
+
+
+def test_a_label_beyond_32_bits_never_becomes_another_one_on_the_device():
+    source = from_arrays({"x": np.zeros(2), "person": np.array([2**32 + 5, 5])})
+    with pytest.raises(DataError, match=r"^the data's 'person' must fit int32, got 4294967301; set jax_enable_x64"):
+        to_arrays(source)
+    batches = to_device([{"x": np.zeros(2), "person": np.array([-(2**40), 5])}])
+    with pytest.raises(
+        DataError, match=r"^a batch's \['person'\] must fit int32, got -1099511627776; set jax_enable_x64"
+    ):
+        next(batches)
 
 
 def test_to_arrays_inverts_from_arrays():
