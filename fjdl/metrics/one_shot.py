@@ -107,8 +107,9 @@ def cohen_kappa_score(
     rows, columns = positions(y1, known), positions(y2, known)
     each = weight_of_each(sample_weight, y1.shape)
     each = jnp.where((rows < len(known)) & (columns < len(known)), each, jnp.zeros_like(each))
-    apart = jnp.abs(rows - columns).astype(jnp.result_type(float))
-    distance = {None: jnp.sign, "linear": jnp.abs, "quadratic": jnp.square}[weights](apart)
+    distance = jnp.abs(rows - columns).astype(jnp.result_type(float))
+    if weights != "linear":
+        distance = jnp.sign(distance) if weights is None else jnp.square(distance)
     shares = [_shares(index, each, len(known)) for index in (rows, columns)]
     return 1 - safe_divide(average(distance, each), _by_chance(*shares, weights), otherwise=jnp.nan)
 
