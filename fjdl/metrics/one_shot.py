@@ -164,7 +164,8 @@ def _by_chance(p: Float[Array, " k"], q: Float[Array, " k"], weights: str | None
     place = jnp.arange(p.shape[0], dtype=p.dtype)
     means = [jnp.sum(x * place) for x in (p, q)]
     spreads = [jnp.sum(x * jnp.square(place - mean)) for x, mean in zip((p, q), means, strict=True)]
-    return jnp.square(means[0] - means[1]) + sum(spreads)
+    several = jnp.sum(p + q > 0) > 1  # of a single label rounding leaves a spread
+    return jnp.where(several, jnp.square(means[0] - means[1]) + spreads[0] + spreads[1], 0)
 
 
 def _outcomes(y_true: Array, y_pred: Array, labels: Classes, sample_weight: Array | None) -> Outcomes:

@@ -113,6 +113,8 @@ def test_kappa_without_the_table_equals_that_of_the_table(scale):
         found = metrics.cohen_kappa_score(y_true, y_pred, weights=scale, **options)
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
     assert np.isnan(metrics.cohen_kappa_score(y_true, y_pred, labels=(9,), weights=scale))
+    same, third = np.full(3, 4), np.full(3, 1 / 3, np.float32)
+    assert np.isnan(metrics.cohen_kappa_score(same, same, labels=range(5), weights=scale, sample_weight=third))
 
 
 def test_kappa_of_a_rare_label_keeps_its_digits():
