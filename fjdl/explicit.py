@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, get_args, get_origin
 
 import jax
+from jax.core import Tracer
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 AnyMesh = Mesh | AbstractMesh
@@ -104,7 +105,7 @@ def axis_names(hint: Any) -> list[str] | None:
 
 def _sharding(array: jax.Array) -> NamedSharding | None:
     """How the array lies on a mesh with explicit axes."""
-    sharding = jax.typeof(array).sharding if isinstance(array, jax.core.Tracer) else array.sharding
+    sharding = jax.typeof(array).sharding if isinstance(array, Tracer) else array.sharding
     return sharding if isinstance(sharding, NamedSharding) and sharding.mesh.explicit_axes else None
 
 

@@ -8,7 +8,7 @@ from flax import linen
 from fjdl import models
 from fjdl.models import PreActivationBottleneckBlock
 
-LARGE = ("EfficientNet", "GoogLeNet", "InceptionV3", "MobileNetV2")  # take seconds to trace
+LARGE = ("DenseNet", "EfficientNet", "GoogLeNet", "InceptionV3", "MobileNet", "MobileNetV2")  # take seconds to trace
 WIDTHS = (8, 8, 8, 8, 8)
 
 FAMILIES: dict[str, tuple[linen.Module, tuple[int, int, int]]] = {
