@@ -16,7 +16,8 @@ from fjdl.augment.color import (
     saturation,
 )
 from fjdl.augment.combine import apply_with_probability, choose_one, sequence
-from fjdl.augment.cropping import crop, pad, random_crop
+from fjdl.augment.cropping import centre_crop, crop, pad, random_crop
+from fjdl.augment.distort import elastic, random_displacement, random_elastic
 from fjdl.augment.erasing import cutout, erase, random_cutout, random_erasing
 from fjdl.augment.geometry import (
     alternating_flip,
@@ -24,7 +25,9 @@ from fjdl.augment.geometry import (
     mirror,
     random_flip_vertical,
     random_mirror,
+    random_rot90,
     random_shift,
+    rot90,
     shift,
 )
 from fjdl.augment.mix import cutmix, mixup, random_cutmix, random_mixup
@@ -33,30 +36,37 @@ from fjdl.augment.policy import rand_augment, trivial_augment
 from fjdl.augment.resize import random_resized_crop, resized_crop
 from fjdl.augment.sample import (
     affine_sample,
+    centre_crop_sample,
     crop_sample,
+    elastic_sample,
     flip_vertical_sample,
     mirror_sample,
     on_image,
     random_affine_sample,
     random_crop_sample,
+    random_elastic_sample,
     random_flip_vertical_sample,
     random_mirror_sample,
     random_resized_crop_sample,
+    random_rot90_sample,
     resized_crop_sample,
+    rot90_sample,
 )
-from fjdl.augment.tone import autocontrast, equalize, invert, posterize, sharpness, solarize
+from fjdl.augment.tone import autocontrast, equalize, gamma, invert, posterize, random_gamma, sharpness, solarize
 from fjdl.augment.warp import affine, random_affine, random_rotate, rotate, scale, shear, translate
 
 __all__ = [
     "add_noise", "affine", "affine_sample", "alternating_flip", "alternating_flips", "apply_with_probability",
-    "autocontrast", "brightness", "choose_one", "contrast", "crop", "crop_sample", "cutmix", "cutout", "each_example",
-    "each_image", "equalize", "erase", "example_key", "flip_vertical", "flip_vertical_sample", "gaussian_blur",
-    "grayscale", "hue", "in_sequence", "invert", "mirror", "mirror_sample", "mixup", "on_image", "pad", "posterize",
-    "rand_augment", "random_affine", "random_affine_sample", "random_color_jitter", "random_crop",
-    "random_crop_sample", "random_cutmix", "random_cutout", "random_erasing", "random_flip_vertical",
-    "random_flip_vertical_sample", "random_gaussian_blur", "random_gaussian_noise", "random_grayscale",
-    "random_mirror", "random_mirror_sample", "random_mixup", "random_resized_crop", "random_resized_crop_sample",
-    "random_rotate", "random_salt_and_pepper", "random_shift", "resized_crop", "resized_crop_sample", "rotate",
+    "autocontrast", "brightness", "centre_crop", "centre_crop_sample", "choose_one", "contrast", "crop", "crop_sample",
+    "cutmix", "cutout", "each_example", "each_image", "elastic", "elastic_sample", "equalize", "erase", "example_key",
+    "flip_vertical", "flip_vertical_sample", "gamma", "gaussian_blur", "grayscale", "hue", "in_sequence", "invert",
+    "mirror", "mirror_sample", "mixup", "on_image", "pad", "posterize", "rand_augment", "random_affine",
+    "random_affine_sample", "random_color_jitter", "random_crop", "random_crop_sample", "random_cutmix",
+    "random_cutout", "random_displacement", "random_elastic", "random_elastic_sample", "random_erasing",
+    "random_flip_vertical", "random_flip_vertical_sample", "random_gamma", "random_gaussian_blur",
+    "random_gaussian_noise", "random_grayscale", "random_mirror", "random_mirror_sample", "random_mixup",
+    "random_resized_crop", "random_resized_crop_sample", "random_rot90", "random_rot90_sample", "random_rotate",
+    "random_salt_and_pepper", "random_shift", "resized_crop", "resized_crop_sample", "rot90", "rot90_sample", "rotate",
     "salt_and_pepper", "saturation", "scale", "sequence", "sharpness", "shear", "shift", "solarize", "translate",
     "trivial_augment",
 ]  # fmt: skip

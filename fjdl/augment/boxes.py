@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from fjdl.augment.plane import Matrix
 from fjdl.checks import within
 from fjdl.numerics import wide
-from fjdl.typing import Array, Bool, Float, typed
+from fjdl.typing import Array, Bool, Float, Int, typed
 
 
 @typed
@@ -14,6 +14,18 @@ def move_boxes(boxes: Float[Array, "*n 4"], matrix: Matrix) -> Float[Array, "*n 
     first = _extremes(boxes, matrix[0])
     second = _extremes(boxes, matrix[1])
     return jnp.stack([first[0], second[0], first[1], second[1]], axis=-1).astype(boxes.dtype)
+
+
+@typed
+def seen_boxes(boxes: Float[Array, "m 4"], x: Float[Array, "h w"], y: Float[Array, "h w"]) -> Float[Array, "m 4"]:
+    """The smallest boxes around the pixels that sample a point (x, y) inside of each box; 0 where there is none.
+
+    Inside is from the left and upper side on to before the right and lower one.
+    """
+    left, top, right, bottom = (boxes[:, i, None, None] for i in range(4))
+    inside = (x[None] >= left) & (x[None] < right) & (y[None] >= top) & (y[None] < bottom)
+    across, down = (_first_and_end(jnp.any(inside, axis=axis)) for axis in (1, 2))
+    return jnp.stack([across[0], down[0], across[1], down[1]], axis=-1).astype(boxes.dtype)
 
 
 @typed
@@ -29,6 +41,13 @@ def large_boxes(boxes: Float[Array, "*n 4"], *, smallest: float = 1.0) -> Bool[A
     """Which boxes have both sides at least `smallest` pixels; raises `ValueError` unless that is above 0."""
     within("(0, inf]", smallest=smallest)
     return jnp.all(boxes[..., 2:] - boxes[..., :2] >= smallest, axis=-1)
+
+
+def _first_and_end(line: Bool[Array, "m n"]) -> tuple[Int[Array, " m"], Int[Array, " m"]]:
+    """The first place that holds and the one after the last, both 0 where none does."""
+    some, n = jnp.any(line, axis=1), line.shape[1]
+    first, end = jnp.argmax(line, axis=1), n - jnp.argmax(line[:, ::-1], axis=1)
+    return jnp.where(some, first, 0), jnp.where(some, end, 0)
 
 
 def _extremes(boxes: Float[Array, "*n 4"], row: Float[Array, "3"]) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.augment.pixels import filled
 from fjdl.checks import within
 from fjdl.typing import Array, Int, PRNGKey, Shaped, typed
 
@@ -17,8 +18,18 @@ def crop(image: Shaped[Array, "h w c"], start: Int[Array, "2"], *, size: tuple[i
     h, w, c = image.shape
     if not (0 < size[0] <= h and 0 < size[1] <= w):
         raise ValueError(f"size must be positive and at most that of the image, ({h}, {w}), got {size}")
+    start = jnp.asarray(start)
     start = jnp.clip(start, 0, jnp.array([h - size[0], w - size[1]], start.dtype))
     return jax.lax.dynamic_slice(image, (start[0], start[1], jnp.zeros_like(start[0])), (*size, c))
+
+
+@typed
+def centre_crop(image: Shaped[Array, "h w c"], *, size: tuple[int, int]) -> Shaped[Array, "_ _ c"]:
+    """The `size` = (height, width) pixels in the middle; where an odd number is cut off, one more of it at the end.
+
+    Raises `ValueError` for a size that is not positive or is larger than the image.
+    """
+    return crop(image, centre_start(extent=(image.shape[0], image.shape[1]), size=size), size=size)
 
 
 @typed
@@ -37,6 +48,12 @@ def random_crop(
 
 
 @typed
+def centre_start(*, extent: tuple[int, int], size: tuple[int, int]) -> Int[Array, "2"]:
+    """First row and column of a window of `size` in the middle of the `extent`; 0 where it is larger."""
+    return jnp.array([max(e - s, 0) // 2 for e, s in zip(extent, size, strict=True)], jnp.int32)
+
+
+@typed
 def random_start(key: PRNGKey, *, extent: tuple[int, int], size: tuple[int, int]) -> Int[Array, "2"]:
     """First row and column of a window of `size`, uniform over all that lie in the `extent`; 0 where it is larger."""
     spare = [max(e - s, 0) for e, s in zip(extent, size, strict=True)]
@@ -49,8 +66,8 @@ def pad(
 ) -> Shaped[Array, "_ _ c"]:
     """The image with `padding` pixels around it: `fill`, or its reflection, which does not repeat the border.
 
-    Equals `numpy.pad` in mode "constant" or "reflect". Raises `ValueError` for a negative padding, and for a
-    reflection that is not smaller than the image.
+    Equals `numpy.pad` in mode "constant" or "reflect". Raises `ValueError` for a negative padding, for a reflection
+    that is not smaller than the image, and for a fill that the image cannot hold; it is rounded for integers.
     """
     within("[0, inf]", padding=padding)
     if reflect and padding >= min(image.shape[:2]):
@@ -58,4 +75,4 @@ def pad(
     margin = ((padding, padding), (padding, padding), (0, 0))
     if reflect:
         return jnp.pad(image, margin, mode="reflect")
-    return jnp.pad(image, margin, constant_values=jnp.asarray(fill).astype(image.dtype))
+    return jnp.pad(image, margin, constant_values=filled(image, fill=fill))

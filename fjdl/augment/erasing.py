@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from fjdl.augment.pixels import Amount, Image, pixels, white
+from fjdl.augment.pixels import Amount, Image, check_fill, pixels, white
 from fjdl.augment.window import covered, random_window
 from fjdl.checks import within
 from fjdl.numerics import accumulate
@@ -14,8 +14,10 @@ from fjdl.typing import Array, Float, Int, PRNGKey, typed
 def erase(image: Image, window: Int[Array, "4"], value: Amount | Float[Array, "h w c"]) -> Image:
     """The image with `value` in the pixels of `window` = (top, left, height, width), of which a part may lie outside.
 
-    `value` is one number or an image, with the scale of the image, and is rounded for uint8.
+    `value` is one number or an image, with the scale of the image, and is rounded for uint8. Raises `ValueError` for
+    one that uint8 cannot hold.
     """
+    check_fill(image, value=value)
     inside = covered(window, size=(image.shape[0], image.shape[1]))[..., None]
     return jnp.where(inside, pixels(accumulate(jnp.asarray(value)), image), image)
 
@@ -40,6 +42,7 @@ def random_erasing(
     within("[0, 1]", probability=probability)
     where, chance, values = jax.random.split(key, 3)
     window, found = random_window(where, size=(image.shape[0], image.shape[1]), area=area, ratio=ratio)
+    check_fill(image, fill=fill)
     happens = found & jax.random.bernoulli(chance, probability)
     value = white(image) * jax.random.uniform(values, image.shape, jnp.float32) if noise else fill
     return erase(image, jnp.where(happens, window, 0), value)
@@ -53,6 +56,8 @@ def cutout(image: Image, centre: Int[Array, "2"], *, length: int, fill: float = 
     (DeVries & Taylor 2017, arXiv:1708.04552). Raises `ValueError` for a negative length.
     """
     within("[0, inf]", length=length)
+    check_fill(image, fill=fill)
+    centre = jnp.asarray(centre)
     return erase(image, jnp.concatenate([centre - length // 2, jnp.full(2, length, centre.dtype)]), fill)
 
 

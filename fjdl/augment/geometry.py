@@ -1,10 +1,12 @@
-"""Shifts and mirror images of one image `[h, w, c]` of any dtype."""
+"""Shifts, mirror images and quarter turns of one image `[h, w, c]` of any dtype."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from fjdl.augment.cropping import crop, pad
-from fjdl.checks import within
+from fjdl.checks import known, within
 from fjdl.typing import Array, Bool, Int, Integer, PRNGKey, Shaped, typed
 
 
@@ -50,6 +52,29 @@ def random_flip_vertical(
 ) -> Shaped[Array, "h w c"]:
     """`flip_vertical` with the given probability; raises `ValueError` where it is outside [0, 1]."""
     return flip_vertical(image, coin(key, probability=probability))
+
+
+@typed
+def rot90(image: Shaped[Array, "h w c"], quarters: Integer[Array, ""] | int) -> Shaped[Array, "_ _ c"]:
+    """The image turned counter-clockwise by so many quarters of a turn, exactly; equals `numpy.rot90`.
+
+    An odd number exchanges height and width, so a traced one needs a square image: raises `ValueError` otherwise.
+    """
+    number = known(quarters)
+    if number is not None:
+        return jnp.rot90(image, int(number) % 4)
+    if image.shape[0] != image.shape[1]:
+        raise ValueError(f"the image must be square where quarters is traced, got shape {image.shape}")
+    turns = [partial(jnp.rot90, k=k) for k in range(4)]
+    return jax.lax.switch(jnp.asarray(quarters) % 4, turns, jnp.asarray(image))
+
+
+@typed
+def random_rot90(key: PRNGKey, image: Shaped[Array, "h w c"]) -> Shaped[Array, "h w c"]:
+    """`rot90` by 0 to 3 quarters with equal chances; an image that is not square, whose shape stays, by 0 or 2."""
+    if image.shape[0] == image.shape[1]:
+        return rot90(image, jax.random.randint(key, (), 0, 4))
+    return jnp.where(coin(key, probability=0.5), image[::-1, ::-1], image)
 
 
 @typed

@@ -1,7 +1,11 @@
 """What an image is: `[h, w, c]`, float with black at 0 and white at 1, or uint8 with white at 255."""
 
-import jax.numpy as jnp
+from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
+from fjdl.checks import known, one_of, within
 from fjdl.numerics import accumulate, wide
 from fjdl.typing import Array, Float, Num, Shaped, UInt8, typed
 
@@ -27,6 +31,33 @@ def pixels(values: Float[Array, "*shape"], like: Shaped[Array, "..."]) -> Shaped
 def saturate(values: Float[Array, "*shape"], like: Num[Array, "..."]) -> Num[Array, "*shape"]:
     """`values` clipped to [black, white], in the dtype of `like`."""
     return pixels(jnp.clip(values, 0, white(like)), like)
+
+
+def filled(image: Shaped[Array, "..."], **fill: Any) -> Shaped[Array, ""]:
+    """The option `fill`, given by its name, in the dtype of `image`; rounded half to even for integers.
+
+    Raises `ValueError` as `check_fill` does; a traced number is clipped.
+    """
+    check_fill(image, **fill)
+    (value,) = fill.values()
+    if image.dtype == jnp.bool_ or jnp.issubdtype(image.dtype, jnp.floating):
+        return jnp.asarray(value).astype(image.dtype)
+    number = known(value)
+    if number is None:
+        return pixels(accumulate(jnp.asarray(value)), image)
+    return jnp.asarray(np.rint(np.asarray(number, np.float64)).astype(image.dtype))
+
+
+def check_fill(image: Shaped[Array, "..."], **fill: Any) -> None:
+    """Raises `ValueError` for an option that `image` cannot hold: beyond the range of integers, or NaN in them.
+
+    A boolean image holds 0 and 1, a float image everything.
+    """
+    if image.dtype == jnp.bool_:
+        one_of((0, 1), **{name: value for name, value in fill.items() if known(value) is not None})
+    elif jnp.issubdtype(image.dtype, jnp.integer):
+        info = jnp.iinfo(image.dtype)
+        within(f"[{info.min}, {info.max}]", **fill)
 
 
 @typed

@@ -66,6 +66,7 @@ def random_resized_crop(
 @typed
 def inside(window: Int[Array, "4"], *, size: tuple[int, int]) -> tuple[Int[Array, "2"], Int[Array, "2"]]:
     """Start and extent of the window inside an image of `size`, of at least one pixel."""
+    window = jnp.asarray(window)
     limit = jnp.array(size, window.dtype)
     start = jnp.clip(window[:2], 0, limit - 1)
     return start, jnp.clip(window[:2] + window[2:], start + 1, limit) - start

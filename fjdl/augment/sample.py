@@ -3,23 +3,26 @@
 A sample is a dict with "image" `[h, w, c]` and, where it has them, "mask" `[h, w]` of classes, "boxes" `[m, 4]` as
 corners in pixels, and "valid" `[m]`, which says which of the boxes are there. The functions here move all of them
 alike: masks are sampled by the nearest pixel, boxes are clipped to the image, and those with a side below `smallest`
-pixels become invalid and all 0. A sample with boxes has "valid" afterwards. Other entries stay. With the same key
-`random_x_sample` moves the image just as `random_x` does.
+pixels become invalid and all 0. A sample with boxes has "valid" afterwards, as booleans; in one that is given, what is
+not 0 is there. Other entries stay. With the same key `random_x_sample` moves the image just as `random_x` does.
 """
 
 from collections.abc import Callable, Mapping
 
+import jax
 import jax.numpy as jnp
 
-from fjdl.augment.boxes import clip_boxes, large_boxes, move_boxes
+from fjdl.augment.boxes import clip_boxes, large_boxes, move_boxes, seen_boxes
 from fjdl.augment.combine import Random
-from fjdl.augment.cropping import crop, pad, random_start
-from fjdl.augment.geometry import coin, flip_vertical, mirror
+from fjdl.augment.cropping import centre_start, crop, pad, random_start
+from fjdl.augment.distort import Displacement, elastic, origins, random_displacement
+from fjdl.augment.geometry import coin, flip_vertical, mirror, rot90
+from fjdl.augment.pixels import check_fill
 from fjdl.augment.plane import Matrix, random_matrix, translation
 from fjdl.augment.resize import inside, resized_crop
 from fjdl.augment.warp import affine
 from fjdl.augment.window import random_window
-from fjdl.typing import Array, Bool, Int, PRNGKey, typed
+from fjdl.typing import Array, Bool, Int, Integer, PRNGKey, typed
 
 Sample = Mapping[str, Array]
 Move = Callable[[Array], Array]
@@ -36,6 +39,7 @@ def affine_sample(
     sample: Sample, matrix: Matrix, *, fill: float = 0.0, mask_fill: int = 0, smallest: float = 1.0
 ) -> dict[str, Array]:
     """`affine` of a sample; `fill` opens in the image and `mask_fill` in the mask."""
+    _check_mask(sample, mask_fill)
     return _moved(
         sample,
         matrix,
@@ -101,6 +105,7 @@ def crop_sample(
 ) -> dict[str, Array]:
     """`crop` of a sample."""
     h, w = _size(sample)
+    start = jnp.asarray(start)
     start = jnp.clip(start, 0, jnp.array([h - size[0], w - size[1]], start.dtype))
     offset = -start.astype(jnp.float32)
     matrix = _scaled((1.0, 1.0), (offset[0], offset[1]))
@@ -119,6 +124,7 @@ def random_crop_sample(
     smallest: float = 1.0,
 ) -> dict[str, Array]:
     """`crop_sample` at a uniform place after padding by `fill`, and by `mask_fill` in the mask."""
+    _check_mask(sample, mask_fill)
     padded = _moved(
         sample,
         translation(jnp.full(2, float(padding))),
@@ -127,6 +133,67 @@ def random_crop_sample(
         smallest=smallest,
     )
     return crop_sample(padded, random_start(key, extent=_size(padded), size=size), size=size, smallest=smallest)
+
+
+@typed
+def centre_crop_sample(sample: Sample, *, size: tuple[int, int], smallest: float = 1.0) -> dict[str, Array]:
+    """`centre_crop` of a sample."""
+    return crop_sample(sample, centre_start(extent=_size(sample), size=size), size=size, smallest=smallest)
+
+
+@typed
+def rot90_sample(sample: Sample, quarters: Integer[Array, ""] | int, *, smallest: float = 1.0) -> dict[str, Array]:
+    """`rot90` of a sample."""
+    h, w = _size(sample)
+    turns = [
+        [[1, 0, 0], [0, 1, 0]],
+        [[0, 1, 0], [-1, 0, w]],
+        [[-1, 0, w], [0, -1, h]],
+        [[0, -1, h], [1, 0, 0]],
+    ]
+    matrix = jnp.array(turns, jnp.float32)[jnp.asarray(quarters) % 4]
+    return _moved(sample, matrix, image=lambda image: rot90(image, quarters), smallest=smallest)
+
+
+@typed
+def random_rot90_sample(key: PRNGKey, sample: Sample, *, smallest: float = 1.0) -> dict[str, Array]:
+    """`rot90_sample` as `random_rot90` turns."""
+    h, w = _size(sample)
+    if h == w:
+        return rot90_sample(sample, jax.random.randint(key, (), 0, 4), smallest=smallest)
+    half = coin(key, probability=0.5)
+    return flip_vertical_sample(mirror_sample(sample, half, smallest=smallest), half, smallest=smallest)
+
+
+@typed
+def elastic_sample(
+    sample: Sample, displacement: Displacement, *, fill: float = 0.0, mask_fill: int = 0, smallest: float = 1.0
+) -> dict[str, Array]:
+    """`elastic` of a sample; a box becomes the smallest one around the pixels that sample it, see `seen_boxes`."""
+    _check_mask(sample, mask_fill)
+    return _moved(
+        sample,
+        lambda boxes: seen_boxes(boxes, *origins(displacement)),
+        image=lambda image: elastic(image, displacement, fill=fill),
+        mask=lambda mask: elastic(mask, displacement, fill=mask_fill, nearest=True),
+        smallest=smallest,
+    )
+
+
+@typed
+def random_elastic_sample(
+    key: PRNGKey,
+    sample: Sample,
+    *,
+    alpha: float = 34.0,
+    sigma: float = 4.0,
+    fill: float = 0.0,
+    mask_fill: int = 0,
+    smallest: float = 1.0,
+) -> dict[str, Array]:
+    """`elastic_sample` by `random_displacement`."""
+    displacement = random_displacement(key, size=_size(sample), alpha=alpha, sigma=sigma)
+    return elastic_sample(sample, displacement, fill=fill, mask_fill=mask_fill, smallest=smallest)
 
 
 @typed
@@ -162,6 +229,11 @@ def random_resized_crop_sample(
     return resized_crop_sample(sample, window, size=size, antialias=antialias, smallest=smallest)
 
 
+def _check_mask(sample: Sample, mask_fill: int) -> None:
+    if "mask" in sample:
+        check_fill(sample["mask"], mask_fill=mask_fill)
+
+
 def _size(sample: Sample) -> tuple[int, int]:
     h, w, _ = sample["image"].shape
     return h, w
@@ -174,15 +246,16 @@ def _scaled(factors: tuple[Number, Number], offset: tuple[Number, Number]) -> Ma
 
 
 def _moved(
-    sample: Sample, matrix: Matrix, *, image: Move, mask: Move | None = None, smallest: float
+    sample: Sample, boxes: Matrix | Move, *, image: Move, mask: Move | None = None, smallest: float
 ) -> dict[str, Array]:
-    """The sample with `image` applied to its image, `mask`, or else `image`, to its mask, and `matrix` to its boxes."""
+    """The sample with `image` applied to its image, `mask`, or else `image`, to its mask, and `boxes` to its boxes."""
     moved = {**sample, "image": image(sample["image"])}
     if "mask" in sample:
         moved["mask"] = (mask or image)(sample["mask"][..., None])[..., 0]
     if "boxes" in sample:
-        boxes = clip_boxes(move_boxes(sample["boxes"], matrix), size=_size(moved))
-        valid = large_boxes(boxes, smallest=smallest)
-        moved["valid"] = valid & sample["valid"] if "valid" in sample else valid
-        moved["boxes"] = jnp.where(moved["valid"][..., None], boxes, 0)
+        places = boxes(sample["boxes"]) if callable(boxes) else move_boxes(sample["boxes"], boxes)
+        places = clip_boxes(places, size=_size(moved))
+        valid = large_boxes(places, smallest=smallest)
+        moved["valid"] = valid & jnp.asarray(sample["valid"]).astype(bool) if "valid" in sample else valid
+        moved["boxes"] = jnp.where(moved["valid"][..., None], places, 0)
     return moved

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.augment.color import blend
-from fjdl.augment.pixels import Amount, Image, amount, from_levels, levels, white
+from fjdl.augment.pixels import Amount, Image, amount, ascending, from_levels, levels, saturate, white
 from fjdl.checks import within
 from fjdl.numerics import accumulate, safe_divide
-from fjdl.typing import Array, Float, Integer, UInt8, typed
+from fjdl.typing import Array, Float, Integer, PRNGKey, UInt8, typed
 
 
 @typed
@@ -37,6 +37,31 @@ def posterize(image: Image, bits: Integer[Array, ""] | int) -> Image:
     bits = jnp.clip(jnp.asarray(bits, jnp.int32), 0, 8)
     mask = (0xFF & (0xFF << (8 - bits))).astype(jnp.uint8)
     return jnp.where(bits == 8, image, from_levels(levels(image) & mask, image))
+
+
+@typed
+def gamma(image: Image, exponent: Amount) -> Image:
+    """`white · (image / white)^exponent`, clipped: below 1 brighter, above 1 darker, and 1 changes nothing.
+
+    Rounded for uint8; 0^0 is 1. At black the gradient with respect to the image is 0, where the formula's is infinite
+    for an exponent below 1. Raises `ValueError` for a negative exponent.
+    """
+    within("[0, inf)", exponent=exponent)
+    exponent = amount(exponent, image)
+    part = jnp.clip(accumulate(image) / white(image), 0, 1)
+    positive = jnp.where(part > 0, part, 1)
+    power = jnp.where(
+        part > 0, positive * jnp.exp((exponent - 1) * jnp.log(positive)), (exponent == 0).astype(part.dtype)
+    )
+    return saturate(white(image) * power, image)
+
+
+@typed
+def random_gamma(key: PRNGKey, image: Image, *, exponents: tuple[float, float] = (0.7, 1.5)) -> Image:
+    """`gamma` with an exponent whose logarithm is uniform; raises `ValueError` unless the two ascend above 0."""
+    ascending("exponents", exponents)
+    drawn = jax.random.uniform(key, (), jnp.float32)
+    return gamma(image, exponents[0] * (exponents[1] / exponents[0]) ** drawn)
 
 
 @typed

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from fjdl.augment.pixels import Amount, pixels
+from fjdl.augment.pixels import Amount, filled, pixels
 from fjdl.augment.plane import Matrix, inverse, random_matrix, rotation, scaling, shearing, translation
 from fjdl.numerics import accumulate, wide
 from fjdl.typing import Array, Float, Int, PRNGKey, Shaped, typed
@@ -12,21 +12,45 @@ from fjdl.typing import Array, Float, Int, PRNGKey, Shaped, typed
 def affine(
     image: Shaped[Array, "h w c"], matrix: Matrix, *, fill: float = 0.0, nearest: bool = False
 ) -> Shaped[Array, "h w c"]:
-    """The image moved by `matrix`, see `fjdl.augment.affine`: each pixel samples the point that it comes from.
+    """The image moved by `matrix` [2, 3]: what is at the point p comes to the point `matrix[:, :2] p + matrix[:, 2]`.
 
-    Bilinear between the centres of the four pixels around that point, of which those outside are `fill`, or the pixel
-    that holds the point for `nearest`, as masks of classes need it. Integers are rounded. The identity gives the image
-    bit for bit, a singular matrix only `fill`. Equals `scipy.ndimage.affine_transform` with the inverse map in mode
-    "grid-constant", of order 1 or 0. Raises `ValueError` for booleans unless `nearest`.
+    A point is (x, y) in pixels, x to the right and y down from the corner of the image, so that the centre of the pixel
+    in row i and column j is (j + 0.5, i + 0.5); `[[1, 0, 2], [0, 1, 3]]` moves the image 2 to the right and 3 down.
+    Each pixel of the result samples the point that it comes from: bilinear between the centres of the four pixels
+    around that point, of which those outside are `fill`, or the pixel that holds the point for `nearest`, as masks of
+    classes need it. Integers are rounded. The identity gives the image bit for bit, a singular matrix only `fill`.
+
+    SciPy's matrix leads back, from (row, column) to (row, column), with the centre of the first pixel at (0, 0):
+
+        back = np.linalg.inv(matrix[:, :2])[::-1, ::-1]
+        offset = back @ (0.5 - matrix[::-1, 2]) - 0.5
+        scipy.ndimage.affine_transform(channel, back, offset, order=1, mode="grid-constant", cval=fill)
+
+    is the result for each channel, with `order=0` for `nearest`. Raises `ValueError` for booleans unless `nearest`, and
+    for a fill that the image cannot hold.
     """
+    x, y = _origins(matrix.astype(wide(image.dtype)), (image.shape[0], image.shape[1]))
+    return at_points(image, x, y, fill=fill, nearest=nearest)
+
+
+@typed
+def at_points(
+    image: Shaped[Array, "h w c"],
+    x: Float[Array, "rows columns"],
+    y: Float[Array, "rows columns"],
+    *,
+    fill: float = 0.0,
+    nearest: bool = False,
+) -> Shaped[Array, "rows columns c"]:
+    """The image at the points (x, y), sampled as `affine` does; far outside it is `fill`."""
     if image.dtype == jnp.bool_ and not nearest:
         raise ValueError("bilinear sampling needs numbers, got bool; nearest=True keeps it")
-    x, y = _origins(matrix.astype(wide(image.dtype)), (image.shape[0], image.shape[1]))
+    value = filled(image, fill=fill)
+    h, w, _ = image.shape
+    x, y = jnp.clip(x, -2, w + 2), jnp.clip(y, -2, h + 2)
     if nearest:
-        ring = _ring(image, jnp.asarray(fill).astype(image.dtype))
-        return _at(ring, jnp.floor(y), jnp.floor(x))
-    ring = _ring(accumulate(image), jnp.asarray(fill, wide(image.dtype)))
-    return pixels(_bilinear(ring, y - 0.5, x - 0.5), image)
+        return _at(_ring(image, value), jnp.floor(y), jnp.floor(x))
+    return pixels(_bilinear(_ring(accumulate(image), accumulate(value)), y - 0.5, x - 0.5), image)
 
 
 @typed
@@ -94,13 +118,13 @@ def _size(image: Shaped[Array, "h w c"]) -> tuple[int, int]:
 
 
 def _origins(matrix: Matrix, size: tuple[int, int]) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
-    """The point (x, y) that the centre of each pixel comes from, at most a few pixels outside."""
+    """The point (x, y) that the centre of each pixel comes from."""
     h, w = size
     back = inverse(matrix)
     x = (jnp.arange(w).astype(back.dtype) + 0.5)[None, :]
     y = (jnp.arange(h).astype(back.dtype) + 0.5)[:, None]
     from_x, from_y = (row[0] * x + row[1] * y + row[2] for row in back)
-    return jnp.clip(from_x, -2, w + 2), jnp.clip(from_y, -2, h + 2)
+    return from_x, from_y
 
 
 def _ring(image: Shaped[Array, "h w c"], fill: Shaped[Array, ""]) -> Shaped[Array, "_ _ c"]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl.augment import blur, color, cropping, erasing, geometry, mix, noise, policy, resize, tone, warp
+from fjdl.augment import blur, color, cropping, distort, erasing, geometry, mix, noise, policy, resize, tone, warp
 
 SIZE = (5, 7)
 NONE: dict[str, Callable[[Any, Any], Any]] = {
@@ -28,6 +28,11 @@ NONE: dict[str, Callable[[Any, Any], Any]] = {
     "hue of a whole turn": lambda x, zero: color.hue(x, zero - 1),
     "grayscale": lambda x, zero: color.grayscale(x, zero > 0),
     "jitter": lambda x, zero: color.random_color_jitter(jax.random.key(0), x),
+    "quarter turns": lambda x, zero: geometry.rot90(x, 4),
+    "centre crop": lambda x, zero: cropping.centre_crop(x, size=SIZE),
+    "elastic": lambda x, zero: distort.elastic(x, jnp.broadcast_to(zero, (*SIZE, 2))),
+    "elastic nearest": lambda x, zero: distort.elastic(x, jnp.broadcast_to(zero, (*SIZE, 2)), nearest=True),
+    "gamma": lambda x, zero: tone.gamma(x, 1 + zero),
     "sharpness": lambda x, zero: tone.sharpness(x, 1 + zero),
     "posterize": lambda x, zero: tone.posterize(x, 8),
     "solarize": lambda x, zero: tone.solarize(x, 256 + zero),

@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from fjdl.augment import (
     blur,
     color,
     cropping,
+    distort,
     erasing,
     geometry,
     mix,
@@ -21,6 +23,7 @@ from fjdl.augment import (
     policy,
     resize,
     sample,
+    tone,
     warp,
     window,
 )
@@ -38,6 +41,9 @@ IMAGES: dict[str, Callable[..., Any]] = {
     "affine": partial(warp.random_affine, translate=1.0, shear=0.1, scale=(0.5, 2.0)),
     "rotate": partial(warp.random_rotate, degrees=20.0),
     "resized_crop": partial(resize.random_resized_crop, size=(5, 6)),
+    "rot90": geometry.random_rot90,
+    "elastic": partial(distort.random_elastic, alpha=20.0, sigma=2.0),
+    "gamma": tone.random_gamma,
     "erasing": partial(erasing.random_erasing, noise=True),
     "cutout": partial(erasing.random_cutout, length=2),
     "rand_augment": policy.rand_augment,
@@ -48,6 +54,8 @@ SAMPLES: dict[str, Callable[..., Any]] = {
     "mirror": sample.random_mirror_sample,
     "flip_vertical": sample.random_flip_vertical_sample,
     "crop": partial(sample.random_crop_sample, size=(5, 6), padding=4),
+    "rot90": sample.random_rot90_sample,
+    "elastic": partial(sample.random_elastic_sample, alpha=20.0, sigma=2.0),
     "resized_crop": partial(sample.random_resized_crop_sample, size=(5, 6)),
 }
 MIXTURES: list[Callable[..., Any]] = [mix.random_mixup, mix.random_cutmix]
@@ -183,6 +191,35 @@ def test_erasing_happens_with_its_probability_inside_its_area() -> None:
     near(gone > 0, 0.25, np.sqrt(0.25 * 0.75))
     assert gone[gone > 0].min() > 0.08
     assert gone.max() < 0.22
+
+
+def test_quarter_turns_are_equally_likely_and_keep_the_shape() -> None:
+    square, wide = np.arange(4, dtype=np.int32).reshape(2, 2, 1), np.arange(2, dtype=np.int32).reshape(1, 2, 1)
+    draw = jax.jit(jax.vmap(lambda key: (geometry.random_rot90(key, square), geometry.random_rot90(key, wide))))
+    turned, halves = (np.asarray(images)[..., 0] for images in draw(keys(4000)))
+    counts = [np.all(turned == np.rot90(square[..., 0], k), axis=(1, 2)).sum() for k in range(4)]
+    assert sum(counts) == 4000
+    assert abs(np.array(counts) - 1000).max() < 5 * np.sqrt(750)
+    near(halves[:, 0, 0], 0.5, 0.5)
+
+
+def test_exponents_have_a_uniform_logarithm() -> None:
+    draw = jax.jit(
+        jax.vmap(partial(tone.random_gamma, image=np.full((1, 1, 1), 0.5, np.float32), exponents=(0.5, 4.0)))
+    )
+    exponent = -np.log2(np.asarray(draw(keys(2000)))).ravel()
+    assert exponent.min() > 0.499
+    assert exponent.max() < 4.001
+    near(np.log2(exponent), 0.5, 3 / np.sqrt(12))
+
+
+def test_displacements_are_smoothed_uniform_numbers() -> None:
+    options = {"alpha": 30.0, "sigma": 3.0}
+    drawn = np.asarray(distort.random_displacement(jax.random.key(0), size=(120, 90), **options), np.float64)
+    raw = np.asarray(jax.random.uniform(jax.random.key(0), (120, 90, 2), np.float32, -1, 1), np.float64)
+    expected = 30 * ndimage.gaussian_filter(raw, (3, 3, 0))
+    np.testing.assert_allclose(drawn, expected, atol=1e-4)
+    np.testing.assert_allclose(drawn.std(), 30 / np.sqrt(3) / (2 * np.sqrt(np.pi) * 3), rtol=0.15)
 
 
 def test_noise_has_its_deviation_and_its_probabilities() -> None:

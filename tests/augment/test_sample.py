@@ -45,6 +45,8 @@ RANDOM: dict[str, tuple[Callable[..., Any], float]] = {
     "flip_vertical": (sample.random_flip_vertical_sample, 0),
     "crop": (partial(sample.random_crop_sample, size=(36, 44), padding=9), 0),
     "resized_crop": (partial(sample.random_resized_crop_sample, size=(50, 30), area=(0.3, 0.9)), 2.1),
+    "rot90": (sample.random_rot90_sample, 0),
+    "elastic": (partial(sample.random_elastic_sample, alpha=80.0, sigma=4.0), 1.0),
     # The tip of a turned rectangle may hold no centre of a pixel.
     "affine": (partial(sample.random_affine_sample, degrees=180.0, translate=6.0, shear=0.2, scale=(0.9, 1.3)), 2.5),
 }
@@ -70,6 +72,57 @@ def test_quarter_turns_are_exact() -> None:
         np.testing.assert_array_equal(moved["image"], np.rot90(square["image"], quarters))
         np.testing.assert_array_equal(moved["mask"], np.rot90(square["mask"], quarters))
         np.testing.assert_array_equal(moved["boxes"][0], box_of(np.rot90(square["mask"], quarters)))
+
+
+def test_quarter_turns_of_an_oblong_sample_are_numpys() -> None:
+    given = painted()
+    for quarters in range(-1, 5):
+        moved = sample.rot90_sample(given, quarters)
+        np.testing.assert_array_equal(moved["image"], np.rot90(given["image"], quarters))
+        np.testing.assert_array_equal(moved["mask"], np.rot90(given["mask"], quarters))
+        np.testing.assert_array_equal(moved["boxes"][0], box_of(np.rot90(given["mask"], quarters)))
+    with pytest.raises(ValueError, match=r"^the image must be square where quarters is traced, got shape \(40, 48"):
+        jax.eval_shape(sample.rot90_sample, given, jnp.array(1))
+
+
+def test_a_centre_crop_cuts_off_both_sides_alike_and_boxes_follow() -> None:
+    moved = sample.centre_crop_sample(painted(), size=(31, 40))
+    given = painted()
+    np.testing.assert_array_equal(moved["image"], given["image"][4:35, 4:44])
+    np.testing.assert_array_equal(moved["mask"], given["mask"][4:35, 4:44])
+    np.testing.assert_array_equal(moved["boxes"][0], [12, 10, 26, 19])
+
+
+def test_a_box_bends_with_the_pixels_that_sample_it() -> None:
+    """Rows sample further right the lower they are: what is at column 16 to 30 moves left by 0 to 10 columns."""
+    shift = np.zeros((H, W, 2), np.float32)
+    shift[..., 1] = np.arange(H)[:, None] // 4
+    given = painted()
+    moved = sample.elastic_sample(given, shift)
+    np.testing.assert_array_equal(moved["image"][22, 11:25, 0], np.ones(14))
+    np.testing.assert_array_equal(moved["boxes"][0], [11, 14, 27, 23])  # rows 14 and 15 by 3, row 22 by 5
+    np.testing.assert_array_equal(moved["boxes"][0], box_of(np.asarray(moved["mask"]) == 5))
+    gone = sample.elastic_sample(given, np.full((H, W, 2), 1e6, np.float32), fill=0.5, mask_fill=7)
+    assert not gone["valid"].any()
+    assert not gone["boxes"].any()
+    np.testing.assert_array_equal(gone["image"], np.full((H, W, 3), 0.5))
+    np.testing.assert_array_equal(gone["mask"], np.full((H, W), 7))
+
+
+def test_valid_is_what_is_not_0_and_comes_out_as_booleans() -> None:
+    for valid in (
+        np.array([2, 0]),
+        np.array([0.5, 0.0], np.float32),
+        np.array([4, 0], np.uint8),
+        np.array([True, False]),
+    ):
+        for move in (
+            lambda s: sample.mirror_sample(s, jnp.array(True)),
+            lambda s: sample.elastic_sample(s, np.zeros((H, W, 2), np.float32)),
+        ):
+            moved = move({**painted(), "boxes": np.float32([[1, 2, 9, 9], [3, 3, 9, 9]]), "valid": valid})
+            assert moved["valid"].dtype == jnp.bool_
+            np.testing.assert_array_equal(moved["valid"], [True, False])
 
 
 def test_boxes_are_clipped_and_dropped_and_stay_dropped() -> None:

@@ -16,6 +16,7 @@ from fjdl.augment import (
     boxes,
     color,
     cropping,
+    distort,
     erasing,
     geometry,
     mix,
@@ -113,6 +114,12 @@ def moved(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.stack(channels, axis=-1)
 
 
+def bent(image: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+    places = np.indices((5, 6)) + np.moveaxis(displacement, -1, 0)
+    channels = [ndimage.map_coordinates(image[..., c], places, order=1, mode="grid-constant") for c in range(3)]
+    return np.stack(channels, axis=-1)
+
+
 def square(matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([matrix, [[0, 0, 1]]])
 
@@ -177,6 +184,9 @@ def moves(given: dict[str, Any], flip: Any, start: Any, window: Any) -> list[dic
         sample.flip_vertical_sample(given, flip),
         sample.crop_sample(given, start, size=(3, 4)),
         sample.resized_crop_sample(given, window, size=(3, 7)),
+        sample.centre_crop_sample(given, size=(3, 4)),
+        sample.rot90_sample(given, 1),
+        sample.elastic_sample(given, np.full((5, 6, 2), 0.75, np.float32)),
     ]
 
 
@@ -210,6 +220,41 @@ CASES: list[Case] = [
         oracle=lambda x: np.pad(x, ((2, 2), (2, 2), (0, 0)), constant_values=0.5),
     ),
     Case(partial(cropping.random_crop, size=(5, 6), padding=4), inputs(key, BYTES), result=None),
+    Case(partial(geometry.rot90, quarters=3), inputs(IMAGE), (), vmappable=False, oracle=lambda x: np.rot90(x, 3)),
+    Case(
+        geometry.rot90,
+        inputs(levels(4, 4, 3), lambda rng: i32(5)[0]),
+        result=None,
+        oracle=lambda x, _: np.rot90(x),
+        label="traced",
+    ),
+    Case(partial(cropping.centre_crop, size=(2, 3)), inputs(IMAGE), vmappable=False, oracle=lambda x: x[1:3, 1:4]),
+    Case(
+        distort.elastic,
+        inputs(IMAGE, lambda rng: rng.uniform(-2, 2, (5, 6, 2)).astype(np.float32)),
+        (0, 1),
+        oracle=bent,
+        domain=(-100.0, 100.0),
+        errors=(((np.zeros((2, 2, 3), bool), np.zeros((2, 2, 2), np.float32)), "^bilinear sampling needs numbers"),),
+    ),
+    Case(
+        partial(distort.random_displacement, size=(5, 6), alpha=2.0, sigma=1.0),
+        inputs(key),
+        result=None,
+        vmappable=False,
+    ),
+    Case(
+        tone.gamma,
+        inputs(uniform(5, 6, 3, low=0.05, high=0.95), FACTOR),
+        **UNIT,
+        oracle=np.power,
+        edges=(
+            ((f32(0, 0.25, 1).reshape(1, 3, 1), f32(0.5)[0]), f32(0, 0.5, 1).reshape(1, 3, 1)),
+            ((f32(0, 0.25, 1).reshape(1, 3, 1), f32(0)[0]), np.ones((1, 3, 1))),
+            ((f32(-1, 0.25, 2).reshape(1, 3, 1), f32(1)[0]), f32(0, 0.25, 1).reshape(1, 3, 1)),
+        ),
+        errors=(((np.zeros((2, 2, 3), np.float32), -0.5), "^exponent must be finite and not negative, got -0.5$"),),
+    ),
     Case(pixels.luma, inputs(IMAGE), (), "float32", vmappable=False, oracle=grey),
     Case(color.blend, inputs(uniform(5, 6, 1), IMAGE, FACTOR), (0, 1, 2), domain=(0.0, 1.0)),
     Case(color.brightness, inputs(IMAGE, FACTOR), vmappable=False, oracle=blended(lambda x: 0.0), errors=NEGATIVE),
