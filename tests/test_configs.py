@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 from jax.sharding import Mesh
 
 from experiments.command import load_config
+from fjdl import transfer
 from fjdl.analysis import total
-from fjdl.data import cifar, embedded, image_folder, mnist
+from fjdl.data import cifar, embedded, files, image_folder, mnist
 from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
+from fjdl.models import CIFAR_RESNET_AKAMASTER, cifar_resnet20
+from fjdl.nn import functional
 from fjdl.train.mesh import make_mesh
 from fjdl.train.program import Program, compile_program, place
 from fjdl.train.recipe import Recipe
@@ -48,6 +52,17 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(mnist, name, lambda name=name: noise(name, (28, 28, 1)))
     monkeypatch.setattr(cifar, "cifar10", lambda **_: noise("cifar10", (32, 32, 3)))
     monkeypatch.setattr(image_folder, "image_folder", lambda *_, size, **__: noise("folder", (size, size, 3)))
+    monkeypatch.setattr(files, "find_or_download", lambda folder, file: Path(folder) / file.name)
+    monkeypatch.setattr(transfer, "load_torch_pickle", lambda path, strip: {"state_dict": trained_weights()})
+
+
+@cache
+def trained_weights() -> dict[str, np.ndarray]:
+    """Numbers in the place of the published weights of ResNet-20."""
+    model, rng = functional(cifar_resnet20(classes=10)), np.random.default_rng(0)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
+    params, stats = jax.tree.map(lambda s: rng.uniform(0.01, 0.1, s.shape).astype(np.float32), shapes)
+    return transfer.to_torch(params, stats, CIFAR_RESNET_AKAMASTER)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,7 +80,7 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **options: Any) -> None:
         raise AssertionError("the data were touched")
 
-    for module in (mnist, cifar, image_folder, embedded):
+    for module in (mnist, cifar, image_folder, embedded, files):
         for name, value in vars(module).items():
             if inspect.isfunction(value):
                 monkeypatch.setattr(module, name, refuse)
