@@ -110,8 +110,8 @@ def cohen_kappa_score(
     distance = jnp.abs(rows - columns).astype(jnp.result_type(float))
     if weights != "linear":
         distance = jnp.sign(distance) if weights is None else jnp.square(distance)
-    shares = [_shares(index, each, len(known)) for index in (rows, columns)]
-    return 1 - safe_divide(average(distance, each), _by_chance(*shares, weights), otherwise=jnp.nan)
+    by_chance = _by_chance(_shares(rows, each, len(known)), _shares(columns, each, len(known)), weights)
+    return 1 - safe_divide(average(distance, each), by_chance, otherwise=jnp.nan)
 
 
 @typed
