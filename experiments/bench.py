@@ -1,6 +1,7 @@
 """Speed against peers, measured in turns in one process: `python -m experiments.bench lenet`."""
 
 import dataclasses
+import os
 import statistics
 import sys
 import time
@@ -12,6 +13,8 @@ import tyro
 
 from experiments.command import run_guarded
 from experiments.markdown import replace_table, require_markers
+
+WAIT = ("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads sleep; OpenMP reads it when PyTorch is imported
 
 
 class Comparison(NamedTuple):
@@ -120,7 +123,7 @@ class Optim(Common):
     """Part of a name; others are left out."""
 
     def comparisons(self) -> Iterator[Comparison]:
-        """Each method on 161 leaves and on one."""
+        """Each method on 161 leaves, on one, and on leaves of odd sizes."""
         from experiments.bench_optim import comparisons
 
         return comparisons(self.only)
@@ -138,6 +141,7 @@ Benchmark = (
 
 def main() -> None:
     """Runs the benchmark and prints a table."""
+    os.environ.setdefault(*WAIT)
     options = tyro.cli(Benchmark, args=sys.argv[1:])  # type: ignore[call-overload]
     if options.write is not None:
         require_markers(options.write, section=name_of(options))
@@ -164,12 +168,13 @@ def provenance(options: Any) -> str:
     from fjdl.train.result import hardware
     from fjdl.train.rundir import environment
 
-    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "torch", "scikit-learn"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "torch", "scikit-learn"))
+    waiting = f"{WAIT[0]}={os.environ.get(WAIT[0], 'unset')}"
     values = {f.name.replace("_", "-"): getattr(options, f.name) for f in dataclasses.fields(options)}
     flags = " ".join(f"--{name} {value}" for name, value in values.items() if name != "write" and value != "")
     return (
         f"`python -m experiments.bench {name_of(options)} {flags}`: medians of {options.rounds} turns, "
-        f"{hardware(environment())}, {packages}."
+        f"{hardware(environment())}, {packages}, {waiting}."
     )
 
 

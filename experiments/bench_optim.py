@@ -16,6 +16,11 @@ from fjdl import optim
 
 RATE = 1e-3
 Shapes = list[tuple[int, ...]]
+ODD: dict[str, tuple[Shapes, Shapes]] = {  # an odd number of entries beside about as many that two cores share evenly
+    "160 odd vectors": ([(159_731,)] * 160, [(159_732,)] * 160),
+    "one odd vector": ([(25_557_031,)], [(25_557_032,)]),
+    "one odd matrix": ([(5001, 5111)], [(5002, 5110)]),
+}
 
 
 class Contest(NamedTuple):
@@ -62,7 +67,7 @@ def contests() -> dict[str, Contest]:
 
 
 def comparisons(only: str) -> Iterator[Comparison]:
-    """Each method whose name contains `only`, on the leaves of ResNet-50 and on as many numbers in one leaf."""
+    """Each method whose name contains `only`, on the leaves of ResNet-50, in one leaf, and on leaves of odd sizes."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     leaves = resnet50()
     one = [(sum(int(np.prod(shape)) for shape in leaves),)]
@@ -76,6 +81,9 @@ def comparisons(only: str) -> Iterator[Comparison]:
                 yield Comparison(title, {"fjdl": ours, "PyTorch": fused(contest.torch, shapes)})
             if contest.optax is not None:
                 yield Comparison(title, {"fjdl": ours, "optax": jitted(contest.optax, shapes)[0]})
+        for where, pair in ODD.items():
+            odd, even = (jitted(contest.ours, shapes)[0] for shapes in pair)
+            yield Comparison(f"{name}, {where}", {"fjdl": odd, "fjdl, even": even})
 
 
 def resnet50() -> Shapes:

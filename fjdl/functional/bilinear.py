@@ -6,7 +6,7 @@ order, forward and reverse, and no layout that a compiler handles badly can appe
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import jax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from fjdl.measured import measured
 from fjdl.meshes import alike
 from fjdl.typing import Array
 
@@ -28,15 +29,17 @@ class Rules(NamedTuple):
     rhs: Product  # (lhs, out) -> rhs
 
 
-def bilinear(name: str, plain: Rules, *, platforms: dict[str, Rules] | None = None) -> Product:
+def bilinear(name: str, plain: Rules, *, platforms: Mapping[str, Mapping[str, Rules]] | None = None) -> Product:
     """An operation `(lhs, rhs, **static) -> out` that jits, vmaps and differentiates to any order in both modes.
 
-    `plain` is correct everywhere; `platforms` may name faster rules, as in `{"cpu": rules}`.  The gradient rules must
-    return the shape of the operand they replace, which they learn from static parameters.
+    `plain` is correct everywhere; `platforms` may name faster rules, each with the versions of jaxlib for which they
+    were measured, as in `{"cpu": {"0.10.2": rules, "0.12.0": others}}`; see `measured`. The gradient rules must return
+    the shape of the operand they replace, which they learn from static parameters.
     """
+    faster = {platform: measured(rules) for platform, rules in (platforms or {}).items()}
     out, lhs, rhs = (Primitive(f"{name}_{part}") for part in Rules._fields)
     for primitive, part in zip((out, lhs, rhs), Rules._fields, strict=True):
-        _define(primitive, getattr(plain, part), {k: getattr(rules, part) for k, rules in (platforms or {}).items()})
+        _define(primitive, getattr(plain, part), {k: getattr(rules, part) for k, rules in faster.items()})
     ad.defbilinear(out, lambda ct, a, b, **p: lhs.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(a, ct, **p))
     ad.defbilinear(lhs, lambda ct, a, b, **p: out.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(ct, a, **p))
     ad.defbilinear(rhs, lambda ct, a, b, **p: lhs.bind(b, ct, **p), lambda ct, a, b, **p: out.bind(a, ct, **p))

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
-from fjdl.functional.linear import add_bias, linear
+from fjdl.functional.bias import add_bias
+from fjdl.functional.linear import linear
 from fjdl.functional.unfold import im2col
 from fjdl.geometry import Axis, Padding, Pair, check_groups, slide
 from fjdl.numerics import accumulate

@@ -8,17 +8,22 @@ Where windows advance by more than a pixel or meet few channels, products with p
 where images are large, products with strips (`conv_strips`).
 """
 
+import math
+
 import jax.numpy as jnp
 from jax import lax
 
 from fjdl.functional import conv_bands, conv_depthwise, conv_patches, conv_plain, conv_pointwise, conv_strips
 from fjdl.functional.bilinear import Rules
 from fjdl.functional.conv_plain import LAYOUT, Options, axes_of
+from fjdl.measured import measured
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
 FEW_CHANNELS = 16  # XLA:CPU's fast convolution needs more than this on one side
-STRIPS, STRIPS_OF_GRADIENT = 24, 6  # columns of an image from which strips are faster, and for the kernel gradient
+NEVER = math.inf
+STRIPS = measured({"0.10.2": 24, "0.12.0": NEVER})  # columns of an image from which strips are faster than XLA's own
+STRIPS_OF_GRADIENT = 6  # and for the kernel gradient
 STRIPS_OF_HALVES = 4  # in bfloat16, of which XLA:CPU has fast matrix products only
 
 
@@ -40,9 +45,10 @@ def kernel_gradient(x: Array, y: Array, *, options: Options) -> Array:
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
+MEASURED = {"0.10.2": RULES, "0.12.0": RULES}
 
 
-def _method(kernel_shape: tuple[int, ...], options: Options, columns: int) -> Rules:
+def _method(kernel_shape: tuple[int, ...], options: Options, columns: float) -> Rules:
     """The fastest way for this geometry, summed in float32 or wider."""
     c_group, c_out = kernel_shape[2:]
     if not all(isinstance(size, int) for size in options.size):  # `jax.export` leaves it open
@@ -58,11 +64,11 @@ def _method(kernel_shape: tuple[int, ...], options: Options, columns: int) -> Ru
     return conv_strips.RULES if _strips_fit(options, columns) else _CANONICAL
 
 
-def _strips(dtype: jnp.dtype) -> int:
+def _strips(dtype: jnp.dtype) -> float:
     return STRIPS_OF_HALVES if dtype.itemsize == 2 else STRIPS
 
 
-def _strips_fit(options: Options, columns: int) -> bool:
+def _strips_fit(options: Options, columns: float) -> bool:
     """No dilation, margins of the gradient that are not negative, and large images; the stride is 1."""
     plain = options.dilation == (1, 1)
     within = all(max(pads) < window for pads, window in zip(options.padding, options.window, strict=True))

@@ -5,9 +5,10 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.functional.bias import add_bias
 from fjdl.functional.bilinear import Rules, bilinear
 from fjdl.functional.cpu_matrix import product, product_of_columns
-from fjdl.numerics import accumulate, wide
+from fjdl.numerics import wide
 from fjdl.typing import Array, Float, typed
 
 
@@ -25,31 +26,19 @@ def linear(
     return add_bias(y.reshape(*x.shape[:-1], kernel.shape[1]), bias)
 
 
-@typed
-def add_bias(y: Float[Array, "*batch d"], bias: Float[Array, "d"] | None) -> Float[Array, "*batch d"]:
-    """`y + bias` along the last axis, summed in float32, in the dtype of `y`."""
-    if bias is None:
-        return y
-    return (accumulate(y) + accumulate(bias).reshape((1,) * (y.ndim - 1) + bias.shape)).astype(y.dtype)
-
-
 def _contract(a: Array, b: Array, axis_a: int, axis_b: int) -> Array:
     dimensions = (((axis_a,), (axis_b,)), ((), ()))
     return lax.dot_general(a, b, dimensions, preferred_element_type=wide(a.dtype)).astype(a.dtype)
 
 
-_matmul = bilinear(
-    "fjdl_matmul",
-    Rules(
-        out=lambda x, kernel: _contract(x, kernel, 1, 0),
-        lhs=lambda y, kernel: _contract(y, kernel, 1, 1),
-        rhs=lambda x, y: _contract(x, y, 0, 0),
-    ),
-    platforms={
-        "cpu": Rules(
-            out=lambda x, kernel: product(x, kernel, (1, 0)).astype(x.dtype),
-            lhs=lambda y, kernel: product(y, kernel, (1, 1)).astype(y.dtype),
-            rhs=lambda x, y: product_of_columns(x, y).astype(x.dtype),
-        )
-    },
+_PLAIN = Rules(
+    out=lambda x, kernel: _contract(x, kernel, 1, 0),
+    lhs=lambda y, kernel: _contract(y, kernel, 1, 1),
+    rhs=lambda x, y: _contract(x, y, 0, 0),
 )
+_CPU = Rules(
+    out=lambda x, kernel: product(x, kernel, (1, 0)).astype(x.dtype),
+    lhs=lambda y, kernel: product(y, kernel, (1, 1)).astype(y.dtype),
+    rhs=lambda x, y: product_of_columns(x, y).astype(x.dtype),
+)
+_matmul = bilinear("fjdl_matmul", _PLAIN, platforms={"cpu": {"0.10.2": _CPU, "0.12.0": _CPU}})

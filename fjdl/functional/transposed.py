@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from fjdl.functional.bias import add_bias
 from fjdl.functional.conv import conv2d
 from fjdl.functional.conv1d import conv1d
 from fjdl.functional.conv3d import conv3d
-from fjdl.functional.linear import add_bias
 from fjdl.geometry import (
     AnyPadding,
     Padding,

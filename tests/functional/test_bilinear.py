@@ -95,7 +95,7 @@ def test_gradients_pass_through_scan_cond_and_remat(operands):
 
 def test_a_rule_for_this_platform_replaces_the_plain_one_eagerly_and_compiled(operands):
     tripled = OUTER._replace(out=lambda a, b, *, scale: 3 * plain(a, b, scale=scale))
-    here = bilinear("test_outer_here", OUTER, platforms={jax.default_backend(): tripled})
+    here = bilinear("test_outer_here", OUTER, platforms={jax.default_backend(): {"0.10.2": tripled}})
     a, b = map(jnp.float32, operands)
     expected = 3 * plain(a, b, scale=1.0)
     np.testing.assert_allclose(here(a, b, scale=1.0), expected, rtol=1e-6)
