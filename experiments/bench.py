@@ -164,11 +164,16 @@ def name_of(options: Any) -> str:
 def provenance(options: Any) -> str:
     """Command, hardware and versions, in a sentence."""
     from importlib.metadata import version
+    from importlib.util import find_spec
 
     from fjdl.train.result import hardware
     from fjdl.train.rundir import environment
 
-    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "torch", "scikit-learn"))
+    packages = ", ".join(
+        f"{name} {version(name)}"
+        for name in ("jax", "jaxlib", "torch", "scikit-learn")
+        if find_spec(name.replace("scikit-learn", "sklearn"))
+    )
     waiting = f"{WAIT[0]}={os.environ.get(WAIT[0], 'unset')}"
     values = {f.name.replace("_", "-"): getattr(options, f.name) for f in dataclasses.fields(options)}
     flags = " ".join(f"--{name} {value}" for name, value in values.items() if name != "write" and value != "")

@@ -1,22 +1,25 @@
-"""Training steps of convolutional networks: fjdl alone and in an epoch's scan, PyTorch eager and compiled."""
+"""Training steps of convolutional networks: fjdl alone and in an epoch's scan, with XLA's own convolutions, PyTorch.
+
+The peer is PyTorch, or XLA's own convolutions where PyTorch is not installed, as beside newer versions of JAX.
+"""
 
 import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
+from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
 from flax import linen
 
-from experiments import bench_cnn_torch as twins
 from experiments.bench import Comparison
 from experiments.bench_lenet import epoch_scan, recipe, single_steps
 from fjdl.analysis import total
-from fjdl.functional import conv2d
+from fjdl.functional import conv2d, conv_cpu
 from fjdl.models import LeNet5, MobileNet, alexnet_cifar, resnet18, resnet50
 from fjdl.models.resnet import SmallStem
 from fjdl.nn import functional
@@ -31,7 +34,7 @@ class Contest(NamedTuple):
     """One network in both libraries, and the shape of its images."""
 
     module: linen.Module
-    twin: Callable[[], torch.nn.Module]
+    twin: str  # its name among the PyTorch networks
     image: tuple[int, int, int]
 
 
@@ -39,11 +42,11 @@ def contests() -> dict[str, Contest]:
     """Every network of the benchmark."""
     colour = (32, 32, 3)
     return {
-        "LeNet-5": Contest(LeNet5(), twins.lenet, (28, 28, 1)),
-        "AlexNet": Contest(alexnet_cifar(), twins.alexnet, colour),
-        "ResNet-18": Contest(resnet18(stem=partial(SmallStem, 64), classes=10), twins.resnet18, colour),
-        "MobileNet": Contest(MobileNet(stem_stride=1, classes=10), twins.mobilenet, colour),
-        "ResNet-50, 224 pixels": Contest(resnet50(), twins.resnet50, PHOTO),
+        "LeNet-5": Contest(LeNet5(), "lenet", (28, 28, 1)),
+        "AlexNet": Contest(alexnet_cifar(), "alexnet", colour),
+        "ResNet-18": Contest(resnet18(stem=partial(SmallStem, 64), classes=10), "resnet18", colour),
+        "MobileNet": Contest(MobileNet(stem_stride=1, classes=10), "mobilenet", colour),
+        "ResNet-50, 224 pixels": Contest(resnet50(), "resnet50", PHOTO),
     }
 
 
@@ -68,19 +71,32 @@ def network(name: str, contest: Contest, batch_size: int, precision: Precision, 
     runs = {
         "fjdl, one jitted step": single_steps(ours, images, labels, STEPS),
         "fjdl, epoch scan": epoch_scan(ours, images, labels),
-        "PyTorch, compiled": torch_steps(contest, images, labels, batch_size, precision, compiled=True),
-        "PyTorch": torch_steps(contest, images, labels, batch_size, precision, compiled=False),
+        "one jitted step, XLA's own convolutions": with_xlas_own(single_steps(ours, images, labels, STEPS)),
     }
+    if find_spec("torch"):
+        for peer, compiled in (("PyTorch, compiled", True), ("PyTorch", False)):
+            runs[peer] = torch_steps(contest, images, labels, batch_size, precision, compiled=compiled)
     return Comparison(name, runs, STEPS, operations=6.0 * macs * batch_size * STEPS, peak=peak)
+
+
+def with_xlas_own(run: Callable[[], Any]) -> Callable[[], Any]:
+    """The run, compiled with XLA's own convolutions in the one layout that it runs fast."""
+    with patch.object(conv_cpu, "_method", lambda *_: conv_cpu._CANONICAL):
+        run()
+    return run
 
 
 def torch_steps(
     contest: Contest, images: np.ndarray, labels: np.ndarray, batch_size: int, precision: Precision, *, compiled: bool
 ) -> Callable[[], None]:
     """The twin with momentum on batches that are ready, channels last; bfloat16 by autocast."""
+    import torch
+
+    from experiments import bench_cnn_torch as twins
+
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = torch.device("cuda" if jax.default_backend() == "gpu" else "cpu")
-    model = contest.twin().to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = getattr(twins, contest.twin)().to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     forward = torch.compile(model) if compiled else model
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
     x = torch.tensor(images, dtype=torch.float32, device=device).div(255).permute(0, 3, 1, 2)
@@ -107,7 +123,9 @@ def depthwise(batch_size: int) -> Iterator[Comparison]:
     for size, channels in DEPTHWISE:
         x, y = (rng.standard_normal((batch_size, size, size, channels)).astype(np.float32) for _ in range(2))
         kernel = rng.standard_normal((3, 3, 1, channels)).astype(np.float32)
-        runs = {"fjdl": depthwise_jax(x, kernel, y), "PyTorch": depthwise_torch(x, kernel, y)}
+        runs = {"fjdl": depthwise_jax(x, kernel, y), "XLA's own": with_xlas_own(depthwise_jax(x, kernel, y))}
+        if find_spec("torch"):
+            runs["PyTorch"] = depthwise_torch(x, kernel, y)
         yield Comparison(f"depthwise 3 x 3, {size} x {size} x {channels}", runs)
 
 
@@ -125,6 +143,8 @@ def depthwise_jax(x: np.ndarray, kernel: np.ndarray, y: np.ndarray) -> Callable[
 
 def depthwise_torch(x: np.ndarray, kernel: np.ndarray, y: np.ndarray) -> Callable[[], None]:
     """Forward and backward on channels-last tensors."""
+    import torch
+
     device = torch.device("cuda" if jax.default_backend() == "gpu" else "cpu")
     images, cotangent = (torch.tensor(a, device=device).permute(0, 3, 1, 2) for a in (x, y))
     weight = torch.tensor(kernel, device=device).permute(3, 2, 0, 1).requires_grad_()
