@@ -8,6 +8,7 @@ and no optimizer state can bring it back. For the same reason give `optax.inject
 """
 
 from fjdl.optim.accumulate import AccumulateState, accumulate_gradients
+from fjdl.optim.adabelief import AdabeliefState, adabelief, scale_by_adabelief
 from fjdl.optim.adadelta import AdadeltaState, adadelta, scale_by_adadelta
 from fjdl.optim.adafactor import (
     AdafactorState,
@@ -20,6 +21,7 @@ from fjdl.optim.adafactor import (
 from fjdl.optim.adagrad import AdagradState, adagrad, scale_by_adagrad
 from fjdl.optim.adam import AdamState, adam, adamw, scale_by_adam
 from fjdl.optim.adamax import AdamaxState, adamax, scale_by_adamax
+from fjdl.optim.adan import AdanState, adan, scale_by_adan
 from fjdl.optim.amsgrad import AmsgradState, amsgrad, scale_by_amsgrad
 from fjdl.optim.average import (
     EmaState,
@@ -45,7 +47,14 @@ from fjdl.optim.lbfgs import LBFGSState, lbfgs, scale_by_lbfgs
 from fjdl.optim.lion import LionState, lion, scale_by_lion
 from fjdl.optim.lookahead import LookaheadState, lookahead
 from fjdl.optim.muon import MATRICES, MuonState, muon, newton_schulz, scale_by_muon
-from fjdl.optim.nadam import NadamScheduledState, nadam, nadam_scheduled, scale_by_nadam, scale_by_nadam_scheduled
+from fjdl.optim.nadam import (
+    NadamScheduledState,
+    nadam,
+    nadam_scheduled,
+    nadamw,
+    scale_by_nadam,
+    scale_by_nadam_scheduled,
+)
 from fjdl.optim.newton import newton, scale_by_newton
 from fjdl.optim.noise import NoiseState, add_noise
 from fjdl.optim.plateau import PlateauState, reduce_on_plateau
@@ -58,7 +67,9 @@ from fjdl.optim.rmsprop import (
     scale_by_centred_rms,
     scale_by_rms,
 )
+from fjdl.optim.rprop import RpropState, rprop
 from fjdl.optim.sam import sharpness_aware
+from fjdl.optim.schedule_free import ScheduleFreeState, evaluation_params, schedule_free
 from fjdl.optim.sgd import (
     MomentumState,
     heavy_ball,
@@ -70,6 +81,7 @@ from fjdl.optim.sgd import (
     sgd,
 )
 from fjdl.optim.strong_wolfe import StrongWolfeState, scale_by_strong_wolfe
+from fjdl.optim.yogi import scale_by_yogi, yogi
 
 __all__ = [
     "EVERYWHERE",
@@ -77,11 +89,13 @@ __all__ = [
     "KERNELS",
     "MATRICES",
     "AccumulateState",
+    "AdabeliefState",
     "AdadeltaState",
     "AdafactorState",
     "AdagradState",
     "AdamState",
     "AdamaxState",
+    "AdanState",
     "AmsgradState",
     "BacktrackingState",
     "CentredRmsState",
@@ -97,16 +111,20 @@ __all__ = [
     "PartitionState",
     "PlateauState",
     "RmsState",
+    "RpropState",
+    "ScheduleFreeState",
     "SkipState",
     "StrongWolfeState",
     "SwaState",
     "accumulate_gradients",
+    "adabelief",
     "adadelta",
     "adafactor",
     "adagrad",
     "adam",
     "adamax",
     "adamw",
+    "adan",
     "adaptive_clip",
     "add_decayed_weights",
     "add_independent_decay",
@@ -124,6 +142,7 @@ __all__ = [
     "ema_init",
     "ema_update",
     "ema_warmup",
+    "evaluation_params",
     "fix_norm",
     "heavy_ball",
     "lamb",
@@ -136,6 +155,7 @@ __all__ = [
     "muon",
     "nadam",
     "nadam_scheduled",
+    "nadamw",
     "nesterov",
     "newton",
     "newton_schulz",
@@ -145,10 +165,13 @@ __all__ = [
     "reduce_on_plateau",
     "relative_step",
     "rmsprop",
+    "rprop",
+    "scale_by_adabelief",
     "scale_by_adadelta",
     "scale_by_adagrad",
     "scale_by_adam",
     "scale_by_adamax",
+    "scale_by_adan",
     "scale_by_amsgrad",
     "scale_by_backtracking",
     "scale_by_centred_rms",
@@ -168,10 +191,13 @@ __all__ = [
     "scale_by_rms",
     "scale_by_strong_wolfe",
     "scale_by_trust_ratio",
+    "scale_by_yogi",
+    "schedule_free",
     "sgd",
     "sharpness_aware",
     "skip_non_finite",
     "stop_frozen",
     "swa_init",
     "swa_update",
+    "yogi",
 ]

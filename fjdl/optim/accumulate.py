@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.checks import at_least
 from fjdl.meshes import cond, varying, varying_axes
 from fjdl.numerics import accumulate, safe_divide
-from fjdl.optim.base import Number, increment, like, scalar, with_extra, zeros
+from fjdl.optim.base import Count, Number, at_least_static, increment, like, scalar, with_extra, zeros
 from fjdl.optim.guard import all_finite, unmoved
 from fjdl.typing import Array, PyTree, typed
 
@@ -26,7 +25,7 @@ class AccumulateState(NamedTuple):
 
 @typed
 def accumulate_gradients(
-    transformation: optax.GradientTransformation, *, every: int
+    transformation: optax.GradientTransformation, *, every: Count
 ) -> optax.GradientTransformationExtraArgs:
     """`transformation` of the mean gradient over `every` calls; between, updates are 0 and its state does not move.
 
@@ -36,7 +35,7 @@ def accumulate_gradients(
     counted; where all of them are, there is no update. The window is `every` calls in any case: `optax.MultiSteps` with
     `skip_not_finite` waits for another, and without it keeps a NaN for ever. Raises `ValueError` for `every` below 1.
     """
-    at_least(1, every=every)
+    at_least_static(1, every=every)
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> AccumulateState:

@@ -11,6 +11,7 @@ from fjdl import tree
 from fjdl.checks import within
 from fjdl.numerics import squared_modulus
 from fjdl.optim.base import (
+    Count,
     LearningRate,
     Number,
     chain,
@@ -18,6 +19,7 @@ from fjdl.optim.base import (
     like,
     real_zeros,
     require_params,
+    require_static,
     scale_by_learning_rate,
     stateless,
     transformation,
@@ -38,7 +40,7 @@ class AdafactorState(NamedTuple):
 
 @typed
 def scale_by_factored_rms(
-    *, min_size: int = 128, decay_exponent: Number = 0.8, eps: Number = 1e-30
+    *, min_size: Count = 128, decay_exponent: Number = 0.8, eps: Number = 1e-30
 ) -> optax.GradientTransformationExtraArgs:
     """g / √V, where V is R Cᵀ / mean(R) with the running means R and C of g² + eps over columns and over rows.
 
@@ -49,6 +51,7 @@ def scale_by_factored_rms(
     every leaf with two or more, and adds no eps to g² but bounds √V from below. Gradients beyond 1e19 overflow their
     square. Raises `ValueError` where `min_size`, `decay_exponent` or `eps` is not positive.
     """
+    require_static(min_size=min_size)
     within("(0, inf]", min_size=min_size)
     within("(0, inf]", decay_exponent=decay_exponent)
     within("(0, inf]", eps=eps)
@@ -125,7 +128,7 @@ def relative_step(*, largest: float = 1e-2) -> Schedule:
 def adafactor(
     learning_rate: LearningRate,
     *,
-    min_size: int = 128,
+    min_size: Count = 128,
     decay_exponent: Number = 0.8,
     eps: Number = 1e-30,
     max_rms: Number | None = 1.0,

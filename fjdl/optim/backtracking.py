@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import optax
 
-from fjdl.checks import at_least, within
+from fjdl.checks import within
 from fjdl.meshes import while_loop
-from fjdl.optim.base import Number, like, scalar, with_extra
+from fjdl.optim.base import Count, Number, at_least_static, like, scalar, with_extra
 from fjdl.optim.line import ValueFn, scaled, start_of, values_along, widest
 from fjdl.typing import Array, PyTree, Scalar, typed
 
@@ -22,7 +22,7 @@ class BacktrackingState(NamedTuple):
 
 @typed
 def scale_by_backtracking(
-    *, sufficient: Number = 1e-4, shrink: Number = 0.5, growth: Number = math.inf, max_evaluations: int = 30
+    *, sufficient: Number = 1e-4, shrink: Number = 0.5, growth: Number = math.inf, max_evaluations: Count = 30
 ) -> optax.GradientTransformationExtraArgs:
     """u · t with the first t of 1, shrink, shrink², … for which f(w + t u) ≤ f(w) + sufficient · t · ∇f(w)ᵀu.
 
@@ -35,7 +35,7 @@ def scale_by_backtracking(
     within("[0, 1)", sufficient=sufficient)
     within("[0, 1)", shrink=shrink)
     within("(0, inf]", growth=growth)
-    at_least(1, max_evaluations=max_evaluations)
+    at_least_static(1, max_evaluations=max_evaluations)
 
     def init(params: PyTree) -> BacktrackingState:
         return BacktrackingState(*(scalar(params, value, dtype=widest(params)) for value in (0, jnp.inf)))

@@ -3,21 +3,27 @@
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
-from fjdl.checks import within
+from fjdl.checks import at_least, within
 from fjdl.meshes import varying, varying_axes
 from fjdl.numerics import accumulate, real, squared_modulus, wide
 from fjdl.schedules import Schedule
+from fjdl.schedules.base import Number
 from fjdl.typing import Array, Inexact, Int, PyTree, Scalar, typed
 
-Number = float | Scalar  # a traced scalar is welcome: `optax.inject_hyperparams` passes one
+if TYPE_CHECKING:
+    Count = int
+else:
+    Count = int | np.integer | jax.Array  # an array is refused in words of its own, see `require_static`
+
 LearningRate = Number | Schedule
 State = TypeVar("State")
 
@@ -139,12 +145,27 @@ def averaged_squares(average: PyTree, values: PyTree, decay: Number) -> PyTree:
 @typed
 def bias_correction(decay: Number, step: Int[Array, ""]) -> Scalar:
     """1 − decay^step without cancellation: in float32 the plain formula is wrong by 1e-5 for 0.999 at step 1."""
-    if isinstance(decay, int | float):
-        logarithm = math.log(max(decay, sys.float_info.min))
+    if not isinstance(decay, jax.Array):
+        logarithm = math.log(max(float(decay), sys.float_info.min))
     else:
         logarithm = jnp.log(accumulate(decay))
     widest = jnp.result_type(float)
     return -jnp.expm1(step.astype(widest) * jnp.asarray(logarithm, widest))
+
+
+def at_least_static(least: int, **counts: Count) -> None:
+    """Raises `ValueError` for a count below `least`, and as `require_static`."""
+    require_static(**counts)
+    at_least(least, **counts)
+
+
+def require_static(**counts: Count) -> None:
+    """Raises `ValueError` for a count that is an array, which cannot choose shapes or code."""
+    for name, count in counts.items():
+        if isinstance(count, jax.Array):
+            raise ValueError(
+                f"{name} must be a Python integer, got an array; name it in static_args of optax.inject_hyperparams"
+            )
 
 
 def require_params(receiver: str, params: PyTree) -> None:

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from fjdl import tree
-from fjdl.checks import at_least
 from fjdl.meshes import scan
 from fjdl.numerics import safe_divide
-from fjdl.optim.base import Number, chain, like, scalar, transformation, zeros
+from fjdl.optim.base import Count, Number, at_least_static, chain, like, scalar, transformation, zeros
 from fjdl.optim.line import inner, widest
 from fjdl.optim.strong_wolfe import scale_by_strong_wolfe
 from fjdl.typing import Array, PyTree, Scalar, typed
@@ -30,7 +29,7 @@ class LBFGSState(NamedTuple):
 
 
 @typed
-def scale_by_lbfgs(*, memory: int = 10) -> optax.GradientTransformationExtraArgs:
+def scale_by_lbfgs(*, memory: Count = 10) -> optax.GradientTransformationExtraArgs:
     """H g, with the inverse Hessian H of the BFGS method as the last `memory` pairs s = Δw, y = Δg make it.
 
     The two-loop recursion from H₀ = (sᵀy / yᵀy) I of the newest pair: Liu & Nocedal 1989, algorithm 2.1; Nocedal &
@@ -40,7 +39,7 @@ def scale_by_lbfgs(*, memory: int = 10) -> optax.GradientTransformationExtraArgs
     `torch.optim.LBFGS`, whose first step alone is scaled by the sum of |g|. It needs gradients without noise, those of
     the whole data set. Raises `ValueError` where `memory` is below 1.
     """
-    at_least(1, memory=memory)
+    at_least_static(1, memory=memory)
 
     def init(params: PyTree) -> LBFGSState:
         ring = jax.tree.map(lambda z: jnp.broadcast_to(z, (memory, *z.shape)), zeros(params))
@@ -64,7 +63,7 @@ def scale_by_lbfgs(*, memory: int = 10) -> optax.GradientTransformationExtraArgs
 
 @typed
 def lbfgs(
-    *, memory: int = 10, sufficient: Number = 1e-4, curvature: Number = 0.9, max_evaluations: int = 20
+    *, memory: Count = 10, sufficient: Number = 1e-4, curvature: Number = 0.9, max_evaluations: Count = 20
 ) -> optax.GradientTransformationExtraArgs:
     """L-BFGS with a line search for the strong Wolfe conditions: w ← w − t H g.
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.checks import at_least, within
+from fjdl.checks import within
 from fjdl.numerics import accumulate
 from fjdl.optim.average import ema_init
-from fjdl.optim.base import Number, like, require_params, with_extra
+from fjdl.optim.base import Count, Number, at_least_static, like, require_params, with_extra
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -23,7 +23,7 @@ class LookaheadState(NamedTuple):
 
 @typed
 def lookahead(
-    transformation: optax.GradientTransformation, *, every: int = 5, rate: Number = 0.5
+    transformation: optax.GradientTransformation, *, every: Count = 5, rate: Number = 0.5
 ) -> optax.GradientTransformationExtraArgs:
     """After every `every` updates of `transformation`, φ ← φ + rate · (w − φ) and w ← φ.
 
@@ -33,7 +33,7 @@ def lookahead(
     chain. Zhang et al. 2019, arXiv:1907.08610; equal to the fast part of `optax.lookahead`. Raises `ValueError` for
     `every` below 1, for `rate` outside (0, 1], and where `update` is not given the parameters.
     """
-    at_least(1, every=every)
+    at_least_static(1, every=every)
     within("(0, 1]", rate=rate)
     inner = optax.with_extra_args_support(transformation)
 

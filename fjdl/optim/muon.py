@@ -16,11 +16,13 @@ from fjdl.meshes import fori_loop, varying_axes
 from fjdl.numerics import accumulate, norm
 from fjdl.optim.adam import scale_by_adam
 from fjdl.optim.base import (
+    Count,
     LearningRate,
     Number,
     averaged,
     chain,
     like,
+    require_static,
     scale_by_learning_rate,
     stateless,
     stored,
@@ -45,7 +47,11 @@ class MuonState(NamedTuple):
 
 @typed
 def newton_schulz(
-    matrix: Inexact[Array, "*batch m n"], *, steps: int = 5, eps: Number = 1e-7, product_dtype: DTypeLike | None = None
+    matrix: Inexact[Array, "*batch m n"],
+    *,
+    steps: Count = 5,
+    eps: Number = 1e-7,
+    product_dtype: DTypeLike | None = None,
 ) -> Inexact[Array, "*batch m n"]:
     """About U Vᵀ, the orthogonal factor of the matrix U S Vᵀ: X ← a X + b X Xᵀ X + c (X Xᵀ)² X from X = M / ‖M‖.
 
@@ -56,6 +62,7 @@ def newton_schulz(
     coarse as `product_dtype` says, such as bfloat16 on an accelerator; the result has the matrix' dtype. Equal to the
     iteration of `torch.optim.Muon`, which runs in bfloat16. Raises `ValueError` where `steps` or `eps` is not positive.
     """
+    require_static(steps=steps)
     within("(0, inf]", steps=steps)
     within("(0, inf]", eps=eps)
     x = _lying(accumulate(matrix))
@@ -70,7 +77,7 @@ def scale_by_muon(
     *,
     momentum: Number = 0.95,
     nesterov: bool = True,
-    steps: int = 5,
+    steps: Count = 5,
     update_rms: Number | None = 0.2,
     eps: Number = 1e-7,
     mean_dtype: DTypeLike | None = None,
@@ -91,6 +98,7 @@ def scale_by_muon(
     dimensions, for `momentum` outside [0, 1), and where `steps`, `update_rms` or `eps` is not positive.
     """
     within("[0, 1)", momentum=momentum)
+    require_static(steps=steps)
     within("(0, inf]", steps=steps)
     within("(0, inf]", eps=eps)
     if update_rms is not None:
@@ -113,7 +121,7 @@ def muon(
     *,
     momentum: Number = 0.95,
     nesterov: bool = True,
-    steps: int = 5,
+    steps: Count = 5,
     update_rms: Number | None = 0.2,
     matrix_rules: MatrixRules = MATRICES,
     adam_multiplier: Number = 1.0,

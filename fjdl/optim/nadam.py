@@ -23,6 +23,7 @@ from fjdl.optim.base import (
     transformation,
     zeros,
 )
+from fjdl.optim.decay import EVERYWHERE, DecayRules, add_decayed_weights
 from fjdl.typing import Array, Int, PyTree, Scalar, typed
 
 
@@ -112,6 +113,28 @@ def nadam(
 ) -> optax.GradientTransformationExtraArgs:
     """Nadam with a constant momentum, see `scale_by_nadam`; equal to `optax.nadam`."""
     return chain(scale_by_nadam(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype), scale_by_learning_rate(learning_rate))
+
+
+@typed
+def nadamw(
+    learning_rate: LearningRate,
+    *,
+    weight_decay: Number,
+    decay_rules: DecayRules = EVERYWHERE,
+    b1: Number = 0.9,
+    b2: Number = 0.999,
+    eps: Number = 1e-8,
+    mean_dtype: DTypeLike | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    """`nadam` with decoupled weight decay: w ← w − learning_rate · (u + weight_decay · w), u of `scale_by_nadam`.
+
+    `decay_rules` as in `add_decayed_weights`. Equal to `optax.nadamw`.
+    """
+    return chain(
+        scale_by_nadam(b1=b1, b2=b2, eps=eps, mean_dtype=mean_dtype),
+        add_decayed_weights(weight_decay, rules=decay_rules),
+        scale_by_learning_rate(learning_rate),
+    )
 
 
 @typed

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.checks import at_least, within
-from fjdl.optim.base import Number, like, with_extra
+from fjdl.checks import within
+from fjdl.optim.base import Count, Number, at_least_static, like, with_extra
 from fjdl.typing import Array, PyTree, typed
 
 
@@ -26,13 +26,13 @@ class PlateauState(NamedTuple):
 def reduce_on_plateau(
     *,
     factor: Number = 0.1,
-    patience: int = 10,
+    patience: Count = 10,
     threshold: Number = 1e-4,
     relative: bool = True,
     maximize: bool = False,
-    cooldown: int = 0,
+    cooldown: Count = 0,
     min_scale: Number = 0.0,
-    every: int = 1,
+    every: Count = 1,
 ) -> optax.GradientTransformationExtraArgs:
     """Updates times a scale that starts at 1 and is multiplied by `factor` when `value` stops falling.
 
@@ -47,8 +47,8 @@ def reduce_on_plateau(
     within("(0, 1)", factor=factor)
     within("[0, inf]", threshold=threshold)
     within("[0, 1]", min_scale=min_scale)
-    at_least(0, patience=patience, cooldown=cooldown)
-    at_least(1, every=every)
+    at_least_static(0, patience=patience, cooldown=cooldown)
+    at_least_static(1, every=every)
 
     def init(params: PyTree) -> PlateauState:
         del params

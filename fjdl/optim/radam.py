@@ -95,8 +95,8 @@ def _rectification(b2: Number, step: Int[Array, ""]) -> _Rectification:
 
 
 def _half_rate(b2: Number) -> Number:
-    if isinstance(b2, int | float):
-        return -0.5 * math.log(max(b2, sys.float_info.min))
+    if not isinstance(b2, jax.Array):
+        return -0.5 * math.log(max(float(b2), sys.float_info.min))
     return -0.5 * jnp.log(accumulate(b2))
 
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fjdl.checks import at_least, within
+from fjdl.checks import within
 from fjdl.meshes import while_loop
-from fjdl.optim.base import Number, like, scalar, with_extra, zeros
+from fjdl.optim.base import Count, Number, at_least_static, like, scalar, with_extra, zeros
 from fjdl.optim.line import Point, ValueFn, points_along, scaled, start_of, widest
 from fjdl.typing import Array, PyTree, Scalar, typed
 
@@ -24,7 +24,7 @@ class StrongWolfeState(NamedTuple):
 
 @typed
 def scale_by_strong_wolfe(
-    *, sufficient: Number = 1e-4, curvature: Number = 0.9, max_evaluations: int = 20
+    *, sufficient: Number = 1e-4, curvature: Number = 0.9, max_evaluations: Count = 20
 ) -> optax.GradientTransformationExtraArgs:
     """u · t with f(w + t u) ≤ f(w) + sufficient · t · ∇f(w)ᵀu and |∇f(w + t u)ᵀu| ≤ curvature · |∇f(w)ᵀu|.
 
@@ -38,7 +38,7 @@ def scale_by_strong_wolfe(
     """
     within("[0, 1)", sufficient=sufficient)
     within("[0, 1)", curvature=curvature)
-    at_least(1, max_evaluations=max_evaluations)
+    at_least_static(1, max_evaluations=max_evaluations)
     if isinstance(sufficient, float) and isinstance(curvature, float) and not sufficient < curvature:
         raise ValueError(f"sufficient must be smaller than curvature, got {sufficient} and {curvature}")
 

@@ -34,6 +34,7 @@ PANELS = (
                      ("final 0.3", schedules.cosine(peak=1.0, steps=_STEPS, final=0.3)))),
     Panel("exponential", (("rate 0.03", schedules.exponential(peak=1.0, rate=0.03)),
                           ("rate 0.1", schedules.exponential(peak=1.0, rate=0.1)))),
+    Panel("geometric", (("0.5 in 20, floor 0.2", schedules.geometric(start=1.0, factor=0.5, every=20, final=0.2)),)),
     Panel("inverse_time", (("rate 0.03", schedules.inverse_time(peak=1.0, rate=0.03)),
                            ("rate 0.1", schedules.inverse_time(peak=1.0, rate=0.1)))),
     Panel("inverse_sqrt", (("", schedules.inverse_sqrt(peak=1.0)),)),

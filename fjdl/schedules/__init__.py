@@ -1,7 +1,8 @@
 """Learning-rate schedules: each factory returns a pure function from the step to a float32 scalar.
 
-A schedule is defined at step 0, holds its last value after its last step, up to step 2**31 - 1, and may be called
-inside `jax.jit` with a traced step. Any optax schedule fits wherever one of these does, and the other way round.
+An array of steps gives the array of their rates. A schedule is defined at step 0, holds its last value after its last
+step, up to step 2**31 - 1, and may be called inside `jax.jit` with a traced step. Any optax schedule fits wherever one
+of these does, and the other way round.
 """
 
 from fjdl.schedules.base import Schedule, Step
@@ -10,6 +11,7 @@ from fjdl.schedules.decay import (
     constant,
     cosine,
     exponential,
+    geometric,
     inverse_sqrt,
     inverse_time,
     linear,
@@ -27,6 +29,7 @@ __all__ = [
     "cosine_restarts",
     "cyclic",
     "exponential",
+    "geometric",
     "inverse_sqrt",
     "inverse_time",
     "join",

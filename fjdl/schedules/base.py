@@ -3,35 +3,54 @@
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
+import numpy as np
 
+from fjdl.numerics import signed
 from fjdl.typing import Array, Float, Int, Scalar, typed
 
-Step = Int[Array, ""] | int
-Schedule = Callable[[Step], Scalar]
+Number = float | np.floating | np.integer | Scalar  # a traced scalar is welcome, so that it can be learned or injected
+Step = Int[Array, "*steps"] | int | np.integer  # one step or an array of them
+Schedule = Callable[[Step], Float[Array, "..."]]  # a rate for each step
 
 LAST_STEP = 2**31 - 1
 
 
 @typed
-def elapsed(step: Step) -> Float[Array, ""]:
+def elapsed(step: Step) -> Float[Array, "*steps"]:
     """The step as a float32 number."""
     return jnp.asarray(step).astype(jnp.float32)
 
 
 @typed
-def progress(step: Step, *, steps: float) -> Float[Array, ""]:
+def counted(step: Step) -> Int[Array, "*steps"]:
+    """The step as an array of 32 bits or more."""
+    return signed(jnp.asarray(step), name="step")
+
+
+@typed
+def passed(step: Step, *, boundaries: Sequence[int]) -> Int[Array, "*steps"]:
+    """How many of the boundaries lie at or before the step."""
+    step = counted(step)
+    marks = jnp.asarray(boundaries, step.dtype).reshape(len(boundaries), *[1] * step.ndim)
+    return jnp.sum(step[None] >= marks, axis=0)
+
+
+@typed
+def progress(step: Step, *, steps: float) -> Float[Array, "*steps"]:
     """The part of `steps` that lies behind `step`, in [0, 1]."""
     return jnp.clip(elapsed(step) / steps, 0.0, 1.0)
 
 
 @typed
-def between(start: float | Scalar, end: float | Scalar, part: Scalar) -> Float[Array, ""]:
+def between(
+    start: Number | Float[Array, "*steps"], end: Number | Float[Array, "*steps"], part: Float[Array, "*steps"]
+) -> Float[Array, "*steps"]:
     """(1 − part) · start + part · end, exact at both ends."""
     return (1 - part) * start + part * end
 
 
 @typed
-def half_wave(part: Scalar) -> Float[Array, ""]:
+def half_wave(part: Float[Array, "*steps"]) -> Float[Array, "*steps"]:
     """sin²(π/2 · part) = ½ (1 − cos(π part)), which rises from 0 to 1 without the cancellation of the second form."""
     return jnp.square(jnp.sin(0.5 * jnp.pi * part))
 

@@ -7,18 +7,21 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.schedules.base import (
     LAST_STEP,
+    Number,
     Schedule,
     Step,
     between,
+    counted,
     elapsed,
     half_wave,
+    passed,
     progress,
 )
 from fjdl.typing import Array, Float, typed
 
 
 @typed
-def cosine_restarts(*, peak: float, steps: int, multiplier: int = 1, final: float = 0.0) -> Schedule:
+def cosine_restarts(*, peak: Number, steps: int, multiplier: int = 1, final: Number = 0.0) -> Schedule:
     """Half a cosine from `peak` towards `final` that starts again after `steps`, each time `multiplier` as long.
 
     final + (peak − final) ½ (1 + cos(π t / T)) at step t of a period of T = steps · multiplierᵏ steps: SGDR, Loshchilov
@@ -35,10 +38,10 @@ def cosine_restarts(*, peak: float, steps: int, multiplier: int = 1, final: floa
     lengths = [float(b - a) for a, b in pairwise(starts)]
 
     @typed
-    def schedule(step: Step) -> Float[Array, ""]:
-        step = jnp.asarray(step) % steps if multiplier == 1 else jnp.asarray(step)
-        period = jnp.sum(step >= jnp.asarray(starts[1:-1], jnp.int32))
-        done = elapsed(step - jnp.asarray(starts[:-1], jnp.int32)[period])
+    def schedule(step: Step) -> Float[Array, "*steps"]:
+        step = counted(step) % steps if multiplier == 1 else counted(step)
+        period = passed(step, boundaries=starts[1:-1])
+        done = elapsed(step - jnp.asarray(starts[:-1], step.dtype)[period])
         return between(final, peak, half_wave(1 - done / jnp.asarray(lengths, jnp.float32)[period]))
 
     return schedule
@@ -46,7 +49,13 @@ def cosine_restarts(*, peak: float, steps: int, multiplier: int = 1, final: floa
 
 @typed
 def cyclic(
-    *, low: float, high: float, rise: int, fall: int | None = None, cycle_factor: float = 1.0, step_factor: float = 1.0
+    *,
+    low: Number,
+    high: Number,
+    rise: int,
+    fall: int | None = None,
+    cycle_factor: Number = 1.0,
+    step_factor: Number = 1.0,
 ) -> Schedule:
     """Triangles: a line from `low` up to `high` in `rise` steps and down again in `fall`, by default as many, for ever.
 
@@ -62,8 +71,8 @@ def cyclic(
     period = rise + fall
 
     @typed
-    def schedule(step: Step) -> Float[Array, ""]:
-        step = jnp.asarray(step)
+    def schedule(step: Step) -> Float[Array, "*steps"]:
+        step = counted(step)
         position = step % period
         height = jnp.where(position < rise, elapsed(position) / rise, elapsed(period - position) / fall)
         shrunk = jnp.power(jnp.float32(cycle_factor), elapsed(step // period))
@@ -74,7 +83,7 @@ def cyclic(
 
 @typed
 def one_cycle(
-    *, peak: float, steps: int, rising: float = 0.3, first_divisor: float = 25.0, last_divisor: float = 1e4
+    *, peak: Number, steps: int, rising: float = 0.3, first_divisor: float = 25.0, last_divisor: float = 1e4
 ) -> Schedule:
     """Half a cosine up from `peak / first_divisor` to `peak`, and one down to the first rate / `last_divisor`.
 
@@ -92,7 +101,7 @@ def one_cycle(
 
 
 @typed
-def one_cycle_momentum(*, low: float = 0.85, high: float = 0.95, steps: int, rising: float = 0.3) -> Schedule:
+def one_cycle_momentum(*, low: Number = 0.85, high: Number = 0.95, steps: int, rising: float = 0.3) -> Schedule:
     """The momentum that falls from `high` to `low` while `one_cycle` rises, and rises again while that falls.
 
     Smith & Topin 2018, arXiv:1708.07120; equal to the momentum of `torch.optim.lr_scheduler.OneCycleLR`. For an
@@ -103,7 +112,7 @@ def one_cycle_momentum(*, low: float = 0.85, high: float = 0.95, steps: int, ris
     return _three_points((high, low, high), steps=steps, rising=rising)
 
 
-def _three_points(values: tuple[float, float, float], *, steps: int, rising: float) -> Schedule:
+def _three_points(values: tuple[Number, Number, Number], *, steps: int, rising: float) -> Schedule:
     """Half cosines from the first value at step 0 to the second, and on to the third at step `steps` − 1."""
     within("(0, inf]", steps=steps)
     if not 1 / steps < rising < 1:
@@ -112,9 +121,9 @@ def _three_points(values: tuple[float, float, float], *, steps: int, rising: flo
     turn = rising * steps - 1
 
     @typed
-    def schedule(step: Step) -> Float[Array, ""]:
+    def schedule(step: Step) -> Float[Array, "*steps"]:
         to_middle = between(start, middle, half_wave(progress(step, steps=turn)))
-        left = progress(jnp.maximum(steps - 1 - jnp.asarray(step), 0), steps=steps - 1 - turn)
+        left = progress(jnp.maximum(steps - 1 - counted(step), 0), steps=steps - 1 - turn)
         return jnp.where(elapsed(step) <= turn, to_middle, between(end, middle, half_wave(left)))
 
     return schedule

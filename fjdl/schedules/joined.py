@@ -6,9 +6,11 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.schedules.base import (
+    Number,
     Schedule,
     Step,
     between,
+    counted,
     elapsed,
     progress,
     require_boundaries,
@@ -27,8 +29,8 @@ def join(schedules: Sequence[Schedule], *, boundaries: Sequence[int]) -> Schedul
     require_boundaries(boundaries, parts=len(schedules))
 
     @typed
-    def joined(step: Step) -> Float[Array, ""]:
-        step = jnp.asarray(step)
+    def joined(step: Step) -> Float[Array, "*steps"]:
+        step = counted(step)
         value = schedules[0](step)
         for schedule, start in zip(schedules[1:], boundaries, strict=True):
             value = jnp.where(step < start, value, schedule(jnp.maximum(step - start, 0)))
@@ -38,7 +40,7 @@ def join(schedules: Sequence[Schedule], *, boundaries: Sequence[int]) -> Schedul
 
 
 @typed
-def warmup(schedule: Schedule, *, steps: int, start: float = 0.0) -> Schedule:
+def warmup(schedule: Schedule, *, steps: int, start: Number = 0.0) -> Schedule:
     """A straight line from `start` to `schedule(0)` over `steps` steps, then `schedule` counted from there.
 
     Equal to `optax.join_schedules` of a linear schedule and `schedule`. With `start=0` the very first update is exactly
@@ -48,15 +50,15 @@ def warmup(schedule: Schedule, *, steps: int, start: float = 0.0) -> Schedule:
     within("[0, inf)", start=start)
 
     @typed
-    def ramp(step: Step) -> Float[Array, ""]:
-        goal = schedule(jnp.zeros_like(jnp.asarray(step)))
+    def ramp(step: Step) -> Float[Array, "*steps"]:
+        goal = schedule(jnp.zeros_like(counted(step)))
         return between(start, goal, progress(step, steps=steps)).astype(jnp.float32)
 
     return join([ramp, schedule], boundaries=[steps])
 
 
 @typed
-def warmup_cosine(*, peak: float, warmup_steps: int, steps: int, final: float = 0.0) -> Schedule:
+def warmup_cosine(*, peak: Number, warmup_steps: int, steps: int, final: Number = 0.0) -> Schedule:
     """A line from 0 to `peak` over `warmup_steps`, then half a cosine that reaches `final` at step `steps` in all.
 
     Goyal et al. 2017, arXiv:1706.02677, for the warm-up; equal to `optax.warmup_cosine_decay_schedule(0, peak,
@@ -69,7 +71,7 @@ def warmup_cosine(*, peak: float, warmup_steps: int, steps: int, final: float = 
 
 
 @typed
-def warmup_inverse_sqrt(*, peak: float, warmup_steps: int) -> Schedule:
+def warmup_inverse_sqrt(*, peak: Number, warmup_steps: int) -> Schedule:
     """`peak · min(step / w, √(w / step))`: a line from 0 to `peak` over w = `warmup_steps`, then the inverse root.
 
     Vaswani et al. 2017, arXiv:1706.03762, equation 3, whose peak is 1 / √(d_model · w). The root counts from step 0;
@@ -80,7 +82,7 @@ def warmup_inverse_sqrt(*, peak: float, warmup_steps: int) -> Schedule:
     within("[0, inf)", peak=peak)
 
     @typed
-    def schedule(step: Step) -> Float[Array, ""]:
+    def schedule(step: Step) -> Float[Array, "*steps"]:
         after = jnp.maximum(elapsed(step), float(warmup_steps))
         return peak * progress(step, steps=warmup_steps) * jnp.sqrt(warmup_steps / after)
 

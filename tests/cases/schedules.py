@@ -20,6 +20,7 @@ CASES: list[Case] = [
     row(schedules.linear(peak=0.1, steps=100)),
     row(schedules.polynomial(peak=0.1, steps=100, power=2)),
     row(schedules.exponential(peak=0.1, rate=0.01)),
+    row(schedules.geometric(start=0.1, factor=0.5, every=30, begin=10, final=0.02)),
     row(schedules.inverse_time(peak=0.1, rate=0.01)),
     row(schedules.inverse_sqrt(peak=0.1)),
     row(schedules.cosine_restarts(peak=0.1, steps=60, multiplier=2)),

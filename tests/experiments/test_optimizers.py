@@ -177,7 +177,7 @@ def test_rows_are_ranked_and_have_means_with_deviations() -> None:
 def test_every_optimizer_that_a_mini_batch_can_train_with_is_compared() -> None:
     known = {name for name in optim.__all__ if is_optimizer(name, getattr(optim, name))}
     compared = {name.split(",")[0] for name in optimizers()}
-    whole_batch = {"lbfgs", "newton"}
+    whole_batch = {"lbfgs", "newton", "rprop"}
     assert known - whole_batch - {"heavy_ball"} == compared - {"lookahead"}
     params = {"layer": {"kernel": np.ones((3, 2), np.float32), "bias": np.zeros(2, np.float32)}}
     for factory in optimizers().values():

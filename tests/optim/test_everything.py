@@ -1,6 +1,7 @@
 """Laws of everything public that is a transformation, optimizers and their parts."""
 
 import inspect
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,6 +36,57 @@ def test_keyword_arguments_for_the_neighbours_in_a_chain_pass_by(part: Part) -> 
     updates, _ = optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS, **extra)  # type: ignore[call-arg]  # optax leaves them out
     alone, _ = optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS, **part.extra(PARAMS))
     np.testing.assert_array_equal(updates["kernel"], alone["kernel"])
+
+
+@every_part
+def test_numbers_can_be_injected_and_counts_are_named_in_static_args(part: Part) -> None:
+    """A count is a whole number that chooses shapes or code."""
+    signature = inspect.signature(part.factory)
+    bound = signature.bind(*part.args, **part.options)
+    bound.apply_defaults()
+    counts = [name for name, value in bound.arguments.items() if type(value) is int]
+    static = [*counts, *(["key"] if part.random else [])]
+
+    def updates(optimizer: Any) -> Any:
+        extra = part.extra(PARAMS)
+        return optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS, **extra)[0]["kernel"]
+
+    injected = optax.inject_hyperparams(part.factory, static_args=static)(*part.args, **part.options)
+    np.testing.assert_allclose(updates(injected), updates(part.build()), rtol=1e-5, atol=1e-6)
+    if counts:
+        rule = rf"({'|'.join(counts)}) must be a Python integer, got an array; name it in static_args of optax"
+        with pytest.raises(ValueError, match=rule):
+            optax.inject_hyperparams(part.factory, static_args="key" if part.random else ())(
+                *part.args, **part.options
+            ).init(PARAMS)
+
+
+ALIASES = [
+    getattr(optim, name)
+    for name in optim.__all__
+    if inspect.isfunction(getattr(optim, name))
+    and next(iter(inspect.signature(getattr(optim, name)).parameters), "") == "learning_rate"
+]
+
+
+@pytest.mark.parametrize("alias", ALIASES, ids=lambda alias: alias.__name__)
+def test_every_alias_takes_numbers_of_numpy_and_injected_ones(alias: Any) -> None:
+    options = {"weight_decay": 0.01} if "weight_decay" in inspect.signature(alias).parameters else {}
+    parameters = inspect.signature(alias).parameters.values()
+    plain = {p.name: p.default for p in parameters if type(p.default) in (int, float)} | options
+    counts = [name for name, value in plain.items() if type(value) is int]
+    of_numpy = {name: np.float32(value) for name, value in plain.items() if name not in counts}
+
+    def updates(optimizer: Any) -> Any:
+        return optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS)[0]["kernel"]
+
+    expected = updates(alias(0.01, **options))
+    np.testing.assert_allclose(updates(alias(np.float32(0.01), **of_numpy)), expected, rtol=1e-4, atol=1e-7)
+    injected = optax.inject_hyperparams(alias, static_args=counts)(learning_rate=0.01, **options)
+    np.testing.assert_allclose(updates(injected), expected, rtol=1e-4, atol=1e-7)
+    if counts:
+        with pytest.raises(ValueError, match="must be a Python integer, got an array"):
+            optax.inject_hyperparams(alias)(learning_rate=0.01, **options).init(PARAMS)
 
 
 def test_frozen_takes_keyword_arguments() -> None:
