@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-import jaxlib
+from jaxlib.version import __version__ as INSTALLED
 
 Choice = TypeVar("Choice")
 
 
-def measured(choices: Mapping[str, Choice], *, version: str = jaxlib.__version__) -> Choice:
+def measured(choices: Mapping[str, Choice], *, version: str = INSTALLED) -> Choice:
     """The choice for this version of jaxlib: that of the newest measured one which is not newer, else of the oldest.
 
     The keys name every version for which the choice was measured: `measured({"0.10.2": 24, "0.12.0": 48})` is 24 on

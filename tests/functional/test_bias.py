@@ -42,6 +42,6 @@ def test_wide_biases_get_the_form_that_was_measured(dtype: str) -> None:
 
 def test_the_gradient_of_a_wide_layer_equals_numpy(rng: np.random.Generator) -> None:
     x, weights = rng.standard_normal((6, 3)), rng.standard_normal((6, 300))
-    kernel, b = np.zeros((3, 300), np.float32), np.zeros(300, np.float32)
+    kernel, b = jnp.zeros((3, 300)), jnp.zeros(300)
     actual = jax.grad(lambda b: jnp.sum(linear(jnp.asarray(x, jnp.float32), kernel, b) * weights.astype(np.float32)))(b)
     np.testing.assert_allclose(actual, weights.sum(0), rtol=2e-5, atol=1e-5)
