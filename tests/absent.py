@@ -13,7 +13,7 @@ import pytest
 REASON = "needs PyTorch, an oracle that the extra `torch` installs"
 
 
-class _Absent(ModuleType):
+class Absent(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -31,7 +31,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        return _Absent(spec.name)
+        return Absent(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing to run."""

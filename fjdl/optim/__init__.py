@@ -5,6 +5,9 @@ State and arithmetic are float32 whatever the gradient's dtype (float64 for floa
 gradient. Keep the parameters themselves in float32: in bfloat16 the sum w + update drops every update below w / 512,
 and no optimizer state can bring it back. For the same reason give `optax.inject_hyperparams` a float32
 `hyperparam_dtype`.
+
+Complex parameters have complex means and real squares, |g|²; their gradient is the conjugate of that of `jax.grad`, as
+PyTorch's is. PyTorch's adaptive methods square both parts of a complex number apart; optax's are equal to these.
 """
 
 from fjdl.optim.accumulate import AccumulateState, accumulate_gradients

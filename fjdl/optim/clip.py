@@ -90,9 +90,10 @@ def per_example_clip(gradients: PyTree, *, max_norm: Number) -> PyTree:
     """The mean over examples of gradients each shrunk to a Euclidean norm of at most `max_norm` over all leaves.
 
     Leaves have the examples on their first axis, as from `jax.vmap(jax.grad(loss), in_axes=(None, 0))`. One example
-    moves the mean by at most max_norm / n: Abadi et al. 2016, arXiv:1607.00133, before the noise. It is the sum of
-    `optax.per_example_global_norm_clip` divided by n, in the gradients' dtype; 0 for no examples, NaN where an
-    example's norm is not finite. Raises `ValueError` where `max_norm` is not positive, or the first axes differ.
+    moves the mean by at most max_norm / n: Abadi et al. 2016, arXiv:1607.00133, before the noise. It is a mean, and
+    `optax.per_example_global_norm_clip` returns the sum, n times as much. It has the gradients' dtype; 0 for no
+    examples, NaN where an example's norm is not finite. Raises `ValueError` where `max_norm` is not positive, or the
+    first axes differ.
     """
     within("(0, inf]", max_norm=max_norm)
     leaves = jax.tree.leaves(gradients)

@@ -14,7 +14,7 @@ from fjdl import schedules
 from fjdl.plots.style import BLUE, MUTED, STYLE, VERMILION
 from fjdl.schedules import Schedule
 
-_COLUMNS, _STEPS, _SHOWN = 6, 100, 120
+_COLUMNS, _STEPS, _SHOWN = 5, 100, 120
 
 
 class Panel(NamedTuple):

@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 
 from fjdl import optim, schedules
 from fjdl.schedules import Schedule
+from tests.absent import Absent
 from tests.optim.rows import wrapped
 from tests.optim.table import ROWS, Row
 from tests.support import assert_trees_close, count_traces, float64
@@ -82,7 +83,7 @@ def run_reference(row: Row, params: Any, grads: list[Any], rate: Schedule) -> An
 def oracles(row: Row, params: Any, grads: list[Any], rate: float | Schedule) -> Iterator[Any]:
     """What each outside implementation makes of the same gradients."""
     schedule = rate if callable(rate) else lambda step: rate
-    if row.torch is not None:
+    if row.torch is not None and not (isinstance(torch, Absent) and (row.optax or row.reference)):
         yield run_torch(row, params, grads, schedule)
     if row.optax is not None:
         yield run_jax(row.optax(rate), params, grads)
