@@ -6,12 +6,14 @@ import jax.numpy as jnp
 
 from fjdl.boxes.overlap import ciou, diou, giou, iou
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.losses.classification import softmax_cross_entropy
 from fjdl.numerics import accumulate, is_label
 from fjdl.typing import Array, Float, Integer, typed
 
 
 @typed
+@fused
 def iou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """One minus the intersection over union, `1 - IoU`, in [0, 1].
 
@@ -21,6 +23,7 @@ def iou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"])
 
 
 @typed
+@fused
 def log_iou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Minus the logarithm of the intersection over union, `-ln IoU`, in [0, inf].
 
@@ -32,6 +35,7 @@ def log_iou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 
 
 
 @typed
+@fused
 def giou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """One minus the generalized IoU, `1 - GIoU`, in [0, 2], with a gradient also for disjoint boxes.
 
@@ -41,6 +45,7 @@ def giou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]
 
 
 @typed
+@fused
 def diou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """One minus the distance IoU, `1 - IoU + |Δcenter|² / diagonal(hull)²`, in [0, 2].
 
@@ -50,6 +55,7 @@ def diou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]
 
 
 @typed
+@fused
 def ciou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """One minus the complete IoU, `1 - IoU + |Δcenter|² / diagonal(hull)² + α v`, where v compares the aspect ratios.
 
@@ -60,12 +66,14 @@ def ciou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]
 
 
 @typed
+@fused
 def box_l2(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Sum of the squared differences of the four numbers of a box, `Σᵢ (bᵢ - tᵢ)²`, in any format of boxes."""
     return jnp.sum(jnp.square(accumulate(boxes) - accumulate(targets)), axis=-1)
 
 
 @typed
+@fused
 def localization_loss(
     logits: Float[Array, "*batch k"],
     boxes: Float[Array, "*batch 4"],

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.measured import measured
 from fjdl.meshes import alike
 from fjdl.numerics import accumulate, is_label, log1p_of_fraction, log_softmax, signed
@@ -15,6 +16,7 @@ from fjdl.typing import Array, Bool, Float, Integer, typed
 
 
 @typed
+@fused
 def softmax_cross_entropy(
     logits: Float[Array, "*batch k"],
     labels: Integer[Array, "*batch"],
@@ -47,6 +49,7 @@ def softmax_cross_entropy(
 
 
 @typed
+@fused
 def soft_cross_entropy(logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
     """Cross entropy of target distributions, in nats, one per example: `-Σ_k targets · log softmax(logits)`.
 
@@ -60,6 +63,7 @@ def soft_cross_entropy(logits: Float[Array, "*batch k"], targets: Float[Array, "
 
 
 @typed
+@fused
 def sigmoid_cross_entropy(
     logits: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, pos_weight: Float[Array, "..."] | None = None
 ) -> Float[Array, "*shape"]:

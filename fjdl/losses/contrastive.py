@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.losses.classification import soft_cross_entropy, softmax_cross_entropy
 from fjdl.numerics import accumulate, norm, safe_divide, unit
 from fjdl.typing import Array, Bool, Float, Integer, Num, typed
 
 
 @typed
+@fused
 def contrastive_loss(
     a: Float[Array, "*batch d"], b: Float[Array, "*batch d"], same: Bool[Array, "*batch"], *, margin: float = 1.0
 ) -> Float[Array, "*batch"]:
@@ -26,6 +28,7 @@ def contrastive_loss(
 
 
 @typed
+@fused
 def nt_xent_loss(
     a: Float[Array, "n d"],
     b: Float[Array, "n d"],
@@ -49,6 +52,7 @@ def nt_xent_loss(
 
 
 @typed
+@fused
 def supervised_contrastive_loss(
     embeddings: Float[Array, "n d"],
     labels: Integer[Array, "n"],
@@ -72,6 +76,7 @@ def supervised_contrastive_loss(
 
 
 @typed
+@fused
 def has_positive(
     labels: Integer[Array, "n"], *, mask: Bool[Array, "n"] | Num[Array, "n"] | None = None
 ) -> Bool[Array, "n"]:

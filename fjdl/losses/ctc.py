@@ -5,6 +5,7 @@ from functools import partial, reduce
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.losses.classification import _nan_unless
 from fjdl.meshes import scan
 from fjdl.numerics import accumulate, log_softmax, signed
@@ -12,6 +13,7 @@ from fjdl.typing import Array, Bool, Float, Integer, Shaped, typed
 
 
 @typed
+@fused
 def ctc_loss(
     logits: Float[Array, "*batch t k"],
     logit_lengths: Integer[Array, "*batch"],

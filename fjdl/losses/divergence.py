@@ -2,11 +2,13 @@
 
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.numerics import accumulate, log_softmax
 from fjdl.typing import Array, Float, typed
 
 
 @typed
+@fused
 def entropy(p: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
     """Entropy of each distribution, in nats: `-Σ_k p_k log p_k`, the information that one draw gives on average.
 
@@ -18,6 +20,7 @@ def entropy(p: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
 
 
 @typed
+@fused
 def kl_divergence(logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
     """Kullback-Leibler divergence of predictions from targets, in nats: `Σ_k t_k (log t_k - log softmax(logits)_k)`.
 
@@ -34,6 +37,7 @@ def kl_divergence(logits: Float[Array, "*batch k"], targets: Float[Array, "*batc
 
 
 @typed
+@fused
 def js_divergence(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
     """Jensen-Shannon divergence of two distributions, in nats: `(KL(p, m) + KL(q, m)) / 2` from their mean `m`.
 

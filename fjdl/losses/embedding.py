@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Num, typed
 
 
 @typed
+@fused
 def skipgram_negative_sampling(
     center: Float[Array, "*batch d"], context: Float[Array, "*batch d"], negatives: Float[Array, "*batch n d"]
 ) -> Float[Array, "*batch"]:
@@ -25,6 +27,7 @@ def skipgram_negative_sampling(
 
 
 @typed
+@fused
 def glove_loss(
     w: Float[Array, "*batch d"],
     w_context: Float[Array, "*batch d"],

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.losses.classification import _nan_unless, _one_hot, sigmoid_cross_entropy, softmax_cross_entropy
 from fjdl.losses.weights import example_weights
 from fjdl.numerics import accumulate
@@ -11,6 +12,7 @@ from fjdl.typing import Array, Float, Integer, typed
 
 
 @typed
+@fused
 def sigmoid_focal(
     logits: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, gamma: float = 2.0, alpha: float | None = None
 ) -> Float[Array, "*shape"]:
@@ -29,6 +31,7 @@ def sigmoid_focal(
 
 
 @typed
+@fused
 def softmax_focal(
     logits: Float[Array, "*batch k"],
     labels: Integer[Array, "*batch"],

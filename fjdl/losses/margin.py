@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from fjdl.checks import one_of
+from fjdl.fused import fused
 from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Bool, Float, Integer, Num, typed
@@ -11,6 +12,7 @@ Signs = Bool[Array, "*shape"] | Num[Array, "*shape"]
 
 
 @typed
+@fused
 def hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shape"]:
     """Hinge loss, one per score: `max(0, 1 - s)` for positive targets, `max(0, 1 + s)` for all others.
 
@@ -21,6 +23,7 @@ def hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shap
 
 
 @typed
+@fused
 def squared_hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shape"]:
     """Squared hinge loss, one per score: `max(0, 1 - s)²` for positive targets, `max(0, 1 + s)²` for all others.
 
@@ -30,6 +33,7 @@ def squared_hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array
 
 
 @typed
+@fused
 def crammer_singer(
     logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, margin: float = 1.0
 ) -> Float[Array, "*batch"]:
@@ -46,6 +50,7 @@ def crammer_singer(
 
 
 @typed
+@fused
 def multi_margin(
     logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, margin: float = 1.0, p: int = 1
 ) -> Float[Array, "*batch"]:

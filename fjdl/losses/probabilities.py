@@ -7,12 +7,14 @@ targets are never clipped. `1 - p` is exact in float32 where it is small, so an 
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Integer, typed
 
 
 @typed
+@fused
 def binary_cross_entropy(
     predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, eps: float = 1e-12
 ) -> Float[Array, "*shape"]:
@@ -27,6 +29,7 @@ def binary_cross_entropy(
 
 
 @typed
+@fused
 def categorical_cross_entropy(
     predictions: Float[Array, "*batch k"], targets: Float[Array, "*batch k"], *, eps: float = 1e-12
 ) -> Float[Array, "*batch"]:
@@ -40,6 +43,7 @@ def categorical_cross_entropy(
 
 
 @typed
+@fused
 def sparse_categorical_cross_entropy(
     predictions: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, eps: float = 1e-12
 ) -> Float[Array, "*batch"]:

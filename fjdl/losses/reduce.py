@@ -2,11 +2,13 @@
 
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Bool, Float, Num, Scalar, typed
 
 
 @typed
+@fused
 def total(
     values: Float[Array, "*shape"],
     *,
@@ -30,6 +32,7 @@ def total(
 
 
 @typed
+@fused
 def mean(
     values: Float[Array, "*shape"],
     *,

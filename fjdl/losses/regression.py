@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
 
 @typed
+@fused
 def mse(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Mean squared error over the last axis, in squared units of the targets, one per example: `1/d Σ (y - ŷ)²`.
 
@@ -23,6 +25,7 @@ def mse(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
 
 
 @typed
+@fused
 def mae(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Mean absolute error over the last axis, in units of the targets, one per example: `1/d Σ |y - ŷ|`.
 
@@ -33,6 +36,7 @@ def mae(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
 
 
 @typed
+@fused
 def huber(
     predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, delta: float = 1.0
 ) -> Float[Array, "*batch"]:
@@ -47,6 +51,7 @@ def huber(
 
 
 @typed
+@fused
 def smooth_l1(
     predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, beta: float = 1.0
 ) -> Float[Array, "*batch"]:
@@ -63,6 +68,7 @@ def smooth_l1(
 
 
 @typed
+@fused
 def log_cosh(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Mean over features of `log cosh(ŷ - y)`: half the square of a small error, `|e| - log 2` for a large one.
 
@@ -72,6 +78,7 @@ def log_cosh(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batc
 
 
 @typed
+@fused
 def quantile(
     predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, quantiles: float | tuple[float, ...]
 ) -> Float[Array, "*batch"]:
@@ -93,6 +100,7 @@ def quantile(
 
 
 @typed
+@fused
 def poisson(
     log_rates: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, full: bool = False
 ) -> Float[Array, "*batch"]:

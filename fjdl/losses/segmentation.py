@@ -15,11 +15,13 @@ Pixels whose `mask` is False or 0 are left out, NaN included.
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.numerics import accumulate, safe_divide
 from fjdl.typing import Array, Bool, Float, Num, typed
 
 
 @typed
+@fused
 def dice_loss(
     probabilities: Float[Array, "*pixels k"],
     targets: Float[Array, "*pixels k"],
@@ -40,6 +42,7 @@ def dice_loss(
 
 
 @typed
+@fused
 def jaccard_loss(
     probabilities: Float[Array, "*pixels k"],
     targets: Float[Array, "*pixels k"],
@@ -60,6 +63,7 @@ def jaccard_loss(
 
 
 @typed
+@fused
 def tversky_loss(
     probabilities: Float[Array, "*pixels k"],
     targets: Float[Array, "*pixels k"],
@@ -83,6 +87,7 @@ def tversky_loss(
 
 
 @typed
+@fused
 def focal_tversky_loss(
     probabilities: Float[Array, "*pixels k"],
     targets: Float[Array, "*pixels k"],

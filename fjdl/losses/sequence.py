@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.numerics import accumulate, safe_divide, signed
 from fjdl.typing import Array, Float, Integer, typed
 
 
 @typed
+@fused
 def sequence_loss(
     values: Float[Array, "*batch t"], lengths: Integer[Array, "*batch"], *, average: bool = False
 ) -> Float[Array, "*batch"]:

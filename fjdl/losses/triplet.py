@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
+from fjdl.fused import fused
 from fjdl.numerics import accumulate, norm
 from fjdl.typing import Array, Bool, Float, Integer, Num, typed
 
@@ -20,6 +21,7 @@ class Triplets(NamedTuple):
 
 
 @typed
+@fused
 def triplet_margin_loss(
     anchor: Float[Array, "*batch d"],
     positive: Float[Array, "*batch d"],
@@ -45,6 +47,7 @@ def triplet_margin_loss(
 
 
 @typed
+@fused
 def hard_triplets(
     embeddings: Float[Array, "n d"],
     labels: Integer[Array, "n"],
@@ -66,6 +69,7 @@ def hard_triplets(
 
 
 @typed
+@fused
 def semi_hard_triplets(
     embeddings: Float[Array, "n d"],
     labels: Integer[Array, "n"],

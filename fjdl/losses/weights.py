@@ -2,12 +2,14 @@
 
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.losses.classification import _one_hot
 from fjdl.numerics import accumulate, is_label, safe_divide, signed
 from fjdl.typing import Array, Float, Integer, Num, typed
 
 
 @typed
+@fused
 def class_weights(counts: Num[Array, " k"]) -> Float[Array, " k"]:
     """Weights inversely proportional to the number of examples of each class: `N / (K n_c)`.
 
@@ -21,6 +23,7 @@ def class_weights(counts: Num[Array, " k"]) -> Float[Array, " k"]:
 
 
 @typed
+@fused
 def example_weights(
     labels: Integer[Array, "*batch"],
     class_weights: Float[Array, " k"] | None = None,
