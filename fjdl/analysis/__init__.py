@@ -21,3 +21,7 @@ __all__ = [
     "flatten_layer", "format_comparison", "format_table", "global_pool_layer", "inference_memory", "norm_layer",
     "parameter_memory", "pool_layer", "receptive_field", "stack", "total", "training_memory",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -70,3 +70,7 @@ __all__ = [
     "salt_and_pepper", "saturation", "scale", "sequence", "sharpness", "shear", "shift", "solarize", "translate",
     "trivial_augment",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -33,3 +33,7 @@ __all__ = [
     "to_dot",
     "two_layer",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -18,3 +18,7 @@ __all__ = [
     "area", "ciou", "clip_to_image", "diou", "from_center_size", "from_corner_size", "giou", "intersection", "iou",
     "pairwise_ciou", "pairwise_diou", "pairwise_giou", "pairwise_iou", "to_center_size", "to_corner_size",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

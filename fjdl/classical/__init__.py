@@ -17,3 +17,7 @@ __all__ = [
     "normal_equations", "one_vs_one", "one_vs_rest", "pairs", "predict_binary", "predict_class", "softmax_loss",
     "squared_error", "steps_per_epoch", "vote", "zeros",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

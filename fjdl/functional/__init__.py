@@ -97,3 +97,7 @@ __all__ = [
     "softmax", "softplus", "softshrink", "softsign", "space_to_depth", "spatial_dropout", "spatial_pyramid_pool2d",
     "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "whitening",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -34,3 +34,7 @@ __all__ = [
     "soft_cross_entropy", "softmax_cross_entropy", "softmax_focal", "sparse_categorical_cross_entropy",
     "squared_hinge", "supervised_contrastive_loss", "total", "triplet_margin_loss", "tversky_loss",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -175,3 +175,7 @@ __all__ = [
     "tweedie_deviance", "tweedie_deviances", "voc_11_point_average_precision", "wald_interval", "weighted",
     "weighted_quantile", "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

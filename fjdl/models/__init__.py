@@ -99,6 +99,7 @@ from fjdl.models.resnet_cifar import (
     cifar_resnet110_v2,
     cifar_resnet164_v2,
 )
+from fjdl.models.variant import name_variants
 from fjdl.models.vgg import VGG, VGGStage, vgg11, vgg13, vgg16, vgg16_cifar, vgg19, vgg_timm, vgg_torchvision
 from fjdl.models.whitened import WhitenedGroup, WhitenedNet
 from fjdl.models.wide_resnet import (
@@ -233,3 +234,9 @@ __all__ = [
     "wide_resnet40_4",
     "zfnet_paper",
 ]  # fmt: skip
+
+name_variants(globals())
+
+
+def __dir__() -> list[str]:
+    return __all__

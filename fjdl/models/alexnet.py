@@ -1,11 +1,10 @@
 """AlexNet (Krizhevsky, Sutskever & Hinton 2012): five convolutions, overlapping pools, three dense layers."""
 
-from functools import partial
-
 from flax import linen
 
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu
+from fjdl.models.variant import variant
 from fjdl.nn import AdaptiveAveragePool, Conv, Dense, Dropout, Flatten, LocalResponseNorm, MaxPool
 from fjdl.transfer.layout import Layout
 from fjdl.typing import Array
@@ -79,11 +78,11 @@ class AlexNet(linen.Module):
 
 
 # The paper's two groups, one for each of its GPUs: 60,965,224 parameters and 724,406,816 MACs.
-alexnet_paper = partial(AlexNet, groups=2)
+alexnet_paper = variant(AlexNet, groups=2)
 
 # For 32 x 32 images: a 5 x 5 stem of stride 1 and smaller dense layers. It starts from He's kernels and biases of 0: in
 # narrow networks N(0, 0.01²) lets no signal through.
-alexnet_cifar = partial(
+alexnet_cifar = variant(
     AlexNet,
     classes=10,
     window=5,
@@ -96,7 +95,7 @@ alexnet_cifar = partial(
 
 # The narrower network of torchvision (Krizhevsky 2014, arXiv:1404.5997) for 224 x 224 images, with its distribution of
 # initial kernels; its biases start from that of fan-in too, ours from 0. 61,100,840 parameters.
-alexnet_torchvision = partial(
+alexnet_torchvision = variant(
     AlexNet,
     widths=(64, 192, 384, 256, 256),
     padding=2,

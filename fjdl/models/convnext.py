@@ -8,6 +8,7 @@ from flax import linen
 from fjdl.functional import initializers
 from fjdl.functional.gates import gelu
 from fjdl.models.mobilenet import BLOCK
+from fjdl.models.variant import variant
 from fjdl.nn.gating import LayerScale
 from fjdl.nn.layers import Conv, Dense
 from fjdl.nn.noise import StochasticDepth
@@ -98,9 +99,9 @@ class ConvNeXt(linen.Module):
 
 
 convnext_tiny = ConvNeXt
-convnext_small = partial(ConvNeXt, depths=(3, 3, 27, 3), stochastic_depth=0.4)
-convnext_base = partial(ConvNeXt, depths=(3, 3, 27, 3), widths=(128, 256, 512, 1024), stochastic_depth=0.5)
-convnext_large = partial(ConvNeXt, depths=(3, 3, 27, 3), widths=(192, 384, 768, 1536), stochastic_depth=0.5)
+convnext_small = variant(ConvNeXt, depths=(3, 3, 27, 3), stochastic_depth=0.4)
+convnext_base = variant(ConvNeXt, depths=(3, 3, 27, 3), widths=(128, 256, 512, 1024), stochastic_depth=0.5)
+convnext_large = variant(ConvNeXt, depths=(3, 3, 27, 3), widths=(192, 384, 768, 1536), stochastic_depth=0.5)
 
 
 def _torchvision(name: str, *, offset: int) -> Replacement:

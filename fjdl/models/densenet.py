@@ -8,6 +8,7 @@ from flax import linen
 
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu
+from fjdl.models.variant import variant
 from fjdl.nn import AveragePool, BatchNorm, Conv, Dense, Dropout, GlobalAveragePool, MaxPool
 from fjdl.transfer.layout import Layout
 from fjdl.typing import Array
@@ -133,13 +134,13 @@ class DenseNet(linen.Module):
 
 
 densenet121 = DenseNet
-densenet169 = partial(DenseNet, stages=(6, 12, 32, 32))
-densenet201 = partial(DenseNet, stages=(6, 12, 48, 32))
-densenet161 = partial(DenseNet, stages=(6, 12, 36, 24), growth=48, width=96)
-densenet_bc_100_12 = partial(
+densenet169 = variant(DenseNet, stages=(6, 12, 32, 32))
+densenet201 = variant(DenseNet, stages=(6, 12, 48, 32))
+densenet161 = variant(DenseNet, stages=(6, 12, 36, 24), growth=48, width=96)
+densenet_bc_100_12 = variant(
     DenseNet, stages=(16, 16, 16), growth=12, width=24, classes=10, stem=DenseNetSmallStem
 )  # 769,162 parameters on CIFAR-10
-densenet_40_12 = partial(
+densenet_40_12 = variant(
     DenseNet,
     stages=(12, 12, 12),
     growth=12,

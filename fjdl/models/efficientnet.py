@@ -12,6 +12,7 @@ from fjdl.functional.activations import identity
 from fjdl.functional.gates import silu
 from fjdl.models.mobilenet import BLOCK, timm_block
 from fjdl.models.mobilenet_v2 import FIRST, MOBILENET_V2_TIMM, divisible
+from fjdl.models.variant import variant
 from fjdl.nn.conv_norm import ConvNorm, Stage
 from fjdl.nn.gating import SqueezeExcitation
 from fjdl.nn.layers import Dense, Dropout
@@ -125,13 +126,13 @@ class EfficientNet(linen.Module):
 
 
 efficientnet_b0 = EfficientNet
-efficientnet_b1 = partial(EfficientNet, depth=1.1)
-efficientnet_b2 = partial(EfficientNet, width=1.1, depth=1.2, dropout=0.3)
-efficientnet_b3 = partial(EfficientNet, width=1.2, depth=1.4, dropout=0.3)
-efficientnet_b4 = partial(EfficientNet, width=1.4, depth=1.8, dropout=0.4)
-efficientnet_b5 = partial(EfficientNet, width=1.6, depth=2.2, dropout=0.4)
-efficientnet_b6 = partial(EfficientNet, width=1.8, depth=2.6, dropout=0.5)
-efficientnet_b7 = partial(EfficientNet, width=2.0, depth=3.1, dropout=0.5)
+efficientnet_b1 = variant(EfficientNet, depth=1.1)
+efficientnet_b2 = variant(EfficientNet, width=1.1, depth=1.2, dropout=0.3)
+efficientnet_b3 = variant(EfficientNet, width=1.2, depth=1.4, dropout=0.3)
+efficientnet_b4 = variant(EfficientNet, width=1.4, depth=1.8, dropout=0.4)
+efficientnet_b5 = variant(EfficientNet, width=1.6, depth=2.2, dropout=0.4)
+efficientnet_b6 = variant(EfficientNet, width=1.8, depth=2.6, dropout=0.5)
+efficientnet_b7 = variant(EfficientNet, width=2.0, depth=3.1, dropout=0.5)
 
 
 _NAMES = {"conv": "0", "norm": "1"}

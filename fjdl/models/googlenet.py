@@ -8,6 +8,7 @@ from flax import linen
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu
 from fjdl.models.inception_modules import ConvUnit, Inception, InceptionNorm, Part
+from fjdl.models.variant import variant
 from fjdl.nn import (
     AdaptiveAveragePool,
     AveragePool,
@@ -140,7 +141,7 @@ class GoogLeNet(linen.Module):
 # The variant of torchvision: batch norm in place of biases and of local response norms, 3x3 convolutions in place of
 # 5x5, a 2x2 pool before stage 5, other pools before the auxiliary classifiers, and less dropout. 6,624,904 parameters
 # and 1,498,376,192 MACs. Initialization is ours.
-googlenet_batch_norm = partial(
+googlenet_batch_norm = variant(
     GoogLeNet,
     norm=InceptionNorm,
     window=3,

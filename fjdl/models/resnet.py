@@ -19,6 +19,7 @@ from fjdl.models.residual import (
     PreActivationBottleneckBlock,
     conv,
 )
+from fjdl.models.variant import variant
 from fjdl.nn import BatchNorm, Dense, GlobalAveragePool, MaxPool
 from fjdl.transfer.layout import Layout
 from fjdl.typing import Array
@@ -131,21 +132,21 @@ def _classify(network: ResNet, x: Array) -> Array:
 
 _STRIDE_FIRST = partial(BottleneckBlock, stride_first=True)
 
-resnet18 = partial(ResNet, stages=(2, 2, 2, 2), block=BasicBlock)
-resnet34 = partial(ResNet, stages=(3, 4, 6, 3), block=BasicBlock)
-resnet50 = partial(ResNet, stages=(3, 4, 6, 3), block=BottleneckBlock)
-resnet101 = partial(ResNet, stages=(3, 4, 23, 3), block=BottleneckBlock)
-resnet152 = partial(ResNet, stages=(3, 8, 36, 3), block=BottleneckBlock)
+resnet18 = variant(ResNet, stages=(2, 2, 2, 2), block=BasicBlock)
+resnet34 = variant(ResNet, stages=(3, 4, 6, 3), block=BasicBlock)
+resnet50 = variant(ResNet, stages=(3, 4, 6, 3), block=BottleneckBlock)
+resnet101 = variant(ResNet, stages=(3, 4, 23, 3), block=BottleneckBlock)
+resnet152 = variant(ResNet, stages=(3, 8, 36, 3), block=BottleneckBlock)
 
-resnet50_v1 = partial(ResNet, stages=(3, 4, 6, 3), block=_STRIDE_FIRST)
-resnet101_v1 = partial(ResNet, stages=(3, 4, 23, 3), block=_STRIDE_FIRST)
-resnet152_v1 = partial(ResNet, stages=(3, 8, 36, 3), block=_STRIDE_FIRST)
+resnet50_v1 = variant(ResNet, stages=(3, 4, 6, 3), block=_STRIDE_FIRST)
+resnet101_v1 = variant(ResNet, stages=(3, 4, 23, 3), block=_STRIDE_FIRST)
+resnet152_v1 = variant(ResNet, stages=(3, 8, 36, 3), block=_STRIDE_FIRST)
 
-resnet18_v2 = partial(PreActivationResNet, stages=(2, 2, 2, 2), block=PreActivationBasicBlock)
-resnet34_v2 = partial(PreActivationResNet, stages=(3, 4, 6, 3), block=PreActivationBasicBlock)
-resnet50_v2 = partial(PreActivationResNet, stages=(3, 4, 6, 3), block=PreActivationBottleneckBlock)
-resnet101_v2 = partial(PreActivationResNet, stages=(3, 4, 23, 3), block=PreActivationBottleneckBlock)
-resnet152_v2 = partial(PreActivationResNet, stages=(3, 8, 36, 3), block=PreActivationBottleneckBlock)
+resnet18_v2 = variant(PreActivationResNet, stages=(2, 2, 2, 2), block=PreActivationBasicBlock)
+resnet34_v2 = variant(PreActivationResNet, stages=(3, 4, 6, 3), block=PreActivationBasicBlock)
+resnet50_v2 = variant(PreActivationResNet, stages=(3, 4, 6, 3), block=PreActivationBottleneckBlock)
+resnet101_v2 = variant(PreActivationResNet, stages=(3, 4, 23, 3), block=PreActivationBottleneckBlock)
+resnet152_v2 = variant(PreActivationResNet, stages=(3, 8, 36, 3), block=PreActivationBottleneckBlock)
 
 # timm's networks of these names have the same keys
 RESNET_TORCHVISION = Layout(

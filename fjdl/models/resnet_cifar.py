@@ -13,24 +13,25 @@ from fjdl.models.residual import (
     ZeroPadShortcut,
 )
 from fjdl.models.resnet import PreActivationResNet, ResNet, SmallStem
+from fjdl.models.variant import variant
 from fjdl.transfer.layout import Layout
 
 _NETWORK = partial(ResNet, block=partial(BasicBlock, shortcut=ZeroPadShortcut), width=16, stem=SmallStem, classes=10)
 _NETWORK_V2 = partial(PreActivationResNet, width=16, stem=SmallStem, classes=10)
 _BLOCK_V2 = partial(PreActivationBasicBlock, shortcut=ZeroPadShortcut)
 
-cifar_resnet20 = partial(_NETWORK, stages=(3, 3, 3))
-cifar_resnet32 = partial(_NETWORK, stages=(5, 5, 5))
-cifar_resnet44 = partial(_NETWORK, stages=(7, 7, 7))
-cifar_resnet56 = partial(_NETWORK, stages=(9, 9, 9))
-cifar_resnet110 = partial(_NETWORK, stages=(18, 18, 18))
+cifar_resnet20 = variant(_NETWORK, stages=(3, 3, 3))
+cifar_resnet32 = variant(_NETWORK, stages=(5, 5, 5))
+cifar_resnet44 = variant(_NETWORK, stages=(7, 7, 7))
+cifar_resnet56 = variant(_NETWORK, stages=(9, 9, 9))
+cifar_resnet110 = variant(_NETWORK, stages=(18, 18, 18))
 
-cifar_resnet20_v2 = partial(_NETWORK_V2, stages=(3, 3, 3), block=_BLOCK_V2)
-cifar_resnet32_v2 = partial(_NETWORK_V2, stages=(5, 5, 5), block=_BLOCK_V2)
-cifar_resnet44_v2 = partial(_NETWORK_V2, stages=(7, 7, 7), block=_BLOCK_V2)
-cifar_resnet56_v2 = partial(_NETWORK_V2, stages=(9, 9, 9), block=_BLOCK_V2)
-cifar_resnet110_v2 = partial(_NETWORK_V2, stages=(18, 18, 18), block=_BLOCK_V2)
-cifar_resnet164_v2 = partial(_NETWORK_V2, stages=(18, 18, 18), block=PreActivationBottleneckBlock)
+cifar_resnet20_v2 = variant(_NETWORK_V2, stages=(3, 3, 3), block=_BLOCK_V2)
+cifar_resnet32_v2 = variant(_NETWORK_V2, stages=(5, 5, 5), block=_BLOCK_V2)
+cifar_resnet44_v2 = variant(_NETWORK_V2, stages=(7, 7, 7), block=_BLOCK_V2)
+cifar_resnet56_v2 = variant(_NETWORK_V2, stages=(9, 9, 9), block=_BLOCK_V2)
+cifar_resnet110_v2 = variant(_NETWORK_V2, stages=(18, 18, 18), block=_BLOCK_V2)
+cifar_resnet164_v2 = variant(_NETWORK_V2, stages=(18, 18, 18), block=PreActivationBottleneckBlock)
 
 # github.com/akamaster/pytorch_resnet_cifar10, whose files put "module." before every name
 CIFAR_RESNET_AKAMASTER = Layout(

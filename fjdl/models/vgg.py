@@ -1,11 +1,10 @@
 """VGG (Simonyan & Zisserman 2014, arXiv:1409.1556): stages of 3 x 3 convolutions, each before a 2 x 2 pool."""
 
-from functools import partial
-
 from flax import linen
 
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu
+from fjdl.models.variant import variant
 from fjdl.nn import BatchNorm, Conv, Dense, Dropout, Flatten, GlobalAveragePool, MaxPool
 from fjdl.transfer.layout import Layout
 from fjdl.typing import Array
@@ -76,13 +75,13 @@ class VGG(linen.Module):
 
 
 # The paper's configurations A, B, D and E; `vgg16(batch_norm=True)` and so on have batch norm.
-vgg11 = partial(VGG, stages=(1, 1, 2, 2, 2))
-vgg13 = partial(VGG, stages=(2, 2, 2, 2, 2))
-vgg16 = partial(VGG, stages=(2, 2, 3, 3, 3))
-vgg19 = partial(VGG, stages=(2, 2, 4, 4, 4))
+vgg11 = variant(VGG, stages=(1, 1, 2, 2, 2))
+vgg13 = variant(VGG, stages=(2, 2, 2, 2, 2))
+vgg16 = variant(VGG, stages=(2, 2, 3, 3, 3))
+vgg19 = variant(VGG, stages=(2, 2, 4, 4, 4))
 
 # For 32 x 32 images: batch norm, and the logits right after the last pool.
-vgg16_cifar = partial(vgg16, classes=10, hidden=(), batch_norm=True)
+vgg16_cifar = variant(vgg16, classes=10, hidden=(), batch_norm=True)
 
 
 def vgg_torchvision(network: VGG, *, image: int = 224) -> Layout:

@@ -4,6 +4,7 @@ from functools import partial
 
 from fjdl.models.residual import Part, PreActivationBasicBlock
 from fjdl.models.resnet import PreActivationResNet, SmallStem
+from fjdl.models.variant import variant
 from fjdl.nn import BatchNorm
 from fjdl.transfer.layout import Layout
 
@@ -29,11 +30,11 @@ def wide_resnet(
     )
 
 
-wide_resnet16_4 = partial(wide_resnet, 16, 4)
-wide_resnet16_8 = partial(wide_resnet, 16, 8)
-wide_resnet28_10 = partial(wide_resnet, 28, 10)
-wide_resnet40_2 = partial(wide_resnet, 40, 2)
-wide_resnet40_4 = partial(wide_resnet, 40, 4)
+wide_resnet16_4 = variant(wide_resnet, 16, 4)
+wide_resnet16_8 = variant(wide_resnet, 16, 8)
+wide_resnet28_10 = variant(wide_resnet, 28, 10)
+wide_resnet40_2 = variant(wide_resnet, 40, 2)
+wide_resnet40_4 = variant(wide_resnet, 40, 4)
 
 # github.com/xternalz/WideResNet-pytorch with a widening above 1; our stem's norm is the first of its first block
 WIDE_RESNET_XTERNALZ = Layout(

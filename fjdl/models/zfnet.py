@@ -1,11 +1,10 @@
 """ZFNet (Zeiler & Fergus 2013, arXiv:1311.2901): AlexNet with a finer stem and without groups."""
 
-from functools import partial
-
 from flax import linen
 
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu
+from fjdl.models.variant import variant
 from fjdl.nn import Conv, Dense, Dropout, Flatten, LocalResponseNorm, MaxPool
 from fjdl.typing import Array
 
@@ -45,4 +44,4 @@ class ZFNet(linen.Module):
 
 
 # The network of the paper's figure 3, 384/384/256: 62,357,608 parameters.
-zfnet_paper = partial(ZFNet, widths=(96, 256, 384, 384, 256))
+zfnet_paper = variant(ZFNet, widths=(96, 256, 384, 384, 256))

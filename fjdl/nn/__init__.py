@@ -34,3 +34,7 @@ __all__ = [
     "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "View", "averaged_views", "evaluated",
     "functional", "preprocessed",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

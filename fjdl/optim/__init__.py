@@ -204,3 +204,7 @@ __all__ = [
     "swa_update",
     "yogi",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,3 +8,7 @@ from fjdl.plots.mistakes import mistakes
 from fjdl.plots.montage import montage
 
 __all__ = ["confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes", "montage", "save"]
+
+
+def __dir__() -> list[str]:
+    return __all__

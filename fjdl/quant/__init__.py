@@ -12,3 +12,7 @@ __all__ = [
     "size_in_bytes",
     "zeropoint_quantize",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

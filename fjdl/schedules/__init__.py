@@ -43,3 +43,7 @@ __all__ = [
     "warmup_cosine",
     "warmup_inverse_sqrt",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

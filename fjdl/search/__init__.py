@@ -10,3 +10,7 @@ __all__ = [
     "Found", "Objective", "Space", "Tried", "choice", "genetic_search", "integer", "log_uniform", "random_search",
     "simulated_annealing", "uniform",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,3 +5,7 @@ from fjdl.train.range_test import RateRange, learning_rate_range, suggested_rate
 from fjdl.train.recipe import Recipe
 
 __all__ = ["RateRange", "Recipe", "fit", "learning_rate_range", "suggested_rates"]
+
+
+def __dir__() -> list[str]:
+    return __all__

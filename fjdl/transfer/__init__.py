@@ -10,3 +10,7 @@ __all__ = [
     "Layout", "from_torch", "layerwise_rates", "load_safetensors", "load_torch_pickle", "pretrained",
     "read_metadata", "replace_head", "restored", "save_safetensors", "to_torch",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fjdl import tree
-from fjdl.models.residual import BasicBlock, BottleneckBlock, ZeroScaleBatchNorm
+from fjdl.models.residual import BasicBlock, BottleneckBlock, PreActivationBottleneckBlock, ZeroScaleBatchNorm
 from fjdl.models.resnet import (
     RESNET_TORCHVISION,
     ImageNetStem,
@@ -130,7 +130,7 @@ def test_every_norm_is_the_one_that_is_given() -> None:
 
 
 def test_pre_activation_ends_in_a_norm() -> None:
-    network = PreActivationResNet(stages=(1,), block=resnet50_v2.keywords["block"], width=2, classes=3)
+    network = PreActivationResNet(stages=(1,), block=PreActivationBottleneckBlock, width=2, classes=3)
     x = jnp.zeros((1, 16, 16, 3))
     params, _ = jax.eval_shape(functional(network).init, KEY, x)
     assert sorted(params) == ["logits", "norm", "stage1", "stem"]
