@@ -22,12 +22,13 @@ else:
     Array = jax.Array | np.ndarray
 
 __all__ = [
-    "Array", "Bool", "Float", "Inexact", "Int", "Integer", "Key", "Num", "PRNGKey", "PyTree", "Scalar",
+    "Array", "Bool", "Float", "Inexact", "Int", "Integer", "Key", "Num", "Number", "PRNGKey", "PyTree", "Scalar",
     "Shaped", "UInt8", "typed",
 ]  # fmt: skip
 
 PRNGKey = Key[jax.Array, ""]
 Scalar = Float[Array, ""]
+Number = float | Scalar  # a traced one is learned or scheduled
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Bool, Float, PRNGKey, typed
+from fjdl.typing import Array, Bool, Float, Number, PRNGKey, typed
 
 
 @typed
-def dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) -> Float[Array, "*shape"]:
+def dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: Number) -> Float[Array, "*shape"]:
     """`x` with each entry set to 0 with probability `rate` and all others divided by `1 - rate`, in the dtype of `x`.
 
     The expectation is `x` (inverted dropout, Srivastava et al. 2014, JMLR 15), so nothing is left to do at prediction.
@@ -22,7 +22,7 @@ def dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) -> Float[Ar
 
 
 @typed
-def classic_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) -> Float[Array, "*shape"]:
+def classic_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: Number) -> Float[Array, "*shape"]:
     """`x` with each entry set to 0 with probability `rate` and all others as they are, for training.
 
     The expectation is `(1 - rate) · x`, by which `classic_dropout_inference` multiplies at prediction (Srivastava et
@@ -33,15 +33,14 @@ def classic_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) -> 
 
 
 @typed
-def classic_dropout_inference(x: Float[Array, "*shape"], *, rate: float) -> Float[Array, "*shape"]:
+def classic_dropout_inference(x: Float[Array, "*shape"], *, rate: Number) -> Float[Array, "*shape"]:
     """`(1 - rate) · x`, the expectation of `classic_dropout`, for prediction; `rate` 1 gives zeros."""
-    if _probability(rate) == 1:
-        return jnp.zeros_like(x)
-    return (accumulate(x) * (1 - rate)).astype(x.dtype)
+    within("[0, 1]", rate=rate)
+    return jnp.where(rate == 1, 0, accumulate(x) * (1 - rate)).astype(x.dtype)
 
 
 @typed
-def spatial_dropout(key: PRNGKey, x: Float[Array, "n *space c"], *, rate: float) -> Float[Array, "n *space c"]:
+def spatial_dropout(key: PRNGKey, x: Float[Array, "n *space c"], *, rate: Number) -> Float[Array, "n *space c"]:
     """`x` with each channel of each example set to 0 with probability `rate` and all others divided by `1 - rate`.
 
     Neighbouring pixels are alike, so that dropping single ones hides little (Tompson et al. 2015, arXiv:1411.4280).
@@ -52,7 +51,7 @@ def spatial_dropout(key: PRNGKey, x: Float[Array, "n *space c"], *, rate: float)
 
 
 @typed
-def stochastic_depth(key: PRNGKey, branch: Float[Array, "n *shape"], *, rate: float) -> Float[Array, "n *shape"]:
+def stochastic_depth(key: PRNGKey, branch: Float[Array, "n *shape"], *, rate: Number) -> Float[Array, "n *shape"]:
     """The residual branch of each example set to 0 with probability `rate`, or divided by `1 - rate`.
 
     For `x + stochastic_depth(key, f(x), rate=rate)`. The expectation is `branch`, so nothing is left to do at
@@ -75,7 +74,7 @@ def dropout_masks(*, n: int) -> Bool[Array, "masks n"]:
 
 @typed
 def dropout_expectation(
-    x: Float[Array, "n"], *, rate: float, output: Callable[[Array], Array] = lambda dropped: dropped
+    x: Float[Array, "n"], *, rate: Number, output: Callable[[Array], Array] = lambda dropped: dropped
 ) -> Float[Array, "..."]:
     """Exact expectation `Σ p(mask) · output(mask · x)` of classic dropout over all `2ⁿ` masks.
 
@@ -83,7 +82,8 @@ def dropout_expectation(
     `output((1 - rate) · x)`; for others it is what that rule at prediction only approximates. Summed in float32, in
     the dtype of the output. Raises `ValueError` for more than 16 entries and for a rate outside [0, 1].
     """
-    n, rate = x.shape[0], _probability(rate)
+    within("[0, 1]", rate=rate)
+    n = x.shape[0]
     masks = dropout_masks(n=n)
     outputs = jax.vmap(output)(jnp.where(masks, jnp.asarray(x)[None], 0))
     values = accumulate(outputs)
@@ -92,16 +92,22 @@ def dropout_expectation(
     return jnp.sum(jnp.where(weights == 0, 0, weights * values), axis=0).astype(outputs.dtype)
 
 
-def _inverted(key: PRNGKey, x: Array, mask_shape: tuple[int, ...], rate: float) -> Array:
+def _inverted(key: PRNGKey, x: Array, mask_shape: tuple[int, ...], rate: Number) -> Array:
     kept = jnp.broadcast_to(_kept(key, mask_shape, rate), x.shape)
-    scale = 1 / (1 - rate) if rate < 1 else 0.0
-    return jnp.where(kept, accumulate(x) * scale, 0).astype(x.dtype)
+    return jnp.where(kept, accumulate(x) * _inverse(rate), 0).astype(x.dtype)
 
 
-def _kept(key: PRNGKey, shape: tuple[int, ...], rate: float) -> Bool[Array, "..."]:
+def _kept(key: PRNGKey, shape: tuple[int, ...], rate: Number) -> Bool[Array, "..."]:
     return jax.random.bernoulli(key, 1.0 - _probability(rate), shape)
 
 
-def _probability(rate: float) -> float:
+def _inverse(rate: Number) -> Number:
+    """1 / (1 - rate), and 1 for rate 1, which keeps nothing."""
+    if isinstance(rate, int | float):
+        return 1 / (1 - rate) if rate < 1 else 1.0
+    return 1 / jnp.where(rate < 1, 1 - rate, 1)
+
+
+def _probability(rate: Number) -> Number:
     within("[0, 1]", rate=rate)
     return rate

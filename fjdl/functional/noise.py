@@ -3,12 +3,13 @@
 import math
 
 import jax
+import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.functional.dropout import dropout
 from fjdl.functional.linear import linear
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, PRNGKey, typed
+from fjdl.typing import Array, Float, Number, PRNGKey, typed
 
 
 @typed
@@ -18,7 +19,7 @@ def drop_connect(
     kernel: Float[Array, "d_in d_out"],
     bias: Float[Array, "d_out"] | None = None,
     *,
-    rate: float,
+    rate: Number,
 ) -> Float[Array, "*batch d_out"]:
     """`x @ (kernel · mask / (1 - rate)) + bias`, each weight set to 0 with probability `rate`, in the dtype of `x`.
 
@@ -31,7 +32,7 @@ def drop_connect(
 
 
 @typed
-def gaussian_noise(key: PRNGKey, x: Float[Array, "*shape"], *, deviation: float) -> Float[Array, "*shape"]:
+def gaussian_noise(key: PRNGKey, x: Float[Array, "*shape"], *, deviation: Number) -> Float[Array, "*shape"]:
     """`x + deviation · z` with standard normal z, in the dtype of `x`.
 
     Raises `ValueError` for a deviation that is negative or not finite.
@@ -41,14 +42,21 @@ def gaussian_noise(key: PRNGKey, x: Float[Array, "*shape"], *, deviation: float)
 
 
 @typed
-def gaussian_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: float) -> Float[Array, "*shape"]:
+def gaussian_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: Number) -> Float[Array, "*shape"]:
     """`x · (1 + √(rate / (1 - rate)) · z)` with standard normal z, in the dtype of `x`.
 
     Mean and variance are those of `dropout` (Srivastava et al. 2014, JMLR 15, §10). Raises `ValueError` for a rate
     outside [0, 1), where 1 would need infinite noise.
     """
     within("[0, 1)", rate=rate)
-    return (accumulate(x) * (1 + math.sqrt(rate / (1 - rate)) * _normal(key, x))).astype(x.dtype)
+    return (accumulate(x) * (1 + _ratio(rate) * _normal(key, x))).astype(x.dtype)
+
+
+def _ratio(rate: Number) -> Number:
+    """√(rate / (1 - rate)), with zero gradient at 0."""
+    if isinstance(rate, int | float):
+        return math.sqrt(rate / (1 - rate))
+    return jnp.where(rate == 0, 0, jnp.sqrt(jnp.where(rate == 0, 1, rate) / (1 - rate)))
 
 
 def _normal(key: PRNGKey, x: Array) -> Array:

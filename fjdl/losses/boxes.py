@@ -9,7 +9,7 @@ from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.classification import softmax_cross_entropy
 from fjdl.numerics import accumulate, is_label
-from fjdl.typing import Array, Float, Integer, typed
+from fjdl.typing import Array, Float, Integer, Number, typed
 
 
 @typed
@@ -80,7 +80,7 @@ def localization_loss(
     labels: Integer[Array, "*batch"],
     targets: Float[Array, "*batch 4"],
     *,
-    box_weight: float = 1.0,
+    box_weight: Number = 1.0,
     box_cost: Callable[[Array, Array], Array] = box_l2,
     background: int | None = None,
 ) -> Float[Array, "*batch"]:

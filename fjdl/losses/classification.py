@@ -12,7 +12,7 @@ from fjdl.fused import fused
 from fjdl.measured import measured
 from fjdl.meshes import alike
 from fjdl.numerics import accumulate, is_label, log1p_of_fraction, log_softmax, signed
-from fjdl.typing import Array, Bool, Float, Integer, typed
+from fjdl.typing import Array, Bool, Float, Integer, Number, typed
 
 
 @typed
@@ -21,7 +21,7 @@ def softmax_cross_entropy(
     logits: Float[Array, "*batch k"],
     labels: Integer[Array, "*batch"],
     *,
-    smoothing: float = 0.0,
+    smoothing: Number = 0.0,
     class_weights: Float[Array, " k"] | None = None,
     ignore_label: int | None = None,
 ) -> Float[Array, "*batch"]:
@@ -41,10 +41,11 @@ def softmax_cross_entropy(
         return jnp.where(ignored, 0, softmax_cross_entropy(*rest, smoothing=smoothing, class_weights=class_weights))
     logits, classes = accumulate(logits), logits.shape[-1]
     in_range, _ = _one_hot(labels, classes)
-    if class_weights is None:
+    if class_weights is None and isinstance(smoothing, int | float):
         return _nan_unless(in_range, _label_cross_entropy(logits, jnp.where(in_range, signed(labels), 0), smoothing))
     targets = _smoothed(labels, smoothing, logits)
-    targets = targets * jnp.broadcast_to(accumulate(class_weights), targets.shape)
+    if class_weights is not None:
+        targets = targets * jnp.broadcast_to(accumulate(class_weights), targets.shape)
     return _nan_unless(in_range, _cross_entropy(logits, targets))
 
 
@@ -92,7 +93,7 @@ def _along_last(weights: Float[Array, "..."], shape: tuple[int, ...]) -> Float[A
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _label_cross_entropy(
-    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], smoothing: float
+    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], smoothing: Number
 ) -> Float[Array, "*batch"]:
     """`_cross_entropy` with the smoothed one-hot vectors of labels in [0, k), which it never writes to memory."""
     surprisal = _surprisal(logits)
@@ -102,7 +103,7 @@ def _label_cross_entropy(
 
 @_label_cross_entropy.defjvp
 def _label_cross_entropy_jvp(
-    smoothing: float, primals: tuple[Array, Array], tangents: tuple[Any, Any]
+    smoothing: Number, primals: tuple[Array, Array], tangents: tuple[Any, Any]
 ) -> tuple[Array, Array]:
     logits, labels = primals
     targets = _smoothed(labels, smoothing, logits)
@@ -143,7 +144,7 @@ def _largest(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch 1"]:
 
 
 def _smoothed(
-    labels: Integer[Array, "*batch"], smoothing: float, like: Float[Array, "*batch k"]
+    labels: Integer[Array, "*batch"], smoothing: Number, like: Float[Array, "*batch k"]
 ) -> Float[Array, "*batch k"]:
     """One-hot vectors of which `smoothing` is spread over all classes, in the shape and dtype of `like`."""
     classes = like.shape[-1]

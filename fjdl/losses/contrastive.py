@@ -7,13 +7,13 @@ from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.classification import soft_cross_entropy, softmax_cross_entropy
 from fjdl.numerics import accumulate, norm, safe_divide, unit
-from fjdl.typing import Array, Bool, Float, Integer, Num, typed
+from fjdl.typing import Array, Bool, Float, Integer, Num, Number, typed
 
 
 @typed
 @fused
 def contrastive_loss(
-    a: Float[Array, "*batch d"], b: Float[Array, "*batch d"], same: Bool[Array, "*batch"], *, margin: float = 1.0
+    a: Float[Array, "*batch d"], b: Float[Array, "*batch d"], same: Bool[Array, "*batch"], *, margin: Number = 1.0
 ) -> Float[Array, "*batch"]:
     """Half the squared distance of alike pairs, and of the rest half the square of what they lack to the margin.
 
@@ -33,7 +33,7 @@ def nt_xent_loss(
     a: Float[Array, "n d"],
     b: Float[Array, "n d"],
     *,
-    temperature: float = 0.5,
+    temperature: Number = 0.5,
     mask: Bool[Array, "n"] | Num[Array, "n"] | None = None,
 ) -> Float[Array, "n"]:
     """Cross entropy of finding the other view of an example among all 2n - 1, in nats, the mean of both directions.
@@ -57,7 +57,7 @@ def supervised_contrastive_loss(
     embeddings: Float[Array, "n d"],
     labels: Integer[Array, "n"],
     *,
-    temperature: float = 0.1,
+    temperature: Number = 0.1,
     mask: Bool[Array, "n"] | Num[Array, "n"] | None = None,
 ) -> Float[Array, "n"]:
     """Cross entropy of finding the rows of one's class among all others, in nats, one per anchor.
@@ -94,7 +94,7 @@ def _positives(labels: Integer[Array, "n"], keep: Bool[Array, "n"]) -> Bool[Arra
     return same & keep[:, None] & keep[None] & ~jnp.eye(labels.shape[0], dtype=bool)
 
 
-def _similarities(x: Float[Array, "n d"], keep: Bool[Array, "n"], temperature: float) -> Float[Array, "n n"]:
+def _similarities(x: Float[Array, "n d"], keep: Bool[Array, "n"], temperature: Number) -> Float[Array, "n n"]:
     """Cosines over the temperature; -inf of a row with itself and of a kept row with one that is not."""
     within("(0, inf)", temperature=temperature)
     x = unit(jnp.where(keep[:, None], x, 0))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, Num, typed
+from fjdl.typing import Array, Float, Num, Number, typed
 
 
 @typed
@@ -35,8 +35,8 @@ def glove_loss(
     b_context: Float[Array, "*batch"],
     counts: Num[Array, "*batch"],
     *,
-    x_max: float = 100.0,
-    alpha: float = 0.75,
+    x_max: Number = 100.0,
+    alpha: Number = 0.75,
 ) -> Float[Array, "*batch"]:
     """Weighted squared error of the logarithm of a count: `min(1, (X / x_max)^α) · (w·w̃ + b + b̃ - ln X)²`.
 

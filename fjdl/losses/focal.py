@@ -8,13 +8,13 @@ from fjdl.fused import fused
 from fjdl.losses.classification import _nan_unless, _one_hot, sigmoid_cross_entropy, softmax_cross_entropy
 from fjdl.losses.weights import example_weights
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, Integer, typed
+from fjdl.typing import Array, Float, Integer, Number, typed
 
 
 @typed
 @fused
 def sigmoid_focal(
-    logits: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, gamma: float = 2.0, alpha: float | None = None
+    logits: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, gamma: Number = 2.0, alpha: Number | None = None
 ) -> Float[Array, "*shape"]:
     """Binary focal loss, in nats, one per logit: `-α_t (1 - p_t)^gamma log p_t`, where `p_t` is that of the target.
 
@@ -36,7 +36,7 @@ def softmax_focal(
     logits: Float[Array, "*batch k"],
     labels: Integer[Array, "*batch"],
     *,
-    gamma: float = 2.0,
+    gamma: Number = 2.0,
     alpha: Float[Array, " k"] | None = None,
 ) -> Float[Array, "*batch"]:
     """Focal loss of integer labels, in nats, one per example: `-α_y (1 - p_y)^gamma log p_y`, `p = softmax(logits)`.
@@ -65,9 +65,10 @@ def _bounded(nats: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.where(nats < 1000, nats, 1000)
 
 
-def _power(x: Float[Array, "*shape"], exponent: float) -> Float[Array, "*shape"]:
+def _power(x: Float[Array, "*shape"], exponent: Number) -> Float[Array, "*shape"]:
     """`x ** exponent` for x in [0, 1], with gradient 0 at 0 where the exponent is a fraction."""
-    if float(exponent).is_integer():
+    if isinstance(exponent, int | float) and float(exponent).is_integer():
         return jax.lax.integer_pow(x, int(exponent))
     positive = x > 0
-    return jnp.where(positive, jnp.exp(exponent * jnp.log(jnp.where(positive, x, 1))), 0)
+    at_zero = 0 if isinstance(exponent, int | float) else jnp.where(exponent == 0, 1.0, 0.0).astype(x.dtype)
+    return jnp.where(positive, jnp.exp(exponent * jnp.log(jnp.where(positive, x, 1))), at_zero)

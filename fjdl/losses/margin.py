@@ -6,7 +6,7 @@ from fjdl.checks import one_of
 from fjdl.fused import fused
 from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Bool, Float, Integer, Num, typed
+from fjdl.typing import Array, Bool, Float, Integer, Num, Number, typed
 
 Signs = Bool[Array, "*shape"] | Num[Array, "*shape"]
 
@@ -35,7 +35,7 @@ def squared_hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array
 @typed
 @fused
 def crammer_singer(
-    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, margin: float = 1.0
+    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, margin: Number = 1.0
 ) -> Float[Array, "*batch"]:
     """Multi-class hinge loss of the strongest rival, one per example: `max(0, margin - x[y] + max_{j≠y} x_j)`.
 
@@ -52,7 +52,7 @@ def crammer_singer(
 @typed
 @fused
 def multi_margin(
-    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, margin: float = 1.0, p: int = 1
+    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, margin: Number = 1.0, p: int = 1
 ) -> Float[Array, "*batch"]:
     """Multi-class hinge loss of all rivals, one per example: `1/k Σ_{j≠y} max(0, margin - x[y] + x_j)^p`.
 

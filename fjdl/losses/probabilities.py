@@ -10,13 +10,13 @@ from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, Integer, typed
+from fjdl.typing import Array, Float, Integer, Number, typed
 
 
 @typed
 @fused
 def binary_cross_entropy(
-    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, eps: float = 1e-12
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, eps: Number = 1e-12
 ) -> Float[Array, "*shape"]:
     """Binary cross entropy, in nats, one per prediction: `-(t log p + (1 - t) log(1 - p))`.
 
@@ -31,7 +31,7 @@ def binary_cross_entropy(
 @typed
 @fused
 def categorical_cross_entropy(
-    predictions: Float[Array, "*batch k"], targets: Float[Array, "*batch k"], *, eps: float = 1e-12
+    predictions: Float[Array, "*batch k"], targets: Float[Array, "*batch k"], *, eps: Number = 1e-12
 ) -> Float[Array, "*batch"]:
     """Cross entropy of target distributions, in nats, one per example: `-Σ_k t_k log p_k`, with each `p_k ≥ eps`.
 
@@ -45,7 +45,7 @@ def categorical_cross_entropy(
 @typed
 @fused
 def sparse_categorical_cross_entropy(
-    predictions: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, eps: float = 1e-12
+    predictions: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, eps: Number = 1e-12
 ) -> Float[Array, "*batch"]:
     """Cross entropy of integer labels, in nats, one per example: `-log p[label]`, with `p ≥ eps`.
 
@@ -57,5 +57,5 @@ def sparse_categorical_cross_entropy(
     return _nan_unless(in_range, -_log(_at_label(accumulate(predictions), in_range, hits), eps))
 
 
-def _log(p: Float[Array, "*shape"], eps: float) -> Float[Array, "*shape"]:
+def _log(p: Float[Array, "*shape"], eps: Number) -> Float[Array, "*shape"]:
     return jnp.log(jnp.where(p < eps, eps, p))

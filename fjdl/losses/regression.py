@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Number, Scalar, typed
 
 
 @typed
@@ -38,7 +38,7 @@ def mae(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
 @typed
 @fused
 def huber(
-    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, delta: float = 1.0
+    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, delta: Number = 1.0
 ) -> Float[Array, "*batch"]:
     """Huber loss, the mean over features of `e²/2` for errors `|e| ≤ delta` and `delta (|e| - delta/2)` beyond.
 
@@ -47,13 +47,14 @@ def huber(
     `torch.nn.functional.huber_loss(reduction="none").mean(-1)`.
     """
     within("(0, inf]", delta=delta)
-    return jnp.mean(_huber(_error(predictions, targets), delta), axis=-1)
+    form = _huber if isinstance(delta, int | float) else _traced_huber
+    return jnp.mean(form(_error(predictions, targets), delta), axis=-1)
 
 
 @typed
 @fused
 def smooth_l1(
-    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, beta: float = 1.0
+    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, beta: Number = 1.0
 ) -> Float[Array, "*batch"]:
     """Smooth L1 loss, the mean over features of `e²/(2 beta)` for errors `|e| ≤ beta` and `|e| - beta/2` beyond.
 
@@ -62,6 +63,8 @@ def smooth_l1(
     `torch.nn.functional.smooth_l1_loss(reduction="none").mean(-1)`.
     """
     within("[0, inf]", beta=beta)
+    if not isinstance(beta, int | float):
+        return jnp.mean(_traced_smooth_l1(_error(predictions, targets), beta), axis=-1)
     if beta == 0:
         return mae(predictions, targets)
     return jnp.mean(_smooth_l1(_error(predictions, targets), beta), axis=-1)
@@ -151,6 +154,21 @@ def _smooth_l1(error: Float[Array, "*shape"], beta: float) -> Float[Array, "*sha
 @_smooth_l1.defjvp
 def _smooth_l1_jvp(beta: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     return _smooth_l1(*primals, beta), _clip(primals[0] / beta, 1.0) * tangents[0]
+
+
+def _traced_huber(error: Float[Array, "*shape"], delta: Scalar) -> Float[Array, "*shape"]:
+    """`_huber` that can be differentiated by its width as well."""
+    size = _absolute(error)
+    inside = size <= delta
+    return jnp.where(inside, 0.5 * jnp.square(jnp.where(inside, error, 0)), delta * (size - 0.5 * delta))
+
+
+def _traced_smooth_l1(error: Float[Array, "*shape"], beta: Scalar) -> Float[Array, "*shape"]:
+    """`_smooth_l1` that can be differentiated by its width as well, which may be 0."""
+    size = _absolute(error)
+    inside = size < beta
+    square = 0.5 * jnp.square(jnp.where(inside, error, 0)) / jnp.where(beta == 0, 1, beta)
+    return jnp.where(inside, square, size - 0.5 * beta)
 
 
 def _clip(x: Float[Array, "*shape"], limit: float) -> Float[Array, "*shape"]:

@@ -14,10 +14,10 @@ Pixels whose `mask` is False or 0 are left out, NaN included.
 
 import jax.numpy as jnp
 
-from fjdl.checks import within
+from fjdl.checks import known, within
 from fjdl.fused import fused
 from fjdl.numerics import accumulate, safe_divide
-from fjdl.typing import Array, Bool, Float, Num, typed
+from fjdl.typing import Array, Bool, Float, Num, Number, typed
 
 
 @typed
@@ -27,7 +27,7 @@ def dice_loss(
     targets: Float[Array, "*pixels k"],
     *,
     space: int = 2,
-    smooth: float = 0.0,
+    smooth: Number = 0.0,
     skip_absent: bool = True,
     class_weights: Float[Array, "k"] | None = None,
     mask: Bool[Array, "*pixels"] | Num[Array, "*pixels"] | None = None,
@@ -48,7 +48,7 @@ def jaccard_loss(
     targets: Float[Array, "*pixels k"],
     *,
     space: int = 2,
-    smooth: float = 0.0,
+    smooth: Number = 0.0,
     skip_absent: bool = True,
     class_weights: Float[Array, "k"] | None = None,
     mask: Bool[Array, "*pixels"] | Num[Array, "*pixels"] | None = None,
@@ -68,10 +68,10 @@ def tversky_loss(
     probabilities: Float[Array, "*pixels k"],
     targets: Float[Array, "*pixels k"],
     *,
-    alpha: float = 0.3,
-    beta: float = 0.7,
+    alpha: Number = 0.3,
+    beta: Number = 0.7,
     space: int = 2,
-    smooth: float = 0.0,
+    smooth: Number = 0.0,
     skip_absent: bool = True,
     class_weights: Float[Array, "k"] | None = None,
     mask: Bool[Array, "*pixels"] | Num[Array, "*pixels"] | None = None,
@@ -92,11 +92,11 @@ def focal_tversky_loss(
     probabilities: Float[Array, "*pixels k"],
     targets: Float[Array, "*pixels k"],
     *,
-    gamma: float = 4 / 3,
-    alpha: float = 0.3,
-    beta: float = 0.7,
+    gamma: Number = 4 / 3,
+    alpha: Number = 0.3,
+    beta: Number = 0.7,
     space: int = 2,
-    smooth: float = 0.0,
+    smooth: Number = 0.0,
     skip_absent: bool = True,
     class_weights: Float[Array, "k"] | None = None,
     mask: Bool[Array, "*pixels"] | Num[Array, "*pixels"] | None = None,
@@ -117,9 +117,9 @@ def focal_tversky_loss(
 def _errors(
     probabilities: Float[Array, "*pixels k"],
     targets: Float[Array, "*pixels k"],
-    alpha: float,
-    beta: float,
-    smooth: float,
+    alpha: Number,
+    beta: Number,
+    smooth: Number,
     space: int,
     mask: Bool[Array, "*pixels"] | Num[Array, "*pixels"] | None,
 ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"], Bool[Array, "*batch k"]]:
@@ -138,9 +138,9 @@ def _errors(
     return wrong, hits + wrong + smooth, hits + extra + missed == 0
 
 
-def _check(alpha: float, beta: float, smooth: float, space: int, pixel_axes: int) -> None:
+def _check(alpha: Number, beta: Number, smooth: Number, space: int, pixel_axes: int) -> None:
     within("[0, inf)", alpha=alpha, beta=beta, smooth=smooth)
-    if alpha + beta == 0:
+    if known(alpha) == known(beta) == 0:
         raise ValueError(f"alpha + beta must be positive, got {alpha + beta}")
     if not 0 <= space <= pixel_axes:
         raise ValueError(f"space must lie in [0, {pixel_axes}], the axes before the classes, got {space}")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from fjdl.checks import at_least, within
 from fjdl.fused import fused
 from fjdl.numerics import accumulate, norm
-from fjdl.typing import Array, Bool, Float, Integer, Num, typed
+from fjdl.typing import Array, Bool, Float, Integer, Num, Number, typed
 
 
 class Triplets(NamedTuple):
@@ -27,7 +27,7 @@ def triplet_margin_loss(
     positive: Float[Array, "*batch d"],
     negative: Float[Array, "*batch d"],
     *,
-    margin: float = 1.0,
+    margin: Number = 1.0,
     p: float = 2.0,
     squared: bool = False,
 ) -> Float[Array, "*batch"]:
@@ -74,7 +74,7 @@ def semi_hard_triplets(
     embeddings: Float[Array, "n d"],
     labels: Integer[Array, "n"],
     *,
-    margin: float = 1.0,
+    margin: Number = 1.0,
     squared: bool = False,
     mask: Bool[Array, "n"] | Num[Array, "n"] | None = None,
 ) -> Triplets:

@@ -1,0 +1,107 @@
+"""Options that choose neither shapes nor code may be traced: learned, or scheduled under one compilation."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fjdl import functional as F
+from fjdl import losses as L
+from fjdl.typing import Number
+
+rng = np.random.default_rng(0)
+LOGITS = jnp.asarray(rng.standard_normal((4, 3)), jnp.float32)
+OTHERS = jnp.asarray(rng.standard_normal((4, 3)), jnp.float32)
+LABELS = jnp.array([0, 2, 1, 1])
+SHARES = jax.nn.softmax(LOGITS)
+BOXES = jnp.array([[0.0, 0.0, 2.0, 2.0]] * 4)
+COUNTS = jnp.array([1.0, 50.0, 200.0, 3.0])
+KEY = jax.random.key(0)
+OVERLAP = (SHARES[None], jax.nn.one_hot(LABELS, 3)[None])
+
+OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., Any]]] = [
+    (L.softmax_cross_entropy, "smoothing", (0.0, 0.1), partial(L.softmax_cross_entropy, LOGITS, LABELS)),
+    (L.sigmoid_focal, "gamma", (0.0, 1.0, 2.5), partial(L.sigmoid_focal, LOGITS, SHARES)),
+    (L.sigmoid_focal, "alpha", (0.25,), partial(L.sigmoid_focal, LOGITS, SHARES)),
+    (L.softmax_focal, "gamma", (0.0, 2.0), partial(L.softmax_focal, LOGITS, LABELS)),
+    (L.contrastive_loss, "margin", (1.5,), partial(L.contrastive_loss, LOGITS, OTHERS, LABELS == 1)),
+    (L.nt_xent_loss, "temperature", (0.3,), partial(L.nt_xent_loss, LOGITS, OTHERS)),
+    (
+        L.supervised_contrastive_loss,
+        "temperature",
+        (0.2,),
+        partial(L.supervised_contrastive_loss, LOGITS, LABELS),
+    ),
+    (L.triplet_margin_loss, "margin", (0.7,), partial(L.triplet_margin_loss, LOGITS, OTHERS, SHARES)),
+    (L.semi_hard_triplets, "margin", (0.7,), lambda **o: L.semi_hard_triplets(LOGITS, LABELS, **o).valid * 1.0),
+    (L.crammer_singer, "margin", (0.7,), partial(L.crammer_singer, LOGITS, LABELS)),
+    (L.multi_margin, "margin", (0.7,), partial(L.multi_margin, LOGITS, LABELS)),
+    (L.glove_loss, "x_max", (90.0,), partial(L.glove_loss, LOGITS, OTHERS, COUNTS, COUNTS, COUNTS)),
+    (L.glove_loss, "alpha", (0.6,), partial(L.glove_loss, LOGITS, OTHERS, COUNTS, COUNTS, COUNTS)),
+    (L.binary_cross_entropy, "eps", (0.3,), partial(L.binary_cross_entropy, SHARES, SHARES)),
+    (L.categorical_cross_entropy, "eps", (0.3,), partial(L.categorical_cross_entropy, SHARES, SHARES)),
+    (L.sparse_categorical_cross_entropy, "eps", (0.3,), partial(L.sparse_categorical_cross_entropy, SHARES, LABELS)),
+    (L.localization_loss, "box_weight", (0.5,), partial(L.localization_loss, LOGITS, BOXES, LABELS, BOXES + 1)),
+    (L.dice_loss, "smooth", (0.5,), partial(L.dice_loss, *OVERLAP, space=1)),
+    (L.jaccard_loss, "smooth", (0.5,), partial(L.jaccard_loss, *OVERLAP, space=1)),
+    *(
+        (L.tversky_loss, name, (0.4,), partial(L.tversky_loss, *OVERLAP, space=1))
+        for name in ("alpha", "beta", "smooth")
+    ),
+    *(
+        (L.focal_tversky_loss, name, (0.8,), partial(L.focal_tversky_loss, *OVERLAP, space=1))
+        for name in ("alpha", "beta", "smooth", "gamma")
+    ),
+    (L.huber, "delta", (0.4, 2.0), partial(L.huber, LOGITS, OTHERS)),
+    (L.smooth_l1, "beta", (0.0, 0.4), partial(L.smooth_l1, LOGITS, OTHERS)),
+    (F.dropout, "rate", (0.0, 0.5, 1.0), partial(F.dropout, KEY, LOGITS)),
+    (F.classic_dropout, "rate", (0.0, 0.5, 1.0), partial(F.classic_dropout, KEY, LOGITS)),
+    (F.classic_dropout_inference, "rate", (0.0, 0.5, 1.0), partial(F.classic_dropout_inference, LOGITS)),
+    (F.spatial_dropout, "rate", (0.0, 0.5, 1.0), partial(F.spatial_dropout, KEY, LOGITS)),
+    (F.stochastic_depth, "rate", (0.0, 0.5, 1.0), partial(F.stochastic_depth, KEY, LOGITS)),
+    (F.dropout_expectation, "rate", (0.5,), partial(F.dropout_expectation, LOGITS[0], output=jnp.square)),
+    (F.drop_connect, "rate", (0.5, 1.0), partial(F.drop_connect, KEY, LOGITS, jnp.ones((3, 2)))),
+    (F.gaussian_noise, "deviation", (0.0, 0.5), partial(F.gaussian_noise, KEY, LOGITS)),
+    (F.gaussian_dropout, "rate", (0.0, 0.5), partial(F.gaussian_dropout, KEY, LOGITS)),
+]
+
+
+@pytest.mark.parametrize(("function", "name", "values", "call"), OPTIONS, ids=lambda x: getattr(x, "__name__", None))
+def test_a_traced_option_gives_the_concrete_result_and_a_gradient(function, name, values, call):
+    traced = jax.jit(lambda value: (call(**{name: value}), jax.grad(lambda v: jnp.sum(call(**{name: v})))(value)))
+    for value in values:
+        result, slope = traced(value)
+        np.testing.assert_allclose(result, call(**{name: value}), rtol=2e-6, atol=2e-6)
+        assert np.isfinite(slope), value
+    assert traced._cache_size() == 1
+
+
+def test_every_number_that_a_loss_takes_is_in_the_table():
+    tabled = {(function.__name__, name) for function, name, _, _ in OPTIONS}
+    for module in (L, F):
+        for public in module.__all__:
+            member = getattr(module, public)
+            if not inspect.isfunction(member):
+                continue
+            for parameter in inspect.signature(member).parameters.values():
+                if parameter.annotation in (Number, Number | None):
+                    assert (public, parameter.name) in tabled, (public, parameter.name)
+
+
+def test_slopes_by_options_equal_finite_differences():
+    for call, name, at in (
+        (partial(L.huber, LOGITS, OTHERS), "delta", 0.4),
+        (partial(L.smooth_l1, LOGITS, OTHERS), "beta", 0.4),
+        (partial(L.softmax_cross_entropy, LOGITS, LABELS), "smoothing", 0.1),
+        (partial(L.sigmoid_focal, LOGITS, SHARES), "gamma", 2.0),
+        (partial(L.nt_xent_loss, LOGITS, OTHERS), "temperature", 0.5),
+    ):
+        total = lambda value, call=call, name=name: jnp.sum(call(**{name: value}))  # noqa: E731
+        slope = jax.grad(total)(at)
+        difference = (total(at + 1e-2) - total(at - 1e-2)) / 2e-2
+        np.testing.assert_allclose(slope, difference, rtol=2e-2, atol=1e-3)
