@@ -12,6 +12,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import AbstractArray, Key
@@ -137,14 +138,14 @@ def typed_key(key: Any) -> Any:
         return key
     default = jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
     impl = "threefry2x32" if key.shape == (2,) else default if default.endswith("rbg") else "rbg"
-    return jax.random.wrap_key_data(key, impl=impl)
+    return jax.random.wrap_key_data(jnp.asarray(key), impl=impl)
 
 
 def plain(value: Any, *, vectors: bool) -> Any:
     """NumPy scalars as Python numbers, in tuples and lists too; with `vectors`, known 1-d arrays as tuples."""
     if isinstance(value, np.generic) and value.dtype.kind in "biufc":
         return value.item()
-    if type(value) in (tuple, list):
+    if isinstance(value, tuple | list) and type(value) in (tuple, list):
         entries = [plain(entry, vectors=vectors) for entry in value]
         return value if all(map(operator.is_, entries, value)) else type(value)(entries)
     vector = vectors and isinstance(value, jax.Array | np.ndarray) and value.ndim == 1

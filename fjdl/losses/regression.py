@@ -47,8 +47,9 @@ def huber(
     `torch.nn.functional.huber_loss(reduction="none").mean(-1)`.
     """
     within("(0, inf]", delta=delta)
-    form = _huber if isinstance(delta, int | float) else _traced_huber
-    return jnp.mean(form(_error(predictions, targets), delta), axis=-1)
+    error = _error(predictions, targets)
+    values = _huber(error, delta) if isinstance(delta, int | float) else _traced_huber(error, delta)
+    return jnp.mean(values, axis=-1)
 
 
 @typed
