@@ -36,7 +36,7 @@ def run_guarded(main: Callable[[], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     request = None
     try:
-        with stop_requests(Answer.RAISE) as request:
+        with stop_requests(answer=Answer.RAISE) as request:
             main()
             grant()
     except FjdlError as error:

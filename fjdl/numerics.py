@@ -25,7 +25,7 @@ def accumulate(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
 
 def real(dtype: DTypeLike) -> jnp.dtype:
     """The dtype of a number's modulus: float32 for complex64, float64 for complex128, others are their own."""
-    return np.zeros((), dtype).real.dtype
+    return jnp.dtype(jnp.finfo(dtype).dtype if jnp.issubdtype(dtype, jnp.complexfloating) else dtype)
 
 
 def squared_modulus(x: Inexact[Array, "..."]) -> Float[Array, "..."]:

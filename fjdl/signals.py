@@ -60,7 +60,7 @@ def install(answer: Answer) -> StopRequest:
 
 
 @contextmanager
-def stop_requests(answer: Answer = Answer.WAIT) -> Iterator[StopRequest]:
+def stop_requests(*, answer: Answer = Answer.WAIT) -> Iterator[StopRequest]:
     """Inside the block signals are remembered and answered so; only the main thread can have that.
 
     Inside of such a block, or of a program that began with `install`, it is the same memory, and both ends of the block

@@ -131,7 +131,7 @@ def test_a_command_never_ends_well_after_a_discarded_interrupt(capsys: pytest.Ca
 
 
 def test_within_a_command_a_loop_remembers_and_all_else_stops_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), stop_requests(Answer.RAISE) as outer:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), stop_requests(answer=Answer.RAISE) as outer:  # noqa: PT012
         with pytest.raises(Stopped), stop_requests() as stop:  # noqa: PT012
             assert stop is outer
             send(signal.SIGTERM)
@@ -143,7 +143,7 @@ def test_within_a_command_a_loop_remembers_and_all_else_stops_at_once() -> None:
 
 
 def test_a_signal_that_a_loop_did_not_grant_is_granted_at_its_end() -> None:
-    with stop_requests(Answer.RAISE) as outer:
+    with stop_requests(answer=Answer.RAISE) as outer:
         with pytest.raises(KeyboardInterrupt), stop_requests():
             send(signal.SIGHUP)
         outer.number = None

@@ -38,7 +38,7 @@ def scale_by_backtracking(
     at_least_static(1, max_evaluations=max_evaluations)
 
     def init(params: PyTree) -> BacktrackingState:
-        return BacktrackingState(*(scalar(params, value, dtype=widest(params)) for value in (0, jnp.inf)))
+        return BacktrackingState(*(scalar(params, value=value, dtype=widest(params)) for value in (0, jnp.inf)))
 
     def update(
         updates: PyTree,

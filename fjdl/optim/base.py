@@ -114,7 +114,7 @@ def real_zeros(params: PyTree) -> PyTree:
     return jax.tree.map(lambda p: _nothing(jnp.real(p), real(wide(jnp.result_type(p)))), params)
 
 
-def scalar(params: PyTree, value: float = 0, *, dtype: DTypeLike = jnp.int32) -> Array:
+def scalar(params: PyTree, *, value: float = 0, dtype: DTypeLike = jnp.int32) -> Array:
     """A number of the state that depends on all leaves, and inside `jax.shard_map` varies wherever one of them does."""
     return varying(jnp.asarray(value, dtype), varying_axes(params))
 

@@ -44,7 +44,7 @@ def scale_by_strong_wolfe(
 
     def init(params: PyTree) -> StrongWolfeState:
         dtype = widest(params)
-        return StrongWolfeState(scalar(params, dtype=dtype), scalar(params, jnp.inf, dtype=dtype), zeros(params))
+        return StrongWolfeState(scalar(params, dtype=dtype), scalar(params, value=jnp.inf, dtype=dtype), zeros(params))
 
     def update(
         updates: PyTree,

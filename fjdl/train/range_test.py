@@ -14,14 +14,14 @@ from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
 from fjdl.data.batches import epoch_indices, steps_per_epoch, take
 from fjdl.numerics import safe_divide
 from fjdl.optim.base import LearningRate
-from fjdl.schedules import Schedule
+from fjdl.schedules.base import Schedule, Step
 from fjdl.train.inspection import check_source
 from fjdl.train.mesh import check_batch, make_mesh, spread
 from fjdl.train.program import Arrays, place
 from fjdl.train.recipe import Recipe
 from fjdl.train.state import Stream, TrainState, init_state, stream_key
 from fjdl.train.step import make_train_step
-from fjdl.typing import Array, Float, Int, typed
+from fjdl.typing import Array, Float, typed
 
 
 class RateRange(NamedTuple):
@@ -115,7 +115,7 @@ def _losses(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays, *, st
 def _growing(low: float, high: float, steps: int) -> Schedule:
     """`low` at step 0, `high` at step `steps` − 1, by the same factor each step."""
 
-    def schedule(step: Int[Array, ""] | int) -> Float[Array, ""]:
+    def schedule(step: Step) -> Float[Array, "..."]:
         return low * jnp.exp(jnp.asarray(step).astype(jnp.float32) * (math.log(high / low) / (steps - 1)))
 
     return schedule
