@@ -13,10 +13,16 @@ import pytest
 REASON = "needs PyTorch, an oracle that the extra `torch` installs"
 
 
+class Tensor:
+    """Of which there are none."""
+
+
 class Absent(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name == "Tensor":  # SciPy compares the types of its arrays with it, once a module of this name is loaded
+            return Tensor
         pytest.skip(REASON, allow_module_level=True)
 
 
