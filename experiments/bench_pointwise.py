@@ -78,7 +78,7 @@ def loss_functions() -> dict[str, tuple[Callable[..., Any], Callable[..., Any], 
             bits,
         ),
         "sigmoid_focal": (losses.sigmoid_focal, torch_focal, bits),
-        "kl_divergence": (losses.kl_divergence, torch_kl, distribution),
+        "kl_divergence_with_logits": (losses.kl_divergence_with_logits, torch_kl, distribution),
         "hinge": (losses.hinge, torch_hinge, signs),
     }
 

@@ -8,7 +8,7 @@ from fjdl.losses.boxes import box_l2, ciou_loss, diou_loss, giou_loss, iou_loss,
 from fjdl.losses.classification import sigmoid_cross_entropy, soft_cross_entropy, softmax_cross_entropy
 from fjdl.losses.contrastive import contrastive_loss, has_positive, nt_xent_loss, supervised_contrastive_loss
 from fjdl.losses.ctc import ctc_loss
-from fjdl.losses.divergence import entropy, js_divergence, kl_divergence
+from fjdl.losses.divergence import entropy, js_divergence, kl_divergence, kl_divergence_with_logits
 from fjdl.losses.embedding import glove_loss, skipgram_negative_sampling
 from fjdl.losses.focal import sigmoid_focal, softmax_focal
 from fjdl.losses.margin import crammer_singer, hinge, multi_margin, squared_hinge
@@ -28,10 +28,10 @@ __all__ = [
     "Triplets", "binary_cross_entropy", "box_l2", "categorical_cross_entropy", "ciou_loss", "class_weights",
     "contrastive_loss", "crammer_singer", "ctc_loss", "dice_loss", "diou_loss", "entropy", "example_weights",
     "focal_tversky_loss", "giou_loss", "glove_loss", "hard_triplets", "has_positive", "hinge", "huber", "iou_loss",
-    "jaccard_loss", "js_divergence", "kl_divergence", "localization_loss", "log_cosh", "log_iou_loss", "mae",
-    "mean", "mse", "multi_margin", "nt_xent_loss", "penalties", "poisson", "quantile", "semi_hard_triplets",
-    "sequence_loss", "sigmoid_cross_entropy", "sigmoid_focal", "skipgram_negative_sampling", "smooth_l1",
-    "soft_cross_entropy", "softmax_cross_entropy", "softmax_focal", "sparse_categorical_cross_entropy",
+    "jaccard_loss", "js_divergence", "kl_divergence", "kl_divergence_with_logits", "localization_loss", "log_cosh",
+    "log_iou_loss", "mae", "mean", "mse", "multi_margin", "nt_xent_loss", "penalties", "poisson", "quantile",
+    "semi_hard_triplets", "sequence_loss", "sigmoid_cross_entropy", "sigmoid_focal", "skipgram_negative_sampling",
+    "smooth_l1", "soft_cross_entropy", "softmax_cross_entropy", "softmax_focal", "sparse_categorical_cross_entropy",
     "squared_hinge", "supervised_contrastive_loss", "total", "triplet_margin_loss", "tversky_loss",
 ]  # fmt: skip
 

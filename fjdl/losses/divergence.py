@@ -1,7 +1,9 @@
 """Entropies and divergences of distributions along the last axis, in nats."""
 
 import jax.numpy as jnp
+import numpy as np
 
+from fjdl.checks import known
 from fjdl.fused import fused
 from fjdl.numerics import accumulate, log_softmax
 from fjdl.typing import Array, Float, typed
@@ -20,13 +22,30 @@ def entropy(p: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
 
 
 @typed
+def kl_divergence(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
+    """Kullback-Leibler divergence of the distribution `p` from `q`, in nats: `Σ_k p_k log(p_k / q_k)`.
+
+    Both hold probabilities. 0 where both are equal, never negative but for rounding, inf where `p` has an outcome that
+    `q` has not. A `p_k` of 0 costs nothing whatever `q_k` is, with gradient 0. A negative probability gives NaN.
+    Raises `ValueError` for a concrete `p` with a negative entry or a row whose sum is not 1 to within 0.05: logits and
+    log-probabilities are for `kl_divergence_with_logits`. A traced `p` is not checked.
+    Kullback & Leibler 1951. Equals `scipy.special.rel_entr(p, q).sum(-1)`.
+    """
+    _refuse_logits(p)
+    return _relative_entropy(p, q)
+
+
+@typed
 @fused
-def kl_divergence(logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
+def kl_divergence_with_logits(
+    logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"]
+) -> Float[Array, "*batch"]:
     """Kullback-Leibler divergence of predictions from targets, in nats: `Σ_k t_k (log t_k - log softmax(logits)_k)`.
 
     Log-probabilities are logits, too. It is `soft_cross_entropy` less the entropy of the targets, never negative but
-    for rounding, and 0 where both agree. A target of 0 costs nothing whatever its logit, with gradient 0; a positive
-    one at a logit of -inf costs inf. A row of -inf has value and gradient 0.
+    for rounding, and 0 where both agree; it is `kl_divergence(targets, softmax(logits))`, whose order is the other one.
+    A target of 0 costs nothing whatever its logit, with gradient 0; a positive one at a logit of -inf costs inf. A row
+    of -inf has value and gradient 0.
     Kullback & Leibler 1951. Equals `torch.nn.functional.kl_div(reduction="none").sum(-1)` of log-probabilities.
     """
     logits, targets = accumulate(logits), accumulate(targets)
@@ -53,3 +72,26 @@ def _from_mean(p: Float[Array, "*shape"], q: Float[Array, "*shape"]) -> Float[Ar
     has_mass = p != 0
     a, b = jnp.where(has_mass, p, 1), jnp.where(has_mass, q, 0)
     return jnp.where(has_mass, a * jnp.log1p((a - b) / (a + b)), 0)
+
+
+@fused
+def _relative_entropy(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
+    p, q = accumulate(p), accumulate(q)
+    has_mass = p != 0
+    a, b = jnp.where(has_mass, p, 1), jnp.where(has_mass, q, 1)
+    near = (a < 2 * b) & (b < 2 * a)
+    log_ratio = jnp.log1p(jnp.where(near, a - b, 0) / jnp.where(near, b, 1))
+    log_ratio += jnp.log(jnp.where(near, 1, a)) - jnp.log(jnp.where(near, 1, b))
+    return jnp.sum(jnp.where(has_mass, a * log_ratio, 0), axis=-1)
+
+
+def _refuse_logits(p: Float[Array, "*batch k"]) -> None:
+    values = known(p)
+    if values is None or not values.size:
+        return
+    values = np.asarray(values, np.float64)
+    sums = values.sum(axis=-1, keepdims=True)
+    negative, off = values[values < 0], sums[np.abs(sums - 1) > 0.05]
+    if negative.size or off.size:
+        found = f"an entry {negative[0]:.4g}" if negative.size else f"a row of sum {off[0]:.4g}"
+        raise ValueError(f"p must hold probabilities, got {found}; kl_divergence_with_logits takes logits")

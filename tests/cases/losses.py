@@ -18,6 +18,10 @@ ON_LABELS = {"differentiable": (0,), "result": "float32"}
 ON_BOTH = {"differentiable": (0, 1), "result": "float32"}
 
 
+def distribution(*shape: int) -> Any:
+    return lambda rng: rng.dirichlet(np.ones(shape[-1]), shape[:-1]).astype(np.float32)
+
+
 def tree(rng: np.random.Generator) -> dict[str, Any]:
     return {"dense": {"kernel": normal(3, 2)(rng), "bias": normal(2)(rng)}, "norm": {"scale": normal(2)(rng)}}
 
@@ -119,6 +123,12 @@ def js_of_scipy(p: Any, q: Any) -> Any:
     from scipy.special import rel_entr
 
     return (rel_entr(p, (p + q) / 2) + rel_entr(q, (p + q) / 2)).sum(-1) / 2
+
+
+def kl_of_scipy(p: Any, q: Any) -> Any:
+    from scipy.special import rel_entr
+
+    return rel_entr(p, q).sum(-1)
 
 
 def kl_of_torch(logits: Any, targets: Any) -> Any:
@@ -254,6 +264,20 @@ DIVERGENCES = [
     ),
     Case(
         divergence.kl_divergence,
+        inputs(distribution(4, 5), uniform(4, 5, low=0.1, high=0.9)),
+        **ON_BOTH,
+        domain=UNIT,
+        oracle=kl_of_scipy,
+        edges=(
+            (
+                (f32([1, 0], [0.5, 0.5], [0, 1], [0.9, 0.1]), f32([0.5, 0.5], [1, 0], [0, 1], [0.9, 0.1])),
+                f32(LOG2, INF, 0, 0),
+            ),
+        ),
+        errors=(((f32([1, -1]), f32([1, 0])), r"^p must hold probabilities, got an entry -1; kl_divergence_with"),),
+    ),
+    Case(
+        divergence.kl_divergence_with_logits,
         inputs(normal(4, 5), uniform(4, 5, low=0.1, high=0.9)),
         **ON_BOTH,
         domain=UNIT,

@@ -84,7 +84,7 @@ ON_TARGETS = {
         lambda x, t: F.binary_cross_entropy_with_logits(x, t, pos_weight=WEIGHT_TENSOR, reduction="none"),
     ),
     "kl": (
-        divergence.kl_divergence,
+        divergence.kl_divergence_with_logits,
         lambda x, t: F.kl_div(torch.log_softmax(x, -1), t, reduction="none").sum(-1),
     ),
 }

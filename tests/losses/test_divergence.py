@@ -1,8 +1,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
+from scipy.special import rel_entr
 from scipy.stats import entropy
 
 from fjdl.losses import classification, divergence
@@ -26,14 +28,59 @@ def test_a_probability_of_zero_has_gradient_zero_and_a_negative_one_gives_nan():
     assert np.isnan(divergence.entropy(np.float32([[1.5, -0.5]]))).all()
 
 
-def test_kl_divergence_equals_torch_in_value_and_gradients(rng):
+def test_equal_distributions_do_not_diverge():
+    p = np.float32([0.9, 0.1])
+    assert divergence.kl_divergence(p, p) == 0
+    assert divergence.kl_divergence_with_logits(np.log(p), p) == pytest.approx(0, abs=1e-7)
+
+
+def test_kl_divergence_of_probabilities_equals_scipy_and_the_one_of_logits(rng):
+    p, q = rng.dirichlet(np.ones(4), (2, 6))
+    p[0] = q[0] * (1 + 1e-7 * np.array([1, -1, 1, -1]))
+    with float64():
+        values, of_logits = divergence.kl_divergence(p, q), divergence.kl_divergence_with_logits(np.log(q), p)
+    np.testing.assert_allclose(values, rel_entr(p, q).sum(-1), rtol=1e-12, atol=1e-16)
+    np.testing.assert_allclose(values, of_logits, rtol=1e-12, atol=1e-15)
+
+
+def test_kl_divergence_has_stated_values_and_gradients_where_a_probability_is_0():
+    p, q = np.float32([[0, 1], [0.5, 0.5], [0, 1]]), np.float32([[0.5, 0.5], [0, 1], [0, 1]])
+    value, (wrt_p, wrt_q) = divergence.kl_divergence(p, q), jax.grad(total_kl, (0, 1))(p, q)
+    np.testing.assert_allclose(value, [np.log(2), INF, 0], rtol=1e-6)
+    np.testing.assert_allclose(wrt_p, [[0, 1 + np.log(2)], [INF, 1 + np.log(0.5)], [0, 1]], rtol=1e-6)
+    np.testing.assert_allclose(wrt_q, [[0, -2], [-INF, -0.5], [0, -1]], rtol=1e-6)
+
+
+def total_kl(p, q):
+    return jnp.sum(divergence.kl_divergence(p, q))
+
+
+@pytest.mark.parametrize(
+    ("p", "found"),
+    [
+        ([[0.9, 0.1], [2.0, -1.0]], "an entry -1"),
+        ([[0.9, 0.1], [-0.5, -2.4]], "an entry -0.5"),
+        ([[0.9, 0.1], [3.0, 1.0]], "a row of sum 4"),
+        ([[np.nan, 0.1], [0.0, 0.0]], "a row of sum 0"),
+    ],
+)
+def test_logits_in_the_place_of_probabilities_are_refused_with_the_function_that_takes_them(p, found):
+    q = np.float32([[0.5, 0.5], [0.5, 0.5]])
+    sentence = f"^p must hold probabilities, got {found}; kl_divergence_with_logits takes logits$"
+    for array in (np.float32(p), jnp.asarray(p, jnp.bfloat16)):
+        with pytest.raises(ValueError, match=sentence):
+            divergence.kl_divergence(array, q)
+    assert jax.jit(divergence.kl_divergence)(np.float32(p), q).shape == (2,)
+
+
+def test_kl_divergence_with_logits_equals_torch_in_value_and_gradients(rng):
     x, t = rng.standard_normal((6, 4)), rng.dirichlet(np.ones(4), 6)
     logits, targets = torch.tensor(x, requires_grad=True), torch.tensor(t, requires_grad=True)
     expected = torch.nn.functional.kl_div(torch.log_softmax(logits, -1), targets, reduction="none").sum(-1)
     expected.sum().backward()
     with float64():
-        values = divergence.kl_divergence(x, t)
-        gradients = jax.grad(lambda x, t: jnp.sum(divergence.kl_divergence(x, t)), (0, 1))(x, t)
+        values = divergence.kl_divergence_with_logits(x, t)
+        gradients = jax.grad(lambda x, t: jnp.sum(divergence.kl_divergence_with_logits(x, t)), (0, 1))(x, t)
     np.testing.assert_allclose(values, expected.detach(), rtol=1e-12)
     np.testing.assert_allclose(gradients[0], logits.grad, rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(gradients[1], targets.grad, rtol=1e-12)
@@ -41,13 +88,13 @@ def test_kl_divergence_equals_torch_in_value_and_gradients(rng):
 
 def test_cross_entropy_is_entropy_plus_divergence(rng):
     x, t = rng.standard_normal((5, 4)).astype(np.float32), rng.dirichlet(np.ones(4), 5).astype(np.float32)
-    parts = divergence.entropy(t) + divergence.kl_divergence(x, t)
+    parts = divergence.entropy(t) + divergence.kl_divergence_with_logits(x, t)
     np.testing.assert_allclose(classification.soft_cross_entropy(x, t), parts, rtol=1e-5)
 
 
 def test_log_probabilities_are_logits_and_equal_distributions_do_not_diverge(rng):
     p = rng.dirichlet(np.ones(4), 5).astype(np.float32)
-    np.testing.assert_allclose(divergence.kl_divergence(np.log(p), p), np.zeros(5), atol=2e-7)
+    np.testing.assert_allclose(divergence.kl_divergence_with_logits(np.log(p), p), np.zeros(5), atol=2e-7)
 
 
 def test_js_divergence_is_symmetric_and_equals_scipy(rng):

@@ -102,10 +102,10 @@ def test_r06_with_all_labels_ignored_mean_gradient_and_count_are_0():
 
 def test_r07_a_target_of_0_at_a_log_probability_of_minus_infinity_costs_nothing():
     x, t = np.float32([[0, -INF], [0, -INF]]), jnp.array([[1.0, 0.0], [0.5, 0.5]])
-    values, gradient = values_and_gradient(lambda x: divergence.kl_divergence(x, t), x)
+    values, gradient = values_and_gradient(lambda x: divergence.kl_divergence_with_logits(x, t), x)
     np.testing.assert_array_equal(values, [0, INF])
     assert np.isfinite(gradient).all()
-    wrt_targets = values_and_gradient(lambda t: divergence.kl_divergence(x, t), t)[1]
+    wrt_targets = values_and_gradient(lambda t: divergence.kl_divergence_with_logits(x, t), t)[1]
     np.testing.assert_array_equal(wrt_targets[0], [1, 0])
 
 
@@ -143,7 +143,8 @@ PAIRWISE = [
     regression.mse, regression.mae, regression.huber, regression.smooth_l1, regression.log_cosh, regression.poisson,
     lambda p, t: regression.quantile(p, t, quantiles=0.5), classification.soft_cross_entropy,
     classification.sigmoid_cross_entropy, probabilities.binary_cross_entropy, probabilities.categorical_cross_entropy,
-    divergence.kl_divergence, divergence.js_divergence, margin.hinge, margin.squared_hinge, focal.sigmoid_focal,
+    divergence.kl_divergence, divergence.kl_divergence_with_logits, divergence.js_divergence,
+    margin.hinge, margin.squared_hinge, focal.sigmoid_focal,
 ]  # fmt: skip
 
 
