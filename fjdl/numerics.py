@@ -92,8 +92,8 @@ def log1p_of_fraction(x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
     return twice * reduce(lambda total, n: total * square + 1 / n, range(11, 0, -2), jnp.full_like(x, 1 / 13))
 
 
-def below_largest(x: Inexact[Array, "..."], *, axis: int) -> Inexact[Array, "..."]:
-    """`x` less the largest entry along `axis`; where that is inf, its entries are 0 and all others -inf.
+def below_largest(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...]) -> Inexact[Array, "..."]:
+    """`x` less the largest entry along the axes; where that is inf, its entries are 0 and all others -inf.
 
     Written without selections, which XLA:CPU would keep from fusing with sums. Not meant to be differentiated.
     """
@@ -104,8 +104,8 @@ def below_largest(x: Inexact[Array, "..."], *, axis: int) -> Inexact[Array, "...
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def softmax(x: Inexact[Array, "..."], axis: int) -> Inexact[Array, "..."]:
-    """exp(x) over its sum along `axis`; 0 in a row that is all -inf, and entries of inf share all.
+def softmax(x: Inexact[Array, "..."], axis: int | tuple[int, ...]) -> Inexact[Array, "..."]:
+    """exp(x) over its sum along `axis`, or along several; 0 in a row that is all -inf, and entries of inf share all.
 
     Its derivative is stated, y (t − Σ y t), so that one pass over memory computes it from y alone.
     """
@@ -115,13 +115,13 @@ def softmax(x: Inexact[Array, "..."], axis: int) -> Inexact[Array, "..."]:
 
 
 @softmax.defjvp
-def _softmax_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+def _softmax_jvp(axis: int | tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     y, (tangent,) = softmax(*primals, axis), tangents
     return y, y * (tangent - jnp.sum(y * tangent, axis=axis, keepdims=True))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def log_softmax(x: Inexact[Array, "..."], axis: int) -> Inexact[Array, "..."]:
+def log_softmax(x: Inexact[Array, "..."], axis: int | tuple[int, ...]) -> Inexact[Array, "..."]:
     """The logarithm of `softmax`, without rounding to 0 first; -inf in a row that is all -inf.
 
     Its derivative is stated, t − Σ softmax(x) t, and 0 where the largest entry is infinite.
@@ -132,7 +132,7 @@ def log_softmax(x: Inexact[Array, "..."], axis: int) -> Inexact[Array, "..."]:
 
 
 @log_softmax.defjvp
-def _log_softmax_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+def _log_softmax_jvp(axis: int | tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     y, (tangent,) = log_softmax(*primals, axis), tangents
     settled = jnp.isinf(jnp.max(*primals, axis=axis, keepdims=True, initial=-jnp.inf))
     expected = jnp.sum(jnp.exp(y) * tangent, axis=axis, keepdims=True)

@@ -51,7 +51,15 @@ from fjdl.functional.pool import (
     max_pool2d,
     max_pool3d,
 )
-from fjdl.functional.pool_adaptive import adaptive_average_pool2d, adaptive_max_pool2d, spatial_pyramid_pool2d
+from fjdl.functional.pool_adaptive import (
+    adaptive_average_pool1d,
+    adaptive_average_pool2d,
+    adaptive_average_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    spatial_pyramid_pool2d,
+)
 from fjdl.functional.pool_norm import lp_pool2d
 from fjdl.functional.rearrange import channel_shuffle, depth_to_space, space_to_depth
 from fjdl.functional.rectifiers import (
@@ -81,7 +89,8 @@ from fjdl.functional.unfold import col2im, im2col
 from fjdl.functional.unpool import average_unpool2d, max_pool2d_with_indices, max_unpool2d, nearest_unpool2d
 
 __all__ = [
-    "Moments", "adaptive_average_pool2d", "adaptive_max_pool2d", "average_pool1d", "average_pool2d", "average_pool3d",
+    "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "average_pool1d", "average_pool2d", "average_pool3d",
     "average_unpool2d", "batch_norm", "batch_norm_inference", "celu", "channel_shuffle", "classic_dropout",
     "classic_dropout_inference", "col2im", "conv1d", "conv2d", "conv2d_fft", "conv2d_im2col", "conv2d_input_gradient",
     "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
@@ -90,11 +99,11 @@ __all__ = [
     "euclidean_distances", "filters", "flatten", "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh",
     "global_average_pool2d", "global_max_pool2d", "glu", "group_norm", "hard_sigmoid", "hard_swish", "hard_tanh",
     "hardshrink", "identity", "im2col", "initializers", "instance_norm", "layer_norm", "leaky_relu", "linear",
-    "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "lp_pool2d", "max_pool1d",
-    "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot",
-    "nearest_unpool2d", "one_hot", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu",
-    "relu6", "resize2d", "rms_norm", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu",
-    "softmax", "softplus", "softshrink", "softsign", "space_to_depth", "spatial_dropout", "spatial_pyramid_pool2d",
+    "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "lp_pool2d", "max_pool1d", "max_pool2d",
+    "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot", "nearest_unpool2d",
+    "one_hot", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu", "relu6", "resize2d",
+    "rms_norm", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "softmax", "softplus",
+    "softshrink", "softsign", "space_to_depth", "spatial_dropout", "spatial_pyramid_pool2d",
     "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "whitening",
 ]  # fmt: skip
 

@@ -120,21 +120,22 @@ def erf(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @typed
-def softmax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*shape"]:
-    """Probabilities `exp(xᵢ) / Σⱼ exp(xⱼ)` that sum to 1 along `axis`.
+def softmax(x: Float[Array, "*shape"], *, axis: int | tuple[int, ...] = -1) -> Float[Array, "*shape"]:
+    """Probabilities `exp(xᵢ) / Σⱼ exp(xⱼ)` that sum to 1 along `axis`, or over all entries of several axes.
 
     Computed in float32 after subtracting the largest entry, so no entry overflows. Entries of -inf get probability 0;
     a row that is all -inf, as a full mask leaves it, is all 0 with zero gradient, where PyTorch gives NaN. Entries
-    of +inf share all probability. Equals `torch.softmax` on finite rows.
+    of +inf share all probability. Equals `torch.softmax` on finite rows, and `jax.nn.softmax` for several axes. Raises
+    `ValueError` for an axis that `x` does not have, or that is given twice.
     """
     return numerics.softmax(accumulate(x), axis).astype(x.dtype)
 
 
 @typed
-def log_softmax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*shape"]:
+def log_softmax(x: Float[Array, "*shape"], *, axis: int | tuple[int, ...] = -1) -> Float[Array, "*shape"]:
     """Log-probabilities `xᵢ - log Σⱼ exp(xⱼ)` along `axis`, in nats: the logarithm of `softmax`, without its underflow.
 
     Computed in float32. Infinite entries are treated as in `softmax`: a row that is all -inf stays -inf with zero
-    gradient. Equals `torch.log_softmax` on finite rows.
+    gradient. Equals `torch.log_softmax` on finite rows, and `jax.nn.log_softmax` for several axes.
     """
     return numerics.log_softmax(accumulate(x), axis).astype(x.dtype)

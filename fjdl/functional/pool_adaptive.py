@@ -1,12 +1,13 @@
-"""Pooling of images of any size to a grid of one size."""
+"""Pooling of sequences, images and volumes of any size to a grid of one size."""
 
 from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from fjdl.functional.pool import average_pool2d, max_pool2d
-from fjdl.functional.pool_maximum import largest
-from fjdl.geometry import Pair, pair
+from fjdl.functional.pool_average import averages
+from fjdl.functional.pool_maximum import largest, maxima
+from fjdl.functional.pool_windows import Windows, windows_of
+from fjdl.geometry import Pair, Single, Triple, per_axis
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -18,13 +19,21 @@ def adaptive_average_pool2d(x: Float[Array, "*batch h w c"], *, size: Pair) -> F
     Bins share an entry where the size does not divide the axis, and repeat entries where it is longer. Summed in
     float32. Equals `torch.nn.functional.adaptive_avg_pool2d`. Raises `ValueError` for an image without pixels.
     """
-    rows, columns = _grid(x, size)
-    if x.shape[-3] % rows == 0 and x.shape[-2] % columns == 0:
-        return average_pool2d(x, window=(x.shape[-3] // rows, x.shape[-2] // columns))
-    y = accumulate(x)
-    for axis, bins in ((-2, columns), (-3, rows)):
-        y = _each_bin(y, axis, bins, lambda part, axis: jnp.mean(part, axis=axis))
-    return y.astype(x.dtype)
+    return _averages(x, size, axes=2)
+
+
+@typed
+def adaptive_average_pool1d(x: Float[Array, "*batch n c"], *, size: Single) -> Float[Array, "*batch n_out c"]:
+    """`adaptive_average_pool2d` of sequences; equals `torch.nn.functional.adaptive_avg_pool1d`."""
+    return _averages(x, size, axes=1)
+
+
+@typed
+def adaptive_average_pool3d(
+    x: Float[Array, "*batch d h w c"], *, size: Triple
+) -> Float[Array, "*batch d_out h_out w_out c"]:
+    """`adaptive_average_pool2d` of volumes; equals `torch.nn.functional.adaptive_avg_pool3d`."""
+    return _averages(x, size, axes=3)
 
 
 @typed
@@ -34,12 +43,21 @@ def adaptive_max_pool2d(x: Float[Array, "*batch h w c"], *, size: Pair) -> Float
     The first of equal entries takes the whole gradient of its bin. Equals `torch.nn.functional.adaptive_max_pool2d`.
     Raises `ValueError` for an image without pixels.
     """
-    rows, columns = _grid(x, size)
-    if x.shape[-3] % rows == 0 and x.shape[-2] % columns == 0:
-        return max_pool2d(x, window=(x.shape[-3] // rows, x.shape[-2] // columns))
-    for axis, bins in ((-2, columns), (-3, rows)):
-        x = _each_bin(x, axis, bins, largest)
-    return jnp.asarray(x)
+    return _maxima(x, size, axes=2)
+
+
+@typed
+def adaptive_max_pool1d(x: Float[Array, "*batch n c"], *, size: Single) -> Float[Array, "*batch n_out c"]:
+    """`adaptive_max_pool2d` of sequences; equals `torch.nn.functional.adaptive_max_pool1d`."""
+    return _maxima(x, size, axes=1)
+
+
+@typed
+def adaptive_max_pool3d(
+    x: Float[Array, "*batch d h w c"], *, size: Triple
+) -> Float[Array, "*batch d_out h_out w_out c"]:
+    """`adaptive_max_pool2d` of volumes; equals `torch.nn.functional.adaptive_max_pool3d`."""
+    return _maxima(x, size, axes=3)
 
 
 @typed
@@ -60,17 +78,45 @@ def spatial_pyramid_pool2d(
     )
 
 
-def _grid(x: Array, size: Pair) -> tuple[int, int]:
-    if 0 in x.shape[-3:-1]:
+def _averages(x: Array, size: int | tuple[int, ...], *, axes: int) -> Array:
+    grid = _grid(x, size, axes)
+    windows = _even(x, grid)
+    if windows is not None:
+        return averages(x, windows, count_include_pad=True)
+    y = _each_bin(accumulate(x), grid, lambda part, axis: jnp.mean(part, axis=axis))
+    return y.astype(x.dtype)
+
+
+def _maxima(x: Array, size: int | tuple[int, ...], *, axes: int) -> Array:
+    grid = _grid(x, size, axes)
+    windows = _even(x, grid)
+    return _each_bin(jnp.asarray(x), grid, largest) if windows is None else maxima(jnp.asarray(x), windows)
+
+
+def _grid(x: Array, size: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """Bins along each spatial axis."""
+    if 0 in x.shape[-axes - 1 : -1]:
         raise ValueError(f"the image must have pixels, got shape {x.shape}")
-    return pair("size", size)
+    return per_axis("size", size, axes=axes)
 
 
-def _each_bin(x: Array, axis: int, bins: int, pool: Callable[[Array, int], Array]) -> Array:
+def _even(x: Array, grid: tuple[int, ...]) -> tuple[Windows, ...] | None:
+    """The bins as windows side by side, where they divide every axis."""
+    sizes = x.shape[-len(grid) - 1 : -1]
+    if any(n % bins for n, bins in zip(sizes, grid, strict=True)):
+        return None
+    window = tuple(n // bins for n, bins in zip(sizes, grid, strict=True))
+    return windows_of(x.shape, spatial=len(grid), window=window, stride=None, padding="VALID")
+
+
+def _each_bin(x: Array, grid: tuple[int, ...], pool: Callable[[Array, int], Array]) -> Array:
+    """Pools the bins of each axis, the last first."""
+    for axis, bins in zip(range(-2, -2 - len(grid), -1), reversed(grid), strict=True):
+        x = jnp.stack([pool(part, axis) for part in _bins(x, axis, bins)], axis=axis)
+    return x
+
+
+def _bins(x: Array, axis: int, bins: int) -> list[Array]:
     n = x.shape[axis]
-    index: list[slice] = [slice(None)] * x.ndim
-    parts = []
-    for i in range(bins):
-        index[axis] = slice(i * n // bins, -(-(i + 1) * n // bins))
-        parts.append(pool(x[tuple(index)], axis))
-    return jnp.stack(parts, axis=axis)
+    ends = [(i * n // bins, -(-(i + 1) * n // bins)) for i in range(bins)]
+    return [x[(..., slice(*part), *(slice(None),) * (-axis - 1))] for part in ends]

@@ -23,16 +23,24 @@ from fjdl.nn.noise import (
     StochasticDepth,
 )
 from fjdl.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RMSNorm
-from fjdl.nn.pool import AdaptiveAveragePool, AveragePool, Flatten, GlobalAveragePool, MaxPool
+from fjdl.nn.pool import (
+    AdaptiveAveragePool,
+    AdaptiveAveragePool1D,
+    AdaptiveAveragePool3D,
+    AveragePool,
+    Flatten,
+    GlobalAveragePool,
+    MaxPool,
+)
 from fjdl.nn.views import View, averaged_views
 
 __all__ = [
-    "AdaptiveAveragePool", "AveragePool", "BatchNorm", "ClassicDropout", "Conv", "Conv1D", "Conv3D", "ConvNorm",
-    "ConvTranspose", "Dense", "DepthwiseConv", "DropConnectDense", "Dropout", "Flatten", "GaussianDropout",
-    "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LayerNorm", "LayerScale", "LocalResponseNorm",
-    "LocallyConnected", "MaxPool", "Maxout", "Model", "PReLU", "RMSNorm", "SeparableConv", "SpatialDropout",
-    "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "View", "averaged_views", "evaluated",
-    "functional", "preprocessed",
+    "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool3D", "AveragePool", "BatchNorm",
+    "ClassicDropout", "Conv", "Conv1D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense", "DepthwiseConv",
+    "DropConnectDense", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm",
+    "InstanceNorm", "LayerNorm", "LayerScale", "LocalResponseNorm", "LocallyConnected", "MaxPool", "Maxout", "Model",
+    "PReLU", "RMSNorm", "SeparableConv", "SpatialDropout", "SpatiallySeparableConv", "SqueezeExcitation", "Stage",
+    "StochasticDepth", "View", "averaged_views", "evaluated", "functional", "preprocessed",
 ]  # fmt: skip
 
 

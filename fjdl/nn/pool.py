@@ -1,11 +1,13 @@
 """Pooling and flattening as layers, so that a network's table has a row for each."""
 
+import math
+
 from flax import linen
 
 from fjdl.analysis import Layer, flatten_layer, global_pool_layer, pool_layer
 from fjdl.functional.encoding import flatten
 from fjdl.functional.pool import average_pool2d, global_average_pool2d, max_pool2d
-from fjdl.functional.pool_adaptive import adaptive_average_pool2d
+from fjdl.functional.pool_adaptive import adaptive_average_pool1d, adaptive_average_pool2d, adaptive_average_pool3d
 from fjdl.geometry import Padding, Pair
 from fjdl.typing import Array
 
@@ -66,11 +68,37 @@ class AdaptiveAveragePool(linen.Module):
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """The row for one example of `shape`: an operation for each entry of each bin."""
-        *image, channels = shape
-        rows, columns = (
-            sum(-(-(i + 1) * n // self.size) - i * n // self.size for i in range(self.size)) for n in image
-        )
-        return Layer(name="pool", output=(self.size, self.size, channels), pool_operations=rows * columns * channels)
+        return _adaptive_cost(self.size, shape)
+
+
+class AdaptiveAveragePool1D(linen.Module):
+    """`adaptive_average_pool1d` to `size` steps."""
+
+    size: int
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[..., t, channels] to [..., size, channels]."""
+        return adaptive_average_pool1d(x, size=self.size)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`: an operation for each entry of each bin."""
+        return _adaptive_cost(self.size, shape)
+
+
+class AdaptiveAveragePool3D(linen.Module):
+    """`adaptive_average_pool3d` to `size` slices, rows and columns."""
+
+    size: int
+
+    @linen.compact
+    def __call__(self, x: Array) -> Array:
+        """[..., d, h, w, channels] to [..., size, size, size, channels]."""
+        return adaptive_average_pool3d(x, size=self.size)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """The row for one example of `shape`: an operation for each entry of each bin."""
+        return _adaptive_cost(self.size, shape)
 
 
 class GlobalAveragePool(linen.Module):
@@ -101,3 +129,9 @@ class Flatten(linen.Module):
 
 def _pool_cost(pool: MaxPool | AveragePool, shape: tuple[int, ...]) -> Layer:
     return pool_layer(shape, window=pool.window, stride=pool.stride, padding=pool.padding, ceil_mode=pool.ceil_mode)
+
+
+def _adaptive_cost(size: int, shape: tuple[int, ...]) -> Layer:
+    *image, channels = shape
+    entries = math.prod(sum(-(-(i + 1) * n // size) - i * n // size for i in range(size)) for n in image)
+    return Layer(name="pool", output=(size,) * len(image) + (channels,), pool_operations=entries * channels)

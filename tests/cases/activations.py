@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import scipy.special
 import torch.nn.functional as T
 
 from fjdl.functional import activations, gates, rectifiers
@@ -32,6 +33,14 @@ CASES: list[Case] = [
     Case(activations.softmax, X, (0,), oracle=of_torch(lambda x: x.softmax(-1))),
     Case(activations.log_softmax, X, (0,), oracle=of_torch(lambda x: x.log_softmax(-1))),
     Case(partial(activations.softmax, axis=0), X, (0,), oracle=of_torch(lambda x: x.softmax(0)), label="axis0"),
+    Case(
+        partial(activations.softmax, axis=(0, -1)), inputs(normal(2, 3, 4)), (0,), label="axes",
+        oracle=lambda x: scipy.special.softmax(x, axis=(0, 2)),
+    ),
+    Case(
+        partial(activations.log_softmax, axis=(1, 2)), inputs(normal(2, 3, 4)), (0,), label="axes",
+        oracle=lambda x: scipy.special.log_softmax(x, axis=(1, 2)),
+    ),
     row(rectifiers.leaky_relu, T.leaky_relu, (-INF, INF)),
     Case(
         rectifiers.prelu, inputs(normal(4, 5), normal(5)), (0, 1), oracle=of_torch(lambda x, a: T.prelu(x, a)),

@@ -138,6 +138,32 @@ CASES: list[Case] = [
         (0,),
         oracle=channels_first("adaptive_max_pool2d", (3, 8)),
     ),
+    Case(
+        partial(pool_adaptive.adaptive_average_pool1d, size=3),
+        SEQUENCE,
+        (0,),
+        oracle=channels_first("adaptive_avg_pool1d", 3),
+        errors=(((np.ones((2, 0, 3), np.float32),), "the image must have pixels"),),
+    ),
+    Case(
+        partial(pool_adaptive.adaptive_average_pool3d, size=(2, 4, 3)),
+        VOLUME,
+        (0,),
+        oracle=channels_first("adaptive_avg_pool3d", (2, 4, 3)),
+    ),
+    Case(
+        partial(pool_adaptive.adaptive_max_pool1d, size=(3,)),
+        SEQUENCE,
+        (0,),
+        oracle=channels_first("adaptive_max_pool1d", 3),
+        edges=(((f32([[1], [NAN], [3], [2]]),), f32([[NAN], [NAN], [3]])),),
+    ),
+    Case(
+        partial(pool_adaptive.adaptive_max_pool3d, size=2),
+        VOLUME,
+        (0,),
+        oracle=channels_first("adaptive_max_pool3d", 2),
+    ),
     Case(partial(pool_adaptive.spatial_pyramid_pool2d, levels=(1, 2)), IMAGE, (0,)),
     Case(
         maxima_and_places,

@@ -204,6 +204,25 @@ def test_integers_are_refused_by_name(function):
         function(jnp.arange(3))
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(F.softmax, jax.nn.softmax), (F.log_softmax, jax.nn.log_softmax)])
+def test_several_axes_are_one_row(ours, theirs, rng):
+    with float64():
+        x, weights = rng.standard_normal((2, 2, 3, 4))
+        for axis in ((0, 2), (-1, -2), (1,), ()):
+            both = [
+                jax.value_and_grad(lambda x, f=f, axis=axis: jnp.sum(weights * f(x, axis=axis)))(jnp.asarray(x))
+                for f in (ours, theirs)
+            ]
+            np.testing.assert_allclose(both[0][0], both[1][0], rtol=1e-12)
+            np.testing.assert_allclose(both[0][1], both[1][1], rtol=1e-12, atol=1e-14)
+        masked = jnp.asarray(x).at[1].set(-INF)
+        flat = ours(masked.swapaxes(0, 1).reshape(3, 8)).reshape(3, 2, 4).swapaxes(0, 1)
+        np.testing.assert_allclose(ours(masked, axis=(0, 2)), flat, rtol=1e-13)
+        np.testing.assert_array_equal(derivative(lambda x: ours(x, axis=(1, 2)), masked)[1], np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="duplicate value in 'axis'"):
+        ours(x, axis=(0, 0))
+
+
 def test_an_axis_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="axis 2 is out of bounds"):
         F.softmax(jnp.zeros((3, 3)), axis=2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fjdl.functional import pool_adaptive
 from fjdl.functional.pool_adaptive import adaptive_average_pool2d, adaptive_max_pool2d, spatial_pyramid_pool2d
 from tests.support import float64
 
@@ -15,15 +16,17 @@ def value_and_gradient(function, x, cotangent):
     return y, pullback(jnp.asarray(cotangent, y.dtype))[0]
 
 
-@pytest.mark.parametrize("size", [(3, 4), (7, 9), (1, 1), (10, 2)], ids=str)
+@pytest.mark.parametrize(
+    "size", [(3, 4), (7, 9), (1, 1), (10, 2), (4,), (7,), (1,), (9,), (3, 2, 5), (7, 1, 2), (1, 1, 1)], ids=str
+)
 def test_adaptive_pooling_and_its_gradients_equal_torch(size, rng):
-    x = np.round(2 * rng.standard_normal((2, 7, 9, 3)))
-    for ours, theirs in (
-        (adaptive_average_pool2d, torch.nn.functional.adaptive_avg_pool2d),
-        (adaptive_max_pool2d, torch.nn.functional.adaptive_max_pool2d),
-    ):
+    axes = len(size)
+    x = np.round(2 * rng.standard_normal((2, *(7, 9, 4)[:axes], 3)))
+    for kind, theirs in (("average", "avg"), ("max", "max")):
+        ours = getattr(pool_adaptive, f"adaptive_{kind}_pool{axes}d")
         tensor = torch.tensor(x, requires_grad=True)
-        y = theirs(tensor.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
+        pooled = getattr(torch.nn.functional, f"adaptive_{theirs}_pool{axes}d")(tensor.movedim(-1, 1), size)
+        y = pooled.movedim(1, -1)
         cotangent = rng.standard_normal(tuple(y.shape))
         y.backward(torch.tensor(cotangent))
         with float64():

@@ -12,6 +12,8 @@ SPOTS = (5, 6, 4)
 
 LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "AdaptiveAveragePool": (nn.AdaptiveAveragePool(2), SPOTS),
+    "AdaptiveAveragePool1D": (nn.AdaptiveAveragePool1D(2), (5, 4)),
+    "AdaptiveAveragePool3D": (nn.AdaptiveAveragePool3D(2), (3, 4, 5, 2)),
     "AveragePool": (nn.AveragePool(2, padding=1, count_include_pad=False), SPOTS),
     "BatchNorm": (nn.BatchNorm(), SPOTS),
     "ClassicDropout": (nn.ClassicDropout(0.5), SPOTS),

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from fjdl.nn import AveragePool, Flatten, GlobalAveragePool, MaxPool
+from fjdl.nn import (
+    AdaptiveAveragePool,
+    AdaptiveAveragePool1D,
+    AdaptiveAveragePool3D,
+    AveragePool,
+    Flatten,
+    GlobalAveragePool,
+    MaxPool,
+)
 
 POOLS = [
     ({"window": 2}, {"kernel_size": 2}),
@@ -59,6 +67,25 @@ def test_the_global_mean_is_one_number_for_each_channel(rng: np.random.Generator
     row = GlobalAveragePool().cost((5, 4, 3))
     assert (row.output, row.pool_operations, row.parameters) == ((3,), 60, 0)
     assert GlobalAveragePool().apply({}, jnp.ones((1, 2, 2, 3), jnp.bfloat16)).dtype == jnp.bfloat16  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("module", "twin"),
+    [
+        (AdaptiveAveragePool1D(3), torch.nn.AdaptiveAvgPool1d(3)),
+        (AdaptiveAveragePool(3), torch.nn.AdaptiveAvgPool2d(3)),
+        (AdaptiveAveragePool3D(3), torch.nn.AdaptiveAvgPool3d(3)),
+    ],
+)
+def test_adaptive_pools_equal_torch_and_count_what_they_add(rng: np.random.Generator, module: Any, twin: Any) -> None:
+    axes = {"AdaptiveAveragePool1D": 1, "AdaptiveAveragePool": 2, "AdaptiveAveragePool3D": 3}[type(module).__name__]
+    x = rng.standard_normal((2, *(4, 6, 2)[:axes], 3)).astype(np.float32)
+    y = module.apply({}, x)
+    np.testing.assert_allclose(y, expected(twin, x), rtol=1e-5, atol=1e-6)
+    row = module.cost(x.shape[1:])
+    assert row.output == y.shape[1:]
+    # bins of 4 entries: [0, 2), [1, 3), [2, 4); of 6: pairs; of 2: [0, 1), [0, 2), [1, 2)
+    assert row.pool_operations == np.prod([6, 6, 4][:axes]) * 3
 
 
 def test_flattening_keeps_rows_first_and_channels_last() -> None:
