@@ -19,7 +19,12 @@ Pads = tuple[Sides, Sides]
 Padding1D = Literal["SAME", "VALID"] | int | tuple[Sides]
 Padding = Literal["SAME", "VALID"] | int | Pads
 Padding3D = Literal["SAME", "VALID"] | int | tuple[Sides, Sides, Sides]
-AnyPadding = Literal["SAME", "VALID"] | int | tuple[Sides, ...]
+
+# What convolutions take too: the image goes on beyond its edge, or all zeros lie before a sequence.
+ConvPadding1D = Literal["SAME", "VALID", "CIRCULAR", "REFLECT", "REPLICATE", "CAUSAL"] | int | tuple[Sides]
+ConvPadding = Literal["SAME", "VALID", "CIRCULAR", "REFLECT", "REPLICATE"] | int | Pads
+ConvPadding3D = Literal["SAME", "VALID", "CIRCULAR", "REFLECT", "REPLICATE"] | int | tuple[Sides, Sides, Sides]
+AnyPadding = Literal["SAME", "VALID", "CIRCULAR", "REFLECT", "REPLICATE", "CAUSAL"] | int | tuple[Sides, ...]
 
 
 class Axis(NamedTuple):
@@ -112,9 +117,16 @@ def explicit_padding(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> tuple[Sides, ...]:
-    """Pixels added before and after each spatial axis; raises `ValueError` for negative ones."""
+    """Pixels added before and after each spatial axis, of zeros or of the image.
+
+    Raises `ValueError` for negative ones, for more of them than the image can give, and for "CAUSAL" on several axes.
+    """
     if padding == "SAME":
         return tuple(_same(*axis) for axis in zip(size, window, stride, dilation, strict=True))
+    if padding == "CAUSAL":
+        return _causal(window, dilation)
+    if padding in ("CIRCULAR", "REFLECT", "REPLICATE"):
+        return tuple(_around(padding, *axis) for axis in zip(size, window, dilation, strict=True))
     number = 0 if padding == "VALID" else padding
     sides = number if isinstance(number, tuple) else ((number, number),) * len(size)
     if any(certain(lambda side=side: side < 0) for axis in sides for side in axis):
@@ -125,6 +137,25 @@ def explicit_padding(
 def _same(size: int, window: int, stride: int, dilation: int) -> Sides:
     total = max_dim((-(-size // stride) - 1) * stride + dilation * (window - 1) + 1 - size, 0)
     return (total // 2, total - total // 2)
+
+
+def _causal(window: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[Sides, ...]:
+    if len(window) != 1:
+        raise ValueError(f"padding 'CAUSAL' must be that of a sequence, got {len(window)} axes")
+    return ((dilation[0] * (window[0] - 1), 0),)
+
+
+def _around(name: str, size: int, window: int, dilation: int) -> Sides:
+    """Half of what the window reaches on each side, the odd pixel at the end: "SAME" of stride 1."""
+    reach = dilation * (window - 1)
+    most = reach - reach // 2
+    least = {"CIRCULAR": most, "REFLECT": most + 1, "REPLICATE": 1}[name] if most else 0
+    if certain(lambda: size < least):
+        raise ValueError(
+            f"padding {name!r} must find at least {least} pixels along an axis for window {window} "
+            f"(dilation {dilation}), got {size}"
+        )
+    return reach // 2, most
 
 
 def output_size(size: int, *, window: int, stride: int, padding: Sides, dilation: int = 1) -> int:

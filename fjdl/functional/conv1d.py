@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 
 from fjdl.functional.conv import conv2d
-from fjdl.geometry import Padding1D, Single, check_groups, slide
+from fjdl.functional.conv_padding import continued
+from fjdl.geometry import ConvPadding1D, Single, check_groups, slide
 from fjdl.typing import Array, Float, typed
 
 
@@ -14,18 +15,20 @@ def conv1d(
     bias: Float[Array, "c_out"] | None = None,
     *,
     stride: Single = 1,
-    padding: Padding1D = "SAME",
+    padding: ConvPadding1D = "SAME",
     dilation: Single = 1,
     groups: int = 1,
 ) -> Float[Array, "*batch t_out c_out"]:
     """Cross-correlation of each sequence with `c_out` kernels: `conv2d` of images of one row.
 
-    `padding` is "VALID", "SAME", one number of steps for both ends, or `((before, after),)`;
-    `((dilation (k - 1), 0),)` is causal: no output sees a later input. Equals `torch.nn.functional.conv1d` after moving
-    channels last. Raises `ValueError` as `conv2d` does.
+    `padding` is "VALID", "SAME", "CIRCULAR", "REFLECT" or "REPLICATE" as there, one number of steps for both ends, or
+    `((before, after),)`. "CAUSAL" is `((dilation (k - 1), 0),)`: no output sees a later input, as in
+    `flax.linen.Conv`. Equals `torch.nn.functional.conv1d` after moving channels last. Raises `ValueError` as `conv2d`
+    does.
     """
     check_groups(kernel.shape, channels=x.shape[-1], groups=groups)
-    (time,) = slide((x.shape[-2],), window=kernel.shape[0], stride=stride, padding=padding, dilation=dilation)
+    x, zeros = continued(x, padding, window=kernel.shape[:1], dilation=dilation)
+    (time,) = slide((x.shape[-2],), window=kernel.shape[0], stride=stride, padding=zeros, dilation=dilation)
     y = conv2d(
         jnp.asarray(x)[..., None, :, :],
         jnp.asarray(kernel)[None],

@@ -3,8 +3,9 @@
 import jax.numpy as jnp
 
 from fjdl.functional.conv import conv2d
+from fjdl.functional.conv_padding import continued
 from fjdl.functional.unfold import taps
-from fjdl.geometry import Axis, Padding3D, Triple, check_groups, slide
+from fjdl.geometry import Axis, ConvPadding3D, Triple, check_groups, slide
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -16,7 +17,7 @@ def conv3d(
     bias: Float[Array, "c_out"] | None = None,
     *,
     stride: Triple = 1,
-    padding: Padding3D = "SAME",
+    padding: ConvPadding3D = "SAME",
     dilation: Triple = 1,
     groups: int = 1,
 ) -> Float[Array, "*batch d_out h_out w_out c_out"]:
@@ -27,8 +28,9 @@ def conv3d(
     channels last. Raises `ValueError` as `conv2d` does.
     """
     check_groups(kernel.shape, channels=x.shape[-1], groups=groups)
+    x, zeros = continued(x, padding, window=kernel.shape[:3], dilation=dilation)
     depth, rows, columns = slide(
-        x.shape[-4:-1], window=kernel.shape[:3], stride=stride, padding=padding, dilation=dilation
+        x.shape[-4:-1], window=kernel.shape[:3], stride=stride, padding=zeros, dilation=dilation
     )
     kd, kh, kw, within, outputs = kernel.shape
     return conv2d(

@@ -6,9 +6,10 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl.functional.bias import add_bias
+from fjdl.functional.conv_padding import continued
 from fjdl.functional.linear import linear
 from fjdl.functional.unfold import im2col
-from fjdl.geometry import Axis, Padding, Pair, check_groups, slide
+from fjdl.geometry import Axis, ConvPadding, Pair, check_groups, slide
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -20,7 +21,7 @@ def conv2d_im2col(
     bias: Float[Array, "c_out"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Padding = "SAME",
+    padding: ConvPadding = "SAME",
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Float[Array, "*batch h_out w_out c_out"]:
@@ -30,7 +31,9 @@ def conv2d_im2col(
     """
     check_groups(kernel.shape, channels=x.shape[-1], groups=groups)
     kh, kw, within, outputs = kernel.shape
-    columns = im2col(x, window=(kh, kw), stride=stride, padding=padding, dilation=dilation)
+    x, zeros = continued(x, padding, window=(kh, kw), dilation=dilation)
+    down, across = slide(x.shape[-3:-1], window=(kh, kw), stride=stride, padding=zeros, dilation=dilation)
+    columns = im2col(x, window=(kh, kw), stride=stride, padding=(down.padding, across.padding), dilation=dilation)
     columns = columns.reshape(*columns.shape[:-1], kh * kw, groups, within)
     columns = jnp.moveaxis(columns, -2, 0).reshape(groups, *columns.shape[:-3], kh * kw * within)
     matrices = jnp.moveaxis(jnp.asarray(kernel).reshape(kh * kw * within, groups, outputs // groups), 1, 0)
@@ -45,7 +48,7 @@ def conv2d_fft(
     bias: Float[Array, "c_out"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Padding = "SAME",
+    padding: ConvPadding = "SAME",
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Float[Array, "*batch h_out w_out c_out"]:
@@ -57,7 +60,8 @@ def conv2d_fft(
     drop outputs that have been computed.
     """
     check_groups(kernel.shape, channels=x.shape[-1], groups=groups)
-    down, across = slide(x.shape[-3:-1], window=kernel.shape[:2], stride=stride, padding=padding, dilation=dilation)
+    x, zeros = continued(x, padding, window=kernel.shape[:2], dilation=dilation)
+    down, across = slide(x.shape[-3:-1], window=kernel.shape[:2], stride=stride, padding=zeros, dilation=dilation)
     images = jnp.pad(accumulate(x), [*[(0, 0)] * (x.ndim - 3), down.padding, across.padding, (0, 0)])
     size = images.shape[-3:-1]
     a = jnp.fft.rfft2(images, axes=(-3, -2))

@@ -5,9 +5,10 @@ import math
 import jax
 import jax.numpy as jnp
 
+from fjdl.functional.conv_padding import continued
 from fjdl.functional.linear import linear
 from fjdl.functional.unfold import im2col
-from fjdl.geometry import Padding, Pair
+from fjdl.geometry import ConvPadding, Pair, slide
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -19,7 +20,7 @@ def locally_connected2d(
     bias: Float[Array, "h_out w_out c_out"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Padding = "VALID",
+    padding: ConvPadding = "VALID",
     dilation: Pair = 1,
 ) -> Float[Array, "*batch h_out w_out c_out"]:
     """`conv2d` with kernels and biases of their own at each position of the window.
@@ -31,7 +32,9 @@ def locally_connected2d(
     rows, across, kh, kw, _, outputs = kernel.shape
     if 0 in kernel.shape:
         raise ValueError(f"kernel must have no empty axis, got shape {kernel.shape}")
-    columns = im2col(x, window=(kh, kw), stride=stride, padding=padding, dilation=dilation)
+    x, zeros = continued(x, padding, window=(kh, kw), dilation=dilation)
+    axes = slide(x.shape[-3:-1], window=(kh, kw), stride=stride, padding=zeros, dilation=dilation)
+    columns = im2col(x, window=(kh, kw), stride=stride, padding=(axes[0].padding, axes[1].padding), dilation=dilation)
     *batch, high, broad, taps = columns.shape
     if (rows, across) != (high, broad):
         raise ValueError(f"kernel must hold {high} x {broad} positions of the window, got {rows} x {across}")

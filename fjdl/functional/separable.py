@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from fjdl.functional.conv import conv2d
 from fjdl.functional.linear import linear
-from fjdl.geometry import Padding, Pair, slide
+from fjdl.geometry import ConvPadding, Pair, slide
 from fjdl.typing import Array, Float, typed
 
 
@@ -15,7 +15,7 @@ def depthwise_conv2d(
     bias: Float[Array, "c_out"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Padding = "SAME",
+    padding: ConvPadding = "SAME",
     dilation: Pair = 1,
 ) -> Float[Array, "*batch h_out w_out c_out"]:
     """`c_out / c_in` kernels for each channel, which sees no other: `conv2d` with as many groups as channels.
@@ -47,7 +47,7 @@ def separable_conv2d(
     bias: Float[Array, "c_out"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Padding = "SAME",
+    padding: ConvPadding = "SAME",
     dilation: Pair = 1,
 ) -> Float[Array, "*batch h_out w_out c_out"]:
     """`pointwise_conv2d` of `depthwise_conv2d`, with `kh kw c_mid + c_mid c_out` weights.
@@ -69,7 +69,7 @@ def spatially_separable_conv2d(
     bias: Float[Array, "c_out"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Padding = "SAME",
+    padding: ConvPadding = "SAME",
     dilation: Pair = 1,
 ) -> Float[Array, "*batch h_out w_out c_out"]:
     """A convolution down the columns and then one along the rows, with `kh + kw` weights where a window has `kh kw`.
@@ -80,7 +80,7 @@ def spatially_separable_conv2d(
     """
     window = (column.shape[0], row.shape[1])
     down, across = slide(x.shape[-3:-1], window=window, stride=stride, padding=padding, dilation=dilation)
-    between = conv2d(x, column, stride=(down.stride, 1), padding=(down.padding, (0, 0)), dilation=(down.dilation, 1))
-    return conv2d(
-        between, row, bias, stride=(1, across.stride), padding=((0, 0), across.padding), dilation=(1, across.dilation)
-    )
+    named = isinstance(padding, str)
+    first, second = (padding, padding) if named else ((down.padding, (0, 0)), ((0, 0), across.padding))
+    between = conv2d(x, column, stride=(down.stride, 1), padding=first, dilation=(down.dilation, 1))
+    return conv2d(between, row, bias, stride=(1, across.stride), padding=second, dilation=(1, across.dilation))

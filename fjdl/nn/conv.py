@@ -16,7 +16,18 @@ from fjdl.functional.conv3d import conv3d
 from fjdl.functional.local import locally_connected2d
 from fjdl.functional.separable import depthwise_conv2d, separable_conv2d, spatially_separable_conv2d
 from fjdl.functional.transposed import conv_transpose2d
-from fjdl.geometry import Padding, Padding1D, Padding3D, Pair, Single, Triple, pair, per_axis, slide
+from fjdl.geometry import (
+    ConvPadding,
+    ConvPadding1D,
+    ConvPadding3D,
+    Padding,
+    Pair,
+    Single,
+    Triple,
+    pair,
+    per_axis,
+    slide,
+)
 from fjdl.nn.layers import conv_cost
 from fjdl.typing import Array
 
@@ -29,7 +40,7 @@ class Conv1D(linen.Module):
     features: int
     window: Single
     stride: Single = 1
-    padding: Padding1D = "SAME"
+    padding: ConvPadding1D = "SAME"
     dilation: Single = 1
     groups: int = 1
     use_bias: bool = True
@@ -57,7 +68,7 @@ class Conv3D(linen.Module):
     features: int
     window: Triple
     stride: Triple = 1
-    padding: Padding3D = "SAME"
+    padding: ConvPadding3D = "SAME"
     dilation: Triple = 1
     groups: int = 1
     use_bias: bool = True
@@ -133,7 +144,7 @@ class DepthwiseConv(linen.Module):
     window: Pair
     multiplier: int = 1
     stride: Pair = 1
-    padding: Padding = "SAME"
+    padding: ConvPadding = "SAME"
     dilation: Pair = 1
     use_bias: bool = True
     kernel_init: Initializer = initializers.lecun_normal()
@@ -159,7 +170,7 @@ class SeparableConv(linen.Module):
     window: Pair
     multiplier: int = 1
     stride: Pair = 1
-    padding: Padding = "SAME"
+    padding: ConvPadding = "SAME"
     dilation: Pair = 1
     use_bias: bool = True
     kernel_init: Initializer = initializers.lecun_normal()
@@ -195,7 +206,7 @@ class SpatiallySeparableConv(linen.Module):
     window: Pair
     between: int | None = None
     stride: Pair = 1
-    padding: Padding = "SAME"
+    padding: ConvPadding = "SAME"
     dilation: Pair = 1
     use_bias: bool = True
     kernel_init: Initializer = initializers.lecun_normal()
@@ -239,7 +250,7 @@ class LocallyConnected(linen.Module):
     features: int
     window: Pair
     stride: Pair = 1
-    padding: Padding = "VALID"
+    padding: ConvPadding = "VALID"
     dilation: Pair = 1
     use_bias: bool = True
     kernel_init: Initializer = initializers.lecun_normal()

@@ -13,7 +13,7 @@ from fjdl.functional import initializers
 from fjdl.functional.conv import conv2d
 from fjdl.functional.dropout import dropout
 from fjdl.functional.linear import linear
-from fjdl.geometry import Padding, Pair, pair
+from fjdl.geometry import ConvPadding, Pair, pair
 from fjdl.typing import Array
 
 Initializer = initializers.Initializer
@@ -46,7 +46,7 @@ class Conv(linen.Module):
     features: int
     window: Pair
     stride: Pair = 1
-    padding: Padding = "SAME"
+    padding: ConvPadding = "SAME"
     dilation: Pair = 1
     groups: int = 1
     use_bias: bool = True

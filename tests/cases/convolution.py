@@ -18,6 +18,7 @@ from fjdl.functional import (
     transposed,
     unfold,
 )
+from fjdl.functional.conv import conv2d
 from fjdl.functional.conv1d import conv1d
 from fjdl.functional.conv3d import conv3d
 from tests.cases.case import Case, inputs, normal, of_torch
@@ -145,6 +146,33 @@ CASES: list[Case] = [
         (0, 1, 2),
         domain=None,
         oracle=torch_conv(3, stride=(2, 1, 2), padding=1, output_padding=(1, 0, 0)),
+    ),
+    Case(
+        partial(conv1d, padding="CAUSAL", dilation=2),
+        inputs(normal(2, 5, 3), normal(3, 3, 4)),
+        (0, 1),
+        label="causal",
+        domain=None,
+        oracle=lambda x, kernel: torch_conv(1, dilation=2)(np.pad(x, ((0, 0), (4, 0), (0, 0))), kernel),
+    ),
+    Case(
+        partial(conv2d, padding="REFLECT", stride=(2, 1), dilation=(1, 2)),
+        inputs(normal(2, 4, 5, 3), normal(3, 2, 3, 4)),
+        (0, 1),
+        label="reflect",
+        domain=None,
+        oracle=lambda x, kernel: torch_conv(2, stride=(2, 1), dilation=(1, 2))(
+            np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect"), kernel
+        ),
+        errors=(((zeros(1, 1, 5, 3), zeros(3, 2, 3, 4)), "padding 'REFLECT' must find at least 2 pixels"),),
+    ),
+    Case(
+        partial(conv3d, padding="CIRCULAR"),
+        inputs(normal(1, 3, 2, 2, 2), normal(3, 2, 2, 2, 3)),
+        (0, 1),
+        label="circular",
+        domain=None,
+        oracle=lambda x, kernel: torch_conv(3)(np.pad(x, ((0, 0), (1, 1), (0, 1), (0, 1), (0, 0)), "wrap"), kernel),
     ),
     Case(
         partial(separable.depthwise_conv2d, stride=2, padding=1),
