@@ -139,6 +139,38 @@ def _log_softmax_jvp(axis: int | tuple[int, ...], primals: tuple[Array], tangent
     return y, (tangent - expected) * jnp.where(settled, 0, jnp.ones_like(expected))
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def sparsemax(x: Inexact[Array, "..."], axis: int) -> Inexact[Array, "..."]:
+    """The point of the simplex nearest to `x` along `axis`; 0 in a row that is all -inf, and entries of inf share all.
+
+    Its derivative is stated: the tangent less its mean where the result is positive, and 0 elsewhere.
+    """
+    return nearest_on_simplex(below_largest(x, axis=axis), axis=axis)[0]
+
+
+@sparsemax.defjvp
+def _sparsemax_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    y, (tangent,) = sparsemax(*primals, axis), tangents
+    support = (y > 0).astype(y.dtype)
+    mean = jnp.sum(support * tangent, axis=axis, keepdims=True)
+    return y, support * (tangent - mean / jnp.maximum(jnp.sum(support, axis=axis, keepdims=True), 1))
+
+
+def nearest_on_simplex(below: Float[Array, "..."], *, axis: int) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """`max(x - τ, 0)` of sum 1 along `axis`, and τ, for `x` as `below_largest` gives it. Not to be differentiated.
+
+    The entries above τ are the largest ones: as many of them, in order, as `1 + j x_j` exceeds the sum of the first j.
+    Held et al. 1974.
+    """
+    ordered = jnp.sort(below, axis=axis, descending=True)
+    numbers = jax.lax.broadcasted_iota(below.dtype, below.shape, axis % below.ndim) + 1
+    inside = 1 + numbers * ordered > jnp.cumsum(ordered, axis=axis)
+    count = jnp.sum(inside, axis=axis, keepdims=True, dtype=below.dtype)
+    total = jnp.sum(jnp.where(inside, ordered, 0), axis=axis, keepdims=True)
+    threshold = (total - 1) / jnp.maximum(count, 1)
+    return jnp.maximum(below - threshold, 0), threshold
+
+
 def norm(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...] = -1) -> Float[Array, "..."]:
     """Euclidean norm along `axis`, kept with length 1, or over several; 0 with zero gradient at a zero vector.
 

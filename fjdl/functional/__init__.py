@@ -15,6 +15,7 @@ from fjdl.functional.activations import (
     softmax,
     softplus,
     softsign,
+    sparsemax,
     tanh,
     tanhshrink,
 )
@@ -103,7 +104,7 @@ __all__ = [
     "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot", "nearest_unpool2d",
     "one_hot", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu", "relu6", "resize2d",
     "rms_norm", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "softmax", "softplus",
-    "softshrink", "softsign", "space_to_depth", "spatial_dropout", "spatial_pyramid_pool2d",
+    "softshrink", "softsign", "space_to_depth", "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d",
     "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "whitening",
 ]  # fmt: skip
 

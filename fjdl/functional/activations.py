@@ -139,3 +139,16 @@ def log_softmax(x: Float[Array, "*shape"], *, axis: int | tuple[int, ...] = -1) 
     gradient. Equals `torch.log_softmax` on finite rows, and `jax.nn.log_softmax` for several axes.
     """
     return numerics.log_softmax(accumulate(x), axis).astype(x.dtype)
+
+
+@typed
+def sparsemax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*shape"]:
+    """Probabilities along `axis` of which many are 0: the point of the simplex that is nearest to `x`.
+
+    They are `max(xᵢ - τ, 0)` with the threshold `τ` that makes their sum 1; an entry that is 1 or more below the
+    largest is 0. The derivative is the tangent less its mean over the positive entries, and 0 at all others. Computed
+    in float32 by a sort. A row that is all -inf is all 0 with zero gradient, and entries of +inf share all
+    probability, as in `softmax`. Martins & Astudillo 2016, arXiv:1602.02068. Equals
+    `optax.projections.projection_simplex` of each row.
+    """
+    return numerics.sparsemax(accumulate(x), axis).astype(x.dtype)

@@ -1,12 +1,14 @@
 """Entropies and divergences of distributions along the last axis, in nats."""
 
+from functools import reduce
+
 import jax.numpy as jnp
 import numpy as np
 
 from fjdl.checks import known
 from fjdl.fused import fused
 from fjdl.numerics import accumulate, log_softmax
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Bool, Float, typed
 
 
 @typed
@@ -57,6 +59,22 @@ def kl_divergence_with_logits(
 
 @typed
 @fused
+def generalized_kl(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
+    """Generalized Kullback-Leibler divergence of amounts, in nats: `Σ_k (p_k log(p_k / q_k) - p_k + q_k)`.
+
+    `p` and `q` are not negative and of any sum, such as counts and their rates; of distributions it is
+    `kl_divergence`. 0 where both are equal and positive elsewhere, to full relative precision where they are close; inf
+    where `q` alone is 0. A `p_k` of 0 costs `q_k`, with gradient 0 to itself. Half of the Poisson deviance; the
+    divergence of non-negative matrix factorization (Lee & Seung 2001). Equals `scipy.special.kl_div(p, q).sum(-1)`.
+    """
+    p, q = accumulate(p), accumulate(q)
+    has_mass = p != 0
+    a, b = jnp.where(has_mass, p, 1), jnp.where(has_mass, q, 1)
+    return jnp.sum(jnp.where(has_mass, _excess(a, b), q), axis=-1)
+
+
+@typed
+@fused
 def js_divergence(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
     """Jensen-Shannon divergence of two distributions, in nats: `(KL(p, m) + KL(q, m)) / 2` from their mean `m`.
 
@@ -79,10 +97,33 @@ def _relative_entropy(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) 
     p, q = accumulate(p), accumulate(q)
     has_mass = p != 0
     a, b = jnp.where(has_mass, p, 1), jnp.where(has_mass, q, 1)
-    near = (a < 2 * b) & (b < 2 * a)
-    log_ratio = jnp.log1p(jnp.where(near, a - b, 0) / jnp.where(near, b, 1))
-    log_ratio += jnp.log(jnp.where(near, 1, a)) - jnp.log(jnp.where(near, 1, b))
+    near, c, d = _if_near(a, b)
+    log_ratio = jnp.where(near, jnp.log1p((c - d) / d), _log(a, unless=near) - _log(b, unless=near))
     return jnp.sum(jnp.where(has_mass, a * log_ratio, 0), axis=-1)
+
+
+def _excess(a: Float[Array, "*shape"], b: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`a log(a / b) - a + b` of positive numbers; the logarithm of close ones is `2 atanh((a - b) / (a + b))`."""
+    near, c, d = _if_near(a, b)
+    t = (c - d) / (c + d)
+    close = (c - d) * t + 2 * c * _atanh_less_itself(t)
+    return jnp.where(near, close, a * (_log(a, unless=near) - _log(b, unless=near)) - a + b)
+
+
+def _atanh_less_itself(t: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`atanh(t) - t` for |t| ≤ 1/3, by the series `t³/3 + t⁵/5 + …`."""
+    square, last = jnp.square(t), 31 if t.dtype == jnp.float64 else 15
+    return t * square * reduce(lambda total, n: total * square + 1 / n, range(last, 1, -2), jnp.zeros_like(t))
+
+
+def _if_near(a: Array, b: Array) -> tuple[Bool[Array, "*shape"], Array, Array]:
+    """Whether neither is twice the other, and both where it is so; 1 elsewhere."""
+    near = (a < 2 * b) & (b < 2 * a)
+    return near, jnp.where(near, a, 1), jnp.where(near, b, 1)
+
+
+def _log(x: Float[Array, "*shape"], *, unless: Bool[Array, "*shape"]) -> Float[Array, "*shape"]:
+    return jnp.log(jnp.where(unless, 1, x))
 
 
 def _refuse_logits(p: Float[Array, "*batch k"]) -> None:

@@ -37,6 +37,37 @@ def mae(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
 
 @typed
 @fused
+def mape(
+    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, eps: Number = 2.0**-52
+) -> Float[Array, "*batch"]:
+    """Mean absolute percentage error over the last axis, one per example: `1/d Σ |y - ŷ| / max(|y|, eps)`.
+
+    A fraction and no percentage: 0.1 for errors of a tenth of the target. An error at a target of 0 costs some 10¹⁵
+    unless `eps`, the size below which all targets count as this large, is raised. The gradient is 0 where prediction
+    and target are equal. Equals `sklearn.metrics.mean_absolute_percentage_error` in the mean over examples.
+    """
+    within("(0, inf)", eps=eps)
+    size = _absolute(accumulate(targets))
+    return jnp.mean(_absolute(_error(predictions, targets)) / jnp.where(size > eps, size, eps), axis=-1)
+
+
+@typed
+@fused
+def msle(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    """Mean squared logarithmic error over the last axis, one per example: `1/d Σ (log(1 + y) - log(1 + ŷ))²`.
+
+    For amounts of which the ratio matters; NaN unless all are above -1. Large numbers that are close keep the digits of
+    their difference. Equals `sklearn.metrics.mean_squared_log_error` in the mean over examples.
+    """
+    predictions, targets = accumulate(predictions), accumulate(targets)
+    inside = (predictions > -1) & (targets > -1)
+    a, b = jnp.where(inside, predictions, 0), jnp.where(inside, targets, 0)
+    log_ratio = jnp.log1p(_absolute(a - b) / (1 + jnp.minimum(a, b)))
+    return jnp.mean(jnp.where(inside, jnp.square(log_ratio), jnp.nan), axis=-1)
+
+
+@typed
+@fused
 def huber(
     predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, delta: Number = 1.0
 ) -> Float[Array, "*batch"]:

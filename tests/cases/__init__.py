@@ -12,6 +12,7 @@ from tests.cases import (
     functional,
     initializers,
     losses,
+    losses_peers,
     losses_structured,
     metrics,
     metrics_deviance,
@@ -34,8 +35,8 @@ from tests.cases.case import Case
 
 PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
-    losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking, metrics_regression,
-    metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text, augment, autodiff, search,
-    schedules, quant,
+    losses_peers, losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking,
+    metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text, augment, autodiff,
+    search, schedules, quant,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

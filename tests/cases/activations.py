@@ -2,12 +2,15 @@
 
 from functools import partial
 
+import jax
 import numpy as np
+import optax
 import scipy.special
 import torch.nn.functional as T
 
 from fjdl.functional import activations, gates, rectifiers
 from tests.cases.case import Case, f32, inputs, normal, of_torch
+from tests.support import float64
 
 INF, NAN = np.inf, np.nan
 X = inputs(normal(4, 5))
@@ -18,6 +21,11 @@ def row(function, oracle, limits):
     """A function of single numbers, with its values at -inf and inf; NaN stays NaN."""
     edges = (((LIMITS[:2],), f32(*limits)), ((LIMITS[2:],), f32(NAN)))
     return Case(function, X, (0,), oracle=of_torch(oracle), edges=edges)
+
+
+def simplex_of_optax(x):
+    with float64():
+        return np.asarray(jax.vmap(optax.projections.projection_simplex)(x))
 
 
 CASES: list[Case] = [
@@ -40,6 +48,14 @@ CASES: list[Case] = [
     Case(
         partial(activations.log_softmax, axis=(1, 2)), inputs(normal(2, 3, 4)), (0,), label="axes",
         oracle=lambda x: scipy.special.log_softmax(x, axis=(1, 2)),
+    ),
+    Case(
+        activations.sparsemax, X, (0,), oracle=simplex_of_optax,
+        edges=(
+            ((f32([2, 0.5, 1.5], [0, 0, 0], [9, -3, 8]),), f32([0.75, 0, 0.25], [1 / 3] * 3, [1, 0, 0])),
+            ((f32([-INF, -INF], [INF, 3], [INF, INF], [-INF, 3]),), f32([0, 0], [1, 0], [0.5, 0.5], [0, 1])),
+            ((f32([0, NAN], [0, 0]),), f32([NAN, NAN], [0.5, 0.5])),
+        ),
     ),
     row(rectifiers.leaky_relu, T.leaky_relu, (-INF, INF)),
     Case(

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scipy.integrate
 import scipy.special
@@ -226,3 +227,25 @@ def test_several_axes_are_one_row(ours, theirs, rng):
 def test_an_axis_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="axis 2 is out of bounds"):
         F.softmax(jnp.zeros((3, 3)), axis=2)
+
+
+def test_sparsemax_equals_the_projection_of_optax_in_value_and_gradient_along_either_axis(rng):
+    x, weights = rng.standard_normal((5, 6)) * [[0.01], [0.3], [1], [3], [1e3]], rng.standard_normal((5, 6))
+    with float64():
+        expected, pullback = jax.vjp(jax.vmap(optax.projections.projection_simplex), jnp.asarray(x))
+        for axis in (-1, 0):
+            y, slope = jax.vjp(lambda x, axis=axis: F.sparsemax(x, axis=axis), x if axis else x.T)
+            np.testing.assert_allclose(y if axis else y.T, expected, atol=1e-13)
+            gradient = slope(weights if axis else weights.T)[0]
+            np.testing.assert_allclose(gradient if axis else gradient.T, pullback(weights)[0], atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sparsemax_is_exact_where_one_or_all_entries_share(dtype):
+    with jax.enable_x64(dtype == "float64"):
+        x = jnp.asarray([[5, 4, 0], [2, 2, 2], [-1e4, -1e4, -INF]], dtype)
+        y = F.sparsemax(x)
+    assert y.dtype == dtype
+    np.testing.assert_allclose(
+        np.asarray(y, np.float64), [[1, 0, 0], [1 / 3] * 3, [0.5, 0.5, 0]], rtol=TOLERANCE[dtype]
+    )

@@ -84,6 +84,24 @@ def test_small_errors_keep_their_digits_in_log_cosh():
     np.testing.assert_allclose(slope, np.tanh(np.float64(errors)), rtol=1e-6)
 
 
+def test_percentages_are_fractions_of_the_target_and_eps_counts_below_it():
+    predictions, targets = np.float32([[1.1, -3], [1, 1e-3]]), np.float32([[1, -2], [0, 0]])
+    np.testing.assert_allclose(regression.mape(predictions[:1], targets[:1]), [0.3], rtol=1e-6)
+    np.testing.assert_allclose(regression.mape(predictions[1:], targets[1:]), [1.001 * 2.0**51], rtol=1e-6)
+    np.testing.assert_allclose(regression.mape(predictions[1:], targets[1:], eps=0.1), [5.005], rtol=1e-6)
+    gradient = jax.grad(lambda p: jnp.sum(regression.mape(p, targets, eps=0.1)))(np.float32([[1, -1], [0, 2]]))
+    np.testing.assert_allclose(gradient, [[0, 0.25], [0, 5]], rtol=1e-6)
+
+
+def test_close_amounts_keep_the_digits_of_their_logarithmic_error():
+    p, t = np.float32([[1e6], [3], [1e-10]]), np.float32([[1e6 + 1], [3 + 2**-20], [0]])
+    exact = np.square(np.log1p(np.float64(p)) - np.log1p(np.float64(t)))[:, 0]
+    np.testing.assert_allclose(regression.msle(p, t), exact, rtol=1e-5)
+    slope = jax.grad(lambda p: jnp.sum(regression.msle(p, t)))(p)[:, 0]
+    expected = 2 * (np.log1p(np.float64(p)) - np.log1p(np.float64(t))) / (1 + np.float64(p))
+    np.testing.assert_allclose(slope, expected[:, 0], rtol=1e-5)
+
+
 def test_each_feature_may_have_its_own_quantile():
     predictions, targets = np.zeros((1, 3), np.float32), np.float32([[1, 1, -1]])
     values = regression.quantile(predictions, targets, quantiles=(0.1, 0.5, 0.9))
@@ -102,6 +120,7 @@ def test_the_best_constant_is_the_quantile(rng):
     [
         (lambda x: regression.huber(x, x, delta=0.0), r"^delta must be positive, got 0.0$"),
         (lambda x: regression.smooth_l1(x, x, beta=-1.0), r"^beta must not be negative, got -1.0$"),
+        (lambda x: regression.mape(x, x, eps=0.0), r"^eps must be positive and finite, got 0.0$"),
         (lambda x: regression.quantile(x, x, quantiles=1.0), r"^quantiles must lie in \(0, 1\), got 1.0$"),
         (
             lambda x: regression.quantile(x, x, quantiles=(0.1, 0.9)),

@@ -59,6 +59,8 @@ OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., An
     ),
     (L.huber, "delta", (0.4, 2.0), partial(L.huber, LOGITS, OTHERS)),
     (L.smooth_l1, "beta", (0.0, 0.4), partial(L.smooth_l1, LOGITS, OTHERS)),
+    (L.mape, "eps", (0.5,), partial(L.mape, LOGITS, OTHERS)),
+    (L.poly_loss, "epsilon", (-1.0, 2.0), partial(L.poly_loss, LOGITS, LABELS)),
     (F.dropout, "rate", (0.0, 0.5, 1.0), partial(F.dropout, KEY, LOGITS)),
     (F.classic_dropout, "rate", (0.0, 0.5, 1.0), partial(F.classic_dropout, KEY, LOGITS)),
     (F.classic_dropout_inference, "rate", (0.0, 0.5, 1.0), partial(F.classic_dropout_inference, LOGITS)),

@@ -1,0 +1,28 @@
+"""Poly loss: a cross entropy whose expansion in powers of the missing probability begins with another coefficient."""
+
+import jax.numpy as jnp
+
+from fjdl.checks import within
+from fjdl.fused import fused
+from fjdl.losses.classification import _nan_unless, _one_hot, softmax_cross_entropy
+from fjdl.losses.focal import _bounded
+from fjdl.numerics import accumulate
+from fjdl.typing import Array, Float, Integer, Number, typed
+
+
+@typed
+@fused
+def poly_loss(
+    logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, epsilon: Number = 2.0
+) -> Float[Array, "*batch"]:
+    """Poly-1 loss of integer labels, one per example: `-log p_y + epsilon (1 - p_y)`, `p = softmax(logits)`.
+
+    Cross entropy is `Σ_j (1 - p_y)^j / j`; here its first term counts `1 + epsilon` times. `epsilon` is at least -1,
+    where that term is gone; 0 is `softmax_cross_entropy`, whose edges it shares: a label outside [0, k) has value and
+    gradient NaN, and a row of -inf costs 0. The paper takes 2 for ImageNet and -1 for detection.
+    Leng et al. 2022, arXiv:2204.12511. Equals `optax.losses.poly_loss_cross_entropy` of one-hot labels.
+    """
+    within("[-1, inf)", epsilon=epsilon)
+    in_range, _ = _one_hot(labels, logits.shape[-1])
+    nats = softmax_cross_entropy(accumulate(logits), jnp.where(in_range, labels, 0))
+    return _nan_unless(in_range, nats - epsilon * jnp.expm1(-_bounded(nats)))
