@@ -57,11 +57,12 @@ def one_of(choices: Sequence[object], /, **options: object) -> None:
 
 
 def known(option: Any) -> Any:
-    """A number, or a sequence of them, as Python or NumPy has it; None where it is traced, and for anything else."""
+    """A number, or a sequence of them, as Python or NumPy has it; None where one is traced, and for anything else."""
     if isinstance(option, int | float | np.ndarray | np.generic):
         return option
     if isinstance(option, tuple | list):
-        return np.asarray(option)
+        entries = [known(entry) for entry in option]
+        return None if any(entry is None for entry in entries) else np.asarray(entries)
     if isinstance(option, Tracer) or not isinstance(option, jax.Array) or not option.is_fully_addressable:
         return None
     return jax.device_get(option)

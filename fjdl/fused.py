@@ -19,7 +19,8 @@ def fused(function: F) -> F:
 
     Under `jax.jit`, `jax.grad` and the like it is the function itself. So it is after 16 different sets of options,
     lest an option that changes at every step compile at every step, and where an argument is neither an array nor a
-    number, a string or None, or where an array is spread over devices.
+    number, a string or None, where an array is spread over devices, or where a number that is given by name is an
+    array, whose range could not be checked in a program.
     """
     programs: dict[Any, Callable[..., Any]] = {}
 
@@ -28,7 +29,7 @@ def fused(function: F) -> F:
         arrays, options = [], []
         for name, value in (*enumerate(args), *kwargs.items()):
             kind = _kind(type(value))
-            if kind == "array" and _on_one_device(value):
+            if kind == "array" and _on_one_device(value) and (value.ndim or isinstance(name, int)):
                 arrays.append(value)
                 options.append(name)
             elif kind == "option":

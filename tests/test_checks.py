@@ -66,6 +66,8 @@ def test_a_traced_number_passes_and_a_constant_under_a_trace_is_still_checked() 
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\), got 2.0"):
         jax.jit(lambda: within("[0, 1)", rate=constant))()
     assert known(None) is None
+    assert jax.jit(lambda x: [known((x, 2)) is None])(1.0) == [True]
+    assert known((jnp.float32(1), 2)).tolist() == [1, 2]
     assert known(3) == 3
 
 

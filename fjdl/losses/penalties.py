@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from fjdl import tree
 from fjdl.checks import within
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, PyTree, Scalar, typed
+from fjdl.typing import Array, Number, PyTree, Scalar, typed
 
 Rules = Sequence[tuple[str, float]]
 
@@ -23,7 +23,7 @@ WITHOUT_BIASES_AND_SCALES: Rules = ((r"(?!(.*/)?(bias|scale)$).*", 1.0), (r".*",
 
 
 @typed
-def l1(params: PyTree, *, strength: float, rules: Rules = WITHOUT_BIASES_AND_SCALES) -> Scalar:
+def l1(params: PyTree, *, strength: Number, rules: Rules = WITHOUT_BIASES_AND_SCALES) -> Scalar:
     """L1 penalty `strength · Σ |w|`, whose gradient is `strength · sign(w)`, 0 at 0.
 
     Summed in float32 over the parameters that `rules` select; 0 without any. Tibshirani 1996.
@@ -33,7 +33,7 @@ def l1(params: PyTree, *, strength: float, rules: Rules = WITHOUT_BIASES_AND_SCA
 
 
 @typed
-def l2(params: PyTree, *, strength: float, rules: Rules = WITHOUT_BIASES_AND_SCALES) -> Scalar:
+def l2(params: PyTree, *, strength: Number, rules: Rules = WITHOUT_BIASES_AND_SCALES) -> Scalar:
     """L2 penalty `strength · Σ w²`, whose gradient is `2 · strength · w`.
 
     Summed in float32 over the parameters that `rules` select; 0 without any. Under plain gradient descent, and under
@@ -44,7 +44,7 @@ def l2(params: PyTree, *, strength: float, rules: Rules = WITHOUT_BIASES_AND_SCA
 
 
 @typed
-def elastic_net(params: PyTree, *, l1: float, l2: float, rules: Rules = WITHOUT_BIASES_AND_SCALES) -> Scalar:
+def elastic_net(params: PyTree, *, l1: Number, l2: Number, rules: Rules = WITHOUT_BIASES_AND_SCALES) -> Scalar:
     """Both penalties, `Σ (l1 · |w| + l2 · w²)`, in one pass over the parameters that `rules` select.
 
     Zou & Hastie 2005. Equals scikit-learn's penalty for `l1 = alpha · l1_ratio`, `l2 = alpha · (1 - l1_ratio) / 2`.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.fused import fused
-from fjdl.numerics import accumulate
+from fjdl.numerics import accumulate, wide
 from fjdl.typing import Array, Float, Number, Scalar, typed
 
 
@@ -113,9 +113,11 @@ def log_cosh(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batc
 
 
 @typed
-@fused
 def quantile(
-    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, quantiles: float | tuple[float, ...]
+    predictions: Float[Array, "*batch d"],
+    targets: Float[Array, "*batch d"],
+    *,
+    quantiles: Number | tuple[Number, ...] | Float[Array, " d"],
 ) -> Float[Array, "*batch"]:
     """Quantile (pinball) loss, the mean over features of `q (y - ŷ)` above and `(1 - q) (ŷ - y)` below the prediction.
 
@@ -123,15 +125,12 @@ def quantile(
     is that quantile of the targets; at 1/2 it is half of `mae`, with whose gradient 0 at an error of 0.
     Koenker & Bassett 1978. Equals `sklearn.metrics.mean_pinball_loss` in the mean over examples.
     """
-    levels = quantiles if isinstance(quantiles, tuple) else (quantiles,) * predictions.shape[-1]
-    if not all(0 < q < 1 for q in levels):
-        raise ValueError(f"quantiles must lie in (0, 1), got {quantiles}")
-    if len(levels) != predictions.shape[-1]:
+    levels = quantiles if isinstance(quantiles, tuple) else (quantiles,)
+    for level in levels:
+        within("(0, 1)", quantiles=level)
+    if isinstance(quantiles, tuple) and len(levels) != predictions.shape[-1]:
         raise ValueError(f"quantiles must be one number or one per feature, got {len(levels)} for {predictions.shape}")
-    error = -_error(predictions, targets)
-    q = jnp.broadcast_to(jnp.asarray(levels, error.dtype), error.shape)
-    slope = jnp.where(error > 0, q, jnp.where(error < 0, q - 1, 0))
-    return jnp.mean(slope * error, axis=-1)
+    return _pinball(predictions, targets, jnp.asarray(quantiles, wide(predictions.dtype)))
 
 
 @typed
@@ -150,6 +149,15 @@ def poisson(
     dominated = (log_rates > 1000) | ((targets == 0) & jnp.isinf(log_rates))
     values = jnp.exp(log_rates) - targets * jnp.where(dominated, 0, log_rates)
     return jnp.mean(values + _stirling(targets) if full else values, axis=-1)
+
+
+@fused
+def _pinball(
+    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], levels: Float[Array, "..."]
+) -> Float[Array, "*batch"]:
+    error = -_error(predictions, targets)
+    slope = jnp.where(error > 0, levels, jnp.where(error < 0, levels - 1, 0))
+    return jnp.mean(slope * error, axis=-1)
 
 
 def _error(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

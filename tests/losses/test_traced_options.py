@@ -1,9 +1,9 @@
 """Options that choose neither shapes nor code may be traced: learned, or scheduled under one compilation."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +59,11 @@ OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., An
     ),
     (L.huber, "delta", (0.4, 2.0), partial(L.huber, LOGITS, OTHERS)),
     (L.smooth_l1, "beta", (0.0, 0.4), partial(L.smooth_l1, LOGITS, OTHERS)),
+    (L.quantile, "quantiles", (0.3,), partial(L.quantile, LOGITS, OTHERS)),
+    (L.penalties.l1, "strength", (0.0, 0.5), partial(L.penalties.l1, {"kernel": LOGITS})),
+    (L.penalties.l2, "strength", (0.0, 0.5), partial(L.penalties.l2, {"kernel": LOGITS})),
+    (L.penalties.elastic_net, "l1", (0.5,), partial(L.penalties.elastic_net, {"kernel": LOGITS}, l2=0.1)),
+    (L.penalties.elastic_net, "l2", (0.5,), partial(L.penalties.elastic_net, {"kernel": LOGITS}, l1=0.1)),
     (L.mape, "eps", (0.5,), partial(L.mape, LOGITS, OTHERS)),
     (L.poly_loss, "epsilon", (-1.0, 2.0), partial(L.poly_loss, LOGITS, LABELS)),
     (F.dropout, "rate", (0.0, 0.5, 1.0), partial(F.dropout, KEY, LOGITS)),
@@ -83,16 +88,71 @@ def test_a_traced_option_gives_the_concrete_result_and_a_gradient(function, name
     assert traced._cache_size() == 1
 
 
-def test_every_number_that_a_loss_takes_is_in_the_table():
-    tabled = {(function.__name__, name) for function, name, _, _ in OPTIONS}
-    for module in (L, F):
-        for public in module.__all__:
-            member = getattr(module, public)
-            if not inspect.isfunction(member):
-                continue
-            for parameter in inspect.signature(member).parameters.values():
-                if parameter.annotation in (Number, Number | None):
-                    assert (public, parameter.name) in tabled, (public, parameter.name)
+@pytest.mark.parametrize(("function", "name", "values", "call"), OPTIONS, ids=lambda x: getattr(x, "__name__", None))
+def test_a_concrete_array_as_an_option_is_checked_as_the_number_is(function, name, values, call):
+    """NaN lies in no range; what takes it as a number takes it as an array."""
+    assert refusal(call, name, jnp.float32(jnp.nan)) == refusal(call, name, float("nan"))
+
+
+def refusal(call: Callable[..., Any], name: str, value: Any) -> str:
+    try:
+        call(**{name: value})
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+# Numbers of losses that are not traced, and why.
+CHOOSES: dict[str, str] = {
+    "ctc_loss.blank": "names a class",
+    "softmax_cross_entropy.ignore_label": "names a class",
+    "example_weights.ignore_label": "names a class",
+    "localization_loss.background": "names a class",
+    "dice_loss.space": "counts axes",
+    "jaccard_loss.space": "counts axes",
+    "tversky_loss.space": "counts axes",
+    "focal_tversky_loss.space": "counts axes",
+    "multi_margin.p": "chooses a formula",
+    "triplet_margin_loss.p": "chooses a formula",
+    "l1.rules": "a coefficient of 0 leaves parameters out",
+    "l2.rules": "a coefficient of 0 leaves parameters out",
+    "elastic_net.rules": "a coefficient of 0 leaves parameters out",
+}
+
+
+def numeric(hint: Any) -> bool:
+    """Whether a number of Python is, or is part of, what the annotation takes."""
+    return hint in (int, float) or any(numeric(part) for part in get_args(hint) if get_origin(hint) is not Callable)
+
+
+def options_of(module: Any) -> Iterator[tuple[str, inspect.Parameter]]:
+    names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+    for function in map(partial(getattr, module), names):
+        if inspect.isfunction(function) and function.__module__.startswith("fjdl."):
+            parameters = inspect.signature(function).parameters.values()
+            yield from ((f"{function.__name__}.{p.name}", p) for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+def test_every_number_that_a_loss_takes_may_be_traced_or_has_a_reason():
+    tabled = {f"{function.__name__}.{name}" for function, name, _, _ in OPTIONS}
+    of_losses = {name for module in (L, L.penalties) for name, p in options_of(module) if numeric(p.annotation)}
+    traced = {name for name, p in options_of(F) if p.annotation in (Number, Number | None) or p.name == "rate"}
+    assert not (of_losses | traced) - tabled - CHOOSES.keys()
+    assert of_losses >= CHOOSES.keys()
+    assert not tabled & CHOOSES.keys()
+
+
+def test_each_quantile_of_several_may_be_learned():
+    levels = jnp.array([0.1, 0.5, 0.9])
+    expected = L.quantile(LOGITS, OTHERS, quantiles=(0.1, 0.5, 0.9))
+    total = lambda q: jnp.sum(L.quantile(LOGITS, OTHERS, quantiles=q))  # noqa: E731
+    one_traced = jax.jit(lambda q: L.quantile(LOGITS, OTHERS, quantiles=(q, 0.5, 0.9)))(0.1)
+    np.testing.assert_allclose(L.quantile(LOGITS, OTHERS, quantiles=levels), expected, rtol=1e-6)
+    np.testing.assert_allclose(one_traced, expected, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.grad(total))(levels), np.mean(OTHERS - LOGITS, 0) * 4 / 3, rtol=1e-5)
+    for wrong in ((0.1, 1.5, 0.9), jnp.array([0.1, 1.5, 0.9])):
+        with pytest.raises(ValueError, match=r"^quantiles must lie in \(0, 1\), got "):
+            L.quantile(LOGITS, OTHERS, quantiles=wrong)
 
 
 def test_slopes_by_options_equal_finite_differences():
