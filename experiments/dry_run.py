@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.analysis import format_table
-from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
+from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, of_batch, with_reserved
 from fjdl.data.batches import sequential_indices, steps_per_epoch
 from fjdl.train.inspection import check_data
 from fjdl.train.mesh import check_batch, make_mesh
@@ -24,7 +24,7 @@ def dry_run(recipe: Recipe) -> None:
     examples = {name: jnp.asarray(array) for name, array in splits.train.element(np.asarray(indices)).items()}
     batch = with_reserved(examples, **{INDEX: indices, EPOCH: jnp.zeros_like(indices), EXAMPLE_MASK: mask})
     steps = recipe.epochs * steps_per_epoch(splits.train.length, recipe.batch_size)
-    example = recipe.inputs({name: array[:1] for name, array in batch.items()})
+    example = of_batch("inputs", recipe.inputs, {name: array[:1] for name, array in batch.items()})
     state = jax.jit(lambda: init_state(recipe, example, steps=steps))()
     step = jax.jit(make_train_step(recipe, mesh, steps=steps)).lower(state, batch).compile()
 

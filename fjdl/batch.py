@@ -1,7 +1,7 @@
 """The entries of a batch that training adds to the arrays of a data set, which must not have them itself."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from fjdl.errors import UsageError
 
@@ -10,6 +10,8 @@ EPOCH = "epoch"  # [batch], int32, from 0
 EXAMPLE_MASK = "example_mask"  # [batch], float32: 1 for an example, 0 for one that only fills up the last batch
 
 RESERVED = (INDEX, EPOCH, EXAMPLE_MASK)
+
+Result = TypeVar("Result")
 
 
 def with_reserved(examples: Mapping[str, Any], **provided: Any) -> dict[str, Any]:
@@ -21,3 +23,39 @@ def with_reserved(examples: Mapping[str, Any], **provided: Any) -> dict[str, Any
         if name in examples:
             raise UsageError(f"an array of the data must not be called {name!r}, which training provides, rename it")
     return {**examples, **provided}
+
+
+def of_batch(name: str, function: Callable[..., Result], *args: Any) -> Result:
+    """The result of a function of arguments of which the last is a batch; `name` is what a recipe calls it.
+
+    Raises `UsageError` with the keys that the batch has where the function asks it for another one. A `KeyError` of any
+    other dictionary passes through.
+    """
+    try:
+        return function(*args)
+    except KeyError as error:
+        *others, batch = args
+        if _missing(lambda watched: function(*others, watched), batch):
+            listed = ", ".join(map(repr, sorted(batch, key=lambda key: (key in RESERVED, key))))
+            raise UsageError(f"{name} must use the keys of a batch, {listed}, got {error}") from error
+        raise
+
+
+class _Missing(Exception):
+    """A key that a watched batch does not have."""
+
+
+class _Watched(dict[str, Any]):
+    def __missing__(self, key: str) -> Any:
+        raise _Missing(key)
+
+
+def _missing(function: Callable[[Any], Any], batch: Mapping[str, Any]) -> bool:
+    """Whether the function asks the batch itself for a key that it does not have."""
+    try:
+        function(_Watched(batch))
+    except _Missing:
+        return True
+    except Exception:
+        return False
+    return False

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.batch import INDEX, RESERVED
+from fjdl.batch import INDEX, RESERVED, of_batch
 from fjdl.data.source import Source, Splits
 from fjdl.errors import DataError
 from fjdl.train.recipe import Recipe
@@ -79,7 +79,8 @@ def _require(holds: np.ndarray, values: np.ndarray, rows: np.ndarray, rule: str,
 def _finite_inputs(recipe: Recipe, examples: Arrays) -> np.ndarray:
     """Whether everything that the model sees of each example is finite."""
     with jax.transfer_guard("allow"):
-        inputs = jax.device_get(recipe.inputs({name: jnp.asarray(array) for name, array in examples.items()}))
+        batch = {name: jnp.asarray(array) for name, array in examples.items()}
+        inputs = jax.device_get(of_batch("inputs", recipe.inputs, batch))
     good = [_per_row(np.isfinite(leaf)) for leaf in jax.tree.leaves(inputs) if _floating(leaf)]
     count = len(next(iter(examples.values())))
     return np.all([np.ones(count, bool), *good], axis=0)

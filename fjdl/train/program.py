@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
+from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, of_batch, with_reserved
 from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch, take
 from fjdl.data.source import Source, to_arrays
 from fjdl.errors import UsageError
@@ -87,7 +87,9 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
     one = with_reserved({name: jnp.asarray(array)[None] for name, array in example.items()})
     everywhere = replicated(mesh)
     return Program(
-        init=jax.jit(lambda: init_state(recipe, recipe.inputs(one), steps=steps), out_shardings=everywhere),
+        init=jax.jit(
+            lambda: init_state(recipe, of_batch("inputs", recipe.inputs, one), steps=steps), out_shardings=everywhere
+        ),
         epoch=jax.jit(partial(_epoch, recipe, mesh, steps), donate_argnums=0, out_shardings=everywhere),
         evaluate=jax.jit(partial(_evaluate, recipe, mesh), out_shardings=everywhere),
         remember=jax.jit(partial(remember, mode=recipe.mode), donate_argnums=0, out_shardings=everywhere),

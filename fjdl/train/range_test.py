@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
+from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, of_batch, with_reserved
 from fjdl.data.batches import epoch_indices, steps_per_epoch, take
 from fjdl.numerics import safe_divide
 from fjdl.optim.base import LearningRate
@@ -63,7 +63,9 @@ def learning_rate_range(
 
     @jax.jit
     def run(arrays: Arrays) -> RateRange:
-        losses = _losses(recipe, mesh, init_state(recipe, recipe.inputs(one), steps=steps), arrays, steps=steps)
+        losses = _losses(
+            recipe, mesh, init_state(recipe, of_batch("inputs", recipe.inputs, one), steps=steps), arrays, steps=steps
+        )
         return suggested_rates(jax.vmap(schedule)(jnp.arange(steps, dtype=jnp.int32)), losses)
 
     return run(place(splits.train, mesh))

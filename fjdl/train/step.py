@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from fjdl.batch import EXAMPLE_MASK, RESERVED
+from fjdl.batch import EXAMPLE_MASK, RESERVED, of_batch
 from fjdl.losses.reduce import total
 from fjdl.metrics import mean
 from fjdl.metrics.base import counted
@@ -79,10 +79,13 @@ def make_eval_step(recipe: Recipe) -> Callable[..., dict[str, Any]]:
     """`(metric states, params, stats, batch) -> metric states`, with the loss among the metrics."""
 
     def step(states: dict[str, Any], params: PyTree, stats: PyTree, batch: Batch) -> dict[str, Any]:
-        inputs = cast(recipe.inputs(batch), recipe.dtype)
+        inputs = cast(of_batch("inputs", recipe.inputs, batch), recipe.dtype)
         outputs, _ = recipe.model.apply(params, stats, inputs, train=False)
-        values = recipe.loss(outputs, batch)
-        new = {name: metric.update(states[name], outputs, batch) for name, metric in recipe.metrics.items()}
+        values = of_batch("loss", recipe.loss, outputs, batch)
+        new = {
+            name: of_batch(f"metric {name!r}", metric.update, states[name], outputs, batch)
+            for name, metric in recipe.metrics.items()
+        }
         return {
             **new,
             "loss": mean().update(states["loss"], values.reshape(-1), weights=_mask(values, batch).reshape(-1)),
@@ -142,9 +145,10 @@ class _Objective(NamedTuple):
     def _sum(self, params: PyTree, stats: PyTree, part: tuple[Batch, Array]) -> tuple[Array, tuple[Array, PyTree]]:
         """Sum of the losses of a micro-batch, with the number of its examples and the statistics after it."""
         batch, number = part
-        inputs, key = cast(self.recipe.inputs(batch), self.recipe.dtype), jax.random.fold_in(self.key, number)
+        inputs = cast(of_batch("inputs", self.recipe.inputs, batch), self.recipe.dtype)
+        key = jax.random.fold_in(self.key, number)
         outputs, stats = self.recipe.model.apply(params, stats, inputs, train=True, key=key)
-        values = self.recipe.loss(outputs, batch)
+        values = of_batch("loss", self.recipe.loss, outputs, batch)
         loss, count = total(values, mask=_mask(values, batch))
         return loss, (count, stats)
 
@@ -157,7 +161,7 @@ def _augmented(recipe: Recipe, state: TrainState, batch: Batch) -> Batch:
     if recipe.augment is None:
         return batch
     reserved = {name: batch[name] for name in RESERVED if name in batch}
-    return {**reserved, **recipe.augment(_key(recipe, Stream.AUGMENT, state.step), batch)}
+    return {**reserved, **of_batch("augment", recipe.augment, _key(recipe, Stream.AUGMENT, state.step), batch)}
 
 
 def _penalty(recipe: Recipe, params: PyTree) -> Array:

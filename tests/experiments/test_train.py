@@ -228,6 +228,30 @@ def describe_config(path: Path, text: str) -> str:
     return describe_code(path, {})["config"]
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "rule"),
+    [
+        (
+            'batch["features"]',
+            'batch["feature"]',
+            "inputs must use the keys of a batch, 'features', 'label'",
+        ),
+        ("adamw(cosine(peak=learning_rate, steps=steps),", "adamw(lr=1e-3,", "adamw: there is no argument `lr`"),
+    ],
+)
+@pytest.mark.parametrize("flags", [(), ("--dry-run",)], ids=["train", "dry_run"])
+def test_a_wrong_key_or_argument_in_a_config_is_one_sentence_before_a_run_is_made(
+    right: str, wrong: str, rule: str, flags: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    config, text = tmp_path / "wrong.py", Path("configs/iris_logistic.py").read_text()
+    assert right in text
+    config.write_text(text.replace(right, wrong))
+    outcome = command("train", config, "--run-dir", tmp_path / "run", *flags)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert rule in sentence(outcome)
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_run_dir_a_run_goes_below_runs_under_the_name_of_the_config(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from experiments.dry_run import dry_run
+from experiments.train import check
 from fjdl import metrics, optim
 from fjdl.augment import each_example, random_crop_sample, random_mirror_sample
-from fjdl.batch import RESERVED, with_reserved
+from fjdl.batch import RESERVED, of_batch, with_reserved
 from fjdl.data.source import Source, Splits, from_arrays
 from fjdl.data.stream import stream_in_order
 from fjdl.errors import UsageError
@@ -127,3 +128,34 @@ def test_an_array_of_the_data_under_a_reserved_name_is_refused(name: str, stream
 
 def test_reserved_entries_stand_beside_the_arrays() -> None:
     assert with_reserved({"mask": 1}, example_mask=2, index=3) == {"mask": 1, "example_mask": 2, "index": 3}
+
+
+def test_a_key_that_a_batch_does_not_have_is_answered_with_those_that_it_has() -> None:
+    batch = {"label": 1, "epoch": 0, "image": 2}
+    assert of_batch("loss", lambda outputs, batch: outputs + batch["image"], 3, batch) == 5
+    message = "^inputs must use the keys of a batch, 'image', 'label', 'epoch', got 'imgs'$"
+    with pytest.raises(UsageError, match=message) as caught:
+        of_batch("inputs", lambda batch: batch["imgs"], batch)
+    assert caught.value.exit_status == 2
+    with pytest.raises(KeyError, match=r"^'logits'$"):
+        of_batch("loss", lambda outputs, batch: outputs["logits"] + batch["image"], {"logit": 3}, batch)
+    with pytest.raises(KeyError, match=r"^'imgs'$"):
+        of_batch("inputs", lambda batch: {**batch}["imgs"], batch)
+
+
+def unknown(*args: Any) -> Any:
+    return args[-1]["imgs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("inputs", {"inputs": unknown}),
+        ("loss", {"loss": unknown}),
+        ("augment", {"augment": unknown}),
+        ("metric 'mean'", {"metrics": {"mean": metrics.on(metrics.mean(), unknown)}, "monitor": "loss", "mode": "min"}),
+    ],
+)
+def test_every_function_of_a_recipe_that_reads_a_batch_is_named_with_the_keys_there(name: str, changes: Any) -> None:
+    with pytest.raises(UsageError, match=f"^{name} must use the keys of a batch, 'image', 'label'.*, got 'imgs'"):
+        check(recipe(**changes))
