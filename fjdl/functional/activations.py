@@ -9,7 +9,7 @@ from fjdl import numerics
 from fjdl.checks import within
 from fjdl.functional.pointwise import pointwise
 from fjdl.numerics import accumulate, log1p_of_fraction
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Number, typed
 
 
 @typed
@@ -56,19 +56,28 @@ def log_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @typed
-def softplus(x: Float[Array, "*shape"], *, beta: float = 1.0) -> Float[Array, "*shape"]:
+def softplus(x: Float[Array, "*shape"], *, beta: Number = 1.0) -> Float[Array, "*shape"]:
     """Smooth rectifier `log(1 + e^(βx)) / β`, positive, between `max(x, 0)` and `max(x, 0) + log(2) / β`.
 
-    Computed in float32; 0 at -inf and inf at inf. Its derivative is `σ(βx)`. Dugas et al. 2001. Equals
+    Computed in float32; 0 at -inf and inf at inf. Its derivative is `σ(βx)`; that with respect to a traced β is the
+    negative entropy of a coin that falls so with probability `σ(βx)`, over β². Dugas et al. 2001. Equals
     `torch.nn.functional.softplus`, which is `x` itself beyond `βx = 20` and so up to 2e-9 / β smaller there. Raises
     `ValueError` for a `beta` that is not positive and finite.
     """
     within("(0, inf)", beta=beta)
 
-    def value(x: Array) -> Array:
+    def value(x: Array, beta: Array) -> Array:
         return jnp.maximum(x, 0) + log1p_of_fraction(jnp.exp(-beta * jnp.abs(x))) / beta
 
-    return pointwise(x, value=value, slope=lambda x: jax.lax.logistic(beta * x))
+    def slope(x: Array, beta: Array) -> Array:
+        return jax.lax.logistic(beta * x)
+
+    def sensitivity(x: Array, beta: Array) -> Array:
+        size = jnp.minimum(beta * jnp.abs(x), 800)
+        small = jnp.exp(-size)
+        return -(log1p_of_fraction(small) + size * small / (1 + small)) / beta / beta
+
+    return pointwise(x, beta, value=value, slope=slope, sensitivities=(sensitivity,))
 
 
 @typed

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.functional.moments import affine, centre, inverse_deviation, trailing
 from fjdl.numerics import accumulate, safe_divide
-from fjdl.typing import Array, Bool, Float, Num, Scalar, typed
+from fjdl.typing import Array, Bool, Float, Num, Number, Scalar, typed
 
 AxisName = str | tuple[str, ...] | None
 
@@ -29,7 +29,7 @@ def batch_norm(
     bias: Float[Array, "c"] | None = None,
     *,
     mask: Bool[Array, "..."] | Num[Array, "..."] | None = None,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
     axis_name: AxisName = None,
 ) -> tuple[Float[Array, "*batch c"], Moments]:
     """`(x - μ) / √(σ² + epsilon) · scale + bias` with mean and biased variance of the batch, and these moments.
@@ -67,7 +67,7 @@ def running_moments(
     batch_variance: Float[Array, "c"],
     n: Scalar,
     *,
-    momentum: float = 0.9,
+    momentum: Number = 0.9,
     unbiased: bool = False,
 ) -> tuple[Float[Array, "c"], Float[Array, "c"]]:
     """Running mean and variance after one more batch: `momentum · running + (1 - momentum) · batch`.
@@ -86,7 +86,8 @@ def running_moments(
 
     def mix(old: Array, new: Array) -> Array:
         wide = accumulate(old)
-        return jnp.where(usable, momentum * wide + (1 - momentum) * new.astype(wide.dtype), wide).astype(old.dtype)
+        batch = jnp.where(usable, new.astype(wide.dtype), 0)
+        return jnp.where(usable, momentum * wide + (1 - momentum) * batch, wide).astype(old.dtype)
 
     return mix(mean, batch_mean), mix(variance, batch_variance)
 
@@ -99,7 +100,7 @@ def batch_norm_inference(
     scale: Float[Array, "c"] | None = None,
     bias: Float[Array, "c"] | None = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
 ) -> Float[Array, "*batch c"]:
     """`(x - mean) / √(variance + epsilon) · scale + bias` per channel, with given statistics, in the dtype of `x`.
 

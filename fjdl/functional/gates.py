@@ -10,7 +10,7 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 
-from fjdl.functional.pointwise import over_channels, pointwise
+from fjdl.functional.pointwise import absent, over_channels, pointwise
 from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, typed
 
@@ -162,8 +162,8 @@ def _swish_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> t
     (x, beta), (dx, dbeta) = primals, tangents
     t = jnp.clip(_scaled(x, beta), -800, 800)
     gate, change = _logistic(t)
-    tangent = jnp.zeros_like(x) if _absent(dx) else (gate + t * change) * dx
-    if not _absent(dbeta):
+    tangent = jnp.zeros_like(x) if absent(dx) else (gate + t * change) * dx
+    if not absent(dbeta):
         tangent += jnp.square(jnp.where(change == 0, 0, x)) * change * dbeta
     return _swish(x, beta), tangent
 
@@ -174,7 +174,3 @@ _swish.defjvp(_swish_jvp, symbolic_zeros=True)
 def _scaled(x: Array, beta: Array) -> Array:
     """`beta · x` with 0 · inf = 0."""
     return beta * jnp.where((beta == 0) & jnp.isinf(x), 0, x)
-
-
-def _absent(tangent: Array) -> bool:
-    return isinstance(tangent, jax.custom_derivatives.SymbolicZero)

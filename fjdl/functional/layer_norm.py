@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from fjdl.functional.moments import affine, centre, inverse_deviation, mean_over, trailing
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Number, typed
 
 
 @typed
@@ -15,7 +15,7 @@ def layer_norm(
     scale: Float[Array, "d"] | None = None,
     bias: Float[Array, "d"] | None = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
 ) -> Float[Array, "*batch d"]:
     """`(x - μ) / √(σ² + epsilon) · scale + bias` with mean and biased variance of each row, in the dtype of `x`.
 
@@ -30,7 +30,7 @@ def layer_norm(
 
 @typed
 def rms_norm(
-    x: Float[Array, "*batch d"], scale: Float[Array, "d"] | None = None, *, epsilon: float = 1e-6
+    x: Float[Array, "*batch d"], scale: Float[Array, "d"] | None = None, *, epsilon: Number = 1e-6
 ) -> Float[Array, "*batch d"]:
     """`x / √(E[x²] + epsilon) · scale` with the mean square of each row, in the dtype of `x`.
 
@@ -50,7 +50,7 @@ def group_norm(
     bias: Float[Array, "c"] | None = None,
     *,
     groups: int,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
 ) -> Float[Array, "n *space c"]:
     """`(x - μ) / √(σ² + epsilon) · scale + bias` with moments of each example and group of `c / groups` channels.
 
@@ -78,7 +78,7 @@ def instance_norm(
     scale: Float[Array, "c"] | None = None,
     bias: Float[Array, "c"] | None = None,
     *,
-    epsilon: float = 1e-5,
+    epsilon: Number = 1e-5,
 ) -> Float[Array, "n *space c"]:
     """`(x - μ) / √(σ² + epsilon) · scale + bias` with moments of each example and channel: groups of one channel.
 

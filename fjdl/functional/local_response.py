@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import at_least, within
-from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, typed
+from fjdl.functional.pointwise import absent
+from fjdl.numerics import accumulate, wide
+from fjdl.typing import Array, Float, Number, typed
 
 
 @typed
@@ -16,9 +17,9 @@ def local_response_norm(
     x: Float[Array, "*batch c"],
     *,
     size: int = 5,
-    alpha: float = 1e-4,
-    beta: float = 0.75,
-    k: float = 2.0,
+    alpha: Number = 1e-4,
+    beta: Number = 0.75,
+    k: Number = 2.0,
     average: bool = False,
 ) -> Float[Array, "*batch c"]:
     """`xᵢ / (k + alpha · Σⱼ xⱼ²)^beta`, summed over the `size` channels j around channel i, in the dtype of `x`.
@@ -31,30 +32,38 @@ def local_response_norm(
     at_least(1, size=size)
     within("[0, inf)", alpha=alpha)
     within("(0, inf)", k=k)
-    return _normalized(x, size, alpha / size if average else alpha, beta, k)
+    numbers = (jnp.asarray(number, wide(x.dtype)) for number in (alpha / size if average else alpha, beta, k))
+    return _normalized(size, x, *numbers)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3, 4))
-def _normalized(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
-    x_wide = accumulate(x)
-    return (x_wide * _base(x_wide, size, alpha, k) ** -beta).astype(x.dtype)
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _normalized(size: int, x: Array, alpha: Array, beta: Array, k: Array) -> Array:
+    values = accumulate(x)
+    return (values * (k + alpha * _neighbours(jnp.square(values), size)) ** -beta).astype(x.dtype)
 
 
-@_normalized.defjvp
-def _normalized_jvp(
-    size: int, alpha: float, beta: float, k: float, primals: tuple[Array], tangents: tuple[Array]
-) -> tuple[Array, Array]:
+def _normalized_jvp(size: int, primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     """Stated with one power, that of the value; the derivative of the power would take another for every channel."""
-    (x,), (tangent,) = primals, tangents
-    x_wide, tangent_wide = accumulate(x), accumulate(tangent)
-    base = _base(x_wide, size, alpha, k)
+    (x, alpha, beta, k), (by_x, by_alpha, by_beta, by_k) = primals, tangents
+    values = accumulate(x)
+    squares = _neighbours(jnp.square(values), size)
+    base = k + alpha * squares
     factor = base**-beta
-    spread = (2 * alpha * beta) * (x_wide * factor / base) * _spread(x_wide * tangent_wide, size)
-    return (x_wide * factor).astype(x.dtype), (tangent_wide * factor - spread).astype(x.dtype)
+    steep = beta * (values * factor / base)
+    change = jnp.zeros_like(values)
+    if not absent(by_x):
+        moved = accumulate(by_x)
+        change = moved * factor - 2 * alpha * steep * _spread(values * moved, size)
+    if not absent(by_alpha):
+        change -= steep * squares * by_alpha
+    if not absent(by_beta):
+        change -= values * factor * jnp.log(base) * by_beta
+    if not absent(by_k):
+        change -= steep * by_k
+    return (values * factor).astype(x.dtype), change.astype(x.dtype)
 
 
-def _base(x: Array, size: int, alpha: float, k: float) -> Array:
-    return k + alpha * _neighbours(jnp.square(x), size)
+_normalized.defjvp(_normalized_jvp, symbolic_zeros=True)
 
 
 def _neighbours(x: Array, size: int) -> Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Number, typed
 
 
 class Centred(NamedTuple):
@@ -59,7 +59,7 @@ def _rounded(x: Array) -> Array:
 
 
 @typed
-def inverse_deviation(variance: Float[Array, "*shape"], *, epsilon: float) -> Float[Array, "*shape"]:
+def inverse_deviation(variance: Float[Array, "*shape"], *, epsilon: Number) -> Float[Array, "*shape"]:
     """`1 / √(variance + epsilon)`; 0 with zero gradient where that root is 0, NaN where the variance overflowed.
 
     Raises `ValueError` unless epsilon is finite and not negative.
@@ -72,7 +72,7 @@ def inverse_deviation(variance: Float[Array, "*shape"], *, epsilon: float) -> Fl
 
 @typed
 def affine(
-    x: Centred, scale: Float[Array, "..."] | None = None, bias: Float[Array, "..."] | None = None, *, epsilon: float
+    x: Centred, scale: Float[Array, "..."] | None = None, bias: Float[Array, "..."] | None = None, *, epsilon: Number
 ) -> Float[Array, "..."]:
     """`(x - mean) / √(variance + epsilon) · scale + bias`, with the statistics folded into one product and one sum.
 

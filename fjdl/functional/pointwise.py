@@ -1,35 +1,53 @@
 """Functions of single numbers: a derivative that is stated instead of derived, and parameters of channels."""
 
 from collections.abc import Callable
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
 
 from fjdl.numerics import accumulate, wide
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Number, typed
 
 
 @typed
 def pointwise(
-    x: Float[Array, "*shape"], *, value: Callable[[Array], Array], slope: Callable[[Array], Array]
+    x: Float[Array, "*shape"],
+    *parameters: Number,
+    value: Callable[..., Array],
+    slope: Callable[..., Array],
+    sensitivities: tuple[Callable[..., Array], ...] = (),
 ) -> Float[Array, "*shape"]:
     """`value(x)` with the derivative `slope(x)`, computed in float32 and rounded once to the dtype of `x`.
 
-    The slope is differentiated in turn where a second derivative is asked for, so it has to be differentiable and
-    finite everywhere. Where it is written unlike the value (it usually clips `x` first), XLA computes each in one pass
-    over memory instead of storing what they share.
+    All functions take the `parameters` after `x`, which may be traced; one of `sensitivities` is the derivative in each
+    of them. The slope is differentiated in turn where a second derivative is asked for, so it has to be differentiable
+    and finite everywhere. Where it is written unlike the value (it usually clips `x` first), XLA computes each in one
+    pass over memory instead of storing what they share.
     """
 
     @jax.custom_jvp
-    def function(x: Array) -> Array:
-        return value(accumulate(x)).astype(x.dtype)
+    def function(x: Array, *parameters: Array) -> Array:
+        return value(accumulate(x), *parameters).astype(x.dtype)
 
-    @function.defjvp
-    def derivative(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-        (x,), (tangent,) = primals, tangents
-        return function(x), (slope(accumulate(x)) * accumulate(tangent)).astype(x.dtype)
+    def derivative(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+        point = accumulate(primals[0]), *primals[1:]
+        moved = [
+            term(*point) * accumulate(tangent)
+            for term, tangent in zip((slope, *sensitivities), tangents, strict=True)
+            if not absent(tangent)
+        ]
+        change = reduce(jnp.add, moved) if moved else jnp.zeros_like(point[0])
+        return function(*primals), change.astype(primals[0].dtype)
 
-    return function(x)
+    function.defjvp(derivative, symbolic_zeros=bool(parameters))
+    return function(x, *(jnp.asarray(parameter, wide(x.dtype)) for parameter in parameters))
+
+
+@typed
+def absent(tangent: object) -> bool:
+    """Whether nothing is differentiated by this argument of a derivative that was stated with `symbolic_zeros`."""
+    return isinstance(tangent, jax.custom_derivatives.SymbolicZero)
 
 
 @typed

@@ -9,14 +9,14 @@ from fjdl.checks import within
 from fjdl.functional.pool_windows import padded, taps, windows_of
 from fjdl.geometry import Padding, Pair
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Number, typed
 
 
 @typed
 def lp_pool2d(
     x: Float[Array, "*batch h w c"],
     *,
-    p: float,
+    p: Number,
     window: Pair,
     stride: Pair | None = None,
     padding: Padding = "VALID",
@@ -38,7 +38,7 @@ def lp_pool2d(
     return y.astype(x.dtype)
 
 
-def _p_norm(entries: list[Array], p: float) -> Array:
+def _p_norm(entries: list[Array], p: Number) -> Array:
     scale = jax.lax.stop_gradient(reduce(jnp.maximum, entries))
     settled = (scale == 0) | jnp.isinf(scale)
     divisor = jnp.where(settled, 1, scale)

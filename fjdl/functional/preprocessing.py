@@ -5,11 +5,11 @@ import numpy as np
 
 from fjdl.checks import within
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, Num, typed
+from fjdl.typing import Array, Float, Num, Number, typed
 
 
 @typed
-def scale_pixels(images: Num[Array, "*shape"], *, maximum: float = 255.0) -> Float[Array, "*shape"]:
+def scale_pixels(images: Num[Array, "*shape"], *, maximum: Number = 255.0) -> Float[Array, "*shape"]:
     """Pixels of 0 to `maximum` as float32 numbers of 0 to 1; raises `ValueError` unless `maximum` is positive."""
     within("(0, inf]", maximum=maximum)
     return jnp.asarray(images).astype(jnp.float32) * (1.0 / maximum)

@@ -6,6 +6,7 @@ function says otherwise.
 
 from functools import reduce
 
+import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
@@ -13,18 +14,20 @@ from fjdl.functional.activations import relu
 from fjdl.functional.linear import linear
 from fjdl.functional.pointwise import over_channels, pointwise
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Number, typed
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
 
 
 @typed
-def leaky_relu(x: Float[Array, "*shape"], *, negative_slope: float = 0.01) -> Float[Array, "*shape"]:
+def leaky_relu(x: Float[Array, "*shape"], *, negative_slope: Number = 0.01) -> Float[Array, "*shape"]:
     """`x` where it is positive and `negative_slope · x` elsewhere, for every slope: above 1 and below 0 too.
 
     The gradient at 0 is `negative_slope`. Maas et al. 2013. Equals `torch.nn.functional.leaky_relu`, but with slope 0
-    is 0 at -inf.
+    is 0 at -inf. A slope that is an array, traced or not, makes it `prelu`.
     """
+    if isinstance(negative_slope, jax.Array):
+        return prelu(x, negative_slope)
     if negative_slope == 0:
         return relu(x)
     return jnp.where(x <= 0, (negative_slope * accumulate(x)).astype(x.dtype), x)
@@ -44,7 +47,7 @@ def prelu(x: Float[Array, "*shape"], slope: Float[Array, ""] | Float[Array, "c"]
 
 
 @typed
-def elu(x: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shape"]:
+def elu(x: Float[Array, "*shape"], *, alpha: Number = 1.0) -> Float[Array, "*shape"]:
     """Exponential linear unit: `x` where it is positive and `alpha (eˣ - 1)` elsewhere, above `-alpha`.
 
     The gradient at 0 is `alpha`. Clevert et al. 2015, arXiv:1511.07289. Equals `torch.nn.functional.elu`. Raises
@@ -65,7 +68,7 @@ def selu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @typed
-def celu(x: Float[Array, "*shape"], *, alpha: float = 1.0) -> Float[Array, "*shape"]:
+def celu(x: Float[Array, "*shape"], *, alpha: Number = 1.0) -> Float[Array, "*shape"]:
     """Continuously differentiable `elu`: `x` where it is positive and `alpha (e^(x/alpha) - 1)` elsewhere.
 
     Barron 2017, arXiv:1704.07483. Equals `torch.nn.functional.celu`. Raises `ValueError` for an `alpha` that is not
@@ -107,7 +110,7 @@ def hard_swish(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @typed
-def softshrink(x: Float[Array, "*shape"], *, threshold: float = 0.5) -> Float[Array, "*shape"]:
+def softshrink(x: Float[Array, "*shape"], *, threshold: Number = 0.5) -> Float[Array, "*shape"]:
     """`x` moved towards 0 by `threshold`, 0 where it is no larger than that, with gradient 0 at ±`threshold`.
 
     The proximal operator of `threshold · |x|`. Equals `torch.nn.functional.softshrink`. Raises `ValueError` for a
@@ -117,7 +120,7 @@ def softshrink(x: Float[Array, "*shape"], *, threshold: float = 0.5) -> Float[Ar
 
 
 @typed
-def hardshrink(x: Float[Array, "*shape"], *, threshold: float = 0.5) -> Float[Array, "*shape"]:
+def hardshrink(x: Float[Array, "*shape"], *, threshold: Number = 0.5) -> Float[Array, "*shape"]:
     """`x` where its size exceeds `threshold` and 0 elsewhere, with gradient 0 at ±`threshold`.
 
     Equals `torch.nn.functional.hardshrink`. Raises `ValueError` for a negative threshold.
@@ -149,17 +152,24 @@ def _first_maximum(a: Array, b: Array) -> Array:
     return jnp.where((a >= b) | (a != a), a, b)
 
 
-def _exponential(x: Array, *, positive: float, negative: float, width: float) -> Array:
+def _exponential(x: Array, *, positive: float, negative: Number, width: Number) -> Array:
     """`positive · x` where `x` is positive and `negative (e^(x / width) - 1)` elsewhere."""
 
-    def value(x: Array) -> Array:
+    def value(x: Array, negative: Array, width: Array) -> Array:
         return jnp.where(x <= 0, negative * jnp.expm1(x / width), positive * x)
 
-    def slope(x: Array) -> Array:
+    def slope(x: Array, negative: Array, width: Array) -> Array:
         below = jnp.where(x <= 0, x, 0) / width
         return jnp.where(x <= 0, negative / width * jnp.exp(below), positive)
 
-    return pointwise(x, value=value, slope=slope)
+    def by_negative(x: Array, _: Array, width: Array) -> Array:
+        return jnp.expm1(jnp.where(x <= 0, x, 0) / width)
+
+    def by_width(x: Array, negative: Array, width: Array) -> Array:
+        below = jnp.maximum(jnp.where(x <= 0, x, 0) / width, -800)
+        return -negative / width * below * jnp.exp(below)
+
+    return pointwise(x, negative, width, value=value, slope=slope, sensitivities=(by_negative, by_width))
 
 
 def _clip(x: Array, low: float, high: float) -> Array:
@@ -167,7 +177,7 @@ def _clip(x: Array, low: float, high: float) -> Array:
     return jnp.where(x <= low, low, jnp.where(x >= high, high, x))
 
 
-def _beyond(x: Array, threshold: float, *, less: float) -> Array:
+def _beyond(x: Array, threshold: Number, *, less: Number) -> Array:
     """`x` moved towards 0 by `less` where its size exceeds the threshold, else 0."""
     within("[0, inf]", threshold=threshold)
     wider = accumulate(x)

@@ -5,8 +5,9 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from fjdl.checks import known
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, Num, typed
+from fjdl.typing import Array, Float, Num, Number, typed
 
 Per = Literal["feature", "channel"]  # one number for each entry of an example, or one for each entry of its last axis
 
@@ -48,12 +49,14 @@ def fit_standard(x: Num[Array, "n *features"], *, per: Per = "feature") -> Scali
 
 
 @typed
-def fit_min_max(x: Num[Array, "n *features"], *, low: float = 0.0, high: float = 1.0, per: Per = "feature") -> Scaling:
+def fit_min_max(
+    x: Num[Array, "n *features"], *, low: Number = 0.0, high: Number = 1.0, per: Per = "feature"
+) -> Scaling:
     """The affine map that takes the training data to [low, high]; a constant feature goes to `low`.
 
     Equals scikit-learn's `MinMaxScaler(feature_range=(low, high))`. Raises `ValueError` unless `low < high`.
     """
-    if not low < high:
+    if known(low) is not None and known(high) is not None and not low < high:
         raise ValueError(f"low must be smaller than high, got low={low} and high={high}")
     x, axes = accumulate(x), _axes(x, per)
     least, most = jnp.min(x, axis=axes), jnp.max(x, axis=axes)

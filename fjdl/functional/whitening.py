@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.numerics import accumulate
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Number, typed
 
 
 class Whitening(NamedTuple):
@@ -18,7 +18,7 @@ class Whitening(NamedTuple):
 
 
 @typed
-def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca", epsilon: float = 1e-5) -> Whitening:
+def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca", epsilon: Number = 1e-5) -> Whitening:
     """The map `U diag(1/√(λ + epsilon))`, times `Uᵀ` for ZCA, of the population covariance `U diag(λ) Uᵀ`.
 
     PCA whitening goes to the principal axes, the largest variance first; ZCA turns back, so that whitened images still
@@ -55,7 +55,7 @@ def unwhiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*ba
 
 @typed
 def patch_whitening(
-    images: Float[Array, "n h w c"], *, window: int, epsilon: float = 5e-4
+    images: Float[Array, "n h w c"], *, window: int, epsilon: Number = 5e-4
 ) -> Float[Array, "window window c filters"]:
     """The kernel of a convolution whose outputs are the whitened patches of `images`, and the same with other sign.
 

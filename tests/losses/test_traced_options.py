@@ -10,9 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl import functional as F
 from fjdl import losses as L
-from fjdl.typing import Number
 
 rng = np.random.default_rng(0)
 LOGITS = jnp.asarray(rng.standard_normal((4, 3)), jnp.float32)
@@ -21,7 +19,6 @@ LABELS = jnp.array([0, 2, 1, 1])
 SHARES = jax.nn.softmax(LOGITS)
 BOXES = jnp.array([[0.0, 0.0, 2.0, 2.0]] * 4)
 COUNTS = jnp.array([1.0, 50.0, 200.0, 3.0])
-KEY = jax.random.key(0)
 OVERLAP = (SHARES[None], jax.nn.one_hot(LABELS, 3)[None])
 
 OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., Any]]] = [
@@ -66,15 +63,6 @@ OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., An
     (L.penalties.elastic_net, "l2", (0.5,), partial(L.penalties.elastic_net, {"kernel": LOGITS}, l1=0.1)),
     (L.mape, "eps", (0.5,), partial(L.mape, LOGITS, OTHERS)),
     (L.poly_loss, "epsilon", (-1.0, 2.0), partial(L.poly_loss, LOGITS, LABELS)),
-    (F.dropout, "rate", (0.0, 0.5, 1.0), partial(F.dropout, KEY, LOGITS)),
-    (F.classic_dropout, "rate", (0.0, 0.5, 1.0), partial(F.classic_dropout, KEY, LOGITS)),
-    (F.classic_dropout_inference, "rate", (0.0, 0.5, 1.0), partial(F.classic_dropout_inference, LOGITS)),
-    (F.spatial_dropout, "rate", (0.0, 0.5, 1.0), partial(F.spatial_dropout, KEY, LOGITS)),
-    (F.stochastic_depth, "rate", (0.0, 0.5, 1.0), partial(F.stochastic_depth, KEY, LOGITS)),
-    (F.dropout_expectation, "rate", (0.5,), partial(F.dropout_expectation, LOGITS[0], output=jnp.square)),
-    (F.drop_connect, "rate", (0.5, 1.0), partial(F.drop_connect, KEY, LOGITS, jnp.ones((3, 2)))),
-    (F.gaussian_noise, "deviation", (0.0, 0.5), partial(F.gaussian_noise, KEY, LOGITS)),
-    (F.gaussian_dropout, "rate", (0.0, 0.5), partial(F.gaussian_dropout, KEY, LOGITS)),
 ]
 
 
@@ -136,8 +124,7 @@ def options_of(module: Any) -> Iterator[tuple[str, inspect.Parameter]]:
 def test_every_number_that_a_loss_takes_may_be_traced_or_has_a_reason():
     tabled = {f"{function.__name__}.{name}" for function, name, _, _ in OPTIONS}
     of_losses = {name for module in (L, L.penalties) for name, p in options_of(module) if numeric(p.annotation)}
-    traced = {name for name, p in options_of(F) if p.annotation in (Number, Number | None) or p.name == "rate"}
-    assert not (of_losses | traced) - tabled - CHOOSES.keys()
+    assert not of_losses - tabled - CHOOSES.keys()
     assert of_losses >= CHOOSES.keys()
     assert not tabled & CHOOSES.keys()
 
