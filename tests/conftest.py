@@ -6,7 +6,9 @@ Nearly all of the time is compilation, so programs are compiled with few optimiz
 
 import ctypes
 import gc
+import math
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -23,6 +25,11 @@ if not os.environ.get("FJDL_TEST_OPTIMIZED"):
 
 if (data := Path(__file__).resolve().parents[2] / "shared" / "data").is_dir():  # beside the checkout
     os.environ.setdefault("FJDL_DATA_DIR", str(data))
+
+# Both workers, and the modules of one, compile much the same small programs; the next run finds them too.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).resolve().parent.parent / ".cache" / "tests")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import numpy as np
@@ -42,9 +49,16 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs() -> Iterator[None]:
-    """Drops the compiled programs of each module and gives their memory back, which would fill gigabytes."""
+    """Drops the compiled programs and gives their memory back where they fill more than a gigabyte and a half."""
     yield
-    jax.clear_caches()
-    gc.collect()
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    if _resident_bytes() > 1.5e9:
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _resident_bytes() -> float:
+    """Memory of this process, which only Linux tells."""
+    pages = Path("/proc/self/statm")
+    return int(pages.read_text().split()[1]) * resource.getpagesize() if pages.exists() else math.inf

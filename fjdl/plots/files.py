@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from fjdl.errors import StorageError
+from fjdl.errors import StorageError, UsageError
 
 DOTS_PER_INCH = 150
 
@@ -20,7 +20,7 @@ def save(figure: Figure, path: Path | str, *, about: str | None = None) -> None:
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise ValueError(f"path must end in .png, got {path}")
+        raise UsageError(f"path must end in .png, got {path}")
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -94,7 +94,7 @@ MISTAKES = {
     "an array of the wrong type": (lambda: softmax_cross_entropy(3, 3), "softmax_cross_entropy: "),
     "a rule of a config": (refuse, "depth must be positive, got 0"),
     "an argument that does not exist": (lambda: MLP(hiden=(3,)), "unexpected keyword argument 'hiden'"),
-    "an option that does not exist": (lambda: adam(1e-3, momentum=0.9), "argument 'momentum'"),
+    "an option that does not exist": (lambda: adam(1e-3, momentum=0.9), "adam: there is no argument `momentum`"),
 }
 BUGS = {
     "of Python": lambda: int("three"),

@@ -33,4 +33,4 @@ def test_an_optimizer_that_does_not_exist_and_options_that_do_not_fit_are_one_se
     assert "scale_by" not in sentence(outcome)
     outcome = command("range_test", CONFIG, "--out", tmp_path / "lr.png", "--optimizer", "adamw")
     assert outcome.status == 2
-    assert "--optimizer-options do not fit: missing a required argument: 'weight_decay'" in sentence(outcome)
+    assert "--optimizer-options do not fit: adamw: argument `weight_decay` is missing" in sentence(outcome)

@@ -68,7 +68,8 @@ def test_large_integer_matrices_do_not_wrap():
 
 
 def test_a_matrix_that_is_not_square_is_refused():
-    with pytest.raises(ValueError, match=r"^precision: argument `matrix` must be Num\[Array, 'k k'\].* got "):
+    message = r"^precision: argument `matrix` must be Outcomes or Num\[Array, 'k k'\].* got "
+    with pytest.raises(ValueError, match=message):
         metrics.precision(np.zeros((2, 3)))
 
 
