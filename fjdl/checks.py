@@ -30,11 +30,11 @@ _WORDS = {
 def within(interval: str, /, **options: Any) -> None:
     """Raises `ValueError` unless each option lies in `interval`, such as "[0, 1)" or "(0, inf)"; NaN never does.
 
-    A sequence lies in it if all its entries do. None, an option that is not given, passes.
+    A sequence lies in it if all its entries that are known do. None, an option that is not given, passes.
     """
     rule, holds = _interval(interval)
     for name, option in options.items():
-        value = known(option)
+        value = _to_check(option)
         if value is not None and not np.all(holds(value)):
             raise ValueError(f"{name} must {rule}, got {_shown(option)}")
 
@@ -42,7 +42,7 @@ def within(interval: str, /, **options: Any) -> None:
 def at_least(least: float, /, **options: Any) -> None:
     """Raises `ValueError` for an option below `least`, and for NaN; None passes."""
     for name, option in options.items():
-        value = known(option)
+        value = _to_check(option)
         if value is not None and not np.all(value >= least):
             raise ValueError(f"{name} must be at least {least}, got {_shown(option)}")
 
@@ -66,6 +66,13 @@ def known(option: Any) -> Any:
     if isinstance(option, Tracer) or not isinstance(option, jax.Array) or not option.is_fully_addressable:
         return None
     return jax.device_get(option)
+
+
+def _to_check(option: Any) -> Any:
+    """What is known of an option: of a sequence, the entries that are."""
+    if isinstance(option, tuple | list):
+        return np.asarray([value for value in map(known, option) if value is not None])
+    return known(option)
 
 
 @cache

@@ -68,6 +68,10 @@ def test_a_traced_number_passes_and_a_constant_under_a_trace_is_still_checked() 
     assert known(None) is None
     assert jax.jit(lambda x: [known((x, 2)) is None])(1.0) == [True]
     assert known((jnp.float32(1), 2)).tolist() == [1, 2]
+    jax.jit(lambda x: within("[0, 1)", rates=(x, 0.5)))(2.0)
+    for check in (lambda x: within("[0, 1)", rates=(x, 1.5)), lambda x: at_least(2, rates=(x, 1.5))):
+        with pytest.raises(ValueError, match=r"^rates must .*, 1\.5\)"):
+            jax.jit(check)(2.0)
     assert known(3) == 3
 
 

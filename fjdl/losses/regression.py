@@ -6,9 +6,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from fjdl.checks import within
+from fjdl.checks import known, within
 from fjdl.fused import fused
-from fjdl.numerics import accumulate, wide
+from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Number, Scalar, typed
 
 
@@ -125,12 +125,12 @@ def quantile(
     is that quantile of the targets; at 1/2 it is half of `mae`, with whose gradient 0 at an error of 0.
     Koenker & Bassett 1978. Equals `sklearn.metrics.mean_pinball_loss` in the mean over examples.
     """
-    levels = quantiles if isinstance(quantiles, tuple) else (quantiles,)
-    for level in levels:
-        within("(0, 1)", quantiles=level)
-    if isinstance(quantiles, tuple) and len(levels) != predictions.shape[-1]:
-        raise ValueError(f"quantiles must be one number or one per feature, got {len(levels)} for {predictions.shape}")
-    return _pinball(predictions, targets, jnp.asarray(quantiles, wide(predictions.dtype)))
+    within("(0, 1)", quantiles=quantiles)
+    if isinstance(quantiles, tuple) and len(quantiles) != predictions.shape[-1]:
+        got = f"{len(quantiles)} for {predictions.shape}"
+        raise ValueError(f"quantiles must be one number or one per feature, got {got}")
+    given = known(quantiles)
+    return _pinball(predictions, targets, jnp.asarray(quantiles) if given is None else given)
 
 
 @typed
@@ -153,10 +153,11 @@ def poisson(
 
 @fused
 def _pinball(
-    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], levels: Float[Array, "..."]
+    predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], levels: float | Float[Array, "..."]
 ) -> Float[Array, "*batch"]:
     error = -_error(predictions, targets)
-    slope = jnp.where(error > 0, levels, jnp.where(error < 0, levels - 1, 0))
+    q = jnp.asarray(levels, error.dtype)
+    slope = jnp.where(error > 0, q, jnp.where(error < 0, q - 1, 0))
     return jnp.mean(slope * error, axis=-1)
 
 
