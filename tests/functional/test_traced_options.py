@@ -13,6 +13,7 @@ import pytest
 from fjdl import functional as F
 from fjdl.calls import union
 from tests.losses.test_traced_options import refusal
+from tests.meshes import on_axes_of_their_own, value_and_gradients
 from tests.support import float64
 
 rng = np.random.default_rng(0)
@@ -151,7 +152,12 @@ def in_double(call: Any) -> Any:
 SMOOTH = [row for row in OPTIONS if type(row[3]) is partial and not any(x is KEY for x in row[3].args)]
 
 
-@pytest.mark.parametrize(("function", "name", "values", "call"), SMOOTH, ids=lambda x: getattr(x, "__name__", None))
+of_smooth = pytest.mark.parametrize(
+    ("function", "name", "values", "call"), SMOOTH, ids=lambda x: getattr(x, "__name__", None)
+)
+
+
+@of_smooth
 def test_first_and_second_derivatives_by_options_equal_finite_differences(function, name, values, call):
     with float64():
         double = in_double(call)
@@ -166,6 +172,16 @@ def test_first_and_second_derivatives_by_options_equal_finite_differences(functi
         value, slope, bend = map(np.asarray, curves(around))
     np.testing.assert_allclose(slope[1], (value[2] - value[0]) / (2 * step), rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(bend[1], (slope[2] - slope[0]) / (2 * step), rtol=1e-6, atol=1e-7)
+
+
+@of_smooth
+def test_in_shard_map_an_option_may_vary_with_the_data_or_not(function, name, values, call):
+    def program(option, *args):
+        return value_and_gradients(
+            lambda option, x: call.func(x, *args[1:], **call.keywords, **{name: option}), option, args[0]
+        )
+
+    on_axes_of_their_own(program, jnp.float32(values[-1]), *call.args)
 
 
 def test_slopes_by_options_are_their_limits_at_infinity_and_far_out():
