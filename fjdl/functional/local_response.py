@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import at_least, within
-from fjdl.functional.pointwise import absent
-from fjdl.numerics import accumulate, wide
+from fjdl.functional.pointwise import absent, parameter_of
+from fjdl.numerics import accumulate
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -32,7 +32,7 @@ def local_response_norm(
     at_least(1, size=size)
     within("[0, inf)", alpha=alpha)
     within("(0, inf)", k=k)
-    numbers = (jnp.asarray(number, wide(x.dtype)) for number in (alpha / size if average else alpha, beta, k))
+    numbers = (parameter_of(x, number) for number in (alpha / size if average else alpha, beta, k))
     return _normalized(size, x, *numbers)
 
 

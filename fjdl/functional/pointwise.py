@@ -41,7 +41,13 @@ def pointwise(
         return function(*primals), change.astype(primals[0].dtype)
 
     function.defjvp(derivative, symbolic_zeros=bool(parameters))
-    return function(x, *(jnp.asarray(parameter, wide(x.dtype)) for parameter in parameters))
+    return function(x, *(parameter_of(x, parameter) for parameter in parameters))
+
+
+@typed
+def parameter_of(x: Float[Array, "..."], parameter: Number) -> Number:
+    """The parameter in the dtype that sums of `x` are kept in; a number of Python, which costs nothing, stays one."""
+    return float(parameter) if isinstance(parameter, int | float) else jnp.asarray(parameter, wide(x.dtype))
 
 
 @typed
