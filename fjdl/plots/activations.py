@@ -58,6 +58,12 @@ PANELS = (
     Panel("tanhshrink", activations.tanhshrink),
     Panel("softmax", lambda x: activations.softmax(jnp.stack([x, 0 * x, 0 * x]))[0], "of (x, 0, 0), first"),
     Panel("log_softmax", lambda x: activations.log_softmax(jnp.stack([x, 0 * x, 0 * x]))[0], "of (x, 0, 0), first"),
+    Panel(
+        name="sparsemax",
+        function=lambda x: activations.sparsemax(jnp.stack([x, 0 * x, 0 * x]))[0],
+        note="of (x, 0, 0), first",
+        kinks=(-0.5, 1),
+    ),
 )
 
 

@@ -139,10 +139,13 @@ def test_r35_a_weight_that_dies_comes_to_rest(row: Row) -> None:
 
 
 def float32_updates(optimizer: optax.GradientTransformation, gradients: np.ndarray) -> np.ndarray:
-    def step(state: Any, gradient: Any) -> tuple[Any, Any]:
-        return optimizer.update(gradient, state)[::-1]
+    """The updates for each row of gradients, of parameters that stay 0 and so do not decay."""
+    params = jnp.zeros_like(gradients[0])
 
-    state = optimizer.init(jnp.asarray(gradients[0]))
+    def step(state: Any, gradient: Any) -> tuple[Any, Any]:
+        return optimizer.update(gradient, state, params)[::-1]
+
+    state = optimizer.init(params)
     return np.asarray(jax.jit(lambda s, g: jax.lax.scan(step, s, g)[1])(state, gradients))
 
 
