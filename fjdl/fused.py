@@ -19,8 +19,8 @@ def fused(function: F) -> F:
 
     Under `jax.jit`, `jax.grad` and the like it is the function itself. So it is after 16 different sets of options,
     lest an option that changes at every step compile at every step, and where an argument is neither an array nor a
-    number, a string or None, where an array is spread over devices, or where a number that is given by name is an
-    array, whose range could not be checked in a program.
+    number, a string or None, where an array is spread over devices, and where a range could not be checked in a
+    program: that of an array given by name as a number, and that of unsigned integers of 32 bits or more.
     """
     programs: dict[Any, Callable[..., Any]] = {}
 
@@ -29,7 +29,7 @@ def fused(function: F) -> F:
         arrays, options = [], []
         for name, value in (*enumerate(args), *kwargs.items()):
             kind = _kind(type(value))
-            if kind == "array" and _on_one_device(value) and (value.ndim or isinstance(name, int)):
+            if kind == "array" and _may_enter(value) and (value.ndim or isinstance(name, int)):
                 arrays.append(value)
                 options.append(name)
             elif kind == "option":
@@ -71,5 +71,7 @@ def _kind(kind: type) -> str | None:
     return "option" if kind in (int, float, bool, str, types.NoneType) else None
 
 
-def _on_one_device(array: Any) -> bool:
+def _may_enter(array: Any) -> bool:
+    if array.dtype.kind == "u" and array.dtype.itemsize >= 4:
+        return False
     return isinstance(array, np.ndarray) or len(array.sharding.device_set) == 1
