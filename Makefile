@@ -52,4 +52,4 @@ lint: .venv/.installed-test
 	@touch $@
 
 clean:
-	rm -rf .venv .cache demo runs build *.egg-info
+	rm -rf .venv demo runs build *.egg-info

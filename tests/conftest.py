@@ -26,11 +26,6 @@ if not os.environ.get("FJDL_TEST_OPTIMIZED"):
 if (data := Path(__file__).resolve().parents[2] / "shared" / "data").is_dir():  # beside the checkout
     os.environ.setdefault("FJDL_DATA_DIR", str(data))
 
-# Both workers, and the modules of one, compile much the same small programs; the next run finds them too.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).resolve().parent.parent / ".cache" / "tests")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-
 import jax
 import numpy as np
 import pytest

@@ -10,7 +10,7 @@ from tests.cases.case import Case, inputs, labels, normal, uniform
 
 def accuracy_on_batch(outputs: Any, labels: Any, mask: Any) -> Any:
     metric = metrics.on(metrics.accuracy(), lambda outputs, batch: (outputs, batch["label"]))
-    return metric.compute(metric.update(metric.init(), outputs, {"label": labels, "mask": mask}))
+    return metric.compute(metric.update(metric.init(), outputs, {"label": labels, "example_mask": mask}))
 
 
 def sum_of_counts(a: Any, b: Any) -> Any:
