@@ -123,11 +123,12 @@ def describe(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
 def enable_compilation_cache() -> None:
     """Compiled programs are kept in `JAX_COMPILATION_CACHE_DIR`, by default in the user's private cache.
 
-    One that cannot be kept, as on a full disk, is compiled again the next time, and that is all.
+    One that cannot be kept, as on a full disk, is compiled again the next time, and so is one that cannot be read: JAX
+    (0.10.2 and 0.12.0) does not write them at once, so a run beside this one may leave half of it for a moment.
     """
     import jax
 
-    warnings.filterwarnings("ignore", message="Error writing persistent compilation cache entry")
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
 
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(Path.home() / ".cache" / "fjdl" / "xla")
     jax.config.update("jax_compilation_cache_dir", folder)

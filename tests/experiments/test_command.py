@@ -1,6 +1,9 @@
 import dataclasses
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -18,6 +21,7 @@ from fjdl.models import MLP
 from fjdl.optim import adam
 from fjdl.tree import map_named
 from tests.experiments.support import Command
+from tests.support import ROOT
 from tests.train.toy import recipe as recipe_of_training
 
 CONFIG = '''"""A header.
@@ -205,3 +209,23 @@ def test_the_compilation_cache_is_where_the_environment_says(monkeypatch: pytest
     command.enable_compilation_cache()
     assert cache_dir() == str(tmp_path / ".cache" / "fjdl" / "xla")
     jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_a_program_that_the_cache_holds_by_half_is_compiled_again_without_a_word(tmp_path: Path) -> None:
+    program = """
+import jax, warnings
+from experiments.command import enable_compilation_cache
+warnings.simplefilter("error")
+enable_compilation_cache()
+print(jax.jit(lambda x: 3 * x)(1.0))
+"""
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (done.stdout, done.stderr) == ("3.0\n", "")
+        entries = [*tmp_path.glob("*-cache")]
+        assert entries
+        for entry in entries:  # as a process leaves it that is killed while it writes
+            entry.write_bytes(entry.read_bytes()[:100])
