@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from fjdl.augment.cropping import crop, pad
 from fjdl.checks import known, within
+from fjdl.meshes import switch
 from fjdl.typing import Array, Bool, Int, Integer, PRNGKey, Shaped, typed
 
 
@@ -66,7 +67,7 @@ def rot90(image: Shaped[Array, "h w c"], quarters: Integer[Array, ""] | int) -> 
     if image.shape[0] != image.shape[1]:
         raise ValueError(f"the image must be square where quarters is traced, got shape {image.shape}")
     turns = [partial(jnp.rot90, k=k) for k in range(4)]
-    return jax.lax.switch(jnp.asarray(quarters) % 4, turns, jnp.asarray(image))
+    return switch(jnp.asarray(quarters) % 4, turns, jnp.asarray(image))
 
 
 @typed
