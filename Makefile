@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 # PyTorch is an oracle of the tests: on by default where its pinned version has been tried, and `make test TORCH=` leaves it out.
-TORCH ?= $(if $(findstring 3.11,$(shell $(PYTHON) --version)),torch)
+TORCH ?= $(if $(findstring Python 3.11.,$(shell $(PYTHON) --version)),torch)
 BIN := .venv/bin
 comma := ,
 DEMO := demo/digits_lenet
