@@ -9,11 +9,11 @@ from jax.typing import DTypeLike
 
 from fjdl.checks import within
 from fjdl.numerics import squared_modulus
+from fjdl.optim.adam import quotient
 from fjdl.optim.base import (
     LearningRate,
     Number,
     averaged,
-    bias_correction,
     chain,
     increment,
     like,
@@ -65,12 +65,9 @@ def scale_by_adabelief(
         step = increment(state.step)
         mean = averaged(state.mean, updates, b1)
         variance = jax.tree.map(spread, state.variance, mean, updates)
-        factor1, factor2 = (1 / bias_correction(b, step) for b in (b1, b2))
-
-        def direction(m: Array, s: Array) -> Array:
-            return like(factor1, m) * m / (jnp.sqrt(like(factor2, s) * s) + like(eps, s))
-
-        return jax.tree.map(direction, mean, variance), AdabeliefState(step, stored(mean, dtype=mean_dtype), variance)
+        return quotient(mean, variance, step, b1=b1, b2=b2, eps=eps), AdabeliefState(
+            step, stored(mean, dtype=mean_dtype), variance
+        )
 
     return transformation(init, update)
 

@@ -56,12 +56,9 @@ def scale_by_adam(
         del params
         step = increment(state.step)
         mean, square = moments(state, updates, b1, b2)
-        factor1, factor2 = (1 / bias_correction(b, step) for b in (b1, b2))
-
-        def direction(m: Array, v: Array) -> Array:
-            return like(factor1, m) * m / (jnp.sqrt(like(factor2, v) * v) + like(eps, v))
-
-        return jax.tree.map(direction, mean, square), AdamState(step, stored(mean, dtype=mean_dtype), square)
+        return quotient(mean, square, step, b1=b1, b2=b2, eps=eps), AdamState(
+            step, stored(mean, dtype=mean_dtype), square
+        )
 
     return transformation(init, update)
 
@@ -106,6 +103,16 @@ def adamw(
 def moments(state: Any, updates: PyTree, b1: Number, b2: Number) -> tuple[PyTree, PyTree]:
     """The next m and v of a state that has `mean` and `square`, see `scale_by_adam`."""
     return averaged(state.mean, updates, b1), averaged_squares(state.square, updates, b2)
+
+
+def quotient(mean: PyTree, square: PyTree, step: Array, *, b1: Number, b2: Number, eps: Number) -> PyTree:
+    """m̂ / (√v̂ + eps), both moments corrected for their start at 0 after `step` updates, see `scale_by_adam`."""
+    factor1, factor2 = (1 / bias_correction(b, step) for b in (b1, b2))
+
+    def direction(m: Array, v: Array) -> Array:
+        return like(factor1, m) * m / (jnp.sqrt(like(factor2, v) * v) + like(eps, v))
+
+    return jax.tree.map(direction, mean, square)
 
 
 def require_adam(b1: Number, b2: Number, eps: Number) -> None:

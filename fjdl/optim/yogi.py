@@ -7,12 +7,11 @@ from jax.typing import DTypeLike
 
 from fjdl.checks import within
 from fjdl.numerics import squared_modulus
-from fjdl.optim.adam import AdamState, require_adam
+from fjdl.optim.adam import AdamState, quotient, require_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
     averaged,
-    bias_correction,
     chain,
     increment,
     like,
@@ -57,12 +56,9 @@ def scale_by_yogi(
         step = increment(state.step)
         mean = averaged(state.mean, updates, b1)
         square = jax.tree.map(nearer, state.square, updates)
-        factor1, factor2 = (1 / bias_correction(b, step) for b in (b1, b2))
-
-        def direction(m: Array, v: Array) -> Array:
-            return like(factor1, m) * m / (jnp.sqrt(like(factor2, v) * v) + like(eps, v))
-
-        return jax.tree.map(direction, mean, square), AdamState(step, stored(mean, dtype=mean_dtype), square)
+        return quotient(mean, square, step, b1=b1, b2=b2, eps=eps), AdamState(
+            step, stored(mean, dtype=mean_dtype), square
+        )
 
     return transformation(init, update)
 
