@@ -2,29 +2,18 @@
 
 import dataclasses
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import tyro
 
+from experiments.benchmarks.comparison import HEAD, Comparison, interleave, rows
 from experiments.command import run_guarded
-from experiments.markdown import replace_table, require_markers
+from experiments.pages.markdown import replace_table, require_markers
 
 WAIT = ("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's idle threads sleep; OpenMP reads it when PyTorch is imported
-
-
-class Comparison(NamedTuple):
-    """Functions that do the same work, the peer last; each call is divided by `calls`."""
-
-    name: str
-    runs: dict[str, Callable[[], Any]]
-    calls: int = 1
-    operations: float = 0.0  # floating-point operations of a call, 0 where they are not counted
-    peak: float = 0.0  # operations per second of the device at their best, measured in the same run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +37,7 @@ class Lenet(Common):
 
     def comparisons(self) -> Iterator[Comparison]:
         """One comparison of several contestants."""
-        from experiments.bench_lenet import contestants
+        from experiments.benchmarks.lenet import contestants
 
         yield Comparison("LeNet-5", contestants(self.batch_size, self.steps), self.steps)
 
@@ -64,7 +53,7 @@ class Metrics(Common):
 
     def comparisons(self) -> Iterator[Comparison]:
         """Each metric against its scikit-learn twin."""
-        from experiments.bench_metrics import comparisons
+        from experiments.benchmarks.metrics import comparisons
 
         return comparisons(self.examples, self.classes)
 
@@ -80,7 +69,7 @@ class Pointwise(Common):
 
     def comparisons(self) -> Iterator[Comparison]:
         """Each function against its PyTorch twin."""
-        from experiments.bench_pointwise import comparisons
+        from experiments.benchmarks.pointwise import comparisons
 
         return comparisons(self.elements, self.only)
 
@@ -94,7 +83,7 @@ class Augment(Common):
 
     def comparisons(self) -> Iterator[Comparison]:
         """The pipeline, and its parts."""
-        from experiments.bench_augment import comparisons
+        from experiments.benchmarks.augment import comparisons
 
         return comparisons(self.batch_size)
 
@@ -110,7 +99,7 @@ class Cnn(Common):
 
     def comparisons(self) -> Iterator[Comparison]:
         """Each network in float32 and bfloat16; operations are shown as a share of the rate of matrix products."""
-        from experiments.bench_cnn import comparisons
+        from experiments.benchmarks.cnn import comparisons
 
         return comparisons(self.batch_size, self.only)
 
@@ -124,7 +113,7 @@ class Optim(Common):
 
     def comparisons(self) -> Iterator[Comparison]:
         """Each method on 161 leaves, on one, and on leaves of odd sizes."""
-        from experiments.bench_optim import comparisons
+        from experiments.benchmarks.optim import comparisons
 
         return comparisons(self.only)
 
@@ -181,47 +170,6 @@ def provenance(options: Any) -> str:
         f"`python -m experiments.bench {name_of(options)} {flags}`: medians of {options.rounds} turns, "
         f"{hardware(environment())}, {packages}, {waiting}."
     )
-
-
-def interleave(contestants: dict[str, Callable[[], Any]], *, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, taken in turns.
-
-    Worker threads of the contestant before spin for a while after its last call: each turn waits for them to sleep,
-    then makes one call that is not timed.
-    """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            time.sleep(0.25)
-            run()
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-HEAD = ("| | | median, ms | quartiles, ms | peer | median, ms | ratio |", "|---|---|---:|---:|---|---:|---:|")
-
-
-def rows(comparison: Comparison, times: dict[str, list[float]]) -> Iterator[str]:
-    """Median and quartiles of each contestant in milliseconds beside the median of the last one, the peer."""
-    *_, (peer, reference) = times.items()
-    bar = statistics.median(reference)
-    beside = f"{peer}{_rate(comparison, bar)} | {1e3 * bar / comparison.calls:.2f}"
-    for number, (name, values) in enumerate(times.items()):
-        if name == peer:
-            continue
-        own = statistics.median(values)
-        low, middle, high = (1e3 * value / comparison.calls for value in statistics.quantiles(values, n=4))
-        cells = f"{name}{_rate(comparison, own)} | {middle:.2f} | {low:.2f} to {high:.2f}"
-        yield f"| {'' if number else comparison.name} | {cells} | {beside} | {own / bar:.2f} |"
-
-
-def _rate(comparison: Comparison, seconds: float) -> str:
-    """Operations per second as a share of the best."""
-    if not comparison.peak:
-        return ""
-    return f" ({100 * comparison.operations / seconds / comparison.peak:.0f} %)"
 
 
 if __name__ == "__main__":

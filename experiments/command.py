@@ -137,7 +137,7 @@ def enable_compilation_cache() -> None:
 
 def _recorded(run: Path) -> dict[str, Any] | None:
     from fjdl.train.documents import CONFIG, read_sealed
-    from fjdl.train.log import read_json
+    from fjdl.train.json_files import read_json
 
     path = run / "config.json"
     if not path.is_file():

@@ -63,7 +63,7 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
 def about(path: Path, run: LoadedRun) -> str:
     """JSON of the numbers in the figures and where they come from; without those of a test in a run that goes on."""
     from fjdl.train.documents import ENVIRONMENT, read_object
-    from fjdl.train.log import encode_json
+    from fjdl.train.json_files import encode_json
     from fjdl.train.rundir import RunDirectory, finished
     from fjdl.tree import digest
 

@@ -13,7 +13,7 @@ import tyro
 
 from experiments.command import run_guarded
 from experiments.fingerprint import fingerprint, same_code
-from experiments.markdown import replace_table
+from experiments.pages.markdown import replace_table
 from fjdl.errors import CheckpointError, StorageError, UsageError
 
 

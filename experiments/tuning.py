@@ -36,8 +36,9 @@ class Bench(NamedTuple):
 
 def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
     """Loads the data once, places it on the devices, and drops a record that a crash cut short."""
+    from fjdl.files import write_atomically
     from fjdl.train.documents import checked
-    from fjdl.train.log import encode_json, read_jsonl, write_atomically
+    from fjdl.train.json_files import encode_json, read_jsonl
     from fjdl.train.mesh import make_mesh
     from fjdl.train.program import place
 
@@ -99,7 +100,7 @@ def tuned_rate(bench: Bench, name: str, factory: Factory) -> tuple[float, float]
 
 def suggested_rate(bench: Bench, name: str, factory: Factory) -> float:
     """The rate at which the loss falls fastest in a range test, and the middle of the range where it never falls."""
-    from fjdl.train.range_test import learning_rate_range
+    from fjdl.train.rate_range import learning_rate_range
 
     known = recorded(bench, name, "range")
     if known:
@@ -130,14 +131,14 @@ def best_power(trials: Mapping[int, float]) -> int:
 
 def record(bench: Bench, name: str, what: str, values: Mapping[str, Any]) -> None:
     """Keeps one result of an optimizer."""
-    from fjdl.train.log import append_jsonl
+    from fjdl.train.json_files import append_jsonl
 
     append_jsonl(bench.records, {"optimizer": name, "what": what, **values})
 
 
 def recorded(bench: Bench, name: str, what: str) -> list[dict[str, Any]]:
     """The records of one kind of an optimizer."""
-    from fjdl.train.log import read_jsonl
+    from fjdl.train.json_files import read_jsonl
 
     return [line for line in read_jsonl(bench.records) if (line["optimizer"], line["what"]) == (name, what)]
 

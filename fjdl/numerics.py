@@ -17,7 +17,7 @@ def wide(dtype: DTypeLike) -> jnp.dtype:
     return jnp.dtype(dtype if dtype == jnp.float64 or jnp.issubdtype(dtype, jnp.complexfloating) else jnp.float32)
 
 
-def accumulate(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
+def widened(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
     """`x` in the dtype sums are kept in, see `wide`."""
     x = jnp.asarray(x)
     return x.astype(wide(x.dtype))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.numerics import accumulate, squared_modulus
+from fjdl.numerics import squared_modulus, widened
 from fjdl.typing import PyTree, Scalar
 
 
@@ -60,7 +60,7 @@ def global_norm(tree: PyTree) -> Scalar:
     Complex entries count by their modulus. The gradient at an all-zero tree is 0; a NaN or an infinity anywhere makes
     the norm non-finite.
     """
-    leaves = [accumulate(leaf) for leaf in jax.tree.leaves(tree)]
+    leaves = [widened(leaf) for leaf in jax.tree.leaves(tree)]
     if not leaves:
         return jnp.zeros(())
     largest = reduce(jnp.maximum, [jnp.max(jnp.abs(leaf), initial=0.0) for leaf in leaves])

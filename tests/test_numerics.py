@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fjdl.numerics import accumulate, log1p_of_fraction, norm, safe_divide, signed, unit, wide
+from fjdl.numerics import log1p_of_fraction, norm, safe_divide, signed, unit, wide, widened
 from tests.support import float64
 
 WIDE = {
@@ -17,17 +17,17 @@ WIDE = {
 def test_sums_are_kept_in_float32_and_float64_in_float64(dtype):
     with float64():
         assert wide(jnp.dtype(dtype)) == WIDE[dtype]
-        assert accumulate(jnp.ones(3, dtype)).dtype == WIDE[dtype]
+        assert widened(jnp.ones(3, dtype)).dtype == WIDE[dtype]
 
 
 def test_a_sum_in_the_wide_dtype_does_not_stall():
     ones = jnp.ones(5000, jnp.bfloat16)
-    assert jax.lax.reduce(accumulate(ones), 0.0, jax.lax.add, (0,)) == 5000
+    assert jax.lax.reduce(widened(ones), 0.0, jax.lax.add, (0,)) == 5000
 
 
 def test_accumulate_takes_numpy_arrays_under_strict_promotion():
     with jax.numpy_dtype_promotion("strict"):
-        np.testing.assert_array_equal(accumulate(np.asarray([1, 2], np.uint8)), [1.0, 2.0])
+        np.testing.assert_array_equal(widened(np.asarray([1, 2], np.uint8)), [1.0, 2.0])
 
 
 def test_safe_divide_is_division_where_it_can_be(rng):

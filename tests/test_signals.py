@@ -11,7 +11,7 @@ import pytest
 from experiments.command import run_guarded
 from fjdl.errors import Stopped
 from fjdl.signals import Answer, StopRequest, grant, stop_requests
-from fjdl.train.log import read_json
+from fjdl.train.json_files import read_json
 from tests.support import ROOT
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import Amount, Image, amount, ascending, pixels
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, PRNGKey, typed
 
 
@@ -20,7 +20,7 @@ def gaussian_blur(image: Image, sigma: Amount, *, radius: int) -> Image:
     within("[0, inf]", sigma=sigma)
     within("[0, inf]", radius=radius)
     weights = _gaussian(amount(sigma, image), radius)
-    values = accumulate(image)
+    values = widened(image)
     for axis in (0, 1):
         values = _smooth(values, weights, radius, axis)
     return pixels(values, image)

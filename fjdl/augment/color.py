@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from fjdl.augment.geometry import coin
 from fjdl.augment.pixels import Amount, Image, amount, luma, pixels, saturate
 from fjdl.checks import within
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Bool, Float, PRNGKey, typed
 
 
@@ -19,7 +19,7 @@ def blend(base: Float[Array, "#h #w #c"], image: Image, factor: Amount) -> Image
     a negative factor.
     """
     within("[0, inf]", factor=factor)
-    values, factor = accumulate(image), amount(factor, image)
+    values, factor = widened(image), amount(factor, image)
     base = base.astype(values.dtype)
     if image.dtype == jnp.uint8:
         return saturate(jnp.floor(base + factor * (values - base)), image)
@@ -67,7 +67,7 @@ def hue(image: Image, turns: Amount) -> Image:
         raise ValueError(f"image must have 1 or 3 channels, got {image.shape[-1]}")
     if image.shape[-1] == 1:
         return image
-    values, turns = accumulate(image), amount(turns, image)
+    values, turns = widened(image), amount(turns, image)
     sixths, largest, chroma = _hexagon(values)
     turned = _from_hexagon(sixths + 6 * (turns - jnp.floor(turns)), largest, chroma)
     return saturate(values + (turned - _from_hexagon(sixths, largest, chroma)), image)
@@ -120,10 +120,10 @@ _JITTER = (brightness, contrast, saturation, hue)
 def _mean_luma(image: Image) -> Float[Array, "1 1 1"]:
     """Summed by channel for float: on CPU XLA sums over the innermost axis of 3 slowly."""
     if image.dtype != jnp.uint8:
-        return luma(jnp.mean(accumulate(image), axis=(0, 1), keepdims=True))
+        return luma(jnp.mean(widened(image), axis=(0, 1), keepdims=True))
     count = image.shape[0] * image.shape[1]
     total = jnp.sum(luma(image).astype(jnp.uint32), keepdims=True)
-    return accumulate(total // count + (2 * (total % count) >= count).astype(jnp.uint32))
+    return widened(total // count + (2 * (total % count) >= count).astype(jnp.uint32))
 
 
 def _hexagon(values: Float[Array, "h w 3"]) -> tuple[Array, Array, Array]:

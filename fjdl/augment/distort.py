@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from fjdl.augment.blur import gaussian_blur
 from fjdl.augment.warp import at_points
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, PRNGKey, Shaped, typed
 
 Displacement = Float[Array, "h w 2"]
@@ -59,7 +59,7 @@ def random_elastic(
 @typed
 def origins(displacement: Displacement) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
     """The point (x, y) that each pixel samples, where the centre of the first pixel is (0.5, 0.5)."""
-    moved = accumulate(displacement)
+    moved = widened(displacement)
     h, w, _ = moved.shape
     y = jnp.arange(h).astype(moved.dtype)[:, None] + 0.5
     x = jnp.arange(w).astype(moved.dtype)[None, :] + 0.5

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from fjdl.augment.pixels import Amount, Image, check_fill, pixels, white
 from fjdl.augment.window import covered, random_window
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Int, PRNGKey, typed
 
 
@@ -19,7 +19,7 @@ def erase(image: Image, window: Int[Array, "4"], value: Amount | Float[Array, "h
     """
     check_fill(image, value=value)
     inside = covered(window, size=(image.shape[0], image.shape[1]))[..., None]
-    return jnp.where(inside, pixels(accumulate(jnp.asarray(value)), image), image)
+    return jnp.where(inside, pixels(widened(jnp.asarray(value)), image), image)
 
 
 @typed

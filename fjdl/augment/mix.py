@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from fjdl.augment.pixels import pixels
 from fjdl.augment.window import covered
 from fjdl.checks import within
-from fjdl.numerics import accumulate, signed
+from fjdl.numerics import signed, widened
 from fjdl.typing import Array, Bool, Float, Int, Integer, PRNGKey, typed
 
 
@@ -33,7 +33,7 @@ def mixup(
     (Zhang et al. 2018, arXiv:1710.09412).
     """
     images, soft = jnp.asarray(batch["image"]), _soft(batch, classes)
-    mixed = _lerp(accumulate(images), accumulate(images[partner]), weight)
+    mixed = _lerp(widened(images), widened(images[partner]), weight)
     return {**batch, "image": pixels(mixed, images), "target": _lerp(soft, soft[partner], weight)}
 
 
@@ -81,7 +81,7 @@ def random_cutmix(key: PRNGKey, batch: Mapping[str, Array], *, classes: int, alp
 
 
 def _soft(batch: Mapping[str, Array], classes: int) -> Float[Array, "n k"]:
-    return accumulate(batch["target"]) if "target" in batch else targets(batch["label"], classes=classes)
+    return widened(batch["target"]) if "target" in batch else targets(batch["label"], classes=classes)
 
 
 def _pairs(key: PRNGKey, n: int, alpha: float) -> tuple[Int[Array, " n"], Float[Array, " n"]]:

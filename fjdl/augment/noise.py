@@ -5,14 +5,14 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import Image, saturate, white
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, PRNGKey, typed
 
 
 @typed
 def add_noise(image: Image, noise: Float[Array, "#h #w #c"]) -> Image:
     """`image + white · noise`, clipped, and rounded for uint8; noise 0 changes nothing."""
-    values = accumulate(image)
+    values = widened(image)
     return saturate(values + white(image) * noise.astype(values.dtype), image)
 
 

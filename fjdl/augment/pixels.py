@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.checks import known, one_of, within
-from fjdl.numerics import accumulate, wide
+from fjdl.numerics import wide, widened
 from fjdl.typing import Array, Float, Num, Shaped, UInt8, typed
 
 Image = Float[Array, "h w c"] | UInt8[Array, "h w c"]
@@ -44,7 +44,7 @@ def filled(image: Shaped[Array, "..."], **fill: Any) -> Shaped[Array, ""]:
         return jnp.asarray(value).astype(image.dtype)
     number = known(value)
     if number is None:
-        return pixels(accumulate(jnp.asarray(value)), image)
+        return pixels(widened(jnp.asarray(value)), image)
     return jnp.asarray(np.rint(np.asarray(number, np.float64)).astype(image.dtype))
 
 
@@ -76,11 +76,11 @@ def luma(image: Image) -> Float[Array, "h w 1"]:
     if image.shape[-1] not in (1, 3):
         raise ValueError(f"image must have 1 or 3 channels, got {image.shape[-1]}")
     if image.shape[-1] == 1:
-        return accumulate(image)
+        return widened(image)
     if image.dtype == jnp.uint8:
         red, green, blue = jnp.split(jnp.asarray(image, jnp.int32), 3, axis=-1)
-        return accumulate((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16)
-    red, green, blue = jnp.split(accumulate(image), 3, axis=-1)
+        return widened((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16)
+    red, green, blue = jnp.split(widened(image), 3, axis=-1)
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
@@ -89,13 +89,13 @@ def levels(image: Image) -> UInt8[Array, "h w c"]:
     """The nearest of 256 levels of each pixel."""
     if image.dtype == jnp.uint8:
         return jnp.asarray(image)
-    return jnp.round(jnp.clip(accumulate(image), 0, 1) * 255).astype(jnp.uint8)
+    return jnp.round(jnp.clip(widened(image), 0, 1) * 255).astype(jnp.uint8)
 
 
 @typed
 def from_levels(level: UInt8[Array, "h w c"], like: Image) -> Image:
     """256 levels as an image of the dtype of `like`."""
-    return level if like.dtype == jnp.uint8 else (accumulate(level) / 255).astype(like.dtype)
+    return level if like.dtype == jnp.uint8 else (widened(level) / 255).astype(like.dtype)
 
 
 def ascending(name: str, limits: tuple[float, float], *, high: float = float("inf")) -> None:

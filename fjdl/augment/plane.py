@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import Amount, ascending
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, PRNGKey, typed
 
 Matrix = Float[Array, "2 3"]
@@ -22,7 +22,7 @@ def rotation(degrees: Amount, *, size: tuple[int, int]) -> Matrix:
 
     Multiples of 90° are exact.
     """
-    degrees = accumulate(jnp.asarray(degrees))
+    degrees = widened(jnp.asarray(degrees))
     quarters = jnp.round(degrees / 90)
     radians = (degrees - 90 * quarters) * (jnp.pi / 180)
     cosine, sine, turn = jnp.cos(radians), jnp.sin(radians), jnp.mod(quarters, 4)
@@ -34,28 +34,28 @@ def rotation(degrees: Amount, *, size: tuple[int, int]) -> Matrix:
 @typed
 def translation(offset: Float[Array, "2"]) -> Matrix:
     """Translation by `offset` = (down, right) pixels, the order of `shift`."""
-    offset = accumulate(offset)
+    offset = widened(offset)
     return _matrix([[1.0, 0.0], [0.0, 1.0]], (offset[1], offset[0]))
 
 
 @typed
 def shearing(slopes: Float[Array, "2"], *, size: tuple[int, int]) -> Matrix:
     """Shear that fixes the centre: `slopes[0]` pixels down for each to the right, `slopes[1]` right for each down."""
-    slopes = accumulate(slopes)
+    slopes = widened(slopes)
     return _about_centre([[1.0, slopes[1]], [slopes[0], 1.0]], size)
 
 
 @typed
 def scaling(factors: Float[Array, "2"], *, size: tuple[int, int]) -> Matrix:
     """Enlargement by `factors` = (vertical, horizontal) that fixes the centre; -1 mirrors."""
-    factors = accumulate(factors)
+    factors = widened(factors)
     return _about_centre([[factors[1], 0.0], [0.0, factors[0]]], size)
 
 
 @typed
 def compose(second: Matrix, first: Matrix) -> Matrix:
     """The map `p ↦ second(first(p))`."""
-    second, first = accumulate(second), accumulate(first)
+    second, first = widened(second), widened(first)
     a, b, shift = second[:, :1], second[:, 1:2], second[:, 2:]
     linear = a * first[:1, :2] + b * first[1:, :2]
     return jnp.concatenate([linear, a * first[:1, 2:] + b * first[1:, 2:] + shift], axis=1)
@@ -67,7 +67,7 @@ def inverse(matrix: Matrix) -> Matrix:
 
     Infinity stands in the last column, so an image sampled there is all fill, and no gradient is NaN.
     """
-    matrix = accumulate(matrix)
+    matrix = widened(matrix)
     a, b, c, d = matrix[0, 0], matrix[0, 1], matrix[1, 0], matrix[1, 1]
     determinant = a * d - b * c
     singular = determinant == 0

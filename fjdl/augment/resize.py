@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from fjdl.augment.pixels import pixels
 from fjdl.augment.window import random_window
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Int, PRNGKey, Shaped, typed
 
 
@@ -34,7 +34,7 @@ def resized_crop(
     if nearest:
         rows, columns = (_nearest(start[a], extent[a], size=size[a]) for a in (0, 1))
         return jnp.asarray(image)[rows[:, None], columns[None, :]]
-    values = accumulate(image)
+    values = widened(image)
     for axis in (0, 1):
         places = jnp.arange(image.shape[axis]).astype(values.dtype) + 0.5
         weights = _triangles(places, start[axis], extent[axis], size=size[axis], antialias=antialias)

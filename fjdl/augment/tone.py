@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from fjdl.augment.color import blend
 from fjdl.augment.pixels import Amount, Image, amount, ascending, from_levels, levels, saturate, white
 from fjdl.checks import within
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Float, Integer, PRNGKey, UInt8, typed
 
 
@@ -22,7 +22,7 @@ def solarize(image: Image, threshold: Amount) -> Image:
 
     A threshold above white changes nothing. Equals `PIL.ImageOps.solarize`.
     """
-    return jnp.where(accumulate(image) < amount(threshold, image), image, invert(image))
+    return jnp.where(widened(image) < amount(threshold, image), image, invert(image))
 
 
 @typed
@@ -48,7 +48,7 @@ def gamma(image: Image, exponent: Amount) -> Image:
     """
     within("[0, inf)", exponent=exponent)
     exponent = amount(exponent, image)
-    part = jnp.clip(accumulate(image) / white(image), 0, 1)
+    part = jnp.clip(widened(image) / white(image), 0, 1)
     positive = jnp.where(part > 0, part, 1)
     power = jnp.where(
         part > 0, positive * jnp.exp((exponent - 1) * jnp.log(positive)), (exponent == 0).astype(part.dtype)
@@ -71,7 +71,7 @@ def autocontrast(image: Image) -> Image:
     The fraction is dropped for uint8, which equals `PIL.ImageOps.autocontrast` up to the one level that its floating
     point loses at whole numbers.
     """
-    values = accumulate(image) if image.dtype != jnp.uint8 else jnp.asarray(image, jnp.int32)
+    values = widened(image) if image.dtype != jnp.uint8 else jnp.asarray(image, jnp.int32)
     least, largest = jnp.min(values, axis=(0, 1), keepdims=True), jnp.max(values, axis=(0, 1), keepdims=True)
     if image.dtype == jnp.uint8:
         stretched = 255 * (values - least) // jnp.maximum(largest - least, 1)
@@ -111,7 +111,7 @@ def _equalizing_curve(level: UInt8[Array, " n"]) -> tuple[UInt8[Array, "256"], I
 
 
 def _smooth(image: Image) -> Float[Array, "h w c"]:
-    values = accumulate(image)
+    values = widened(image)
     h, w, _ = values.shape
     if min(h, w) < 3:
         return values

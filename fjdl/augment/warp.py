@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import Amount, filled, pixels
 from fjdl.augment.plane import Matrix, inverse, random_matrix, rotation, scaling, shearing, translation
-from fjdl.numerics import accumulate, wide
+from fjdl.numerics import wide, widened
 from fjdl.typing import Array, Float, Int, PRNGKey, Shaped, typed
 
 
@@ -50,7 +50,7 @@ def at_points(
     x, y = jnp.clip(x, -2, w + 2), jnp.clip(y, -2, h + 2)
     if nearest:
         return _at(_ring(image, value), jnp.floor(y), jnp.floor(x))
-    return pixels(_bilinear(_ring(accumulate(image), accumulate(value)), y - 0.5, x - 0.5), image)
+    return pixels(_bilinear(_ring(widened(image), widened(value)), y - 0.5, x - 0.5), image)
 
 
 @typed

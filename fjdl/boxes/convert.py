@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
 
 
@@ -61,7 +61,7 @@ def clip_to_image(boxes: Float[Array, "*batch 4"], *, height: float, width: floa
 
 def _halves(boxes: Float[Array, "*batch 4"]) -> tuple[Float[Array, "*batch 2"], Float[Array, "*batch 2"]]:
     """The first two and the last two numbers of each box, in the dtype that sums are kept in."""
-    wide = accumulate(boxes)
+    wide = widened(boxes)
     return wide[..., :2], wide[..., 2:]
 
 

@@ -7,7 +7,7 @@ intersection with it are 0. No gradient is NaN for any finite boxes; a side beyo
 import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Float, Num, typed
 
 Corners = tuple[Array, Array, Array, Array]
@@ -101,7 +101,7 @@ def _each_with_each(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> tuple[Corners
 
 
 def _corners(boxes: Num[Array, "*batch 4"]) -> Corners:
-    x0, y0, x1, y1 = jnp.unstack(accumulate(boxes), axis=-1)
+    x0, y0, x1, y1 = jnp.unstack(widened(boxes), axis=-1)
     return x0, y0, x1, y1
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Inexact, typed
 
 
@@ -37,7 +37,7 @@ def normal_equations(x: Float[Array, "n d"], y: Float[Array, "n k"], *, l2: floa
     negative `l2`.
     """
     within("[0, inf]", l2=l2)
-    x, y = accumulate(x), accumulate(y)
+    x, y = widened(x), widened(y)
     mean_x, mean_y = jnp.mean(x, axis=0, keepdims=True), jnp.mean(y, axis=0, keepdims=True)
     u, s, vt = jnp.linalg.svd(x - mean_x, full_matrices=False)
     kept = s > jnp.finfo(x.dtype).eps * max(x.shape) * s[0]

@@ -20,12 +20,21 @@ from fjdl.functional.activations import (
     tanhshrink,
 )
 from fjdl.functional.batch_norm import Moments, batch_norm, batch_norm_inference, running_moments
-from fjdl.functional.conv import conv2d
-from fjdl.functional.conv1d import conv1d
-from fjdl.functional.conv3d import conv3d
-from fjdl.functional.conv_algorithms import conv2d_fft, conv2d_im2col
-from fjdl.functional.conv_gradients import conv2d_input_gradient, conv2d_kernel_gradient
-from fjdl.functional.dense_conv import conv_to_dense, dense_to_conv
+from fjdl.functional.conv.algorithms import conv2d_fft, conv2d_im2col
+from fjdl.functional.conv.conv1d import conv1d
+from fjdl.functional.conv.conv2d import conv2d
+from fjdl.functional.conv.conv3d import conv3d
+from fjdl.functional.conv.dense import conv_to_dense, dense_to_conv
+from fjdl.functional.conv.gradients import conv2d_input_gradient, conv2d_kernel_gradient
+from fjdl.functional.conv.local import locally_connected2d
+from fjdl.functional.conv.separable import (
+    depthwise_conv2d,
+    pointwise_conv2d,
+    separable_conv2d,
+    spatially_separable_conv2d,
+)
+from fjdl.functional.conv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from fjdl.functional.conv.unfold import col2im, im2col
 from fjdl.functional.dropout import (
     classic_dropout,
     classic_dropout_inference,
@@ -39,10 +48,18 @@ from fjdl.functional.encoding import flatten, multi_hot, one_hot, polynomial_fea
 from fjdl.functional.gates import gelu, gelu_tanh, glu, mish, silu, swish
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
 from fjdl.functional.linear import linear
-from fjdl.functional.local import locally_connected2d
 from fjdl.functional.local_response import local_response_norm
 from fjdl.functional.noise import drop_connect, gaussian_dropout, gaussian_noise
-from fjdl.functional.pool import (
+from fjdl.functional.pool.adaptive import (
+    adaptive_average_pool1d,
+    adaptive_average_pool2d,
+    adaptive_average_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    spatial_pyramid_pool2d,
+)
+from fjdl.functional.pool.fixed import (
     average_pool1d,
     average_pool2d,
     average_pool3d,
@@ -52,16 +69,13 @@ from fjdl.functional.pool import (
     max_pool2d,
     max_pool3d,
 )
-from fjdl.functional.pool_adaptive import (
-    adaptive_average_pool1d,
-    adaptive_average_pool2d,
-    adaptive_average_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    spatial_pyramid_pool2d,
+from fjdl.functional.pool.norm import lp_pool2d
+from fjdl.functional.pool.unpool import (
+    average_unpool2d,
+    max_pool2d_with_indices,
+    max_unpool2d,
+    nearest_unpool2d,
 )
-from fjdl.functional.pool_norm import lp_pool2d
 from fjdl.functional.rearrange import channel_shuffle, depth_to_space, space_to_depth
 from fjdl.functional.rectifiers import (
     celu,
@@ -78,16 +92,7 @@ from fjdl.functional.rectifiers import (
     softshrink,
 )
 from fjdl.functional.resize import resize2d
-from fjdl.functional.separable import (
-    depthwise_conv2d,
-    pointwise_conv2d,
-    separable_conv2d,
-    spatially_separable_conv2d,
-)
 from fjdl.functional.similarity import cosine_similarities, cosine_similarity, euclidean_distance, euclidean_distances
-from fjdl.functional.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
-from fjdl.functional.unfold import col2im, im2col
-from fjdl.functional.unpool import average_unpool2d, max_pool2d_with_indices, max_unpool2d, nearest_unpool2d
 
 __all__ = [
     "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d", "adaptive_max_pool1d",

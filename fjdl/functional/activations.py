@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from fjdl import numerics
 from fjdl.checks import within
 from fjdl.functional.pointwise import pointwise
-from fjdl.numerics import accumulate, log1p_of_fraction
+from fjdl.numerics import log1p_of_fraction, widened
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -137,7 +137,7 @@ def softmax(x: Float[Array, "*shape"], *, axis: int | tuple[int, ...] = -1) -> F
     of +inf share all probability. Equals `torch.softmax` on finite rows, and `jax.nn.softmax` for several axes. Raises
     `ValueError` for an axis that `x` does not have, or that is given twice.
     """
-    return numerics.softmax(accumulate(x), axis).astype(x.dtype)
+    return numerics.softmax(widened(x), axis).astype(x.dtype)
 
 
 @typed
@@ -147,7 +147,7 @@ def log_softmax(x: Float[Array, "*shape"], *, axis: int | tuple[int, ...] = -1) 
     Computed in float32. Infinite entries are treated as in `softmax`: a row that is all -inf stays -inf with zero
     gradient. Equals `torch.log_softmax` on finite rows, and `jax.nn.log_softmax` for several axes.
     """
-    return numerics.log_softmax(accumulate(x), axis).astype(x.dtype)
+    return numerics.log_softmax(widened(x), axis).astype(x.dtype)
 
 
 @typed
@@ -160,4 +160,4 @@ def sparsemax(x: Float[Array, "*shape"], *, axis: int = -1) -> Float[Array, "*sh
     probability, as in `softmax`. Martins & Astudillo 2016, arXiv:1602.02068. Equals
     `optax.projections.projection_simplex` of each row.
     """
-    return numerics.sparsemax(accumulate(x), axis).astype(x.dtype)
+    return numerics.sparsemax(widened(x), axis).astype(x.dtype)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.functional.moments import affine, centre, inverse_deviation, trailing
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Bool, Float, Num, Number, Scalar, typed
 
 AxisName = str | tuple[str, ...] | None
@@ -45,7 +45,7 @@ def batch_norm(
     """
     selected = None if mask is None else _selected(mask, x.shape)
     count = _count(selected, x.shape, axis_name)
-    values = accumulate(x) if selected is None else jnp.where(selected, accumulate(x), 0)
+    values = widened(x) if selected is None else jnp.where(selected, widened(x), 0)
 
     def mean(values: Array) -> Array:
         values = values if selected is None else jnp.where(selected, values, 0)
@@ -85,7 +85,7 @@ def running_moments(
     usable = (n > 1) & jnp.isfinite(batch_mean) & jnp.isfinite(batch_variance)
 
     def mix(old: Array, new: Array) -> Array:
-        wide = accumulate(old)
+        wide = widened(old)
         batch = jnp.where(usable, new.astype(wide.dtype), 0)
         return jnp.where(usable, momentum * wide + (1 - momentum) * batch, wide).astype(old.dtype)
 
@@ -107,7 +107,7 @@ def batch_norm_inference(
     With `scale = √(variance + epsilon)` and `bias = mean` it is the identity.
     Equals `torch.nn.functional.batch_norm(training=False)`.
     """
-    wide = accumulate(x)
+    wide = widened(x)
     slope = inverse_deviation(variance, epsilon=epsilon)
     slope = slope if scale is None else slope * scale.astype(slope.dtype)
     y = (wide - trailing(mean, like=wide)) * trailing(slope, like=wide)

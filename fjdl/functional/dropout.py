@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, Number, PRNGKey, typed
 
 
@@ -36,7 +36,7 @@ def classic_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: Number) ->
 def classic_dropout_inference(x: Float[Array, "*shape"], *, rate: Number) -> Float[Array, "*shape"]:
     """`(1 - rate) · x`, the expectation of `classic_dropout`, for prediction; `rate` 1 gives zeros."""
     within("[0, 1]", rate=rate)
-    return jnp.where(rate == 1, 0, accumulate(x) * (1 - rate)).astype(x.dtype)
+    return jnp.where(rate == 1, 0, widened(x) * (1 - rate)).astype(x.dtype)
 
 
 @typed
@@ -86,7 +86,7 @@ def dropout_expectation(
     n = x.shape[0]
     masks = dropout_masks(n=n)
     outputs = jax.vmap(output)(jnp.where(masks, jnp.asarray(x)[None], 0))
-    values = accumulate(outputs)
+    values = widened(outputs)
     by_kept = jnp.asarray([(1 - rate) ** kept * rate ** (n - kept) for kept in range(n + 1)], values.dtype)
     weights = by_kept[jnp.sum(masks, axis=1)].reshape(-1, *[1] * (values.ndim - 1))
     return jnp.sum(jnp.where(weights == 0, 0, weights * values), axis=0).astype(outputs.dtype)
@@ -94,7 +94,7 @@ def dropout_expectation(
 
 def _inverted(key: PRNGKey, x: Array, mask_shape: tuple[int, ...], rate: Number) -> Array:
     kept = jnp.broadcast_to(_kept(key, mask_shape, rate), x.shape)
-    return jnp.where(kept, accumulate(x) * _inverse(rate), 0).astype(x.dtype)
+    return jnp.where(kept, widened(x) * _inverse(rate), 0).astype(x.dtype)
 
 
 def _kept(key: PRNGKey, shape: tuple[int, ...], rate: Number) -> Bool[Array, "..."]:

@@ -6,7 +6,7 @@ import math
 import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
-from fjdl.numerics import accumulate, signed
+from fjdl.numerics import signed, widened
 from fjdl.typing import Array, Float, Integer, Shaped, typed
 
 
@@ -52,7 +52,7 @@ def polynomial_features(
     within("[0, inf]", degree=degree)
     choose = itertools.combinations if interaction_only else itertools.combinations_with_replacement
     chosen = [list(product) for n in range(1, degree + 1) for product in choose(range(x.shape[-1]), n)]
-    values = accumulate(x)
+    values = widened(x)
     columns = [jnp.ones_like(values[..., 0]), *(math.prod(values[..., i] for i in product) for product in chosen)]
     return jnp.stack([jnp.asarray(column) for column in columns], axis=-1).astype(x.dtype)
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.functional.pointwise import absent, over_channels, pointwise
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
 
 _TAIL_STEP = 0.32
@@ -82,7 +82,7 @@ def swish(
     `x² σ(βx) σ(-βx)`; that with respect to β is summed in float32. Ramachandran et al. 2017, arXiv:1710.05941. With
     β = 1 it equals `torch.nn.functional.silu`. Raises `ValueError` for a β of any other shape.
     """
-    return _swish(accumulate(x), over_channels(beta, x)).astype(x.dtype)
+    return _swish(widened(x), over_channels(beta, x)).astype(x.dtype)
 
 
 @typed
@@ -115,7 +115,7 @@ def glu(x: Float[Array, "..."], *, axis: int = -1) -> Float[Array, "..."]:
     """
     if not -x.ndim <= axis < x.ndim or x.shape[axis] % 2:
         raise ValueError(f"x must have an axis {axis} of even length, got shape {x.shape}")
-    a, b = jnp.split(accumulate(x), 2, axis=axis)
+    a, b = jnp.split(widened(x), 2, axis=axis)
     return (a * jax.lax.logistic(b)).astype(x.dtype)
 
 

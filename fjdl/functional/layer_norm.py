@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 
 from fjdl.functional.moments import affine, centre, inverse_deviation, mean_over, trailing
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -23,7 +23,7 @@ def layer_norm(
     from deviations near 1e19 / √d on, gives NaN.
     Ba, Kiros & Hinton 2016, arXiv:1607.06450. Equals `torch.nn.functional.layer_norm(x, (d,))`.
     """
-    wide = accumulate(x)
+    wide = widened(x)
     y = affine(centre(wide, mean=lambda values: mean_over(values, axes=(-1,))), epsilon=epsilon)
     return _scaled(y, scale, bias).astype(x.dtype)
 
@@ -38,7 +38,7 @@ def rms_norm(
     1e19 / √d on, gives NaN. Zhang & Sennrich 2019, arXiv:1910.07467.
     Equals `torch.nn.functional.rms_norm(x, (d,), eps=epsilon)`.
     """
-    wide = accumulate(x)
+    wide = widened(x)
     inverse = inverse_deviation(mean_over(jnp.square(wide), axes=(-1,)), epsilon=epsilon)
     return _scaled(wide * inverse, scale, None).astype(x.dtype)
 
@@ -65,7 +65,7 @@ def group_norm(
     if math.prod(x.shape[1:-1]) * channels == groups:
         raise ValueError(f"each group must hold more than one value, got x of shape {x.shape} in {groups} groups")
     split = (groups, channels // groups)
-    wide = accumulate(x).reshape(*x.shape[:-1], *split)
+    wide = widened(x).reshape(*x.shape[:-1], *split)
     axes = (*range(1, x.ndim - 1), x.ndim)
     scale, bias = (None if p is None else p.reshape(split) for p in (scale, bias))
     y = affine(centre(wide, mean=lambda values: mean_over(values, axes=axes)), scale, bias, epsilon=epsilon)

@@ -8,7 +8,7 @@ from jax import lax
 
 from fjdl.checks import at_least, within
 from fjdl.functional.pointwise import absent, parameter_of
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -38,21 +38,21 @@ def local_response_norm(
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _normalized(size: int, x: Array, alpha: Array, beta: Array, k: Array) -> Array:
-    values = accumulate(x)
+    values = widened(x)
     return (values * (k + alpha * _neighbours(jnp.square(values), size)) ** -beta).astype(x.dtype)
 
 
 def _normalized_jvp(size: int, primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     """Stated with one power, that of the value; the derivative of the power would take another for every channel."""
     (x, alpha, beta, k), (by_x, by_alpha, by_beta, by_k) = primals, tangents
-    values = accumulate(x)
+    values = widened(x)
     squares = _neighbours(jnp.square(values), size)
     base = k + alpha * squares
     factor = base**-beta
     steep = beta * (values * factor / base)
     change = jnp.zeros_like(values)
     if not absent(by_x):
-        moved = accumulate(by_x)
+        moved = widened(by_x)
         change = moved * factor - 2 * alpha * steep * _spread(values * moved, size)
     if not absent(by_alpha):
         change -= steep * squares * by_alpha

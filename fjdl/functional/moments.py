@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -40,7 +40,7 @@ def centre(x: Float[Array, "..."], *, mean: Callable[[Array], Array]) -> Centred
     which `E[x²] - E[x]²` does (Chan, Golub & LeVeque 1983). The deviations of a constant c are exactly 0; its standard
     deviation is at most 2⁻³³ |c| in float32, which epsilon hides up to c = 1e7.
     """
-    x = accumulate(x)
+    x = widened(x)
     shift = _rounded(jax.lax.stop_gradient(mean(x)))
     deviation = x - shift
     rest = mean(deviation)
@@ -65,7 +65,7 @@ def inverse_deviation(variance: Float[Array, "*shape"], *, epsilon: Number) -> F
     Raises `ValueError` unless epsilon is finite and not negative.
     """
     within("[0, inf)", epsilon=epsilon)
-    total = accumulate(variance) + epsilon
+    total = widened(variance) + epsilon
     total = jnp.where(jnp.isinf(total), jnp.nan, total)
     return jnp.where(total == 0, 0, 1 / jnp.sqrt(jnp.where(total == 0, 1, total)))
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.functional.dropout import dropout
 from fjdl.functional.linear import linear
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, PRNGKey, typed
 
 
@@ -38,7 +38,7 @@ def gaussian_noise(key: PRNGKey, x: Float[Array, "*shape"], *, deviation: Number
     Raises `ValueError` for a deviation that is negative or not finite.
     """
     within("[0, inf)", deviation=deviation)
-    return (accumulate(x) + deviation * _normal(key, x)).astype(x.dtype)
+    return (widened(x) + deviation * _normal(key, x)).astype(x.dtype)
 
 
 @typed
@@ -49,7 +49,7 @@ def gaussian_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: Number) -
     outside [0, 1), where 1 would need infinite noise.
     """
     within("[0, 1)", rate=rate)
-    return (accumulate(x) * (1 + _ratio(rate) * _normal(key, x))).astype(x.dtype)
+    return (widened(x) * (1 + _ratio(rate) * _normal(key, x))).astype(x.dtype)
 
 
 def _ratio(rate: Number) -> Number:
@@ -60,4 +60,4 @@ def _ratio(rate: Number) -> Number:
 
 
 def _normal(key: PRNGKey, x: Array) -> Array:
-    return jax.random.normal(key, x.shape, accumulate(x).dtype)
+    return jax.random.normal(key, x.shape, widened(x).dtype)

@@ -6,7 +6,7 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, wide
+from fjdl.numerics import wide, widened
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -28,12 +28,12 @@ def pointwise(
 
     @jax.custom_jvp
     def function(x: Array, *parameters: Array) -> Array:
-        return value(accumulate(x), *parameters).astype(x.dtype)
+        return value(widened(x), *parameters).astype(x.dtype)
 
     def derivative(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-        point = accumulate(primals[0]), *primals[1:]
+        point = widened(primals[0]), *primals[1:]
         moved = [
-            term(*point) * accumulate(tangent)
+            term(*point) * widened(tangent)
             for term, tangent in zip((slope, *sensitivities), tangents, strict=True)
             if not absent(tangent)
         ]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Num, Number, typed
 
 
@@ -31,6 +31,6 @@ def standardize(
         if len(values) not in (1, *x.shape[-1:]):
             raise ValueError(f"{name} must be one number or one for each of {x.shape[-1]} channels, got {len(values)}")
     shape = (1,) * max(x.ndim - 1, 0) + (-1,) if x.ndim else ()
-    values = accumulate(x)
+    values = widened(x)
     shifted = values - jnp.asarray(means.reshape(shape), values.dtype)
     return (shifted * jnp.asarray((1.0 / stds).reshape(shape), values.dtype)).astype(x.dtype)

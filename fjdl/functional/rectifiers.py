@@ -13,7 +13,7 @@ from fjdl.checks import within
 from fjdl.functional.activations import relu
 from fjdl.functional.linear import linear
 from fjdl.functional.pointwise import over_channels, pointwise
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
@@ -30,7 +30,7 @@ def leaky_relu(x: Float[Array, "*shape"], *, negative_slope: Number = 0.01) -> F
         return prelu(x, negative_slope)
     if negative_slope == 0:
         return relu(x)
-    return jnp.where(x <= 0, (negative_slope * accumulate(x)).astype(x.dtype), x)
+    return jnp.where(x <= 0, (negative_slope * widened(x)).astype(x.dtype), x)
 
 
 @typed
@@ -42,7 +42,7 @@ def prelu(x: Float[Array, "*shape"], slope: Float[Array, ""] | Float[Array, "c"]
     after moving channels to the second axis. Raises `ValueError` for a slope of any other shape.
     """
     slope = over_channels(slope, x)
-    below = jnp.where((x > 0) | ((slope == 0) & jnp.isinf(x)), 0, accumulate(x))
+    below = jnp.where((x > 0) | ((slope == 0) & jnp.isinf(x)), 0, widened(x))
     return jnp.where(x <= 0, (slope * below).astype(x.dtype), x)
 
 
@@ -96,7 +96,7 @@ def hard_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     Howard et al. 2019, arXiv:1905.02244. Equals `torch.nn.functional.hardsigmoid`.
     """
-    return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, ((accumulate(x) + 3) / 6).astype(x.dtype)))
+    return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, ((widened(x) + 3) / 6).astype(x.dtype)))
 
 
 @typed
@@ -105,7 +105,7 @@ def hard_swish(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     Howard et al. 2019, arXiv:1905.02244. Equals `torch.nn.functional.hardswish` on finite numbers, and is 0 at -inf.
     """
-    inside = jnp.where(jnp.abs(x) >= 3, 0, accumulate(x))
+    inside = jnp.where(jnp.abs(x) >= 3, 0, widened(x))
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, x, (inside * (inside + 3) / 6).astype(x.dtype)))
 
 
@@ -180,5 +180,5 @@ def _clip(x: Array, low: float, high: float) -> Array:
 def _beyond(x: Array, threshold: Number, *, less: Number) -> Array:
     """`x` moved towards 0 by `less` where its size exceeds the threshold, else 0."""
     within("[0, inf]", threshold=threshold)
-    wider = accumulate(x)
+    wider = widened(x)
     return jnp.where(jnp.abs(wider) <= threshold, 0, (wider - jnp.sign(wider) * less).astype(x.dtype))

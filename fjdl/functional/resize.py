@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
 
 Method = Literal["nearest", "nearest-exact", "bilinear", "bicubic"]
@@ -41,7 +41,7 @@ def resize2d(
         if antialias:
             raise ValueError(f"antialias needs bilinear or bicubic weights, got {method}")
         return _copied(jnp.asarray(x), size, half=method == "nearest-exact")
-    y = accumulate(x)
+    y = widened(x)
     for axis, new in zip((-3, -2), size, strict=True):
         if new != x.shape[axis]:
             y = _mixed(y, axis, _weights(x.shape[axis], new, method == "bicubic", antialias))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from fjdl.checks import known
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Num, Number, typed
 
 Per = Literal["feature", "channel"]  # one number for each entry of an example, or one for each entry of its last axis
@@ -58,7 +58,7 @@ def fit_min_max(
     """
     if known(low) is not None and known(high) is not None and not low < high:
         raise ValueError(f"low must be smaller than high, got low={low} and high={high}")
-    x, axes = accumulate(x), _axes(x, per)
+    x, axes = widened(x), _axes(x, per)
     least, most = jnp.min(x, axis=axes), jnp.max(x, axis=axes)
     scale = jnp.where(most == least, 1.0, most - least) / (high - low)
     return Scaling(least - low * scale, scale)
@@ -70,7 +70,7 @@ def transform(state: Scaling, x: Num[Array, "*batch"]) -> Float[Array, "*batch"]
 
     Computed in float32, in float64 where the state is, and rounded once.
     """
-    shift, scale = (accumulate(_aligned(part, x)) for part in state)
+    shift, scale = (widened(_aligned(part, x)) for part in state)
     return ((x.astype(scale.dtype) - shift) / scale).astype(_float(x, state.scale))
 
 
@@ -80,13 +80,13 @@ def inverse_transform(state: Scaling, x: Float[Array, "*batch"]) -> Float[Array,
 
     Computed in float32, in float64 where the state is, and rounded once.
     """
-    shift, scale = (accumulate(_aligned(part, x)) for part in state)
+    shift, scale = (widened(_aligned(part, x)) for part in state)
     return (x.astype(scale.dtype) * scale + shift).astype(x.dtype)
 
 
 def _moments(x: Array, per: Per) -> tuple[Array, Array]:
     """Mean and standard deviation by two passes; the deviation of a constant is 1."""
-    x, axes = accumulate(x), _axes(x, per)
+    x, axes = widened(x), _axes(x, per)
     mean = jnp.mean(x, axis=axes, keepdims=True)
     constant = jnp.min(x, axis=axes) == jnp.max(x, axis=axes)
     variance = jnp.mean(jnp.square(x - mean), axis=axes)

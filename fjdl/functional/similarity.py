@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from fjdl.numerics import accumulate, norm, unit
+from fjdl.numerics import norm, unit, widened
 from fjdl.typing import Array, Float, typed
 
 
@@ -13,7 +13,7 @@ def cosine_similarity(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"]) 
     0 with zero gradient where either is the zero vector. Vectors are scaled before they are squared, so entries of
     1e25 and 1e-25 lose nothing; an infinite entry gives NaN. Equals `torch.nn.functional.cosine_similarity(dim=-1)`.
     """
-    return jnp.sum(unit(accumulate(x)) * unit(accumulate(y)), axis=-1).astype(x.dtype)
+    return jnp.sum(unit(widened(x)) * unit(widened(y)), axis=-1).astype(x.dtype)
 
 
 @typed
@@ -22,9 +22,7 @@ def cosine_similarities(x: Float[Array, "*batch n d"], y: Float[Array, "*batch m
 
     Equals `sklearn.metrics.pairwise.cosine_similarity`.
     """
-    return jnp.matmul(unit(accumulate(x)), jnp.matrix_transpose(unit(accumulate(y))), precision="highest").astype(
-        x.dtype
-    )
+    return jnp.matmul(unit(widened(x)), jnp.matrix_transpose(unit(widened(y))), precision="highest").astype(x.dtype)
 
 
 @typed
@@ -34,7 +32,7 @@ def euclidean_distance(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"])
     The gradient of a distance of 0 is 0. Squares neither overflow at 1e30 nor vanish at 1e-30. Equals
     `torch.nn.functional.pairwise_distance(eps=0)`.
     """
-    return norm(accumulate(x) - accumulate(y))[..., 0].astype(x.dtype)
+    return norm(widened(x) - widened(y))[..., 0].astype(x.dtype)
 
 
 @typed
@@ -44,5 +42,5 @@ def euclidean_distances(x: Float[Array, "*batch n d"], y: Float[Array, "*batch m
     It sums squared differences and no products, so the distance of near points keeps its digits and that of a row from
     itself is exactly 0, with zero gradient. Equals `torch.cdist` without matrix products.
     """
-    differences = accumulate(x)[..., :, None, :] - accumulate(y)[..., None, :, :]
+    differences = widened(x)[..., :, None, :] - widened(y)[..., None, :, :]
     return norm(differences)[..., 0].astype(x.dtype)

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -29,7 +29,7 @@ def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca"
     within("[0, inf]", epsilon=epsilon)
     if x.shape[0] == 0:
         raise ValueError(f"x must hold at least one example to fit to, got shape {x.shape}")
-    x = accumulate(x)
+    x = widened(x)
     mean = jnp.mean(x, axis=0)
     centred = x - mean[None]
     variances, axes = jnp.linalg.eigh(centred.T @ centred / x.shape[0])
@@ -42,14 +42,14 @@ def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca"
 @typed
 def whiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
     """`(x - mean) @ matrix` for each example, in the dtype of `x`; computed as `transform` is."""
-    mean, matrix = accumulate(state.mean), accumulate(state.matrix)
+    mean, matrix = widened(state.mean), widened(state.matrix)
     return ((x.astype(mean.dtype) - _row(mean, x)) @ matrix).astype(x.dtype)
 
 
 @typed
 def unwhiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
     """From whitened data to the original: `x @ inverse + mean`, in the dtype of `x`; computed as `transform` is."""
-    mean, inverse = accumulate(state.mean), accumulate(state.inverse)
+    mean, inverse = widened(state.mean), widened(state.inverse)
     return (x.astype(mean.dtype) @ inverse + _row(mean, x)).astype(x.dtype)
 
 

@@ -8,7 +8,7 @@ from fjdl.boxes.overlap import ciou, diou, giou, iou
 from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.classification import softmax_cross_entropy
-from fjdl.numerics import accumulate, is_label
+from fjdl.numerics import is_label, widened
 from fjdl.typing import Array, Float, Integer, Number, typed
 
 
@@ -69,7 +69,7 @@ def ciou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]
 @fused
 def box_l2(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Sum of the squared differences of the four numbers of a box, `Σᵢ (bᵢ - tᵢ)²`, in any format of boxes."""
-    return jnp.sum(jnp.square(accumulate(boxes) - accumulate(targets)), axis=-1)
+    return jnp.sum(jnp.square(widened(boxes) - widened(targets)), axis=-1)
 
 
 @typed
@@ -93,6 +93,6 @@ def localization_loss(
     within("[0, inf)", box_weight=box_weight)
     ordinary = jnp.ones(labels.shape, bool)
     present = ordinary if background is None else ~is_label(labels, background, name="background")
-    boxes, targets = (jnp.where(present[..., None], accumulate(x), 0) for x in (boxes, targets))
+    boxes, targets = (jnp.where(present[..., None], widened(x), 0) for x in (boxes, targets))
     costs = jnp.where(present, box_cost(boxes, targets), 0)
     return softmax_cross_entropy(logits, labels) + box_weight * costs

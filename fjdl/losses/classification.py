@@ -9,10 +9,10 @@ from jax.custom_derivatives import SymbolicZero
 
 from fjdl.checks import within
 from fjdl.fused import fused
+from fjdl.losses.labels import largest, nan_unless, one_hot
 from fjdl.measured import measured
-from fjdl.meshes import alike
-from fjdl.numerics import accumulate, is_label, log1p_of_fraction, log_softmax, signed
-from fjdl.typing import Array, Bool, Float, Integer, Number, typed
+from fjdl.numerics import is_label, log1p_of_fraction, log_softmax, signed, widened
+from fjdl.typing import Array, Float, Integer, Number, typed
 
 
 @typed
@@ -39,14 +39,14 @@ def softmax_cross_entropy(
         ignored = is_label(labels, ignore_label, name="ignore_label")
         rest = jnp.where(ignored[..., None], 0, logits), jnp.where(ignored, 0, labels)
         return jnp.where(ignored, 0, softmax_cross_entropy(*rest, smoothing=smoothing, class_weights=class_weights))
-    logits, classes = accumulate(logits), logits.shape[-1]
-    in_range, _ = _one_hot(labels, classes)
+    logits, classes = widened(logits), logits.shape[-1]
+    in_range, _ = one_hot(labels, classes)
     if class_weights is None and isinstance(smoothing, int | float):
-        return _nan_unless(in_range, _label_cross_entropy(logits, jnp.where(in_range, signed(labels), 0), smoothing))
+        return nan_unless(in_range, _label_cross_entropy(logits, jnp.where(in_range, signed(labels), 0), smoothing))
     targets = _smoothed(labels, smoothing, logits)
     if class_weights is not None:
-        targets = targets * jnp.broadcast_to(accumulate(class_weights), targets.shape)
-    return _nan_unless(in_range, _cross_entropy(logits, targets))
+        targets = targets * jnp.broadcast_to(widened(class_weights), targets.shape)
+    return nan_unless(in_range, _cross_entropy(logits, targets))
 
 
 @typed
@@ -60,7 +60,7 @@ def soft_cross_entropy(logits: Float[Array, "*batch k"], targets: Float[Array, "
     Targets are not checked to be non-negative with sum 1. Equals `torch.nn.functional.cross_entropy(reduction="none")`
     with targets of probabilities.
     """
-    return _cross_entropy(accumulate(logits), accumulate(targets))
+    return _cross_entropy(widened(logits), widened(targets))
 
 
 @typed
@@ -75,11 +75,11 @@ def sigmoid_cross_entropy(
     inf where it does not.
     Equals `torch.nn.functional.binary_cross_entropy_with_logits(reduction="none", pos_weight=pos_weight)`.
     """
-    logits, targets = accumulate(logits), accumulate(targets)
+    logits, targets = widened(logits), widened(targets)
     positive, weight = logits > 0, 1.0
     negatives, positives = 1 - targets, targets
     if pos_weight is not None:
-        positives = targets * _along_last(accumulate(pos_weight), targets.shape)
+        positives = targets * _along_last(widened(pos_weight), targets.shape)
         weight = negatives + positives
     size = jnp.where(positive, logits, -logits)
     return _weigh(jnp.where(positive, negatives, positives), size) + weight * log1p_of_fraction(jnp.exp(-size))
@@ -132,15 +132,11 @@ def _slope(
     logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"], total: Float[Array, "*batch 1"]
 ) -> Float[Array, "*batch k"]:
     """Derivative of cross entropy by the logits, computed in one pass; 0 where a row's largest logit is infinite."""
-    return jnp.where(jnp.isinf(_largest(logits)), 0, total * jnp.exp(log_softmax(logits, -1)) - targets)
+    return jnp.where(jnp.isinf(largest(logits)), 0, total * jnp.exp(log_softmax(logits, -1)) - targets)
 
 
 def _surprisal(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
-    return jnp.where(_largest(logits) == -jnp.inf, 0, -log_softmax(logits, -1))
-
-
-def _largest(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch 1"]:
-    return jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf)
+    return jnp.where(largest(logits) == -jnp.inf, 0, -log_softmax(logits, -1))
 
 
 def _smoothed(
@@ -148,7 +144,7 @@ def _smoothed(
 ) -> Float[Array, "*batch k"]:
     """One-hot vectors of which `smoothing` is spread over all classes, in the shape and dtype of `like`."""
     classes = like.shape[-1]
-    return _one_hot(labels, classes)[1].astype(like.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
+    return one_hot(labels, classes)[1].astype(like.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
 
 
 def _entry(x: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Float[Array, "*batch"]:
@@ -158,7 +154,7 @@ def _entry(x: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Flo
         return jnp.take_along_axis(x, labels[..., None], axis=-1, mode="clip")[..., 0]
 
     def sum_out(x: Array, labels: Array) -> Array:
-        return jnp.sum(jnp.where(_one_hot(labels, x.shape[-1])[1], x, 0), axis=-1)
+        return jnp.sum(jnp.where(one_hot(labels, x.shape[-1])[1], x, 0), axis=-1)
 
     on_cpu = measured({"0.10.2": look_up, "0.12.0": look_up})
     return jax.lax.platform_dependent(x, labels, cpu=on_cpu, default=sum_out)
@@ -167,35 +163,3 @@ def _entry(x: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Flo
 def _weigh(weights: Float[Array, "*shape"], values: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """`weights · values` with 0 · inf = 0."""
     return weights * jnp.where((weights == 0) & jnp.isinf(values), 0.0, values)
-
-
-def _one_hot(labels: Integer[Array, "*batch"], classes: int) -> tuple[Bool[Array, "*batch"], Bool[Array, "*batch k"]]:
-    """Which labels are in [0, classes), and which class is each example's, the first where the label is not."""
-    labels = signed(labels)
-    in_range = (labels >= 0) & (labels < classes)
-    numbers = jnp.arange(classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (classes,))
-    return in_range, jnp.where(in_range, labels, 0)[..., None] == numbers
-
-
-def _at_label(
-    x: Float[Array, "*batch k"], in_range: Bool[Array, "*batch"], hits: Bool[Array, "*batch k"]
-) -> Float[Array, "*batch"]:
-    """The entry of each row at its label; where there is none the row's sum, whose gradient reaches all of the row."""
-    return jnp.sum(jnp.where(hits | ~in_range[..., None], x, 0), axis=-1)
-
-
-def _nan_unless(valid: Bool[Array, "*batch"], values: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """NaN where `values` are not valid, and in their gradient, except where the gradient passed back is exactly 0.
-
-    That exception lets a mask work, and a product with NaN cannot make it. So this is the identity in the form of a
-    linear solve, whose transpose can be stated and which `vmap` and forward mode know.
-    """
-    valid, values = alike(valid, values)
-
-    def solve(_: object, values: Array) -> Array:
-        return jnp.where(valid, values, jnp.nan)
-
-    def transpose_solve(_: object, gradient: Array) -> Array:
-        return jnp.where(valid | (gradient == 0), gradient, jnp.nan)
-
-    return jax.lax.custom_linear_solve(lambda x: x, values, solve, transpose_solve)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.classification import soft_cross_entropy, softmax_cross_entropy
-from fjdl.numerics import accumulate, norm, safe_divide, unit
+from fjdl.numerics import norm, safe_divide, unit, widened
 from fjdl.typing import Array, Bool, Float, Integer, Num, Number, typed
 
 
@@ -22,7 +22,7 @@ def contrastive_loss(
     Hadsell et al. 2006, eq. 4, whose Y is 1 for pairs that are not the same.
     """
     within("[0, inf)", margin=margin)
-    distance = norm(accumulate(a) - accumulate(b))[..., 0]
+    distance = norm(widened(a) - widened(b))[..., 0]
     lacking = margin - distance
     return jnp.square(jnp.where(same, distance, jnp.where(lacking <= 0, 0, lacking))) / 2
 
@@ -43,7 +43,7 @@ def nt_xent_loss(
     anchor nor negative and costs 0; an example alone costs 0. A zero embedding has cosine 0 with all, and no gradient.
     Chen et al. 2020, arXiv:2002.05709, eq. 1; Sohn 2016. Equals `optax.losses.ntxent` with labels that pair the views.
     """
-    views = jnp.concatenate([accumulate(a), accumulate(b)])
+    views = jnp.concatenate([widened(a), widened(b)])
     n = a.shape[0]
     keep = _kept(2 * n, None if mask is None else jnp.tile(jnp.asarray(mask), 2))
     logits = _similarities(views, keep, temperature)
@@ -70,7 +70,7 @@ def supervised_contrastive_loss(
     keep = _kept(labels.shape[0], mask)
     positives = _positives(labels, keep)
     count = jnp.sum(positives, axis=1, keepdims=True)
-    logits = _similarities(accumulate(embeddings), keep, temperature)
+    logits = _similarities(widened(embeddings), keep, temperature)
     targets = safe_divide(positives.astype(logits.dtype), count.astype(logits.dtype))
     return jnp.where(keep, soft_cross_entropy(logits, targets), 0)
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.fused import fused
-from fjdl.losses.classification import _nan_unless
+from fjdl.losses.labels import nan_unless
 from fjdl.meshes import scan
-from fjdl.numerics import accumulate, log_softmax, signed
+from fjdl.numerics import log_softmax, signed, widened
 from fjdl.typing import Array, Bool, Float, Integer, Shaped, typed
 
 
@@ -37,7 +37,7 @@ def ctc_loss(
     t, k = logits.shape[-2:]
     if not 0 <= blank < k:
         raise ValueError(f"blank must lie in [0, {k}), got {blank}")
-    logits, labels = accumulate(logits), signed(labels)
+    logits, labels = widened(logits), signed(labels)
     logit_lengths, label_lengths = signed(logit_lengths), signed(label_lengths)
     inside = _before(label_lengths, labels.shape)
     proper = (labels >= 0) & (labels < k) & (labels != blank)
@@ -45,7 +45,7 @@ def ctc_loss(
     labels = jnp.where(proper & inside, labels, blank)
     logits = jnp.where(_before(logit_lengths, logits.shape[:-1])[..., None], logits, 0)
     likelihood = jnp.vectorize(partial(_log_likelihood, blank), signature="(t,k),(),(s),()->()")
-    return _nan_unless(valid, -likelihood(logits, logit_lengths, labels, label_lengths))
+    return nan_unless(valid, -likelihood(logits, logit_lengths, labels, label_lengths))
 
 
 def _before(lengths: Integer[Array, "*batch"], shape: tuple[int, ...]) -> Bool[Array, "*batch n"]:

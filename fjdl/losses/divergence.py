@@ -7,7 +7,7 @@ import numpy as np
 
 from fjdl.checks import known
 from fjdl.fused import fused
-from fjdl.numerics import accumulate, log_softmax
+from fjdl.numerics import log_softmax, widened
 from fjdl.typing import Array, Bool, Float, typed
 
 
@@ -19,7 +19,7 @@ def entropy(p: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
     In [0, log k]: 0 where one outcome is certain, log k where all are equally likely. 0 · log 0 is 0, with gradient 0
     in the place of the infinite one. A negative probability gives NaN. Shannon 1948. Equals `scipy.stats.entropy`.
     """
-    p = accumulate(p)
+    p = widened(p)
     return -jnp.sum(p * jnp.log(jnp.where(p == 0, 1, p)), axis=-1)
 
 
@@ -50,7 +50,7 @@ def kl_divergence_with_logits(
     of -inf has value and gradient 0.
     Kullback & Leibler 1951. Equals `torch.nn.functional.kl_div(reduction="none").sum(-1)` of log-probabilities.
     """
-    logits, targets = accumulate(logits), accumulate(targets)
+    logits, targets = widened(logits), widened(targets)
     has_mass = (targets != 0) & (jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf) > -jnp.inf)
     t = jnp.where(has_mass, targets, 1)
     log_p = jnp.where(has_mass, log_softmax(logits, -1), 0)
@@ -67,7 +67,7 @@ def generalized_kl(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> 
     where `q` alone is 0. A `p_k` of 0 costs `q_k`, with gradient 0 to itself. Half of the Poisson deviance; the
     divergence of non-negative matrix factorization (Lee & Seung 2001). Equals `scipy.special.kl_div(p, q).sum(-1)`.
     """
-    p, q = accumulate(p), accumulate(q)
+    p, q = widened(p), widened(q)
     has_mass = p != 0
     a, b = jnp.where(has_mass, p, 1), jnp.where(has_mass, q, 1)
     return jnp.sum(jnp.where(has_mass, _excess(a, b), q), axis=-1)
@@ -81,7 +81,7 @@ def js_divergence(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> F
     Symmetric, in [0, log 2]: 0 where both are equal, log 2 where they share no outcome. 0 · log 0 is 0, with gradient
     0 there. Lin 1991. Equals `scipy.spatial.distance.jensenshannon(p, q) ** 2`.
     """
-    p, q = accumulate(p), accumulate(q)
+    p, q = widened(p), widened(q)
     return 0.5 * jnp.sum(_from_mean(p, q) + _from_mean(q, p), axis=-1)
 
 
@@ -94,7 +94,7 @@ def _from_mean(p: Float[Array, "*shape"], q: Float[Array, "*shape"]) -> Float[Ar
 
 @fused
 def _relative_entropy(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
-    p, q = accumulate(p), accumulate(q)
+    p, q = widened(p), widened(q)
     has_mass = p != 0
     a, b = jnp.where(has_mass, p, 1), jnp.where(has_mass, q, 1)
     near, c, d = _if_near(a, b)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.fused import fused
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Num, Number, typed
 
 
@@ -20,7 +20,7 @@ def skipgram_negative_sampling(
     from the counts of words to the power 3/4. Exact for large products, without clipping.
     Mikolov et al. 2013, arXiv:1310.4546, eq. 4, with the sign of a loss.
     """
-    center, context, negatives = accumulate(center), accumulate(context), accumulate(negatives)
+    center, context, negatives = widened(center), widened(context), widened(negatives)
     hit = jnp.sum(center * context, axis=-1)
     misses = jnp.sum(center[..., None, :] * negatives, axis=-1)
     return jax.nn.softplus(-hit) + jnp.sum(jax.nn.softplus(misses), axis=-1)
@@ -44,9 +44,9 @@ def glove_loss(
     Pennington et al. 2014, eq. 8 and 9.
     """
     within("(0, inf)", x_max=x_max, alpha=alpha)
-    counts = accumulate(counts)
+    counts = widened(counts)
     seen = counts > 0
     x = jnp.where(seen, counts, 1)
     weight = jnp.where(seen, jnp.minimum(1, x / x_max) ** alpha, 0)
-    product = jnp.sum(accumulate(w) * accumulate(w_context), axis=-1)
-    return weight * jnp.square(product + accumulate(b) + accumulate(b_context) - jnp.log(x))
+    product = jnp.sum(widened(w) * widened(w_context), axis=-1)
+    return weight * jnp.square(product + widened(b) + widened(b_context) - jnp.log(x))

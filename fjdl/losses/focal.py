@@ -5,9 +5,10 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.fused import fused
-from fjdl.losses.classification import _nan_unless, _one_hot, sigmoid_cross_entropy, softmax_cross_entropy
+from fjdl.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
+from fjdl.losses.labels import nan_unless, one_hot
 from fjdl.losses.weights import example_weights
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Integer, Number, typed
 
 
@@ -25,8 +26,8 @@ def sigmoid_focal(
     """
     within("[0, inf]", gamma=gamma)
     within("[0, 1]", alpha=alpha)
-    targets = accumulate(targets)
-    values = _power(_miss(accumulate(logits), targets), gamma) * sigmoid_cross_entropy(logits, targets)
+    targets = widened(targets)
+    values = _power(_miss(widened(logits), targets), gamma) * sigmoid_cross_entropy(logits, targets)
     return values if alpha is None else values * (alpha * targets + (1 - alpha) * (1 - targets))
 
 
@@ -46,11 +47,11 @@ def softmax_focal(
     Lin et al. 2017, arXiv:1708.02002. Equals `(1 - exp(-ce)) ** gamma * ce` of PyTorch's cross entropy.
     """
     within("[0, inf]", gamma=gamma)
-    in_range, _ = _one_hot(labels, logits.shape[-1])
+    in_range, _ = one_hot(labels, logits.shape[-1])
     safe = jnp.where(in_range, labels, 0)
     nats = softmax_cross_entropy(logits, safe)
     values = _power(-jnp.expm1(-_bounded(nats)), gamma) * nats
-    return _nan_unless(in_range, values if alpha is None else values * example_weights(safe, alpha))
+    return nan_unless(in_range, values if alpha is None else values * example_weights(safe, alpha))
 
 
 def _miss(logits: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 
 from fjdl.checks import one_of
 from fjdl.fused import fused
-from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
-from fjdl.numerics import accumulate
+from fjdl.losses.labels import at_label, nan_unless, one_hot
+from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, Integer, Num, Number, typed
 
 Signs = Bool[Array, "*shape"] | Num[Array, "*shape"]
@@ -19,7 +19,7 @@ def hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shap
     A target is positive above 0, so 0/1 and -1/+1 mean the same; a NaN stays NaN. Cortes & Vapnik 1995. Equals
     `sklearn.metrics.hinge_loss` in the mean.
     """
-    return _positive_part(1 - _sign(targets, scores) * accumulate(scores))
+    return _positive_part(1 - _sign(targets, scores) * widened(scores))
 
 
 @typed
@@ -42,11 +42,11 @@ def crammer_singer(
     Rivals that are equal share the gradient. With one class there is no rival and the loss is 0. A label outside
     [0, k) has value and gradient NaN. Crammer & Singer 2001. Equals `sklearn.metrics.hinge_loss` in the mean.
     """
-    logits = accumulate(logits)
-    in_range, hits = _one_hot(labels, logits.shape[-1])
-    own = _at_label(logits, in_range, hits)
+    logits = widened(logits)
+    in_range, hits = one_hot(labels, logits.shape[-1])
+    own = at_label(logits, in_range, hits)
     rival = jnp.max(jnp.where(hits, -jnp.inf, logits), axis=-1, initial=-jnp.inf)
-    return _nan_unless(in_range, jnp.where(in_range, _positive_part(margin - own + rival), own))
+    return nan_unless(in_range, jnp.where(in_range, _positive_part(margin - own + rival), own))
 
 
 @typed
@@ -60,12 +60,12 @@ def multi_margin(
     `torch.nn.functional.multi_margin_loss(p=p, margin=margin, reduction="none")`.
     """
     one_of((1, 2), p=p)
-    logits = accumulate(logits)
-    in_range, hits = _one_hot(labels, logits.shape[-1])
-    own = _at_label(logits, in_range, hits)
+    logits = widened(logits)
+    in_range, hits = one_hot(labels, logits.shape[-1])
+    own = at_label(logits, in_range, hits)
     deficits = _positive_part(jnp.where(hits, 0, margin - own[..., None] + logits))
     values = jnp.mean(deficits if p == 1 else jnp.square(deficits), axis=-1)
-    return _nan_unless(in_range, jnp.where(in_range, values, own))
+    return nan_unless(in_range, jnp.where(in_range, values, own))
 
 
 def _positive_part(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -74,5 +74,5 @@ def _positive_part(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def _sign(targets: Signs, scores: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    targets = accumulate(targets)
-    return jnp.where(targets > 0, 1, jnp.where(targets <= 0, -1, targets)).astype(accumulate(scores).dtype)
+    targets = widened(targets)
+    return jnp.where(targets > 0, 1, jnp.where(targets <= 0, -1, targets)).astype(widened(scores).dtype)

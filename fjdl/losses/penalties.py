@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from fjdl import tree
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Number, PyTree, Scalar, typed
 
 Rules = Sequence[tuple[str, float]]
@@ -55,5 +55,5 @@ def elastic_net(params: PyTree, *, l1: Number, l2: Number, rules: Rules = WITHOU
 
 def _total(penalty: Callable[[Array], Array], params: PyTree, rules: Rules) -> Scalar:
     leaves = zip(jax.tree.leaves(params), jax.tree.leaves(tree.select(params, rules)), strict=True)
-    sums = [coefficient * jnp.sum(penalty(accumulate(w))) for w, coefficient in leaves if coefficient]
+    sums = [coefficient * jnp.sum(penalty(widened(w))) for w, coefficient in leaves if coefficient]
     return reduce(add, sums) if sums else jnp.zeros(())

@@ -4,9 +4,10 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.fused import fused
-from fjdl.losses.classification import _nan_unless, _one_hot, softmax_cross_entropy
+from fjdl.losses.classification import softmax_cross_entropy
 from fjdl.losses.focal import _bounded
-from fjdl.numerics import accumulate
+from fjdl.losses.labels import nan_unless, one_hot
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Integer, Number, typed
 
 
@@ -23,6 +24,6 @@ def poly_loss(
     Leng et al. 2022, arXiv:2204.12511. Equals `optax.losses.poly_loss_cross_entropy` of one-hot labels.
     """
     within("[-1, inf)", epsilon=epsilon)
-    in_range, _ = _one_hot(labels, logits.shape[-1])
-    nats = softmax_cross_entropy(accumulate(logits), jnp.where(in_range, labels, 0))
-    return _nan_unless(in_range, nats - epsilon * jnp.expm1(-_bounded(nats)))
+    in_range, _ = one_hot(labels, logits.shape[-1])
+    nats = softmax_cross_entropy(widened(logits), jnp.where(in_range, labels, 0))
+    return nan_unless(in_range, nats - epsilon * jnp.expm1(-_bounded(nats)))

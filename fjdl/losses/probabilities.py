@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.fused import fused
-from fjdl.losses.classification import _at_label, _nan_unless, _one_hot
-from fjdl.numerics import accumulate
+from fjdl.losses.labels import at_label, nan_unless, one_hot
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Integer, Number, typed
 
 
@@ -24,7 +24,7 @@ def binary_cross_entropy(
     `torch.nn.functional.binary_cross_entropy(reduction="none")` between the clips.
     """
     within("(0, 0.5)", eps=eps)
-    predictions, targets = accumulate(predictions), accumulate(targets)
+    predictions, targets = widened(predictions), widened(targets)
     return -(targets * _log(predictions, eps) + (1 - targets) * _log(1 - predictions, eps))
 
 
@@ -39,7 +39,7 @@ def categorical_cross_entropy(
     `sklearn.metrics.log_loss` of one example, and `soft_cross_entropy` of log-probabilities.
     """
     within("(0, 0.5)", eps=eps)
-    return -jnp.sum(accumulate(targets) * _log(accumulate(predictions), eps), axis=-1)
+    return -jnp.sum(widened(targets) * _log(widened(predictions), eps), axis=-1)
 
 
 @typed
@@ -53,8 +53,8 @@ def sparse_categorical_cross_entropy(
     `softmax_cross_entropy`. Equals `torch.nn.functional.nll_loss(log(p), reduction="none")` above `eps`.
     """
     within("(0, 0.5)", eps=eps)
-    in_range, hits = _one_hot(labels, predictions.shape[-1])
-    return _nan_unless(in_range, -_log(_at_label(accumulate(predictions), in_range, hits), eps))
+    in_range, hits = one_hot(labels, predictions.shape[-1])
+    return nan_unless(in_range, -_log(at_label(widened(predictions), in_range, hits), eps))
 
 
 def _log(p: Float[Array, "*shape"], eps: Number) -> Float[Array, "*shape"]:

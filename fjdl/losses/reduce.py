@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from fjdl.fused import fused
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Bool, Float, Num, Scalar, typed
 
 
@@ -23,11 +23,11 @@ def total(
     `counts` is summed in the place of the weights, over the same entries, where values are to be divided by something
     else. Sums and counts of parts add up to those of the whole, where means of means do not.
     """
-    values = accumulate(values)
-    weights = jnp.ones_like(values) if weights is None else accumulate(weights)
+    values = widened(values)
+    weights = jnp.ones_like(values) if weights is None else widened(weights)
     selected = weights != 0 if mask is None else (weights != 0) & (mask != 0)
     weights = jnp.where(selected, weights, 0)
-    counts = weights if counts is None else jnp.where(selected, accumulate(counts), 0)
+    counts = weights if counts is None else jnp.where(selected, widened(counts), 0)
     return jnp.sum(weights * jnp.where(selected, values, 0)), jnp.sum(counts)
 
 

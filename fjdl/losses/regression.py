@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import known, within
 from fjdl.fused import fused
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, Scalar, typed
 
 
@@ -21,7 +21,7 @@ def mse(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
     Differences are taken in float32; beyond 1.8e19 their square is inf. With no features the mean is NaN.
     Equals `torch.nn.functional.mse_loss(reduction="none").mean(-1)`.
     """
-    return jnp.mean(jnp.square(accumulate(predictions) - accumulate(targets)), axis=-1)
+    return jnp.mean(jnp.square(widened(predictions) - widened(targets)), axis=-1)
 
 
 @typed
@@ -47,7 +47,7 @@ def mape(
     and target are equal. Equals `sklearn.metrics.mean_absolute_percentage_error` in the mean over examples.
     """
     within("(0, inf)", eps=eps)
-    size = _absolute(accumulate(targets))
+    size = _absolute(widened(targets))
     return jnp.mean(_absolute(_error(predictions, targets)) / jnp.where(size > eps, size, eps), axis=-1)
 
 
@@ -59,7 +59,7 @@ def msle(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"
     For amounts of which the ratio matters; NaN unless all are above -1. Large numbers that are close keep the digits of
     their difference. Equals `sklearn.metrics.mean_squared_log_error` in the mean over examples.
     """
-    predictions, targets = accumulate(predictions), accumulate(targets)
+    predictions, targets = widened(predictions), widened(targets)
     inside = (predictions > -1) & (targets > -1)
     a, b = jnp.where(inside, predictions, 0), jnp.where(inside, targets, 0)
     log_ratio = jnp.log1p(_absolute(a - b) / (1 + jnp.minimum(a, b)))
@@ -145,7 +145,7 @@ def poisson(
     where it is not; beyond a log rate of 88 (709 in float64) the loss is inf. Equals
     `torch.nn.functional.poisson_nll_loss(full=full, reduction="none").mean(-1)`.
     """
-    log_rates, targets = accumulate(log_rates), accumulate(targets)
+    log_rates, targets = widened(log_rates), widened(targets)
     dominated = (log_rates > 1000) | ((targets == 0) & jnp.isinf(log_rates))
     values = jnp.exp(log_rates) - targets * jnp.where(dominated, 0, log_rates)
     return jnp.mean(values + _stirling(targets) if full else values, axis=-1)
@@ -162,7 +162,7 @@ def _pinball(
 
 
 def _error(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    return accumulate(predictions) - accumulate(targets)
+    return widened(predictions) - widened(targets)
 
 
 @jax.custom_jvp

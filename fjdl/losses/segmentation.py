@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import known, within
 from fjdl.fused import fused
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Bool, Float, Num, Number, typed
 
 
@@ -128,7 +128,7 @@ def _errors(
     Their ratio is one minus the score without the cancellation of that difference.
     """
     _check(alpha, beta, smooth, space, probabilities.ndim - 1)
-    p, t = accumulate(probabilities), accumulate(targets)
+    p, t = widened(probabilities), widened(targets)
     if mask is not None:
         keep = (jnp.asarray(mask) != 0)[..., None]
         p, t = jnp.where(keep, p, 0), jnp.where(keep, t, 0)
@@ -149,6 +149,6 @@ def _check(alpha: Number, beta: Number, smooth: Number, space: int, pixel_axes: 
 def _mean_over_classes(
     losses: Float[Array, "*batch k"], skipped: Bool[Array, "*batch k"], class_weights: Float[Array, "k"] | None
 ) -> Float[Array, "*batch"]:
-    weights = jnp.ones(losses.shape[-1:], losses.dtype) if class_weights is None else accumulate(class_weights)
+    weights = jnp.ones(losses.shape[-1:], losses.dtype) if class_weights is None else widened(class_weights)
     weights = jnp.where(skipped, 0, jnp.broadcast_to(weights, losses.shape))
     return safe_divide(jnp.sum(weights * losses, axis=-1), jnp.sum(weights, axis=-1))

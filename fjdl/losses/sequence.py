@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.fused import fused
-from fjdl.numerics import accumulate, safe_divide, signed
+from fjdl.numerics import safe_divide, signed, widened
 from fjdl.typing import Array, Float, Integer, typed
 
 
@@ -21,7 +21,7 @@ def sequence_loss(
     The sum is the loss that backpropagation through time descends (Werbos 1990); the mean of it over the batch is
     `mean(values)`, whose weight of a step does not depend on the length of its sequence as that of `average` does.
     """
-    values, lengths = accumulate(values), signed(lengths)
+    values, lengths = widened(values), signed(lengths)
     steps = jax.lax.broadcasted_iota(lengths.dtype, values.shape, values.ndim - 1)
     inside = steps < lengths[..., None]
     total = jnp.sum(jnp.where(inside, values, 0), axis=-1)

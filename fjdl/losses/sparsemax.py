@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.fused import fused
-from fjdl.losses.classification import _largest, _nan_unless, _one_hot
-from fjdl.numerics import accumulate, below_largest, nearest_on_simplex, sparsemax
+from fjdl.losses.labels import largest, nan_unless, one_hot
+from fjdl.numerics import below_largest, nearest_on_simplex, sparsemax, widened
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
 
@@ -23,8 +23,8 @@ def sparsemax_loss(logits: Float[Array, "*batch k"], labels: Integer[Array, "*ba
     Martins & Astudillo 2016, arXiv:1602.02068. Equals `optax.losses.multiclass_sparsemax_loss`, and of `[0, x]`
     `optax.losses.sparsemax_loss`.
     """
-    in_range, hits = _one_hot(labels, logits.shape[-1])
-    return _nan_unless(in_range, _regret(accumulate(logits), hits))
+    in_range, hits = one_hot(labels, logits.shape[-1])
+    return nan_unless(in_range, _regret(widened(logits), hits))
 
 
 @jax.custom_jvp
@@ -35,11 +35,11 @@ def _regret(logits: Float[Array, "*batch k"], hits: Bool[Array, "*batch k"]) -> 
     own = jnp.sum(jnp.where(hits, x, 0), axis=-1)
     distance = 0.5 * jnp.sum(jnp.square(jnp.where(hits, 1 - p, p)), axis=-1)
     missing = jnp.maximum(threshold[..., 0] - own, 0)
-    return jnp.where(_largest(logits)[..., 0] == -jnp.inf, 0, distance + missing)
+    return jnp.where(largest(logits)[..., 0] == -jnp.inf, 0, distance + missing)
 
 
 @_regret.defjvp
 def _regret_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     logits, hits = primals
-    slope = jnp.where(jnp.isinf(_largest(logits)), 0, sparsemax(logits, -1) - hits.astype(logits.dtype))
+    slope = jnp.where(jnp.isinf(largest(logits)), 0, sparsemax(logits, -1) - hits.astype(logits.dtype))
     return _regret(logits, hits), jnp.sum(slope * tangents[0], axis=-1)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
 from fjdl.fused import fused
-from fjdl.numerics import accumulate, norm
+from fjdl.numerics import norm, widened
 from fjdl.typing import Array, Bool, Float, Integer, Num, Number, typed
 
 
@@ -40,8 +40,8 @@ def triplet_margin_loss(
     """
     within("[0, inf)", margin=margin)
     at_least(1, p=p)
-    anchor = accumulate(anchor)
-    near, far = (_norm(anchor - accumulate(other), p) for other in (positive, negative))
+    anchor = widened(anchor)
+    near, far = (_norm(anchor - widened(other), p) for other in (positive, negative))
     excess = (near * near - far * far if squared else near - far) + margin
     return jnp.where(excess <= 0, 0, excess)
 
@@ -122,7 +122,7 @@ def _scaled_norm(size: Float[Array, "*batch d"], scale: Float[Array, "*batch"], 
 
 def _squared_distances(embeddings: Float[Array, "n d"]) -> Float[Array, "n n"]:
     """Sums of squared differences: a product of matrices would be faster, but cancels and breaks ties."""
-    x = jax.lax.stop_gradient(accumulate(embeddings))
+    x = jax.lax.stop_gradient(widened(embeddings))
     return jnp.sum(jnp.square(x[:, None] - x[None]), axis=-1)
 
 

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from fjdl.fused import fused
-from fjdl.losses.classification import _one_hot
-from fjdl.numerics import accumulate, is_label, safe_divide, signed
+from fjdl.losses.labels import one_hot
+from fjdl.numerics import is_label, safe_divide, signed, widened
 from fjdl.typing import Array, Float, Integer, Num, typed
 
 
@@ -17,7 +17,7 @@ def class_weights(counts: Num[Array, " k"]) -> Float[Array, " k"]:
     `N`; a class without examples has weight 0. Of two classes the rare one thus weighs more, in the ratio of the other
     to itself. Equals `sklearn.utils.class_weight.compute_class_weight("balanced")`.
     """
-    counts = accumulate(counts)
+    counts = widened(counts)
     present = jnp.sum((counts > 0).astype(counts.dtype))
     return safe_divide(jnp.sum(counts), present * counts)
 
@@ -40,8 +40,8 @@ def example_weights(
     if class_weights is None:
         weights = jnp.ones(labels.shape, jnp.float32)
     else:
-        class_weights = accumulate(class_weights)
-        in_range, hits = _one_hot(labels, class_weights.shape[0])
+        class_weights = widened(class_weights)
+        in_range, hits = one_hot(labels, class_weights.shape[0])
         weights = jnp.sum(jnp.where(hits, jnp.broadcast_to(class_weights, hits.shape), 0), axis=-1)
         weights = jnp.where(in_range, weights, jnp.nan)
     if ignore_label is None:

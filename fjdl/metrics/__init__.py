@@ -5,69 +5,19 @@ what they counted: `then(confusion_matrix(10), matthews_correlation)` is a strea
 scikit-learn, such as `f1_score(y_true, y_pred)`, are one-shot functions with its semantics.
 """
 
-from fjdl.metrics.agreement import balanced_accuracy, cohen_kappa, matthews_correlation
-from fjdl.metrics.averaged import f1_score, fbeta_score, jaccard_score, precision_score, recall_score, specificity_score
 from fjdl.metrics.base import Metric, measure, on, then
-from fjdl.metrics.bleu_scores import BleuScore, bleu, corpus_bleu, sentence_bleu, token_bleu
-from fjdl.metrics.bootstrap import bootstrap_distribution, bootstrap_interval
-from fjdl.metrics.boundary import boundary_band, boundary_iou, class_boundary_iou
-from fjdl.metrics.calibration_error import (
-    ReliabilityDiagram,
-    calibration,
-    expected_calibration_error,
-    maximum_calibration_error,
-    top_class,
+from fjdl.metrics.classification.agreement import balanced_accuracy, cohen_kappa, matthews_correlation
+from fjdl.metrics.classification.averaged_scores import (
+    f1_score,
+    fbeta_score,
+    jaccard_score,
+    precision_score,
+    recall_score,
+    specificity_score,
 )
-from fjdl.metrics.centred_moments import moments
-from fjdl.metrics.classification import accuracy, confusion_matrix, predicted_class, top_k_accuracy, within_top_k
-from fjdl.metrics.curves import (
-    DetCurve,
-    PrecisionRecallCurve,
-    RocCurve,
-    auc,
-    det_curve,
-    drop_repeated,
-    precision_recall_curve,
-    roc_curve,
-)
-from fjdl.metrics.delong import delong_covariance, delong_interval, delong_test
-from fjdl.metrics.deviance import (
-    d2_tweedie_score,
-    mean_gamma_deviance,
-    mean_poisson_deviance,
-    mean_squared_log_error,
-    mean_tweedie_deviance,
-    msle,
-    root_mean_squared_log_error,
-    tweedie_deviance,
-    tweedie_deviances,
-)
-from fjdl.metrics.error_rate import character_error_rate, token_error_rate, word_error_rate
-from fjdl.metrics.errors import largest_error, mae, mape, mse, rmse
-from fjdl.metrics.explained import explained_variance, pearson, r2
-from fjdl.metrics.image_similarity import ssim, structural_similarity
-from fjdl.metrics.inspection import generalization_gap, misclassified
-from fjdl.metrics.interpolated_precision import (
-    all_point_average_precision,
-    coco_101_point_average_precision,
-    voc_11_point_average_precision,
-)
-from fjdl.metrics.intervals import agresti_coull_interval, clopper_pearson_interval, wald_interval, wilson_interval
-from fjdl.metrics.label_ranking import (
-    coverage,
-    coverage_error,
-    dcg_score,
-    label_ranking_average_precision,
-    label_ranking_average_precision_score,
-    label_ranking_error,
-    label_ranking_loss,
-    ndcg,
-    ndcg_score,
-)
-from fjdl.metrics.levenshtein import edit_distance, levenshtein_distance
-from fjdl.metrics.mean import mean
-from fjdl.metrics.multilabel import multilabel_confusion, multilabel_confusion_matrix
-from fjdl.metrics.one_shot import (
+from fjdl.metrics.classification.confusion_table import confusion_table, normalized
+from fjdl.metrics.classification.inspection import generalization_gap, misclassified
+from fjdl.metrics.classification.label_scores import (
     accuracy_score,
     balanced_accuracy_score,
     cohen_kappa_score,
@@ -77,8 +27,9 @@ from fjdl.metrics.one_shot import (
     top_k_error,
     zero_one_loss,
 )
-from fjdl.metrics.outcomes import Outcomes, one_against_rest, outcomes_of, pooled
-from fjdl.metrics.probabilities import (
+from fjdl.metrics.classification.multilabel import multilabel_confusion, multilabel_confusion_matrix
+from fjdl.metrics.classification.outcomes import Outcomes, one_against_rest, outcomes_of, pooled
+from fjdl.metrics.classification.probabilities import (
     brier_score,
     brier_score_loss,
     brier_scores,
@@ -86,35 +37,7 @@ from fjdl.metrics.probabilities import (
     log_losses,
     negative_log_likelihood,
 )
-from fjdl.metrics.quantile import (
-    d2_absolute_error_score,
-    d2_pinball_score,
-    mean_pinball_loss,
-    median_absolute_error,
-    pinball_loss,
-    weighted_quantile,
-)
-from fjdl.metrics.ranking import average_defined, average_precision_score, roc_auc_score
-from fjdl.metrics.regression import (
-    explained_variance_score,
-    max_error,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    pearson_correlation,
-    r2_score,
-    root_mean_squared_error,
-)
-from fjdl.metrics.report import classification_report, classification_report_from
-from fjdl.metrics.score_store import (
-    average_precision_error_from,
-    average_precision_from,
-    collected,
-    roc_auc_error_from,
-    roc_auc_from,
-    score_histogram,
-)
-from fjdl.metrics.scores import (
+from fjdl.metrics.classification.rates import (
     accuracy_from,
     f1,
     false_negative_rate,
@@ -131,7 +54,85 @@ from fjdl.metrics.scores import (
     specificity,
     weighted,
 )
-from fjdl.metrics.segmentation import (
+from fjdl.metrics.classification.report import classification_report, classification_report_from
+from fjdl.metrics.classification.streaming import (
+    accuracy,
+    confusion_matrix,
+    predicted_class,
+    top_k_accuracy,
+    within_top_k,
+)
+from fjdl.metrics.image.signal_noise import peak_signal_noise_ratio, psnr
+from fjdl.metrics.image.structural_similarity import ssim, structural_similarity
+from fjdl.metrics.ranking.areas import average_defined, average_precision_score, roc_auc_score
+from fjdl.metrics.ranking.curves import (
+    DetCurve,
+    PrecisionRecallCurve,
+    RocCurve,
+    auc,
+    det_curve,
+    drop_repeated,
+    precision_recall_curve,
+    roc_curve,
+)
+from fjdl.metrics.ranking.delong import delong_covariance, delong_interval, delong_test
+from fjdl.metrics.ranking.interpolated_precision import (
+    all_point_average_precision,
+    coco_101_point_average_precision,
+    voc_11_point_average_precision,
+)
+from fjdl.metrics.ranking.label_ranking import (
+    coverage,
+    coverage_error,
+    dcg_score,
+    label_ranking_average_precision,
+    label_ranking_average_precision_score,
+    label_ranking_error,
+    label_ranking_loss,
+    ndcg,
+    ndcg_score,
+)
+from fjdl.metrics.ranking.score_store import (
+    average_precision_error_from,
+    average_precision_from,
+    collected,
+    roc_auc_error_from,
+    roc_auc_from,
+    score_histogram,
+)
+from fjdl.metrics.regression.correlation import explained_variance, pearson, r2
+from fjdl.metrics.regression.deviance import (
+    d2_tweedie_score,
+    mean_gamma_deviance,
+    mean_poisson_deviance,
+    mean_squared_log_error,
+    mean_tweedie_deviance,
+    msle,
+    root_mean_squared_log_error,
+    tweedie_deviance,
+    tweedie_deviances,
+)
+from fjdl.metrics.regression.quantile import (
+    d2_absolute_error_score,
+    d2_pinball_score,
+    mean_pinball_loss,
+    median_absolute_error,
+    pinball_loss,
+    weighted_quantile,
+)
+from fjdl.metrics.regression.scores import (
+    explained_variance_score,
+    max_error,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    pearson_correlation,
+    r2_score,
+    root_mean_squared_error,
+)
+from fjdl.metrics.regression.streaming import largest_error, mae, mape, mse, rmse
+from fjdl.metrics.segmentation.boundary import boundary_band, boundary_iou, class_boundary_iou
+from fjdl.metrics.segmentation.overlap import (
     dice_coefficient,
     frequency_weighted_iou,
     iou,
@@ -140,10 +141,27 @@ from fjdl.metrics.segmentation import (
     pixel_accuracy,
     segmentation_matrix,
 )
-from fjdl.metrics.signal_noise import peak_signal_noise_ratio, psnr
-from fjdl.metrics.surprisal import perplexity, token_surprisal
-from fjdl.metrics.tables import confusion_table, normalized
-from fjdl.metrics.tokenize import tokenize_13a
+from fjdl.metrics.state.mean import mean
+from fjdl.metrics.state.moments import moments
+from fjdl.metrics.text.bleu_scores import BleuScore, bleu, corpus_bleu, sentence_bleu, token_bleu
+from fjdl.metrics.text.error_rate import character_error_rate, token_error_rate, word_error_rate
+from fjdl.metrics.text.levenshtein import edit_distance, levenshtein_distance
+from fjdl.metrics.text.surprisal import perplexity, token_surprisal
+from fjdl.metrics.text.tokenize import tokenize_13a
+from fjdl.metrics.uncertainty.bootstrap import bootstrap_distribution, bootstrap_interval
+from fjdl.metrics.uncertainty.calibration import (
+    ReliabilityDiagram,
+    calibration,
+    expected_calibration_error,
+    maximum_calibration_error,
+    top_class,
+)
+from fjdl.metrics.uncertainty.intervals import (
+    agresti_coull_interval,
+    clopper_pearson_interval,
+    wald_interval,
+    wilson_interval,
+)
 
 __all__ = [
     "BleuScore", "DetCurve", "Metric", "Outcomes", "PrecisionRecallCurve", "ReliabilityDiagram", "RocCurve", "accuracy",

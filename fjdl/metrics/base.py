@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fjdl.batch import EXAMPLE_MASK
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, Num, typed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +98,7 @@ def weight_of_each(weights: Weights, shape: tuple[int, ...]) -> Bool[Array, "...
         return jnp.ones(shape, bool)
     if weights.shape != shape[: weights.ndim]:
         raise ValueError(f"the shape of weights must be a beginning of {shape}, got {weights.shape}")
-    each = jnp.asarray(weights) if weights.dtype == bool else accumulate(weights)
+    each = jnp.asarray(weights) if weights.dtype == bool else widened(weights)
     return jnp.broadcast_to(each.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape)
 
 

@@ -12,10 +12,10 @@ from jax.typing import DTypeLike
 from fjdl.analysis import Layer, conv_layer, pool_layer
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu, tanh
-from fjdl.functional.conv import conv2d
-from fjdl.functional.pool import average_pool2d
+from fjdl.functional.conv.conv2d import conv2d
+from fjdl.functional.pool.fixed import average_pool2d
 from fjdl.nn import AveragePool, Conv, Dense, Dropout, Flatten
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.typing import Array, PRNGKey
 
 Codes = tuple[tuple[int, ...], ...]  # one for each class, of ±1
@@ -159,7 +159,7 @@ class Subsampling(linen.Module):
         shape = (x.shape[-1],)
         coefficient = self.param("coefficient", initializers.uniform(-2.4 / 4, 2.4 / 4), shape)
         bias = self.param("bias", initializers.zeros(), shape)
-        means = accumulate(average_pool2d(x, window=2))
+        means = widened(average_pool2d(x, window=2))
         return (means * (4 * coefficient)[None, None, None] + bias[None, None, None]).astype(x.dtype)
 
     def cost(self, shape: tuple[int, int, int]) -> Layer:
@@ -176,7 +176,7 @@ class RadialBasis(linen.Module):
     @linen.compact
     def __call__(self, x: Array) -> Array:
         """[n, units] to [n, codes]."""
-        units = accumulate(x)
+        units = widened(x)
         return -jnp.square(units[:, None] - jnp.asarray(self.codes, units.dtype)[None]).sum(axis=-1).astype(x.dtype)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:

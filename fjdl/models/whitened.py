@@ -12,8 +12,8 @@ from jax.typing import DTypeLike
 
 from fjdl.analysis import Layer
 from fjdl.functional import initializers
-from fjdl.functional.bias import add_bias
 from fjdl.functional.gates import gelu
+from fjdl.lowering.bias import add_bias
 from fjdl.nn import BatchNorm, Conv, Dense, Flatten, MaxPool
 from fjdl.typing import Array, PRNGKey
 

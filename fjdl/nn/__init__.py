@@ -1,5 +1,6 @@
 """Thin Linen modules: each declares parameters and calls one pure function of `fjdl.functional`."""
 
+from fjdl.model import Model, View, averaged_views, evaluated, preprocessed
 from fjdl.nn.activations import Maxout, PReLU
 from fjdl.nn.conv import (
     Conv1D,
@@ -13,7 +14,7 @@ from fjdl.nn.conv import (
 from fjdl.nn.conv_norm import ConvNorm, Stage
 from fjdl.nn.gating import LayerScale, SqueezeExcitation
 from fjdl.nn.layers import Conv, Dense, Dropout
-from fjdl.nn.model import Model, evaluated, functional, preprocessed
+from fjdl.nn.model import functional, pure
 from fjdl.nn.noise import (
     ClassicDropout,
     DropConnectDense,
@@ -32,7 +33,6 @@ from fjdl.nn.pool import (
     GlobalAveragePool,
     MaxPool,
 )
-from fjdl.nn.views import View, averaged_views
 
 __all__ = [
     "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool3D", "AveragePool", "BatchNorm",
@@ -40,7 +40,7 @@ __all__ = [
     "DropConnectDense", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm",
     "InstanceNorm", "LayerNorm", "LayerScale", "LocalResponseNorm", "LocallyConnected", "MaxPool", "Maxout", "Model",
     "PReLU", "RMSNorm", "SeparableConv", "SpatialDropout", "SpatiallySeparableConv", "SqueezeExcitation", "Stage",
-    "StochasticDepth", "View", "averaged_views", "evaluated", "functional", "preprocessed",
+    "StochasticDepth", "View", "averaged_views", "evaluated", "functional", "preprocessed", "pure",
 ]  # fmt: skip
 
 

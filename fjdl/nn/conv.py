@@ -11,11 +11,11 @@ from flax import linen
 
 from fjdl.analysis import Layer, conv_layer
 from fjdl.functional import initializers
-from fjdl.functional.conv1d import conv1d
-from fjdl.functional.conv3d import conv3d
-from fjdl.functional.local import locally_connected2d
-from fjdl.functional.separable import depthwise_conv2d, separable_conv2d, spatially_separable_conv2d
-from fjdl.functional.transposed import conv_transpose2d
+from fjdl.functional.conv.conv1d import conv1d
+from fjdl.functional.conv.conv3d import conv3d
+from fjdl.functional.conv.local import locally_connected2d
+from fjdl.functional.conv.separable import depthwise_conv2d, separable_conv2d, spatially_separable_conv2d
+from fjdl.functional.conv.transposed import conv_transpose2d
 from fjdl.geometry import (
     ConvPadding,
     ConvPadding1D,

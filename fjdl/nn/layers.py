@@ -10,7 +10,7 @@ from flax import linen
 from fjdl.analysis import Layer, conv_layer, dense_layer
 from fjdl.checks import at_least
 from fjdl.functional import initializers
-from fjdl.functional.conv import conv2d
+from fjdl.functional.conv.conv2d import conv2d
 from fjdl.functional.dropout import dropout
 from fjdl.functional.linear import linear
 from fjdl.geometry import ConvPadding, Pair, pair

@@ -6,8 +6,12 @@ from flax import linen
 
 from fjdl.analysis import Layer, flatten_layer, global_pool_layer, pool_layer
 from fjdl.functional.encoding import flatten
-from fjdl.functional.pool import average_pool2d, global_average_pool2d, max_pool2d
-from fjdl.functional.pool_adaptive import adaptive_average_pool1d, adaptive_average_pool2d, adaptive_average_pool3d
+from fjdl.functional.pool.adaptive import (
+    adaptive_average_pool1d,
+    adaptive_average_pool2d,
+    adaptive_average_pool3d,
+)
+from fjdl.functional.pool.fixed import average_pool2d, global_average_pool2d, max_pool2d
 from fjdl.geometry import Padding, Pair
 from fjdl.typing import Array
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.meshes import cond, varying, varying_axes
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import safe_divide, widened
 from fjdl.optim.base import Count, Number, at_least_static, increment, like, scalar, with_extra, zeros
 from fjdl.optim.guard import all_finite, unmoved
 from fjdl.typing import Array, PyTree, typed
@@ -39,7 +39,7 @@ def accumulate_gradients(
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> AccumulateState:
-        state = varying(inner.init(jax.tree.map(accumulate, params)), varying_axes(params))
+        state = varying(inner.init(jax.tree.map(widened, params)), varying_axes(params))
         weight = scalar(params, dtype=jnp.result_type(float))
         return AccumulateState(jnp.zeros((), jnp.int32), scalar(params), weight, zeros(params), state)
 

@@ -8,7 +8,7 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.optim.base import (
     Number,
     bias_correction,
@@ -28,7 +28,7 @@ def ema_init(params: PyTree) -> PyTree:
 
     The copy shares no memory with `params`, so that both may be donated to one jitted step.
     """
-    return jax.tree.map(lambda p: jnp.array(accumulate(p), copy=True), params)
+    return jax.tree.map(lambda p: jnp.array(widened(p), copy=True), params)
 
 
 @typed

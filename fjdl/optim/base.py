@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 
 from fjdl.checks import at_least, within
 from fjdl.meshes import varying, varying_axes
-from fjdl.numerics import accumulate, real, squared_modulus, wide
+from fjdl.numerics import real, squared_modulus, wide, widened
 from fjdl.schedules import Schedule
 from fjdl.schedules.base import Number
 from fjdl.typing import Array, Inexact, Int, PyTree, Scalar, typed
@@ -48,7 +48,7 @@ def with_extra(
     """
 
     def wide_update(updates: PyTree, state: State, params: PyTree = None, **extra: Any) -> tuple[PyTree, State]:
-        result, state = update(jax.tree.map(accumulate, updates), state, jax.tree.map(accumulate, params), **extra)
+        result, state = update(jax.tree.map(widened, updates), state, jax.tree.map(widened, params), **extra)
         return jax.tree.map(_narrow, result, updates), state
 
     return optax.GradientTransformationExtraArgs(init, wide_update)  # type: ignore[arg-type]  # optax types every state alike
@@ -148,7 +148,7 @@ def bias_correction(decay: Number, step: Int[Array, ""]) -> Scalar:
     if not isinstance(decay, jax.Array):
         logarithm = math.log(max(float(decay), sys.float_info.min))
     else:
-        logarithm = jnp.log(accumulate(decay))
+        logarithm = jnp.log(widened(decay))
     widest = jnp.result_type(float)
     return -jnp.expm1(step.astype(widest) * jnp.asarray(logarithm, widest))
 

@@ -6,7 +6,7 @@ import optax
 
 from fjdl import tree
 from fjdl.checks import within
-from fjdl.numerics import accumulate, norm
+from fjdl.numerics import norm, widened
 from fjdl.optim.base import Number, like, require_params, require_real, stateless
 from fjdl.typing import Array, PyTree, typed
 
@@ -106,9 +106,7 @@ def per_example_clip(gradients: PyTree, *, max_norm: Number) -> PyTree:
     share = _factor(norms, max_norm) / max(norms.size, 1)
 
     def average(g: Array) -> Array:
-        mean = jnp.tensordot(
-            share.astype(accumulate(g).dtype), accumulate(g), axes=1, precision=jax.lax.Precision.HIGHEST
-        )
+        mean = jnp.tensordot(share.astype(widened(g).dtype), widened(g), axes=1, precision=jax.lax.Precision.HIGHEST)
         return mean.astype(g.dtype)
 
     return jax.tree.map(average, gradients)

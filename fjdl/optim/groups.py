@@ -8,7 +8,7 @@ import jax
 import optax
 
 from fjdl import tree
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.optim.base import like, stateless, with_extra
 from fjdl.optim.guard import unmoved
 from fjdl.typing import Array, PyTree, typed
@@ -36,7 +36,7 @@ def partition(rules: GroupRules) -> optax.GradientTransformationExtraArgs:
     parts = [optax.with_extra_args_support(part) for _, part in rules]
 
     def init(params: PyTree) -> PartitionState:
-        groups = _split(jax.tree.map(accumulate, params), rules)
+        groups = _split(jax.tree.map(widened, params), rules)
         return PartitionState(tuple(part.init(group) for part, group in zip(parts, groups, strict=True)))
 
     def update(updates: PyTree, state: PartitionState, params: PyTree, **extra: Any) -> tuple[PyTree, PartitionState]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from fjdl.numerics import accumulate, real, wide
+from fjdl.numerics import real, wide, widened
 from fjdl.optim.base import like
 from fjdl.typing import Array, PyTree, Scalar
 
@@ -45,7 +45,7 @@ def start_of(
     """The line at t = 0, and the gradient there."""
     if value is None or grad is None:
         value, grad = jax.value_and_grad(value_fn)(params)
-    dtype, gradient = widest(params), jax.tree.map(accumulate, grad)
+    dtype, gradient = widest(params), jax.tree.map(widened, grad)
     value = jnp.asarray(value).astype(dtype)
     return Point(jnp.zeros((), dtype), value, _slope(gradient, direction).astype(dtype)), gradient
 
@@ -58,7 +58,7 @@ def scaled(updates: PyTree, size: Scalar) -> PyTree:
 def inner(a: PyTree, b: PyTree) -> Scalar:
     """The inner product of two trees of the same form, summed in float32 or wider; of complex ones its real part."""
     dtype = widest(a)
-    products = jax.tree.map(lambda x, y: jnp.sum(jnp.real(jnp.conj(accumulate(x)) * accumulate(y))).astype(dtype), a, b)
+    products = jax.tree.map(lambda x, y: jnp.sum(jnp.real(jnp.conj(widened(x)) * widened(y))).astype(dtype), a, b)
     return reduce(jnp.add, jax.tree.leaves(products), jnp.zeros((), dtype))
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.optim.average import ema_init
 from fjdl.optim.base import Count, Number, at_least_static, like, require_params, with_extra
 from fjdl.typing import Array, PyTree, typed
@@ -38,7 +38,7 @@ def lookahead(
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> LookaheadState:
-        state = inner.init(jax.tree.map(accumulate, params))
+        state = inner.init(jax.tree.map(widened, params))
         return LookaheadState(jnp.zeros((), jnp.int32), state, ema_init(params))
 
     def update(updates: PyTree, state: LookaheadState, params: PyTree, **extra: Any) -> tuple[PyTree, LookaheadState]:

@@ -13,7 +13,7 @@ from fjdl import tree
 from fjdl.checks import within
 from fjdl.explicit import explicit_mesh, with_automatic_axes
 from fjdl.meshes import fori_loop, varying_axes
-from fjdl.numerics import accumulate, norm
+from fjdl.numerics import norm, widened
 from fjdl.optim.adam import scale_by_adam
 from fjdl.optim.base import (
     Count,
@@ -65,7 +65,7 @@ def newton_schulz(
     require_static(steps=steps)
     within("(0, inf]", steps=steps)
     within("(0, inf]", eps=eps)
-    x = _lying(accumulate(matrix))
+    x = _lying(widened(matrix))
     length = norm(x.reshape((*x.shape[:-2], math.prod(x.shape[-2:]))))[..., None]
     x = (x / jnp.maximum(length, like(eps, length))).astype(product_dtype or x.dtype)
     x = fori_loop(0, steps, _nearer_to_orthogonal, x).astype(matrix.dtype)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.optim.adam import AdamState, moments, require_adam
 from fjdl.optim.base import (
     LearningRate,
@@ -97,7 +97,7 @@ def _rectification(b2: Number, step: Int[Array, ""]) -> _Rectification:
 def _half_rate(b2: Number) -> Number:
     if not isinstance(b2, jax.Array):
         return -0.5 * math.log(max(float(b2), sys.float_info.min))
-    return -0.5 * jnp.log(accumulate(b2))
+    return -0.5 * jnp.log(widened(b2))
 
 
 def _langevin_gap(x: Scalar) -> Scalar:

@@ -9,7 +9,7 @@ import optax
 
 from fjdl import tree
 from fjdl.checks import within
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.optim.base import Number, like
 from fjdl.typing import Array, PyTree, typed
 
@@ -50,7 +50,7 @@ def sharpness_aware(
 
 def _ascended(params: PyTree, gradients: PyTree, rho: Number, *, adaptive: bool) -> PyTree:
     """w + ε in the dtype of w."""
-    gradients, weights = jax.tree.map(accumulate, gradients), jax.tree.map(accumulate, params)
+    gradients, weights = jax.tree.map(widened, gradients), jax.tree.map(widened, params)
     if adaptive:
         gradients = jax.tree.map(lambda g, w: jnp.abs(w) * g, gradients, weights)
     norm = tree.global_norm(gradients)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from fjdl.checks import within
-from fjdl.numerics import accumulate, safe_divide
+from fjdl.numerics import safe_divide, widened
 from fjdl.optim.average import ema_init
 from fjdl.optim.base import LearningRate, Number, increment, like, require_params, with_extra
 from fjdl.typing import Array, PyTree, typed
@@ -49,7 +49,7 @@ def schedule_free(
 
     def init(params: PyTree) -> ScheduleFreeState:
         nothing = jnp.zeros(())
-        state = inner.init(jax.tree.map(accumulate, params))
+        state = inner.init(jax.tree.map(widened, params))
         return ScheduleFreeState(
             jnp.zeros((), jnp.int32), nothing, nothing, like(momentum, nothing), state, ema_init(params)
         )
@@ -83,7 +83,7 @@ def evaluation_params(params: PyTree, state: ScheduleFreeState) -> PyTree:
 
     In float32 (float64 for float64 parameters); equal to `optax.contrib.schedule_free_eval_params`.
     """
-    return jax.tree.map(lambda y, z: _average(accumulate(y), z, state.momentum), params, state.fast)
+    return jax.tree.map(lambda y, z: _average(widened(y), z, state.momentum), params, state.fast)
 
 
 def _average(y: Array, z: Array, momentum: Number) -> Array:

@@ -1,12 +1,11 @@
 """Figures on disk."""
 
-import os
-import uuid
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from fjdl.errors import StorageError, UsageError
+from fjdl.files import replacing
 
 DOTS_PER_INCH = 150
 
@@ -21,13 +20,9 @@ def save(figure: Figure, path: Path | str, *, about: str | None = None) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise UsageError(f"path must end in .png, got {path}")
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as part:
             figure.savefig(part, format="png", dpi=DOTS_PER_INCH, metadata=about and {"Description": about})
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.meshes import scan
-from fjdl.numerics import accumulate, wide
+from fjdl.numerics import wide, widened
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -37,10 +37,10 @@ def simulated_annealing(
         point, value, best, lowest = carry
         move, chance = jax.random.split(jax.random.fold_in(key, number))
         noise = step_size * jax.random.normal(move, point.shape, wide(point.dtype))
-        candidate = (accumulate(point) + noise).astype(point.dtype)
+        candidate = (widened(point) + noise).astype(point.dtype)
         reached = _finite(objective(candidate))
         heat = temperature * cooling ** number.astype(wide(reached.dtype))
-        likely = jnp.exp((accumulate(value) - accumulate(reached)) / heat)
+        likely = jnp.exp((widened(value) - widened(reached)) / heat)
         accepted = (reached <= value) | (jax.random.uniform(chance, (), heat.dtype) < likely)
         point, value = jnp.where(accepted, candidate, point), jnp.where(accepted, reached, value)
         best, lowest = jnp.where(value < lowest, point, best), jnp.minimum(value, lowest)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
 from fjdl.meshes import scan
-from fjdl.numerics import accumulate, wide
+from fjdl.numerics import wide, widened
 from fjdl.search.result import Found, Objective
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -45,7 +45,7 @@ def genetic_search(
         couples = population[parents(selection, values)]
         children = jnp.where(jax.random.bernoulli(crossover, 0.5, population.shape), couples[:, 0], couples[:, 1])
         drawn = mutation * jax.random.normal(noise, population.shape, wide(population.dtype))
-        children = (accumulate(children) + drawn).astype(population.dtype)
+        children = (widened(children) + drawn).astype(population.dtype)
         best = population[jnp.argsort(values)[:elite]]
         population = jnp.concatenate([best, children[elite:]])
         values = _evaluate(objective, population)

@@ -24,8 +24,8 @@ import numpy as np
 from fjdl import tree as trees
 from fjdl.checks import at_least
 from fjdl.errors import CheckpointError, StorageError
+from fjdl.files import sync
 from fjdl.train.array_files import DTYPES, load_arrays, save_arrays
-from fjdl.train.log import sync
 from fjdl.typing import PyTree
 
 _FORMAT = 1

@@ -8,7 +8,8 @@ from types import UnionType
 from typing import Any, get_args
 
 from fjdl.errors import StorageError
-from fjdl.train.log import encode_json, plain, read_json, write_atomically
+from fjdl.files import write_atomically
+from fjdl.train.json_files import encode_json, plain, read_json
 
 Fields = Mapping[str, type | UnionType]
 

@@ -12,9 +12,10 @@ from fjdl.signals import stop_requests
 from fjdl.train import checkpoint
 from fjdl.train.feed import epochs, evaluation
 from fjdl.train.inspection import check_data
-from fjdl.train.log import Progress, append_jsonl
+from fjdl.train.json_files import append_jsonl
 from fjdl.train.mesh import make_mesh
 from fjdl.train.program import EpochReport, Program, compile_program
+from fjdl.train.progress import Progress
 from fjdl.train.recipe import Recipe
 from fjdl.train.refused import Refused, last_refused
 from fjdl.train.resume import restore_latest

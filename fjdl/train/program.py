@@ -12,7 +12,8 @@ from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, of_batch, with_reserved
 from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch, take
 from fjdl.data.source import Source, to_arrays
 from fjdl.errors import UsageError
-from fjdl.metrics import Metric, mean
+from fjdl.metrics import Metric
+from fjdl.metrics.state.mean import mean
 from fjdl.numerics import safe_divide
 from fjdl.train.mesh import check_batch, replicated, spread
 from fjdl.train.recipe import Recipe

@@ -11,7 +11,7 @@ import optax
 from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
-from fjdl.nn.model import Model
+from fjdl.model import Model
 from fjdl.typing import Array, PRNGKey, PyTree
 
 Batch = Mapping[str, Array]  # the data set's arrays, and beside them those that `fjdl.batch` names

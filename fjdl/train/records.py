@@ -5,7 +5,7 @@ from typing import Any
 
 from fjdl.errors import CheckpointError, StorageError
 from fjdl.train.documents import NUMBER, checked, is_a
-from fjdl.train.log import read_jsonl
+from fjdl.train.json_files import read_jsonl
 
 Records = list[dict[str, Any]]
 _KINDS = {"state": str, "train_last_bad_cause": str, "train_last_bad_examples": list}  # of what is no number

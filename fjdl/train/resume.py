@@ -4,7 +4,7 @@ from typing import Any
 
 from fjdl.errors import CheckpointError
 from fjdl.train import checkpoint
-from fjdl.train.log import truncate_after
+from fjdl.train.json_files import truncate_after
 from fjdl.train.records import read_metrics, read_timing, require_no_saves, require_state
 from fjdl.train.rundir import RunDirectory, finished
 from fjdl.train.state import TrainState

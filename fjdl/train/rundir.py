@@ -21,8 +21,9 @@ from typing import IO, Any
 import jax
 
 from fjdl.errors import StorageError, UsageError
+from fjdl.files import write_atomically
 from fjdl.train.documents import CODE, ENVIRONMENT, read_object, read_result, read_sealed, read_text, write_sealed
-from fjdl.train.log import encode_json, plain, write_atomically
+from fjdl.train.json_files import encode_json, plain
 
 _PACKAGES = ("jax", "jaxlib", "libtpu", "flax", "optax", "orbax-checkpoint", "numpy")
 _VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")

@@ -10,8 +10,8 @@ from jax.sharding import Mesh
 
 from fjdl.batch import EXAMPLE_MASK, RESERVED, of_batch
 from fjdl.losses.reduce import total
-from fjdl.metrics import mean
 from fjdl.metrics.base import counted
+from fjdl.metrics.state.mean import mean
 from fjdl.numerics import safe_divide
 from fjdl.optim import ema_update
 from fjdl.train.mesh import spread

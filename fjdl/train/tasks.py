@@ -10,7 +10,7 @@ import numpy as np
 from fjdl import losses, metrics
 from fjdl.losses import softmax_cross_entropy
 from fjdl.metrics import Metric
-from fjdl.numerics import accumulate
+from fjdl.numerics import widened
 from fjdl.train.recipe import Batch
 from fjdl.typing import Array
 
@@ -102,4 +102,4 @@ def regression(*, loss: Callable[[Array, Array], Array] = losses.mse) -> Task:
 
 
 def _columns(values: Array) -> Array:
-    return accumulate(jnp.reshape(values, (values.shape[0], -1)))
+    return widened(jnp.reshape(values, (values.shape[0], -1)))

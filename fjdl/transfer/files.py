@@ -1,7 +1,6 @@
 """Weights on disk in the safetensors format, which holds arrays and text and nothing that could run."""
 
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import safetensors
 import safetensors.numpy
 
 from fjdl.errors import DataError, StorageError
+from fjdl.files import write_atomically
 from fjdl.tree import names
 from fjdl.typing import Array, PyTree
 
@@ -47,9 +47,10 @@ def save_safetensors(
     if not replace and os.path.lexists(path):
         raise StorageError(f"{path} must not exist unless replace=True, got a file")
     try:
-        _write(path, safetensors.numpy.save(arrays, texts or None))
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_atomically(path, safetensors.numpy.save(arrays, texts or None))
 
 
 def load_safetensors(path: Path | str) -> dict[str, np.ndarray]:
@@ -126,16 +127,3 @@ def _array(name: str, tensor: Array) -> np.ndarray:
     if array.dtype.newbyteorder("=") not in DTYPES:
         raise ValueError(f"tensor {name!r} must have a dtype of the format, got {array.dtype}")
     return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(part, "xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

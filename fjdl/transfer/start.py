@@ -11,7 +11,7 @@ from fjdl.transfer.head import replace_head
 from fjdl.typing import PRNGKey, PyTree
 
 if TYPE_CHECKING:
-    from fjdl.nn.model import Model
+    from fjdl.model import Model
 
 Load = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 

@@ -8,19 +8,25 @@ from functools import partial
 import numpy as np
 import scipy.ndimage
 
-from fjdl.functional import (
-    conv_algorithms,
-    conv_gradients,
-    dense_conv,
-    filters,
+from fjdl.functional import filters
+from fjdl.functional.conv import (
+    algorithms as conv_algorithms,
+)
+from fjdl.functional.conv import (
+    dense as dense_conv,
+)
+from fjdl.functional.conv import (
+    gradients as conv_gradients,
+)
+from fjdl.functional.conv import (
     local,
     separable,
     transposed,
     unfold,
 )
-from fjdl.functional.conv import conv2d
-from fjdl.functional.conv1d import conv1d
-from fjdl.functional.conv3d import conv3d
+from fjdl.functional.conv.conv1d import conv1d
+from fjdl.functional.conv.conv2d import conv2d
+from fjdl.functional.conv.conv3d import conv3d
 from tests.cases.case import Case, inputs, normal, of_torch
 
 

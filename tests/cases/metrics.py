@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from fjdl import metrics
-from fjdl.metrics import counts
+from fjdl.metrics.state import counts
 from tests.cases.case import Case, inputs, labels, normal, uniform
 
 

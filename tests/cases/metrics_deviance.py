@@ -7,8 +7,9 @@ import numpy as np
 import scipy.ndimage
 import sklearn.metrics as theirs
 
-from fjdl.metrics import deviance, image_similarity, quantile
 from fjdl.metrics.base import measure
+from fjdl.metrics.image import structural_similarity
+from fjdl.metrics.regression import deviance, quantile
 from tests.cases.case import Case, f32, inputs, normal, uniform
 
 NAN = np.nan
@@ -110,7 +111,7 @@ CASES: list[Case] = [
          oracle=partial(theirs.mean_tweedie_deviance, power=1.5), edges=(((f32(2), f32(2)), 0),)),
     Case(over_batches, POSITIVE, result="float32", oracle=over_batches_by_scikit_learn,
          edges=(((f32(), f32()), (NAN, NAN, NAN)), ((f32(2, 2), f32(2, 2)), (0, 0, 0)))),
-    Case(partial(measure, image_similarity.ssim(2.0, window=3)), inputs(normal(2, 5, 4, 2), normal(2, 5, 4, 2)),
+    Case(partial(measure, structural_similarity.ssim(2.0, window=3)), inputs(normal(2, 5, 4, 2), normal(2, 5, 4, 2)),
          result="float32", label="ssim", oracle=lambda a, b: np.mean(similarity_by_scipy(a, b)),
          edges=(((IMAGE, IMAGE), 1),)),
     Case(log_errors, POSITIVE, (0, 1), "float32", domain=(-0.5, 1e4), label="log errors",
@@ -124,7 +125,7 @@ CASES: list[Case] = [
     Case(partial(quantile.weighted_quantile, level=0.25), inputs(normal(8, 3)), result="float32",
          oracle=averaged_quantile, edges=(((f32([np.inf], [1], [np.inf], [2]),), f32(1.5)),
                                           ((np.zeros((0, 2), np.float32),), f32(NAN, NAN)))),
-    Case(partial(image_similarity.structural_similarity, data_range=2.0, window=3),
+    Case(partial(structural_similarity.structural_similarity, data_range=2.0, window=3),
          inputs(normal(2, 5, 4, 2), normal(2, 5, 4, 2)), (0, 1), "float32", domain=(-1, 1), oracle=similarity_by_scipy,
          edges=(((IMAGE, IMAGE), 1), ((IMAGE, -IMAGE), (-2 + 4e-4) / (2 + 4e-4))),
          errors=(((IMAGE[:2], IMAGE[:2]), r"^images must have at least 3 rows and columns, got \(2, 4\)$"),)),

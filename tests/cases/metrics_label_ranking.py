@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import sklearn.metrics as theirs
 
-from fjdl.metrics import curves, label_ranking, ranking
 from fjdl.metrics.base import measure
+from fjdl.metrics.ranking import areas, curves, label_ranking
 from tests.cases.case import Case, f32, i32, inputs, labels, normal, uniform
 
 NAN, INF = np.nan, np.inf
@@ -100,11 +100,11 @@ CASES: list[Case] = [
          errors=(((i32([2, 0]), f32([2, 1])), "^y_true must hold booleans, or 0 and 1, or -1 and 1, got 0, 2$"),)),
     Case(over_batches, inputs(labels(5, 4, classes=2), tied(5, 4)), result="float32",
          oracle=over_batches_by_scikit_learn, edges=(((np.zeros((0, 3), np.int32), NOTHING), (NAN,) * 4),)),
-    Case(of_samples(ranking), inputs(one_of_each, tied(5, 4)), result="float32", label="samples",
+    Case(of_samples(areas), inputs(one_of_each, tied(5, 4)), result="float32", label="samples",
          oracle=of_samples(theirs),
          edges=(((i32([0, 0], [1, 0]), f32([1, 2], [3, 2])), (1, 1)),),
          errors=(((LABEL, SCORE), r"^average must not be 'samples' without several labels, got y_true of shape "),)),
-    Case(partial(ranking.roc_auc_score, max_fpr=0.4), inputs(alternating, tied(9)), result="float32", label="partial",
+    Case(partial(areas.roc_auc_score, max_fpr=0.4), inputs(alternating, tied(9)), result="float32", label="partial",
          oracle=partial(theirs.roc_auc_score, max_fpr=0.4),
          edges=(((LABEL, SCORE), theirs.roc_auc_score(LABEL, SCORE, max_fpr=0.4)), ((LABEL, f32(1, 1, 1, 1)), 0.5),
                 ((LABEL, f32(0, 1, 2, 3)), 1), ((i32(1, 1), f32(0, 1)), NAN)),

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fjdl.metrics import base, calibration_error, inspection, probabilities, sums
+from fjdl.metrics import base
+from fjdl.metrics.classification import inspection, probabilities
+from fjdl.metrics.state import sums
+from fjdl.metrics.uncertainty import calibration
 from tests.cases.case import Case, f32, i32, inputs, labels, normal, uniform
 
 NAN, EPS = np.nan, float(np.finfo(np.float32).eps)
@@ -48,11 +51,11 @@ def streamed(probabilities_: Any, y_true: Any) -> Any:
 
 
 def reliability(confidences: Any, correct: Any) -> Any:
-    diagram = base.measure(calibration_error.calibration(4), confidences, correct)
+    diagram = base.measure(calibration.calibration(4), confidences, correct)
     return (
         tuple(diagram),
-        calibration_error.expected_calibration_error(diagram),
-        calibration_error.maximum_calibration_error(diagram),
+        calibration.expected_calibration_error(diagram),
+        calibration.maximum_calibration_error(diagram),
     )
 
 
@@ -142,7 +145,7 @@ CASES: list[Case] = [
         ),
     ),
     Case(
-        calibration_error.top_class,
+        calibration.top_class,
         inputs(distributions(6, 3), labels(6, classes=3)),
         result=None,
         oracle=lambda p, y: (p.max(1), p.argmax(1) == np.asarray(y)),

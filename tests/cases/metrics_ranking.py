@@ -8,8 +8,9 @@ import numpy as np
 import scipy.stats
 import sklearn.metrics as sk
 
-from fjdl.metrics import beta, bootstrap, curves, delong, interpolated_precision, intervals, ranking, ranks, score_store
 from fjdl.metrics.base import measure
+from fjdl.metrics.ranking import areas, curves, delong, interpolated_precision, ranks, score_store
+from fjdl.metrics.uncertainty import beta, bootstrap, intervals
 from tests.cases.case import Case, f32, i32, inputs, key, labels, normal, uniform
 
 INF, NAN = np.inf, np.nan
@@ -38,11 +39,11 @@ def weigh(function: Any) -> Any:
 
 
 def average_of_defined(values: Any, weights: Any) -> Any:
-    return ranking.average_defined(values, weights=weights)[0]
+    return areas.average_defined(values, weights=weights)[0]
 
 
 def number_of_defined(values: Any) -> Any:
-    return ranking.average_defined(values)[1]
+    return areas.average_defined(values)[1]
 
 
 def cumulative_counts(y: Any, x: Any) -> Any:
@@ -122,7 +123,7 @@ CASES: list[Case] = [
                 (EMPTY, (f32(1), f32(NAN), f32()[:0])))),
     Case(curves.auc, inputs(rising(3), normal(3)), (0, 1), "float32", oracle=sk.auc,
          edges=(((f32(1, 0.5, 0), f32(2, 3, 4)), 3), ((f32()[:0], f32()[:0]), 0))),
-    Case(ranking.roc_auc_score, BINARY, result="float32", oracle=sk.roc_auc_score, label="binary",
+    Case(areas.roc_auc_score, BINARY, result="float32", oracle=sk.roc_auc_score, label="binary",
          edges=(((LABEL, SCORE), 0.75), ((LABEL, f32(1, 1, 1, 1)), 0.5), ((i32(1, 1, 1, 1), SCORE), NAN),
                 ((i32(0, 0, 0, 0), SCORE), NAN), (NUMBERS, NAN), ((LABEL, f32(-INF, 0, INF, 0)), 0.875),
                 ((LABEL, f32(0.0, -0.0, -0.0, 0.0)), 0.5),
@@ -130,19 +131,19 @@ CASES: list[Case] = [
                 (EMPTY, NAN)),
          errors=(((LABEL, SCORE[:, None]), "at least 2 classes"), ((LABEL, SCORE[:3]), "y_score"),
                  ((LABEL[:, None], SCORE), "y_true must be of shape"))),
-    Case(weigh(ranking.roc_auc_score), inputs(shuffled(*LABEL), normal(4), uniform(4)), result="float32",
+    Case(weigh(areas.roc_auc_score), inputs(shuffled(*LABEL), normal(4), uniform(4)), result="float32",
          label="weighted auc", edges=(((LABEL, SCORE, WEIGHT), 5 / 7), ((LABEL, SCORE, f32(1, 1, 0, 0)), NAN),
                                       ((*NUMBERS, f32(1, 0, 1, 1)), 1), ((*EMPTY, f32()[:0]), NAN))),
-    Case(ranking.roc_auc_score, CLASSES, result="float32", label="ovr",
+    Case(areas.roc_auc_score, CLASSES, result="float32", label="ovr",
          edges=(((CLASS, ONE_HOT), 1), ((CLASS, np.where(ONE_HOT == 1, f32(NAN), ONE_HOT)), NAN),
                 ((CLASS + 1, ONE_HOT), NAN), ((CLASS - 1, ONE_HOT), NAN), ((0 * CLASS, ONE_HOT), NAN))),
-    Case(partial(ranking.roc_auc_score, multi_class="ovo"), CLASSES, result="float32", label="ovo",
+    Case(partial(areas.roc_auc_score, multi_class="ovo"), CLASSES, result="float32", label="ovo",
          edges=(((CLASS, ONE_HOT), 1), ((CLASS, np.where(ONE_HOT == 1, f32(NAN), ONE_HOT)), NAN),
                 ((CLASS - 1, ONE_HOT), NAN), ((0 * CLASS, ONE_HOT), NAN))),
-    Case(ranking.average_precision_score, BINARY, result="float32", label="binary",
+    Case(areas.average_precision_score, BINARY, result="float32", label="binary",
          edges=(((LABEL, SCORE), 5 / 6), ((LABEL, f32(1, 1, 1, 1)), 0.5), ((i32(0, 0, 0, 0), SCORE), NAN),
                 ((i32(1, 1, 1, 1), SCORE), 1), (NUMBERS, NAN), (EMPTY, NAN))),
-    Case(weigh(ranking.average_precision_score), inputs(shuffled(*LABEL), normal(4), uniform(4)), result="float32",
+    Case(weigh(areas.average_precision_score), inputs(shuffled(*LABEL), normal(4), uniform(4)), result="float32",
          label="weighted precision",
          edges=(((LABEL, SCORE, WEIGHT), 4 / 7 + 3 / 7 * 7 / 9), ((*NUMBERS, f32(1, 0, 1, 1)), 1))),
     Case(average_of_defined, inputs(normal(3), uniform(3, low=0.5)), (0, 1), "float32", domain=(1e-3, 1e4),
@@ -156,7 +157,7 @@ CASES: list[Case] = [
     Case(interpolated_precision.all_point_average_precision, inputs(rising(2), uniform(2)), (1,), "float32",
          oracle=under_the_envelope, domain=(0, 1),
          edges=(((f32(0.2, 0.4), f32(0.5, 1)), 0.4), ((f32(NAN, 1), f32(1, 1)), NAN), ((f32()[:0], f32()[:0]), 0))),
-    Case(partial(measure, score_store.collected(ranking.average_precision_score, capacity=5)),
+    Case(partial(measure, score_store.collected(areas.average_precision_score, capacity=5)),
          inputs(normal(4), shuffled(*LABEL)), result="float32", label="collected"),
     Case(binned_area, inputs(normal(4), shuffled(*LABEL)), result="float32",
          edges=(((f32(NAN, 1, 1, 1), LABEL), NAN), ((f32(0.5, 0.4, 0.3, 0.6), LABEL), 0.5))),

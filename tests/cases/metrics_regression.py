@@ -7,8 +7,16 @@ import numpy as np
 import scipy.stats
 import sklearn.metrics as theirs
 
-from fjdl.metrics import centred_moments, errors, explained, regression, signal_noise
 from fjdl.metrics.base import measure
+from fjdl.metrics.image import signal_noise
+from fjdl.metrics.regression import (
+    correlation,
+    streaming,
+)
+from fjdl.metrics.regression import (
+    scores as regression,
+)
+from fjdl.metrics.state import moments
 from tests.cases.case import Case, f32, inputs, normal, uniform
 
 NAN, INF = np.nan, np.inf
@@ -106,7 +114,7 @@ CASES: list[Case] = [
         edges=(((f32(0, 1, 3), f32(0, 0, 4)), f32(1, 0, 0.25)),),
     ),
     Case(
-        centred_moments.centred, inputs(normal(3, 2), uniform(3, low=0.5, high=2.0)), (0, 1), "float32", domain=None,
+        moments.centred, inputs(normal(3, 2), uniform(3, low=0.5, high=2.0)), (0, 1), "float32", domain=None,
         oracle=lambda x, weights: x - np.average(x, axis=0, weights=weights),
         edges=(
             ((f32([0.1], [0.1], [0.1]), f32(1, 1, 1)), np.zeros((3, 1))),
@@ -114,18 +122,18 @@ CASES: list[Case] = [
         ),
     ),
     Case(
-        partial(measure, centred_moments.moments(2)), inputs(normal(6, 2)), result="float32", label="moments",
+        partial(measure, moments.moments(2)), inputs(normal(6, 2)), result="float32", label="moments",
         oracle=moments_of_numpy,
         edges=(((np.zeros((0, 2), np.float32),), (f32(NAN, NAN), f32([NAN] * 2, [NAN] * 2))),),
         errors=(((np.zeros((3, 4), np.float32),), "^the last axis of x must have length 2, got 4$"),),
     ),
     Case(
-        of_batch(errors.mse(), errors.rmse(), errors.mae(), errors.mape(), errors.largest_error()),
+        of_batch(streaming.mse(), streaming.rmse(), streaming.mae(), streaming.mape(), streaming.largest_error()),
         inputs(normal(3), normal(3)), result="float32", label="errors", oracle=errors_of_scikit_learn,
         edges=(((f32(), f32()), f32(*[NAN] * 5).tolist()), (SAME, [0.0] * 5)),
     ),
     Case(
-        of_batch(explained.r2(), explained.explained_variance(), explained.pearson()),
+        of_batch(correlation.r2(), correlation.explained_variance(), correlation.pearson()),
         inputs(normal(3), normal(3)), result="float32", label="explained", oracle=explained_by_others,
         edges=(
             ((f32(), f32()), [NAN] * 3), ((f32(1), f32(2)), [NAN, 1.0, NAN]), (SAME, [1.0, 1.0, NAN]),

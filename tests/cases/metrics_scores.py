@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import sklearn.metrics as sk
 
-from fjdl.metrics import agreement, averaged, base, classification, multilabel, one_shot, outcomes, scores, tables
+from fjdl.metrics import base
+from fjdl.metrics.classification import (
+    agreement,
+    averaged_scores,
+    confusion_table,
+    label_scores,
+    multilabel,
+    outcomes,
+    rates,
+)
+from fjdl.metrics.classification import (
+    streaming as classification,
+)
 from tests.cases.case import Case, f32, i32, inputs, labels, normal, uniform
 
 NAN = np.nan
@@ -23,16 +35,16 @@ def of_numpy(function: Any) -> Any:
     return lambda *arrays: function(*map(np.asarray, arrays))
 
 
-def rates(matrix: Any) -> Any:
+def all_rates(matrix: Any) -> Any:
     per_class = (
-        scores.jaccard(matrix),
-        scores.specificity(matrix),
-        scores.npv(matrix, zero_division=1.0),
-        scores.false_positive_rate(matrix),
-        scores.false_negative_rate(matrix),
-        scores.fbeta(matrix, beta=2.0),
-        scores.fbeta(matrix, beta=float("inf")),
-        scores.fbeta(matrix, beta=0.0),
+        rates.jaccard(matrix),
+        rates.specificity(matrix),
+        rates.npv(matrix, zero_division=1.0),
+        rates.false_positive_rate(matrix),
+        rates.false_negative_rate(matrix),
+        rates.fbeta(matrix, beta=2.0),
+        rates.fbeta(matrix, beta=float("inf")),
+        rates.fbeta(matrix, beta=0.0),
     )
     counted = outcomes.outcomes_of(outcomes.one_against_rest(matrix))
     return per_class, tuple(counted), outcomes.pooled(counted)
@@ -96,9 +108,9 @@ def agreements_of_pairs(matrix: Any) -> Any:
 def fractions(y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
     arguments = {"sample_weight": sample_weight}
     return (
-        one_shot.accuracy_score(y_true, y_pred, **arguments),
-        one_shot.zero_one_loss(y_true, y_pred, **arguments),
-        one_shot.hamming_loss(y_true, y_pred, **arguments),
+        label_scores.accuracy_score(y_true, y_pred, **arguments),
+        label_scores.zero_one_loss(y_true, y_pred, **arguments),
+        label_scores.hamming_loss(y_true, y_pred, **arguments),
     )
 
 
@@ -108,11 +120,11 @@ def fractions_by_sklearn(y_true: Any, y_pred: Any, w: Any) -> Any:
 
 def agreements_at_once(y1: Any, y2: Any) -> Any:
     return (
-        one_shot.balanced_accuracy_score(y1, y2, labels=range(3)),
-        one_shot.balanced_accuracy_score(y1, y2, labels=range(3), adjusted=True),
-        one_shot.matthews_corrcoef(y1, y2, labels=range(3)),
-        one_shot.cohen_kappa_score(y1, y2, labels=range(3)),
-        one_shot.cohen_kappa_score(y1, y2, labels=range(3), weights="linear"),
+        label_scores.balanced_accuracy_score(y1, y2, labels=range(3)),
+        label_scores.balanced_accuracy_score(y1, y2, labels=range(3), adjusted=True),
+        label_scores.matthews_corrcoef(y1, y2, labels=range(3)),
+        label_scores.cohen_kappa_score(y1, y2, labels=range(3)),
+        label_scores.cohen_kappa_score(y1, y2, labels=range(3), weights="linear"),
         base.measure(base.then(classification.confusion_matrix(3), quadratic_kappa), y2, y1),
     )
 
@@ -123,11 +135,11 @@ def quadratic_kappa(matrix: Any) -> Any:
 
 def top_k(y_true: Any, y_score: Any) -> Any:
     columns = (2, 5, 9, 12)
-    hits = classification.within_top_k(y_score, tables.positions(y_true, columns), k=2)
+    hits = classification.within_top_k(y_score, confusion_table.positions(y_true, columns), k=2)
     return (
         hits,
-        one_shot.top_k_accuracy_score(y_true, y_score, labels=columns),
-        one_shot.top_k_error(y_true, y_score, k=3, labels=columns),
+        label_scores.top_k_accuracy_score(y_true, y_score, labels=columns),
+        label_scores.top_k_error(y_true, y_score, k=3, labels=columns),
     )
 
 
@@ -138,12 +150,12 @@ def top_k_by_sorting(y_true: Any, y_score: Any) -> Any:
 
 def by_class(y_true: Any, y_pred: Any) -> Any:
     return (
-        tables.confusion_table(y_true, y_pred, labels=(2, 0)),
-        averaged.precision_score(y_true, y_pred, labels=(0, 2), average="micro", zero_division=1.0),
-        averaged.recall_score(y_true, y_pred, labels=(0, 2, 1), average=None),
-        averaged.specificity_score(y_true, y_pred, labels=range(3), average="macro"),
-        averaged.f1_score(y_true, y_pred, labels=(1, 2, 3), average="weighted"),
-        averaged.fbeta_score(y_true, y_pred, beta=0.5, labels=range(3), average="macro"),
+        confusion_table.confusion_table(y_true, y_pred, labels=(2, 0)),
+        averaged_scores.precision_score(y_true, y_pred, labels=(0, 2), average="micro", zero_division=1.0),
+        averaged_scores.recall_score(y_true, y_pred, labels=(0, 2, 1), average=None),
+        averaged_scores.specificity_score(y_true, y_pred, labels=range(3), average="macro"),
+        averaged_scores.f1_score(y_true, y_pred, labels=(1, 2, 3), average="weighted"),
+        averaged_scores.fbeta_score(y_true, y_pred, beta=0.5, labels=range(3), average="macro"),
     )
 
 
@@ -159,7 +171,7 @@ def by_class_of_sklearn(y_true: Any, y_pred: Any) -> Any:
 
 
 def divided(matrix: Any) -> Any:
-    return tuple(tables.normalized(matrix, normalize=kind) for kind in ("true", "pred", "all"))
+    return tuple(confusion_table.normalized(matrix, normalize=kind) for kind in ("true", "pred", "all"))
 
 
 def divided_by_numpy(matrix: Any) -> Any:
@@ -168,12 +180,12 @@ def divided_by_numpy(matrix: Any) -> Any:
 
 def of_indicators(y_true: Any, y_pred: Any, w: Any) -> Any:
     return (
-        averaged.jaccard_score(y_true, y_pred, average="samples", sample_weight=w),
-        averaged.f1_score(y_true, y_pred, average="macro", labels=(2, 0)),
+        averaged_scores.jaccard_score(y_true, y_pred, average="samples", sample_weight=w),
+        averaged_scores.f1_score(y_true, y_pred, average="macro", labels=(2, 0)),
         multilabel.multilabel_confusion_matrix(y_true, y_pred, sample_weight=w),
         multilabel.multilabel_confusion_matrix(y_true, y_pred, sample_weight=w, samplewise=True),
-        scores.f1(multilabel.sample_outcomes(y_true, y_pred)),
-        scores.weighted(scores.recall, multilabel.label_outcomes(y_true, y_pred)),
+        rates.f1(multilabel.sample_outcomes(y_true, y_pred)),
+        rates.weighted(rates.recall, multilabel.label_outcomes(y_true, y_pred)),
     )
 
 
@@ -192,7 +204,7 @@ NOTHING = np.zeros(0, np.int32)
 
 CASES: list[Case] = [
     Case(
-        rates,
+        all_rates,
         inputs(uniform(3, 3, low=1.0, high=2.0)),
         result="float32",
         oracle=rates_one_pair_at_a_time,
@@ -272,7 +284,7 @@ CASES: list[Case] = [
         oracle=of_numpy(by_class_of_sklearn),
     ),
     Case(
-        partial(averaged.fbeta_score, beta=0.5),
+        partial(averaged_scores.fbeta_score, beta=0.5),
         inputs(labels(9, classes=2), labels(9, classes=2)),
         result=None,
         vmappable=False,
@@ -299,7 +311,7 @@ CASES: list[Case] = [
         errors=(((i32(0, 1), i32(0, 1), f32(1, 1)), r"^indicators must have the shape \(n, k\), got \(2,\)$"),),
     ),
     Case(
-        partial(base.measure, base.then(multilabel.multilabel_confusion(3), partial(scores.macro, scores.f1))),
+        partial(base.measure, base.then(multilabel.multilabel_confusion(3), partial(rates.macro, rates.f1))),
         inputs(labels(5, 3, classes=2), labels(5, 3, classes=2)),
         result=None,
         oracle=lambda p, t: sk.f1_score(np.asarray(t), np.asarray(p), average="macro", zero_division=0),

@@ -7,8 +7,8 @@ import numpy as np
 import scipy.ndimage
 import sklearn.metrics as theirs
 
-from fjdl.metrics import boundary, segmentation
 from fjdl.metrics.base import measure
+from fjdl.metrics.segmentation import boundary, overlap
 from tests.cases.case import Case, f32, i32, inputs, labels, uniform
 
 NAN = np.nan
@@ -56,34 +56,34 @@ NOTHING = np.zeros((2, 2), np.float32)
 
 CASES: list[Case] = [
     Case(
-        partial(measure, segmentation.segmentation_matrix(3, ignore_label=255)),
+        partial(measure, overlap.segmentation_matrix(3, ignore_label=255)),
         inputs(labels(2, 3, 2, classes=3), labels(2, 3, 2, classes=3)), result=None, label="segmentation_matrix",
         oracle=lambda y_pred, y_true: theirs.confusion_matrix(y_true.ravel(), y_pred.ravel(), labels=range(3)),
         edges=(((i32(0, 1, 2, 255), np.uint8([255, 1, 255, 255])), np.diag([0, 1, 0])),),
     ),
     Case(
-        segmentation.pixel_accuracy, counts, (), "float32", oracle=of_pairs(theirs.accuracy_score),
+        overlap.pixel_accuracy, counts, (), "float32", oracle=of_pairs(theirs.accuracy_score),
         domain=(1e-3, 1e4), edges=(((ABSENT,), 7 / 8),),
     ),
     Case(
-        segmentation.mean_accuracy, counts, (), "float32", oracle=of_pairs(theirs.balanced_accuracy_score),
+        overlap.mean_accuracy, counts, (), "float32", oracle=of_pairs(theirs.balanced_accuracy_score),
         domain=(1e-3, 1e4), edges=(((NOTHING,), NAN), ((ABSENT,), 7 / 8), ((PREDICTED_ONLY,), 7 / 8)),
     ),
     Case(
-        segmentation.iou, counts, (), "float32", oracle=of_pairs(partial(theirs.jaccard_score, average=None)),
+        overlap.iou, counts, (), "float32", oracle=of_pairs(partial(theirs.jaccard_score, average=None)),
         domain=(1e-3, 1e4), edges=(((NOTHING,), f32(NAN, NAN)), ((ABSENT,), f32(3 / 4, 4 / 5, NAN))),
     ),
     Case(
-        segmentation.mean_iou, counts, (0,), "float32", oracle=lambda m: np.mean(iou_by_hand(m)), domain=(1e-3, 1e4),
+        overlap.mean_iou, counts, (0,), "float32", oracle=lambda m: np.mean(iou_by_hand(m)), domain=(1e-3, 1e4),
         edges=(((NOTHING,), NAN), ((ABSENT,), (3 / 4 + 4 / 5) / 2), ((PREDICTED_ONLY,), (3 / 4 + 1 + 0) / 3)),
     ),
     Case(
-        segmentation.frequency_weighted_iou, counts, (), "float32",
+        overlap.frequency_weighted_iou, counts, (), "float32",
         oracle=of_pairs(partial(theirs.jaccard_score, average="weighted")), domain=(1e-3, 1e4),
         edges=(((NOTHING,), NAN), ((ABSENT,), (4 * 3 / 4 + 4 * 4 / 5) / 8)),
     ),
     Case(
-        segmentation.dice_coefficient, counts, (), "float32", oracle=of_pairs(partial(theirs.f1_score, average=None)),
+        overlap.dice_coefficient, counts, (), "float32", oracle=of_pairs(partial(theirs.f1_score, average=None)),
         domain=(1e-3, 1e4), edges=(((NOTHING,), f32(NAN, NAN)), ((ABSENT,), f32(6 / 7, 8 / 9, NAN))),
     ),
     Case(

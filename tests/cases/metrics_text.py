@@ -7,8 +7,8 @@ import numpy as np
 import sacrebleu
 import torch
 
-from fjdl.metrics import bleu_scores, error_rate, levenshtein, ngrams, surprisal
 from fjdl.metrics.base import measure
+from fjdl.metrics.text import bleu_scores, error_rate, levenshtein, ngrams, surprisal
 from tests.cases.case import Case, f32, i32, inputs, labels, normal, of_torch
 
 NAN, INF = np.nan, np.inf

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fjdl.functional import pool, pool_adaptive, pool_norm, rearrange, resize, unpool
+from fjdl.functional import rearrange, resize
+from fjdl.functional.pool import adaptive, unpool
+from fjdl.functional.pool import fixed as pool
+from fjdl.functional.pool import norm as pool_norm
 from tests.cases.case import Case, f32, inputs, normal, of_torch, uniform
 
 INF, NAN = np.inf, np.nan
@@ -126,45 +129,45 @@ CASES: list[Case] = [
         errors=(((np.ones((2, 3, 0, 1), np.float32),), "the image must have pixels"),),
     ),
     Case(
-        partial(pool_adaptive.adaptive_average_pool2d, size=(3, 4)),
+        partial(adaptive.adaptive_average_pool2d, size=(3, 4)),
         IMAGE,
         (0,),
         oracle=channels_first("adaptive_avg_pool2d", (3, 4)),
         errors=(((np.ones((2, 0, 3, 1), np.float32),), "the image must have pixels"),),
     ),
     Case(
-        partial(pool_adaptive.adaptive_max_pool2d, size=(3, 8)),
+        partial(adaptive.adaptive_max_pool2d, size=(3, 8)),
         IMAGE,
         (0,),
         oracle=channels_first("adaptive_max_pool2d", (3, 8)),
     ),
     Case(
-        partial(pool_adaptive.adaptive_average_pool1d, size=3),
+        partial(adaptive.adaptive_average_pool1d, size=3),
         SEQUENCE,
         (0,),
         oracle=channels_first("adaptive_avg_pool1d", 3),
         errors=(((np.ones((2, 0, 3), np.float32),), "the image must have pixels"),),
     ),
     Case(
-        partial(pool_adaptive.adaptive_average_pool3d, size=(2, 4, 3)),
+        partial(adaptive.adaptive_average_pool3d, size=(2, 4, 3)),
         VOLUME,
         (0,),
         oracle=channels_first("adaptive_avg_pool3d", (2, 4, 3)),
     ),
     Case(
-        partial(pool_adaptive.adaptive_max_pool1d, size=(3,)),
+        partial(adaptive.adaptive_max_pool1d, size=(3,)),
         SEQUENCE,
         (0,),
         oracle=channels_first("adaptive_max_pool1d", 3),
         edges=(((f32([[1], [NAN], [3], [2]]),), f32([[NAN], [NAN], [3]])),),
     ),
     Case(
-        partial(pool_adaptive.adaptive_max_pool3d, size=2),
+        partial(adaptive.adaptive_max_pool3d, size=2),
         VOLUME,
         (0,),
         oracle=channels_first("adaptive_max_pool3d", 2),
     ),
-    Case(partial(pool_adaptive.spatial_pyramid_pool2d, levels=(1, 2)), IMAGE, (0,)),
+    Case(partial(adaptive.spatial_pyramid_pool2d, levels=(1, 2)), IMAGE, (0,)),
     Case(
         maxima_and_places,
         IMAGE,

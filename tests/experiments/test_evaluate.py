@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.evaluate import class_table, load_run
-from fjdl.train.log import read_json
+from fjdl.train.json_files import read_json
 from tests.experiments.support import Command, snapshot
 
 SIZES = {"train": 1168, "validation": 269, "test": 360}

@@ -18,8 +18,8 @@ from experiments.evaluate import LoadedRun, load_run
 from experiments.plot import first_filters, predictions
 from fjdl.data.source import from_arrays, to_arrays
 from fjdl.models import LogisticRegression, resnet18
-from fjdl.nn import Conv, functional
-from fjdl.train.log import read_json
+from fjdl.nn import Conv, pure
+from fjdl.train.json_files import read_json
 from fjdl.typing import Array
 from tests.experiments.support import Command, snapshot
 from tests.support import ROOT
@@ -36,7 +36,7 @@ class Backwards(linen.Module):
 
 def untrained(module: linen.Module, *, channels: int = 3) -> LoadedRun:
     """A run of a network that was never made: its parameters are shapes with their own sizes in them."""
-    model, images = functional(module), np.zeros((1, 64, 64, channels), np.float32)
+    model, images = pure(module), np.zeros((1, 64, 64, channels), np.float32)
     params, stats = jax.eval_shape(model.init, jax.random.key(0), images)
     state: Any = SimpleNamespace(params=params, stats=stats, ema=())
     splits = SimpleNamespace(test=from_arrays({"image": images}))

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.quantize import median_milliseconds
 from fjdl.train.documents import QUANTIZED, read_sealed
-from fjdl.train.log import read_json
+from fjdl.train.json_files import read_json
 from tests.experiments.support import Command, snapshot
 
 KERNEL, BIAS = 64 * 10, 10

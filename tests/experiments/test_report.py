@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from experiments.fingerprint import earlier_fingerprints, fingerprint
-from experiments.markdown import markers, replace_table
+from experiments.pages.markdown import markers, replace_table
 from experiments.report import rows, spread
 from fjdl.train.documents import write_sealed
-from fjdl.train.log import encode_json
+from fjdl.train.json_files import encode_json
 from tests.experiments.support import Command, sentence
 
 START, END = markers()

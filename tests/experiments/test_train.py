@@ -14,7 +14,7 @@ from experiments.command import describe as describe_code
 from experiments.fingerprint import earlier_fingerprints
 from experiments.train import describe
 from fjdl.train.documents import CONFIG, read_sealed
-from fjdl.train.log import encode_json, read_json, read_jsonl
+from fjdl.train.json_files import encode_json, read_json, read_jsonl
 from tests.experiments.conftest import FLAGS
 from tests.experiments.support import Command, sentence, snapshot, unfinished
 

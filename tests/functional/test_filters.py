@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from fjdl.functional import conv2d, filters
-from fjdl.functional.separable import depthwise_conv2d
+from fjdl.functional.conv.separable import depthwise_conv2d
 
 BRIGHT_LEFT = np.repeat([[1.0, 1.0, 1.0, 0.0, 0.0, 0.0]], 6, axis=0).astype(np.float32)[:, :, None]
 PAIRS = [

@@ -7,7 +7,7 @@ import torch
 
 from fjdl import functional
 from fjdl.functional import activations, gates, initializers, rectifiers
-from fjdl.functional.conv import conv2d
+from fjdl.functional.conv.conv2d import conv2d
 from tests.support import float64
 
 KEY = jax.random.key(0)

@@ -10,7 +10,12 @@ import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fjdl.metrics import averaged, multilabel, one_shot, tables
+from fjdl.metrics.classification import (
+    averaged_scores,
+    confusion_table,
+    label_scores,
+    multilabel,
+)
 
 pytestmark = pytest.mark.fuzz
 many = settings(max_examples=2000, deadline=None, derandomize=True)
@@ -47,7 +52,7 @@ def options_of(name):
 @partial(jax.jit, static_argnames=("labels", "averages", "zero_division"))
 def every_score(y_true, y_pred, weights, *, labels, averages, zero_division):
     return {
-        (name, average or ""): getattr(averaged, name)(
+        (name, average or ""): getattr(averaged_scores, name)(
             y_true, y_pred, labels=labels, average=average, sample_weight=weights,
             zero_division=float(zero_division), **options_of(name),
         )
@@ -105,7 +110,7 @@ def test_scores_of_indicators(seed, weighted, labels, zero_division, average):
 @partial(jax.jit, static_argnames=("pos_label",))
 def binary_scores(y_true, y_pred, weights, *, pos_label):
     return [
-        getattr(averaged, name)(y_true, y_pred, pos_label=pos_label, sample_weight=weights, **options_of(name))
+        getattr(averaged_scores, name)(y_true, y_pred, pos_label=pos_label, sample_weight=weights, **options_of(name))
         for name in SCORES
     ]
 
@@ -128,15 +133,15 @@ def test_binary_scores(seed, weighted, pos_label):
 def agreements(y_true, y_pred, weights):
     options = {"labels": range(K), "sample_weight": weights}
     return {
-        "balanced_accuracy_score": one_shot.balanced_accuracy_score(y_true, y_pred, **options),
-        "matthews_corrcoef": one_shot.matthews_corrcoef(y_true, y_pred, **options),
-        "accuracy_score": one_shot.accuracy_score(y_true, y_pred, sample_weight=weights),
-        "zero_one_loss": one_shot.zero_one_loss(y_true, y_pred, sample_weight=weights),
-        "hamming_loss": one_shot.hamming_loss(y_true, y_pred, sample_weight=weights),
-        "linear": one_shot.cohen_kappa_score(y_true, y_pred, weights="linear", **options),
-        "quadratic": one_shot.cohen_kappa_score(y_true, y_pred, weights="quadratic", **options),
-        "": one_shot.cohen_kappa_score(y_true, y_pred, **options),
-        "confusion": tables.confusion_table(y_true, y_pred, **options),
+        "balanced_accuracy_score": label_scores.balanced_accuracy_score(y_true, y_pred, **options),
+        "matthews_corrcoef": label_scores.matthews_corrcoef(y_true, y_pred, **options),
+        "accuracy_score": label_scores.accuracy_score(y_true, y_pred, sample_weight=weights),
+        "zero_one_loss": label_scores.zero_one_loss(y_true, y_pred, sample_weight=weights),
+        "hamming_loss": label_scores.hamming_loss(y_true, y_pred, sample_weight=weights),
+        "linear": label_scores.cohen_kappa_score(y_true, y_pred, weights="linear", **options),
+        "quadratic": label_scores.cohen_kappa_score(y_true, y_pred, weights="quadratic", **options),
+        "": label_scores.cohen_kappa_score(y_true, y_pred, **options),
+        "confusion": confusion_table.confusion_table(y_true, y_pred, **options),
         "multilabel": multilabel.multilabel_confusion_matrix(y_true, y_pred, **options),
     }
 
@@ -162,7 +167,9 @@ def test_agreement(seed, weighted):
 @partial(jax.jit, static_argnames="k")
 def top_k(y_true, y_score, weights, *, k):
     options = {"k": k, "labels": (2, 3, 5, 7, 11), "sample_weight": weights}
-    return one_shot.top_k_accuracy_score(y_true, y_score, **options), one_shot.top_k_error(y_true, y_score, **options)
+    return label_scores.top_k_accuracy_score(y_true, y_score, **options), label_scores.top_k_error(
+        y_true, y_score, **options
+    )
 
 
 @many
@@ -184,8 +191,10 @@ def test_labels_are_inferred_as_by_scikit_learn(seed, average):
     y_true, y_pred, _ = draw(seed)
     y_true, y_pred = names[y_true], names[y_pred]
     np.testing.assert_allclose(
-        averaged.f1_score(y_true, y_pred, average=average),
+        averaged_scores.f1_score(y_true, y_pred, average=average),
         quietly(sk.f1_score, y_true, y_pred, average=average, zero_division=0),
         rtol=1e-5,
     )
-    np.testing.assert_array_equal(tables.confusion_table(y_true, y_pred), quietly(sk.confusion_matrix, y_true, y_pred))
+    np.testing.assert_array_equal(
+        confusion_table.confusion_table(y_true, y_pred), quietly(sk.confusion_matrix, y_true, y_pred)
+    )

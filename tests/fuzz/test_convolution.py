@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fjdl.functional import conv2d
-from fjdl.functional.conv1d import conv1d
-from fjdl.functional.conv3d import conv3d
-from fjdl.functional.conv_algorithms import conv2d_fft, conv2d_im2col
-from fjdl.functional.conv_gradients import conv2d_input_gradient, conv2d_kernel_gradient
-from fjdl.functional.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from fjdl.functional.conv.algorithms import conv2d_fft, conv2d_im2col
+from fjdl.functional.conv.conv1d import conv1d
+from fjdl.functional.conv.conv3d import conv3d
+from fjdl.functional.conv.gradients import conv2d_input_gradient, conv2d_kernel_gradient
+from fjdl.functional.conv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 
 pytestmark = pytest.mark.fuzz
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fjdl.metrics import beta, bootstrap, intervals
+from fjdl.metrics.uncertainty import beta, bootstrap, intervals
 
 pytestmark = pytest.mark.fuzz
 MANY = settings(max_examples=2000, deadline=None, derandomize=True)

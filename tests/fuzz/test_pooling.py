@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fjdl.functional import pool, pool_adaptive, pool_norm, resize, unpool
-from fjdl.functional.pool_windows import windows_of
+from fjdl.functional import resize
+from fjdl.functional.pool import adaptive, unpool
+from fjdl.functional.pool import fixed as pool
+from fjdl.functional.pool import norm as pool_norm
+from fjdl.functional.pool.windows import windows_of
 from tests.support import float64
 
 pytestmark = pytest.mark.fuzz
@@ -89,7 +92,7 @@ MAXIMA = [
 ]
 MAXIMA += [
     (
-        with_gradient(partial(pool_adaptive.adaptive_max_pool2d, size=size)),
+        with_gradient(partial(adaptive.adaptive_max_pool2d, size=size)),
         partial(F.adaptive_max_pool2d, output_size=size),
     )
     for size in ((2, 4), (7, 1))
@@ -104,7 +107,7 @@ MEANS = [
 ]
 MEANS += [
     (
-        with_gradient(partial(pool_adaptive.adaptive_average_pool2d, size=size)),
+        with_gradient(partial(adaptive.adaptive_average_pool2d, size=size)),
         partial(F.adaptive_avg_pool2d, output_size=size),
     )
     for size in ((2, 4), (7, 1))

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fjdl.metrics import base, calibration_error, probabilities
+from fjdl.metrics import base
+from fjdl.metrics.classification import probabilities
+from fjdl.metrics.uncertainty import calibration
 
 pytestmark = pytest.mark.fuzz
 many = settings(max_examples=2000, deadline=None, derandomize=True)
@@ -69,11 +71,11 @@ def test_probabilities_of_yes(seed):
 
 @partial(jax.jit, static_argnames="bins")
 def reliability(confidences, correct, weights, *, bins):
-    metric = calibration_error.calibration(bins)
+    metric = calibration.calibration(bins)
     parts = [metric.update(metric.init(), *[x[i::2] for x in (confidences, correct)], weights[i::2]) for i in (0, 1)]
     diagram = metric.compute(metric.merge(*parts))
-    expected = calibration_error.expected_calibration_error(diagram)
-    return diagram, expected, calibration_error.maximum_calibration_error(diagram)
+    expected = calibration.expected_calibration_error(diagram)
+    return diagram, expected, calibration.maximum_calibration_error(diagram)
 
 
 @many

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fjdl.metrics import base, curves, delong, ranking, score_store
-from fjdl.metrics.interpolated_precision import all_point_average_precision
+from fjdl.metrics import base
+from fjdl.metrics.ranking import areas, curves, delong, score_store
+from fjdl.metrics.ranking.interpolated_precision import all_point_average_precision
 
 pytestmark = pytest.mark.fuzz
 SIZES = st.sampled_from([1, 2, 9])
@@ -64,7 +65,7 @@ def mean_or_nan(values):
 @given(binary())
 def test_binary_scores(data):
     y, x, w = data
-    ours = [jitted(f)(y, x, sample_weight=w) for f in (ranking.roc_auc_score, ranking.average_precision_score)]
+    ours = [jitted(f)(y, x, sample_weight=w) for f in (areas.roc_auc_score, areas.average_precision_score)]
     y, x, w = counted(y, x, w)
     expected = sk.roc_auc_score(y, x, sample_weight=w) if len(set(y)) == 2 else np.nan
     np.testing.assert_allclose(ours[0], expected, rtol=2e-6, atol=1e-7)
@@ -95,8 +96,8 @@ def test_curves(data):
 @given(several(), st.sampled_from(["macro", "weighted", "micro"]))
 def test_classes_against_the_rest(data, average):
     y, x, w = data
-    areas = jitted(ranking.roc_auc_score, average=average)(y, x, sample_weight=w)
-    precisions = jitted(ranking.average_precision_score, average=average)(y, x, sample_weight=w)
+    found = jitted(areas.roc_auc_score, average=average)(y, x, sample_weight=w)
+    precisions = jitted(areas.average_precision_score, average=average)(y, x, sample_weight=w)
     y, x, _ = counted(y, x, w)
     present = np.unique(y)
     if average == "micro":
@@ -108,14 +109,14 @@ def test_classes_against_the_rest(data, average):
         expected = [np.average(found, weights=share[present]) if found else np.nan]
         found = [sk.average_precision_score(y == c, x[:, c]) for c in present]
         expected.append(np.average(found, weights=share[present]) if found else np.nan)
-    np.testing.assert_allclose([areas, precisions], expected, rtol=2e-6)
+    np.testing.assert_allclose([found, precisions], expected, rtol=2e-6)
 
 
 @MANY
 @given(several(), st.sampled_from(["macro", "weighted"]))
 def test_classes_against_each_other(data, average):
     y, x, w = data
-    found = jitted(ranking.roc_auc_score, multi_class="ovo", average=average)(y, x, sample_weight=w)
+    found = jitted(areas.roc_auc_score, multi_class="ovo", average=average)(y, x, sample_weight=w)
     y, x, _ = counted(y, x, w)
     if len(set(y)) == 3:
         expected = sk.roc_auc_score(y, x, multi_class="ovo", average=average)
@@ -136,13 +137,13 @@ def test_streams(data, cut):
     weights = np.ones(len(y), bool) if w is None else w != 0
     parts = [jitted(metric.update)(metric.init(), x, y, weights=weights & part) for part in (~first, first)]
     found = jitted(metric.compute)(jitted(metric.merge)(*parts))
-    expected = jitted(ranking.average_precision_score)(y, x, sample_weight=weights)
+    expected = jitted(areas.average_precision_score)(y, x, sample_weight=weights)
     np.testing.assert_array_equal(found, expected)
 
 
 @cache
 def _stream():
-    return score_store.collected(ranking.average_precision_score, capacity=9)
+    return score_store.collected(areas.average_precision_score, capacity=9)
 
 
 @cache
@@ -158,7 +159,7 @@ def test_bins_are_within_their_bounds(data):
     found = [jitted(f)(histogram) for f in (score_store.roc_auc_from, score_store.average_precision_from)]
     bounds = [jitted(f)(histogram) for f in (score_store.roc_auc_error_from, score_store.average_precision_error_from)]
     mask = np.ones(len(y), bool) if w is None else w != 0
-    for i, score in enumerate((ranking.roc_auc_score, ranking.average_precision_score)):
+    for i, score in enumerate((areas.roc_auc_score, areas.average_precision_score)):
         exact = jitted(score)(y, x, sample_weight=mask)
         assert np.isnan(exact) == np.isnan(found[i]) == np.isnan(bounds[i])
         assert np.isnan(exact) or abs(exact - found[i]) <= bounds[i] + 1e-6
@@ -185,6 +186,6 @@ def test_the_envelope_is_nowhere_below_the_step_sum(data):
     y, x, _ = data
     curve = jitted(curves.precision_recall_curve)(y, x)
     found = jitted(all_point_average_precision)(np.flip(curve.recall[:-1]), np.flip(curve.precision[:-1]))
-    exact = jitted(ranking.average_precision_score)(y, x)
+    exact = jitted(areas.average_precision_score)(y, x)
     assert np.isnan(found) == np.isnan(exact)
     assert np.isnan(found) or exact - 1e-6 <= found <= 1 + 1e-6

@@ -10,7 +10,13 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fjdl.metrics import errors, explained, regression
+from fjdl.metrics.regression import (
+    correlation,
+    streaming,
+)
+from fjdl.metrics.regression import (
+    scores as regression,
+)
 from tests.support import float64
 
 pytestmark = pytest.mark.fuzz
@@ -21,8 +27,8 @@ SCORES = (
     "r2_score", "explained_variance_score",
 )  # fmt: skip
 STREAMS = (
-    errors.mse(), errors.rmse(), errors.mae(), errors.mape(), explained.r2(), explained.explained_variance(),
-    explained.pearson(), errors.largest_error(),
+    streaming.mse(), streaming.rmse(), streaming.mae(), streaming.mape(), correlation.r2(),
+    correlation.explained_variance(), correlation.pearson(), streaming.largest_error(),
 )  # fmt: skip
 
 # Quarters, so that a constant has a mean without rounding in scikit-learn too; the whole is shifted and scaled.

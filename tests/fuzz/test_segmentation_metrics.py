@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fjdl.metrics import boundary, segmentation
 from fjdl.metrics.base import measure, then
+from fjdl.metrics.segmentation import boundary, overlap
 
 pytestmark = pytest.mark.fuzz
 
 many = settings(max_examples=1000, deadline=None, derandomize=True)
 CLASSES, SHAPE = 4, (2, 4, 5)
 SCORES = (
-    segmentation.pixel_accuracy, segmentation.mean_accuracy, segmentation.iou, segmentation.mean_iou,
-    segmentation.frequency_weighted_iou, segmentation.dice_coefficient,
+    overlap.pixel_accuracy, overlap.mean_accuracy, overlap.iou, overlap.mean_iou,
+    overlap.frequency_weighted_iou, overlap.dice_coefficient,
 )  # fmt: skip
 
 maps = st.one_of(
@@ -33,7 +33,7 @@ maps = st.one_of(
 def streamed(ignore_label):
     @jax.jit
     def scores(y_true, y_pred):
-        matrix = segmentation.segmentation_matrix(CLASSES, ignore_label=ignore_label)
+        matrix = overlap.segmentation_matrix(CLASSES, ignore_label=ignore_label)
         metrics = [then(matrix, score) for score in SCORES]
         halves = [[m.update(m.init(), y_pred[i : i + 1], y_true[i : i + 1]) for i in (0, 1)] for m in metrics]
         return [m.compute(m.merge(*pair)) for m, pair in zip(metrics, halves, strict=True)]

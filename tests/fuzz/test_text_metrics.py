@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from fjdl.metrics.base import measure
-from fjdl.metrics.bleu_scores import corpus_bleu, sentence_bleu, token_bleu
-from fjdl.metrics.levenshtein import edit_distance, levenshtein_distance
-from fjdl.metrics.tokenize import tokenize_13a
+from fjdl.metrics.text.bleu_scores import corpus_bleu, sentence_bleu, token_bleu
+from fjdl.metrics.text.levenshtein import edit_distance, levenshtein_distance
+from fjdl.metrics.text.tokenize import tokenize_13a
 
 pytestmark = pytest.mark.fuzz
 

@@ -18,7 +18,7 @@ from fjdl.models.alexnet import (
     alexnet_paper,
     alexnet_torchvision,
 )
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.models.parity import assert_equals_twin, random_variables
 from tests.models.twins.alexnet import AlexNet as Twin
 
@@ -38,7 +38,7 @@ TINY = partial(AlexNet, widths=WIDTHS, hidden=8, classes=5, window=5, stride=1, 
 )
 def test_totals(network: Any, size: int, parameters: int, macs: int, pool_operations: int) -> None:
     x = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    model = functional(network())
+    model = pure(network())
     whole = total(model.layers(x))
     assert (whole.parameters, whole.macs, whole.pool_operations) == (parameters, macs, pool_operations)
     params, stats = jax.eval_shape(model.init, KEY, x)
@@ -49,12 +49,12 @@ def test_totals(network: Any, size: int, parameters: int, macs: int, pool_operat
 @pytest.mark.parametrize("size", [95, 224])
 def test_it_equals_torch_with_torchvisions_weights(rng: np.random.Generator, size: int) -> None:
     x = rng.standard_normal((1, size, size + 1, 3)).astype(np.float32)
-    model = functional(alexnet_torchvision(widths=WIDTHS, hidden=8, classes=5))
+    model = pure(alexnet_torchvision(widths=WIDTHS, hidden=8, classes=5))
     assert_equals_twin(model, Twin(WIDTHS, hidden=8, classes=5), x, ALEXNET_TORCHVISION)
 
 
 def test_torchvision_has_16_tensors_of_our_shapes() -> None:
-    model = functional(alexnet_torchvision())
+    model = pure(alexnet_torchvision())
     params, _ = jax.eval_shape(model.init, KEY, jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32))
     keys = [ALEXNET_TORCHVISION.key(name) for name in tree.names(params)]
     assert len(set(keys)) == 16
@@ -81,7 +81,7 @@ def with_torch(params: Any, x: np.ndarray, *, groups: int) -> torch.Tensor:
 
 def test_the_papers_two_groups_and_norms_equal_torch_and_bfloat16_is_near(rng: np.random.Generator) -> None:
     x = 30 * rng.standard_normal((2, 17, 17, 3)).astype(np.float32)
-    model = functional(TINY(groups=2))
+    model = pure(TINY(groups=2))
     params, _ = random_variables(model, x)
     run = jax.jit(model.apply)
     logits, _ = run(params, {}, x)
@@ -92,7 +92,7 @@ def test_the_papers_two_groups_and_norms_equal_torch_and_bfloat16_is_near(rng: n
 
 
 def test_the_start_is_the_papers() -> None:
-    model = functional(TINY(groups=2, kernel_init=zeros()))
+    model = pure(TINY(groups=2, kernel_init=zeros()))
     params, _ = jax.jit(model.init)(KEY, jnp.zeros((1, 17, 17, 3)))
     lifted = {name for name, part in params.items() if np.all(part["bias"] == 1)}
     assert lifted == {"conv2", "conv4", "conv5", "fc6", "fc7"}
@@ -102,7 +102,7 @@ def test_the_start_is_the_papers() -> None:
 
 def test_dropout_acts_in_training_only_before_or_after_hidden_layers() -> None:
     x = jax.random.normal(KEY, (2, 17, 17, 3))
-    after, before = functional(TINY()), functional(TINY(dropout_first=True))
+    after, before = pure(TINY()), pure(TINY(dropout_first=True))
     params, _ = random_variables(after, x)
     trained = jax.jit(lambda key: [m.apply(params, {}, x, train=True, key=key)[0] for m in (after, before)])
     still = jax.jit(lambda: [m.apply(params, {}, x)[0] for m in (after, before)])()
@@ -113,8 +113,8 @@ def test_dropout_acts_in_training_only_before_or_after_hidden_layers() -> None:
 
 
 def test_features_are_reached_by_the_names_of_layers() -> None:
-    model = functional(AlexNet(), outputs=("norm1", "pool5", "fc7"))
-    params, _ = jax.eval_shape(functional(AlexNet()).init, KEY, jnp.zeros((1, 227, 227, 3)))
+    model = pure(AlexNet(), outputs=("norm1", "pool5", "fc7"))
+    params, _ = jax.eval_shape(pure(AlexNet()).init, KEY, jnp.zeros((1, 227, 227, 3)))
     features, _ = jax.eval_shape(model.apply, params, {}, jnp.zeros((2, 227, 227, 3)))
     assert {name: value.shape for name, value in features.items()} == {
         "norm1": (2, 55, 55, 96),

@@ -13,7 +13,7 @@ from fjdl.losses.classification import softmax_cross_entropy
 from fjdl.models.densenet import DenseNet, DenseNetSmallStem, densenet121
 from fjdl.models.googlenet import GoogLeNet, googlenet_batch_norm
 from fjdl.models.inception import InceptionV3
-from fjdl.nn import BatchNorm, Model, functional
+from fjdl.nn import BatchNorm, Model, pure
 from fjdl.optim import adam
 from tests.models.parity import random_variables
 
@@ -57,7 +57,7 @@ def test_it_learns_64_images_by_heart(
         "image": jnp.asarray(rng.standard_normal((64, size, size, 3)), dtype),
         "label": jnp.asarray(rng.integers(0, 10, 64)),
     }
-    model, optimizer = functional(network), adam(rate)
+    model, optimizer = pure(network), adam(rate)
     params, stats = jax.jit(model.init)(jax.random.key(0), batch["image"])
     state, advance = optimizer.init(params), step(model, optimizer)
     for _ in range(steps):
@@ -79,7 +79,7 @@ def test_it_learns_64_images_by_heart(
 )
 def test_a_step_at_full_size_reaches_every_parameter(rng: np.random.Generator, network: Any, size: int) -> None:
     batch = {"image": jnp.asarray(rng.standard_normal((2, size, size, 3)), jnp.float32), "label": jnp.asarray([1, 2])}
-    model, optimizer = functional(network), adam(1e-3)
+    model, optimizer = pure(network), adam(1e-3)
     params, stats = random_variables(model, batch["image"])
     _, after, _, loss, gradients = step(model, optimizer)(params, stats, optimizer.init(params), batch)
     assert jnp.isfinite(loss)

@@ -13,7 +13,7 @@ from fjdl.models.alexnet import AlexNet, alexnet_cifar, alexnet_paper, alexnet_t
 from fjdl.models.lenet import LeNet5, LeNet5_1998
 from fjdl.models.vgg import vgg11, vgg16, vgg16_cifar
 from fjdl.models.zfnet import ZFNet
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.optim import adam, sgd
 from tests.models.parity import random_variables
 
@@ -56,7 +56,7 @@ def test_it_learns_64_images_by_heart(
         "image": jnp.asarray(rng.standard_normal((64, *shape)), dtype),
         "label": jnp.asarray(rng.integers(0, 10, 64)),
     }
-    model, optimizer = functional(network), adam(rate)
+    model, optimizer = pure(network), adam(rate)
     params, stats = jax.jit(model.init)(jax.random.key(0), batch["image"])
     state, advance = optimizer.init(params), step(model, optimizer)
     predict = jax.jit(lambda *variables: model.apply(*variables, batch["image"])[0])
@@ -87,7 +87,7 @@ def test_a_step_at_full_size_reaches_every_parameter(
     rng: np.random.Generator, network: Any, shape: tuple[int, int, int]
 ) -> None:
     batch = {"image": jnp.asarray(rng.standard_normal((2, *shape)), jnp.float32), "label": jnp.asarray([1, 2])}
-    model, optimizer = functional(network()), sgd(1e-3)
+    model, optimizer = pure(network()), sgd(1e-3)
     params, stats = jax.tree.map(jnp.asarray, random_variables(model, batch["image"]))
     before = jax.tree.map(np.asarray, stats)
     _, after, _, loss, reached = step(model, optimizer)(params, stats, optimizer.init(params), batch, jax.random.key(0))

@@ -19,7 +19,7 @@ from fjdl.models.convnext import (
     convnext_small,
     convnext_tiny,
 )
-from fjdl.nn import functional
+from fjdl.nn import pure
 from fjdl.transfer.layout import from_torch, to_torch
 from tests.models.parity import assert_equals_twin, random_variables
 from tests.models.twins.convnext import TimmConvNeXt, TorchvisionConvNeXt
@@ -42,13 +42,13 @@ TINY = partial(ConvNeXt, classes=5, widths=(4, 8), depths=(1, 2))
 def test_it_equals_torch_with_the_weights_of_timm(rng: np.random.Generator) -> None:
     """Neither 21 nor 27 is a multiple of 8, so stem and stage cut something off."""
     x = rng.standard_normal((2, 21, 27, 3)).astype(np.float32)
-    assert_equals_twin(functional(TINY()), TimmConvNeXt((4, 8), (1, 2), classes=5), x, CONVNEXT_TIMM)
+    assert_equals_twin(pure(TINY()), TimmConvNeXt((4, 8), (1, 2), classes=5), x, CONVNEXT_TIMM)
 
 
 def test_the_weights_of_torchvision_do_the_same(rng: np.random.Generator) -> None:
     x = torch.tensor(rng.standard_normal((2, 3, 21, 27)), dtype=torch.float32)
     theirs, twin = (network((4, 8), (1, 2), classes=5) for network in (TorchvisionConvNeXt, TimmConvNeXt))
-    variables = random_variables(functional(TINY()), images(32))
+    variables = random_variables(pure(TINY()), images(32))
     state = to_torch(*variables, CONVNEXT_TORCHVISION)
     expected = loaded(twin, to_torch(*variables, CONVNEXT_TIMM))
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_a_stage_halves_the_image_with_downsample_alone() -> None:
         (ConvNeXtStage(8, (0.0, 0.0)), (2, 3, 3, 8), 2 * 4 + 4 * 4 * 8 + 8 + 2 * block),
         (ConvNeXtStage(4, (), downsample=False), (2, 7, 6, 4), 0),
     ):
-        model = functional(stage)
+        model = pure(stage)
         variables = jax.eval_shape(model.init, jax.random.key(0), x)
         assert jax.eval_shape(model.apply, *variables, x)[0].shape == shape
         assert tree.count(variables[0]) == parameters
@@ -103,7 +103,7 @@ def test_a_row_for_every_layer_and_all_parameters_in_them() -> None:
     ids=["small", "base", "large"],
 )
 def test_the_larger_ones_have_the_parameters_of_torchvision(network: Any, count: int) -> None:
-    params, _ = jax.eval_shape(functional(network()).init, KEY, images(32))
+    params, _ = jax.eval_shape(pure(network()).init, KEY, images(32))
     assert tree.count(params) == count
     assert len(jax.tree.leaves(params)) == 344
 
@@ -114,8 +114,8 @@ def test_the_deeper_a_block_the_more_often_it_is_dropped() -> None:
 
 
 def test_features_by_name() -> None:
-    model = functional(TINY(), outputs=("stage1", "stage2/block1", "stage2/downsample"))
-    variables = jax.eval_shape(functional(TINY()).init, KEY, images(32))
+    model = pure(TINY(), outputs=("stage1", "stage2/block1", "stage2/downsample"))
+    variables = jax.eval_shape(pure(TINY()).init, KEY, images(32))
     features, _ = jax.eval_shape(model.apply, *variables, images(32))
     assert {name: feature.shape for name, feature in features.items()} == {
         "stage1": (1, 8, 8, 4), "stage2/block1": (1, 4, 4, 8), "stage2/downsample": (1, 4, 4, 8),
@@ -123,7 +123,7 @@ def test_features_by_name() -> None:
 
 
 def test_stochastic_depth_wants_a_key_in_training_and_none_in_evaluation() -> None:
-    model = functional(TINY())
+    model = pure(TINY())
     variables = jax.eval_shape(model.init, KEY, images(32))
     assert jax.eval_shape(model.apply, *variables, images(32))[0].shape == (1, 5)
     with pytest.raises(InvalidRngError):
@@ -132,5 +132,5 @@ def test_stochastic_depth_wants_a_key_in_training_and_none_in_evaluation() -> No
 
 def test_in_bfloat16_the_logits_stay_near(rng: np.random.Generator) -> None:
     x = rng.standard_normal((4, 16, 16, 3)).astype(np.float32)
-    model = functional(TINY(widths=(8,), depths=(1,)))
+    model = pure(TINY(widths=(8,), depths=(1,)))
     assert_near_in_bfloat16(model, x, TimmConvNeXt((8,), (1,), classes=5), CONVNEXT_TIMM, part=0.03)

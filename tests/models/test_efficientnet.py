@@ -23,7 +23,7 @@ from fjdl.models.efficientnet import (
     efficientnet_b6,
     efficientnet_b7,
 )
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.models.parity import assert_equals_twin
 from tests.models.twins.efficientnet import TorchvisionEfficientNet
 from tests.models.twins.full_size import (
@@ -64,8 +64,8 @@ LIBRARIES = pytest.mark.parametrize(
 def test_it_equals_torch_with_the_same_weights(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 15, 18, 3)).astype(np.float32)
     torchvision, timm = (twin(8, TINY_ROWS, 320, classes=5) for twin in (TorchvisionEfficientNet, of_timm))
-    assert_equals_twin(functional(TINY()), torchvision, x, EFFICIENTNET_TORCHVISION)
-    assert_twins_agree(functional(TINY()), x, torchvision, EFFICIENTNET_TORCHVISION, timm, EFFICIENTNET_TIMM)
+    assert_equals_twin(pure(TINY()), torchvision, x, EFFICIENTNET_TORCHVISION)
+    assert_twins_agree(pure(TINY()), x, torchvision, EFFICIENTNET_TORCHVISION, timm, EFFICIENTNET_TIMM)
 
 
 @LIBRARIES
@@ -102,7 +102,7 @@ def test_a_row_for_every_layer_and_all_parameters_in_them() -> None:
     ids=[f"b{i}" for i in range(1, 8)],
 )
 def test_compound_scaling_gives_the_parameters_and_tensors_of_torchvision(network: Any, count: int, keys: int) -> None:
-    params, stats = jax.eval_shape(functional(network()).init, KEY, images(64))
+    params, stats = jax.eval_shape(pure(network()).init, KEY, images(64))
     assert tree.count(params) == count
     assert len(jax.tree.leaves((params, stats))) == keys
 
@@ -115,8 +115,8 @@ def test_the_deeper_a_block_the_more_often_it_is_dropped() -> None:
 
 
 def test_features_by_name() -> None:
-    model = functional(TINY(), outputs=("stage1", "stage2/block1/excitation"))
-    variables = jax.eval_shape(functional(TINY()).init, KEY, images(16))
+    model = pure(TINY(), outputs=("stage1", "stage2/block1/excitation"))
+    variables = jax.eval_shape(pure(TINY()).init, KEY, images(16))
     features, _ = jax.eval_shape(model.apply, *variables, images(16))
     assert {name: feature.shape for name, feature in features.items()} == {
         "stage1": (1, 8, 8, 8), "stage2/block1/excitation": (1, 4, 4, 16),
@@ -125,7 +125,7 @@ def test_features_by_name() -> None:
 
 @pytest.mark.parametrize("options", [{"dropout": 0.0}, {"stochastic_depth": 0.0}])
 def test_noise_wants_a_key_in_training_and_none_in_evaluation(options: Any) -> None:
-    model = functional(TINY(**options))
+    model = pure(TINY(**options))
     variables = jax.eval_shape(model.init, KEY, images(16))
     assert jax.eval_shape(model.apply, *variables, images(16))[0].shape == (1, 5)
     with pytest.raises(InvalidRngError):
@@ -135,5 +135,5 @@ def test_noise_wants_a_key_in_training_and_none_in_evaluation(options: Any) -> N
 def test_in_bfloat16_the_logits_stay_near(rng: np.random.Generator) -> None:
     x = rng.standard_normal((4, 16, 16, 3)).astype(np.float32)
     twin = of_timm(8, [(1, 3, 1, 8, 1)], 320, classes=5)
-    model = functional(TINY(stages=(EfficientNetStage(1, 3, 1, 32, 1),)))
+    model = pure(TINY(stages=(EfficientNetStage(1, 3, 1, 32, 1),)))
     assert_near_in_bfloat16(model, x, twin, EFFICIENTNET_TIMM, part=0.05)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import linen
 
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.models.families import FAMILIES
 from tests.models.parity import random_variables
 
@@ -31,7 +31,7 @@ assert not {"fjdl", "flax"} & set(sys.modules)
 
 def export(module: linen.Module, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[bytes, np.ndarray, Any]:
     """The network as bytes, an input of three images, and what the network makes of them."""
-    model = functional(module)
+    model = pure(module)
     x = rng.standard_normal((3, *shape)).astype(np.float32)
     params, stats = random_variables(model, x)
 

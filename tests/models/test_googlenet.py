@@ -17,7 +17,7 @@ from fjdl.models.googlenet import (
     googlenet_batch_norm,
 )
 from fjdl.models.inception_modules import Inception, NaiveInception
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.transfer.layout import Layout
 from tests.models.parity import assert_equals_twin, random_variables
 from tests.models.twins import inception as twins
@@ -36,12 +36,12 @@ def images(size: int, *, channels: int = 3) -> jax.ShapeDtypeStruct:
 
 @cache
 def rows() -> dict[str, Layer]:
-    return {layer.name: layer for layer in functional(GoogLeNet(auxiliary=True)).layers(images(224))}
+    return {layer.name: layer for layer in pure(GoogLeNet(auxiliary=True)).layers(images(224))}
 
 
 @cache
 def abstract_params() -> Any:
-    return jax.eval_shape(functional(GoogLeNet(auxiliary=True)).init, KEY, images(96))[0]
+    return jax.eval_shape(pure(GoogLeNet(auxiliary=True)).init, KEY, images(96))[0]
 
 
 def side_by_side(model: Model) -> Model:
@@ -81,7 +81,7 @@ def test_images_halve_from_stage_to_stage_as_in_the_papers_table() -> None:
 def test_the_table_counts_the_parameters_that_there_are_and_features_have_names() -> None:
     names = ("stage1", "stage2", "stage3", "stage4", "stage4/block0", "stage4/block3", "stage5")
     assert tree.count(abstract_params()) == total(list(rows().values())).parameters - 2 * 1024 * 128 * 15
-    model = functional(GoogLeNet(auxiliary=True), outputs=names)
+    model = pure(GoogLeNet(auxiliary=True), outputs=names)
     features, _ = jax.eval_shape(model.apply, abstract_params(), {}, images(96))
     assert {name: feature.shape[1:] for name, feature in features.items()} == {
         "stage1": (48, 48, 64),
@@ -95,11 +95,11 @@ def test_the_table_counts_the_parameters_that_there_are_and_features_have_names(
 
 
 def test_in_training_there_are_three_outputs_and_dropout() -> None:
-    apply = partial(functional(GoogLeNet(auxiliary=True)).apply, train=True)
+    apply = partial(pure(GoogLeNet(auxiliary=True)).apply, train=True)
     outputs, _ = jax.eval_shape(apply, abstract_params(), {}, images(96), key=KEY)
     names = ("logits", "auxiliary1", "auxiliary2")
     assert {name: output.shape for name, output in outputs.items()} == dict.fromkeys(names, (1, 1000))
-    head = functional(GoogLeNetHead(classes=4))
+    head = pure(GoogLeNetHead(classes=4))
     params, _ = jax.eval_shape(head.init, KEY, images(5))
     jax.eval_shape(head.apply, params, {}, images(5))
     with pytest.raises(flax.errors.InvalidRngError, match="dropout"):
@@ -117,12 +117,12 @@ def test_a_module_equals_its_twin(rng: np.random.Generator, norm: Any) -> None:
         )
     )
     module = Inception(WIDTHS, window=window, norm=norm)
-    assert_equals_twin(functional(module), twins.Module(6, WIDTHS, window=window, norm=norm is not None), x, layout)
+    assert_equals_twin(pure(module), twins.Module(6, WIDTHS, window=window, norm=norm is not None), x, layout)
 
 
 def test_a_naive_module_keeps_the_channels_that_it_pools(rng: np.random.Generator) -> None:
     x = jnp.asarray(rng.standard_normal((1, 5, 5, 3)), jnp.float32)
-    model = functional(NaiveInception(2, 3, 4))
+    model = pure(NaiveInception(2, 3, 4))
     params, stats = random_variables(model, x)
     y, _ = jax.jit(model.apply)(params, stats, x)
     assert y.shape == (1, 5, 5, 2 + 3 + 4 + 3)
@@ -135,7 +135,7 @@ def test_a_naive_module_keeps_the_channels_that_it_pools(rng: np.random.Generato
 def test_a_stage_in_parts_is_the_stage_and_in_bfloat16_near_it(rng: np.random.Generator) -> None:
     x = jnp.asarray(rng.standard_normal((2, 6, 6, 4)), jnp.float32)
     stage = InceptionStage((WIDTHS, WIDTHS))
-    params, _ = random_variables(functional(stage), x)
+    params, _ = random_variables(pure(stage), x)
 
     @jax.jit
     def run(params: Any) -> tuple[Any, ...]:
@@ -154,12 +154,12 @@ def test_the_network_equals_its_twin(rng: np.random.Generator, norm: bool) -> No
     network = (googlenet_batch_norm if norm else GoogLeNet)(auxiliary=True, classes=10)
     x = rng.standard_normal((2, 224, 224, 3)).astype(np.float32)
     twin = twins.GoogLeNet(classes=10, norm=norm)
-    assert_equals_twin(side_by_side(functional(network)), twin, x, GOOGLENET_TORCHVISION)
+    assert_equals_twin(side_by_side(pure(network)), twin, x, GOOGLENET_TORCHVISION)
 
 
 @pytest.mark.slow
 def test_torchvisions_state_dict_has_305_keys_with_the_auxiliary_classifiers() -> None:
-    params, stats = jax.eval_shape(functional(googlenet_batch_norm(auxiliary=True)).init, KEY, images(224))
+    params, stats = jax.eval_shape(pure(googlenet_batch_norm(auxiliary=True)).init, KEY, images(224))
     keys = {GOOGLENET_TORCHVISION.key(path) for path in [*tree.names(params), *tree.names(stats["batch_stats"])]}
     assert len(keys) == 305
     twin = twins.GoogLeNet(classes=1000, norm=True).state_dict()

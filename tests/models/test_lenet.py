@@ -10,7 +10,7 @@ from fjdl import tree
 from fjdl.analysis import total
 from fjdl.functional.activations import tanh
 from fjdl.models.lenet import DIGIT_CODES, LeNet5, LeNet5_1998, RadialBasis, TableConv, scaled_tanh
-from fjdl.nn import MaxPool, functional
+from fjdl.nn import MaxPool, pure
 from tests.train.toy import random_params
 
 KEY = jax.random.key(0)
@@ -33,7 +33,7 @@ def with_torch(params: Any, x: np.ndarray, *, padding: tuple[int, int], activati
 def test_every_layer_has_the_parameters_of_its_row_in_the_table(
     shape: tuple[int, int, int], padding: tuple[int, int], count: int
 ) -> None:
-    model, images = functional(LeNet5(padding=padding)), jnp.zeros((1, *shape))
+    model, images = pure(LeNet5(padding=padding)), jnp.zeros((1, *shape))
     params, stats = jax.eval_shape(model.init, KEY, images)
     layers = model.layers(images)
     assert {layer.name: layer.parameters for layer in layers if layer.parameters} == {
@@ -45,7 +45,7 @@ def test_every_layer_has_the_parameters_of_its_row_in_the_table(
 
 
 def test_the_table_has_the_textbooks_shapes() -> None:
-    assert [(layer.name, layer.output) for layer in functional(LeNet5()).layers(jnp.zeros((1, 28, 28, 1)))] == [
+    assert [(layer.name, layer.output) for layer in pure(LeNet5()).layers(jnp.zeros((1, 28, 28, 1)))] == [
         ("conv1", (28, 28, 6)),
         ("pool1", (14, 14, 6)),
         ("conv2", (10, 10, 16)),
@@ -62,7 +62,7 @@ def test_it_equals_torch_with_the_same_weights(
     rng: np.random.Generator, shape: tuple[int, int, int], padding: tuple[int, int]
 ) -> None:
     x = rng.standard_normal((4, *shape)).astype(np.float32)
-    model = functional(LeNet5(padding=padding))
+    model = pure(LeNet5(padding=padding))
     params = random_params(model, x)
     logits, _ = jax.jit(model.apply)(params, {}, x)
     expected = with_torch(params, x, padding=padding, activation=torch.relu, pool=torch.nn.functional.avg_pool2d)
@@ -71,7 +71,7 @@ def test_it_equals_torch_with_the_same_weights(
 
 def test_activation_and_pool_can_be_chosen(rng: np.random.Generator) -> None:
     x = rng.standard_normal((4, 8, 8, 1)).astype(np.float32)
-    model = functional(LeNet5(padding=(2, 2), activation=tanh, pool=MaxPool, classes=3))
+    model = pure(LeNet5(padding=(2, 2), activation=tanh, pool=MaxPool, classes=3))
     params = random_params(model, x)
     expected = with_torch(params, x, padding=(2, 2), activation=torch.tanh, pool=torch.nn.functional.max_pool2d)
     np.testing.assert_allclose(jax.jit(model.apply)(params, {}, x)[0], expected, rtol=1e-4, atol=1e-5)
@@ -80,7 +80,7 @@ def test_activation_and_pool_can_be_chosen(rng: np.random.Generator) -> None:
 
 def test_dropout_acts_in_training_only() -> None:
     x = jax.random.normal(KEY, (4, 8, 8, 1))
-    model, plain = (functional(LeNet5(padding=(2, 2), dropout=rate)) for rate in (0.5, 0.0))
+    model, plain = (pure(LeNet5(padding=(2, 2), dropout=rate)) for rate in (0.5, 0.0))
     params = random_params(model, x)
     still, _ = model.apply(params, {}, x)
     np.testing.assert_array_equal(still, plain.apply(params, {}, x)[0])
@@ -92,7 +92,7 @@ def test_dropout_acts_in_training_only() -> None:
 
 def test_in_bfloat16_the_logits_stay_near() -> None:
     x = jax.random.normal(KEY, (16, 8, 8, 1))
-    model = functional(LeNet5(padding=(2, 2)))
+    model = pure(LeNet5(padding=(2, 2)))
     params = random_params(model, x)
     half, _ = jax.jit(model.apply)(params, {}, x.astype(jnp.bfloat16))
     full, _ = jax.jit(model.apply)(params, {}, x)
@@ -102,9 +102,9 @@ def test_in_bfloat16_the_logits_stay_near() -> None:
 
 def test_an_image_that_is_too_small_is_refused() -> None:
     with pytest.raises(ValueError, match="window"):
-        jax.eval_shape(functional(LeNet5()).init, KEY, jnp.zeros((1, 8, 8, 1)))
+        jax.eval_shape(pure(LeNet5()).init, KEY, jnp.zeros((1, 8, 8, 1)))
     with pytest.raises(ValueError, match="window"):
-        functional(LeNet5()).layers(jnp.zeros((1, 8, 8, 1)))
+        pure(LeNet5()).layers(jnp.zeros((1, 8, 8, 1)))
 
 
 C3 = """
@@ -144,7 +144,7 @@ def published_with_torch(weights: dict[str, dict[str, np.ndarray]], x: np.ndarra
 
 def test_the_published_network_equals_torch(rng: np.random.Generator) -> None:
     x = rng.standard_normal((3, 32, 32, 1)).astype(np.float32)
-    model = functional(LeNet5_1998())
+    model = pure(LeNet5_1998())
     params = random_params(model, x)
     units = published_with_torch(params, x)
     expected = -(torch.cdist(units.double(), torch.tensor(DIGIT_CODES, dtype=torch.float64)) ** 2)
@@ -153,7 +153,7 @@ def test_the_published_network_equals_torch(rng: np.random.Generator) -> None:
 
 def test_the_published_network_has_60_000_trained_parameters() -> None:
     x = jax.ShapeDtypeStruct((1, 32, 32, 1), jnp.float32)
-    model, dense = functional(LeNet5_1998()), functional(LeNet5_1998(codes=None, classes=12))
+    model, dense = pure(LeNet5_1998()), pure(LeNet5_1998(codes=None, classes=12))
     params, stats = jax.eval_shape(model.init, KEY, x)
     assert stats == {}
     assert tree.count(params) == total(model.layers(x)).parameters == 60_000
@@ -171,7 +171,7 @@ def test_the_published_network_has_60_000_trained_parameters() -> None:
 
 
 def test_the_published_network_starts_within_2_4_over_the_fan_in_of_each_unit() -> None:
-    params, _ = jax.jit(functional(LeNet5_1998()).init)(KEY, jnp.zeros((1, 32, 32, 1)))
+    params, _ = jax.jit(pure(LeNet5_1998()).init)(KEY, jnp.zeros((1, 32, 32, 1)))
     fans = np.repeat([3] * 6 + [4] * 9 + [6], [3] * 6 + [4] * 9 + [6]) * 25
     for kernel, fan in (
         (params["c1"]["kernel"], 25),
@@ -207,4 +207,4 @@ def test_a_table_beyond_the_channels_and_codes_beyond_the_classes_are_refused() 
     with pytest.raises(ValueError, match="table must name channels of the input, got 3 of 3 channels"):
         jax.eval_shape(TableConv(((0, 3),), window=2).init, KEY, jnp.zeros((1, 4, 4, 3)))
     with pytest.raises(ValueError, match="codes must be as many as classes, got 10 codes and 3 classes"):
-        jax.eval_shape(functional(LeNet5_1998(classes=3)).init, KEY, jnp.zeros((1, 32, 32, 1)))
+        jax.eval_shape(pure(LeNet5_1998(classes=3)).init, KEY, jnp.zeros((1, 32, 32, 1)))

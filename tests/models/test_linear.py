@@ -5,10 +5,10 @@ import numpy as np
 from fjdl import tree
 from fjdl.losses import mean, softmax_cross_entropy
 from fjdl.models import LogisticRegression
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.train.toy import digit_arrays
 
-MODEL = functional(LogisticRegression(10))
+MODEL = pure(LogisticRegression(10))
 
 
 def test_every_layer_has_the_parameters_of_its_row_in_the_table() -> None:

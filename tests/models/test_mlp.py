@@ -8,7 +8,7 @@ import pytest
 from fjdl import tree
 from fjdl.functional.activations import tanh
 from fjdl.models import MLP
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.train.toy import random_params
 
 KEY = jax.random.key(0)
@@ -17,7 +17,7 @@ X = jax.random.normal(jax.random.key(1), (5, 8, 8, 1))
 
 @pytest.mark.parametrize(("hidden", "count"), [((), 650), ((16,), 1210), ((128, 64), 17226)])
 def test_every_layer_has_the_parameters_of_its_row_in_the_table(hidden: tuple[int, ...], count: int) -> None:
-    model = functional(MLP(hidden=hidden, classes=10))
+    model = pure(MLP(hidden=hidden, classes=10))
     params, stats = jax.eval_shape(model.init, KEY, X)
     layers = model.layers(X)
     assert {layer.name: layer.parameters for layer in layers if layer.parameters} == {
@@ -38,7 +38,7 @@ def test_every_layer_has_the_parameters_of_its_row_in_the_table(hidden: tuple[in
     ids=["relu", "tanh"],
 )
 def test_it_is_what_numpy_computes(module: MLP, activation: Any) -> None:
-    model = functional(module)
+    model = pure(module)
     params = random_params(model, X)
     y = np.asarray(X).reshape(5, 64)
     for name in ("hidden1", "hidden2"):
@@ -48,14 +48,14 @@ def test_it_is_what_numpy_computes(module: MLP, activation: Any) -> None:
 
 
 def test_hidden_layers_start_with_hes_spread_and_the_logits_within_glorots_bounds() -> None:
-    params, _ = functional(MLP(hidden=(400,), classes=100)).init(KEY, jnp.zeros((1, 200)))
+    params, _ = pure(MLP(hidden=(400,), classes=100)).init(KEY, jnp.zeros((1, 200)))
     np.testing.assert_allclose(np.std(params["hidden1"]["kernel"]), np.sqrt(2 / 200), rtol=0.02)
     bound = np.sqrt(6 / 500)
     np.testing.assert_allclose(np.abs(params["logits"]["kernel"]).max(), bound, rtol=0.01)
 
 
 def test_dropout_acts_in_training_only() -> None:
-    model, plain = (functional(MLP(hidden=(50,), classes=10, dropout=rate)) for rate in (0.5, 0.0))
+    model, plain = (pure(MLP(hidden=(50,), classes=10, dropout=rate)) for rate in (0.5, 0.0))
     params = random_params(model, X)
     still, _ = model.apply(params, {}, X)
     np.testing.assert_array_equal(still, plain.apply(params, {}, X)[0])

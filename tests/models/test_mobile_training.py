@@ -12,7 +12,7 @@ from fjdl.models.convnext import ConvNeXt, ConvNeXtBlock, convnext_tiny
 from fjdl.models.efficientnet import EfficientNet, EfficientNetStage, MBConv, efficientnet_b0
 from fjdl.models.mobilenet import DepthwiseSeparable, MobileNet
 from fjdl.models.mobilenet_v2 import InvertedResidual, MobileNetV2
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.optim import adam, sgd
 from tests.models.parity import random_variables
 
@@ -68,7 +68,7 @@ def test_it_learns_64_images_by_heart(rng: np.random.Generator, network: Any, dt
         "image": jnp.asarray(rng.standard_normal((64, 16, 16, 3)), dtype),
         "label": jnp.asarray(rng.integers(0, 10, 64)),
     }
-    model, optimizer = functional(network), adam(3e-3)
+    model, optimizer = pure(network), adam(3e-3)
     params, stats = jax.jit(model.init)(KEY, batch["image"])
     state, advance = optimizer.init(params), step(model, optimizer)
     predict = jax.jit(lambda *variables: model.apply(*variables, batch["image"])[0])
@@ -85,7 +85,7 @@ def test_it_learns_64_images_by_heart(rng: np.random.Generator, network: Any, dt
 def test_a_step_at_full_size_reaches_every_parameter(rng: np.random.Generator, network: Any) -> None:
     """Without stochastic depth, which may drop a block for both images."""
     batch = {"image": jnp.asarray(rng.standard_normal((2, 224, 224, 3)), jnp.float32), "label": jnp.asarray([1, 2])}
-    model, optimizer = functional(network), sgd(1e-3)
+    model, optimizer = pure(network), sgd(1e-3)
     params, stats = random_variables(model, batch["image"])
     _, after, _, loss, reached = step(model, optimizer)(params, stats, optimizer.init(params), batch, KEY)
     assert jnp.isfinite(loss)
@@ -114,7 +114,7 @@ def test_a_step_at_full_size_reaches_every_parameter(rng: np.random.Generator, n
 )
 def test_kernels_start_with_the_deviation_of_the_paper(block: Any, deviations: dict[str, float]) -> None:
     """The blocks of both MobileNets start as `ConvNorm` does unless their network says otherwise."""
-    params = jax.jit(functional(block).init)(KEY, jnp.zeros((1, 4, 4, 64)))[0]
+    params = jax.jit(pure(block).init)(KEY, jnp.zeros((1, 4, 4, 64)))[0]
     for path, deviation in deviations.items():
         kernel = params
         for name in path.split("/"):
@@ -128,7 +128,7 @@ def test_kernels_start_with_the_deviation_of_the_paper(block: Any, deviations: d
     "network", [MobileNet(stages=((64, 1, 1),)), MobileNetV2(stages=((1, 16, 1, 1),))], ids=["v1", "v2"]
 )
 def test_kernels_of_mobilenet_start_cut_at_two_deviations_of_the_authors_code(network: Any) -> None:
-    params = jax.jit(functional(network).init)(KEY, jnp.zeros((1, 32, 32, 3)))[0]
+    params = jax.jit(pure(network).init)(KEY, jnp.zeros((1, 32, 32, 3)))[0]
     for kernel in (params["stem"]["conv"]["kernel"], params["logits"]["kernel"]):
         assert np.std(kernel) == pytest.approx(0.88 * 0.09, rel=0.1)
         assert np.max(np.abs(kernel)) <= 0.18
@@ -136,14 +136,14 @@ def test_kernels_of_mobilenet_start_cut_at_two_deviations_of_the_authors_code(ne
 
 def test_the_last_layer_of_efficientnet_starts_uniform() -> None:
     small = EfficientNet(classes=100, width=0.25, stages=(EfficientNetStage(1, 3, 1, 16, 1),))
-    kernel = jax.jit(functional(small).init)(KEY, jnp.zeros((1, 8, 8, 3)))[0]["logits"]["kernel"]
+    kernel = jax.jit(pure(small).init)(KEY, jnp.zeros((1, 8, 8, 3)))[0]["logits"]["kernel"]
     assert 0.099 < np.max(np.abs(kernel)) <= 0.1
     assert np.std(kernel) == pytest.approx(0.1 / np.sqrt(3), rel=0.02)
 
 
 def test_a_new_block_of_convnext_is_nearly_the_identity() -> None:
     x = jax.random.normal(KEY, (1, 8, 8, 4))
-    model = functional(ConvNeXtBlock())
+    model = pure(ConvNeXtBlock())
     params, stats = jax.jit(model.init)(KEY, x)
     np.testing.assert_array_equal(params["scale"]["gamma"], np.full(4, 1e-6, np.float32))
     np.testing.assert_allclose(model.apply(params, stats, x)[0], x, atol=1e-5)
@@ -152,7 +152,7 @@ def test_a_new_block_of_convnext_is_nearly_the_identity() -> None:
 @pytest.mark.parametrize("block", [partial(MBConv, 4, expansion=1), ConvNeXtBlock], ids=["mbconv", "convnext"])
 def test_a_block_that_is_always_dropped_is_its_shortcut(block: Any) -> None:
     x = jnp.ones((2, 3, 3, 4))
-    model = functional(block(stochastic_depth=1.0))
+    model = pure(block(stochastic_depth=1.0))
     params, stats = random_variables(model, x)
     train = jax.jit(lambda key: model.apply(params, stats, x, train=True, key=key)[0])
     np.testing.assert_array_equal(train(KEY), x)

@@ -15,7 +15,7 @@ from fjdl.models.mobilenet_v2 import (
     MobileNetV2,
     divisible,
 )
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.models.parity import assert_equals_twin
 from tests.models.twins.full_size import (
     abstract,
@@ -57,8 +57,8 @@ def test_it_equals_torch_with_the_same_weights(rng: np.random.Generator) -> None
     """Odd images show where the padding is; 2 times larger ones, where the activation is cut at 6."""
     x = 2 * rng.standard_normal((2, 15, 18, 3)).astype(np.float32)
     torchvision, timm = of_torchvision(8, TINY_ROWS, classes=5), of_timm(8, TINY_ROWS, classes=5)
-    assert_equals_twin(functional(TINY()), torchvision, x, MOBILENET_V2_TORCHVISION)
-    assert_twins_agree(functional(TINY()), x, torchvision, MOBILENET_V2_TORCHVISION, timm, MOBILENET_V2_TIMM)
+    assert_equals_twin(pure(TINY()), torchvision, x, MOBILENET_V2_TORCHVISION)
+    assert_twins_agree(pure(TINY()), x, torchvision, MOBILENET_V2_TORCHVISION, timm, MOBILENET_V2_TIMM)
 
 
 @LIBRARIES
@@ -88,13 +88,13 @@ def test_widths_are_multiples_of_8_that_lose_at_most_a_tenth(channels: float, ex
 
 
 def test_the_last_convolution_is_never_made_thinner() -> None:
-    layers = functional(MobileNetV2(alpha=0.25, stages=((1, 16, 1, 1),))).layers(images(32))
+    layers = pure(MobileNetV2(alpha=0.25, stages=((1, 16, 1, 1),))).layers(images(32))
     assert {layer.name: layer.output for layer in layers}["pool"] == (1280,)
 
 
 def test_features_by_name() -> None:
-    model = functional(TINY(), outputs=("stage1", "stage2/block1/expand"))
-    variables = jax.eval_shape(functional(TINY()).init, KEY, images(16))
+    model = pure(TINY(), outputs=("stage1", "stage2/block1/expand"))
+    variables = jax.eval_shape(pure(TINY()).init, KEY, images(16))
     features, _ = jax.eval_shape(model.apply, *variables, images(16))
     assert {name: feature.shape for name, feature in features.items()} == {
         "stage1": (1, 8, 8, 8), "stage2/block1/expand": (1, 4, 4, 16),
@@ -102,7 +102,7 @@ def test_features_by_name() -> None:
 
 
 def test_dropout_wants_a_key_in_training_and_none_in_evaluation() -> None:
-    model = functional(TINY())
+    model = pure(TINY())
     variables = jax.eval_shape(model.init, KEY, images(16))
     assert jax.eval_shape(model.apply, *variables, images(16))[0].shape == (1, 5)
     with pytest.raises(InvalidRngError):
@@ -112,5 +112,5 @@ def test_dropout_wants_a_key_in_training_and_none_in_evaluation() -> None:
 def test_in_bfloat16_the_logits_stay_near(rng: np.random.Generator) -> None:
     x = rng.standard_normal((4, 16, 16, 3)).astype(np.float32)
     twin = of_timm(8, [(1, 8, 1, 2)], classes=5)
-    model = functional(TINY(stages=((1, 32, 1, 2),)))
+    model = pure(TINY(stages=((1, 32, 1, 2),)))
     assert_near_in_bfloat16(model, x, twin, MOBILENET_V2_TIMM, part=0.05)

@@ -18,7 +18,7 @@ from fjdl.models.residual import (
     ZeroScaleBatchNorm,
 )
 from fjdl.models.resnet import ResidualStage
-from fjdl.nn import BatchNorm, functional
+from fjdl.nn import BatchNorm, pure
 from fjdl.transfer.layout import Layout
 from tests.models.parity import assert_equals_twin, random_variables
 from tests.models.twins.resnet import PreBottleneck
@@ -36,7 +36,7 @@ def test_bottlenecks_with_pre_activation_equal_torch(rng: np.random.Generator, a
     x = rng.standard_normal((2, 5, 4, 6)).astype(np.float32)
     stage = ResidualStage(PreActivationBottleneckBlock, 2, 3, stride=2, activated=activated)
     twin = torch.nn.Sequential(PreBottleneck(6, 3, 2, activated), PreBottleneck(12, 3, 1, False))
-    assert_equals_twin(functional(stage), twin, x, PRE_BOTTLENECK)
+    assert_equals_twin(pure(stage), twin, x, PRE_BOTTLENECK)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -44,8 +44,8 @@ def test_bottlenecks_with_pre_activation_equal_torch(rng: np.random.Generator, a
 def test_odd_sizes_are_halved_upwards_on_both_ways(block: Any, shortcut: Any) -> None:
     module = block(4, stride=2, shortcut=shortcut)
     x = jnp.zeros((1, 7, 5, 3))
-    _, stats = variables = jax.eval_shape(functional(module).init, KEY, x)
-    outputs, after = jax.eval_shape(partial(functional(module).apply, train=True), *variables, x, key=KEY)
+    _, stats = variables = jax.eval_shape(pure(module).init, KEY, x)
+    outputs, after = jax.eval_shape(partial(pure(module).apply, train=True), *variables, x, key=KEY)
     assert outputs.shape == (1, 4, 3, 16 if "Bottleneck" in block.__name__ else 4)
     assert jax.tree.structure(after) == jax.tree.structure(stats)
 
@@ -53,7 +53,7 @@ def test_odd_sizes_are_halved_upwards_on_both_ways(block: Any, shortcut: Any) ->
 def test_the_options_differ_in_where_they_project() -> None:
     def parts(shortcut: Any, block: Any = BasicBlock) -> list[str]:
         stage = ResidualStage(partial(block, shortcut=shortcut), 2, 4, stride=2)
-        params, _ = jax.eval_shape(functional(stage).init, KEY, jnp.zeros((1, 4, 4, 2)))
+        params, _ = jax.eval_shape(pure(stage).init, KEY, jnp.zeros((1, 4, 4, 2)))
         return sorted({name.rpartition("/")[0] for name in tree.names(params) if "shortcut" in name})
 
     a, b, c = SHORTCUTS
@@ -77,7 +77,7 @@ def test_zero_padding_takes_no_channels_away() -> None:
 @pytest.mark.parametrize(("block", "features"), [(BasicBlock, 4), (BottleneckBlock, 1)])
 def test_a_block_whose_last_scale_starts_at_0_starts_as_its_shortcut(block: Any, features: int) -> None:
     x = jax.random.normal(KEY, (2, 3, 3, 4))
-    model = functional(block(features, last_norm=ZeroScaleBatchNorm))
+    model = pure(block(features, last_norm=ZeroScaleBatchNorm))
     outputs, params = jax.jit(lambda x: (model.apply(*model.init(KEY, x), x, train=True)[0], model.init(KEY, x)[0]))(x)
     np.testing.assert_array_equal(outputs, jnp.maximum(x, 0))
     scales = [float(part["scale"][0]) for name, part in sorted(params.items()) if name.startswith("norm")]
@@ -86,7 +86,7 @@ def test_a_block_whose_last_scale_starts_at_0_starts_as_its_shortcut(block: Any,
 
 def test_a_scale_of_zero_changes_only_the_start() -> None:
     x = jax.random.normal(KEY, (4, 3))
-    zero, one = functional(ZeroScaleBatchNorm(momentum=0.5)), functional(BatchNorm(momentum=0.5))
+    zero, one = pure(ZeroScaleBatchNorm(momentum=0.5)), pure(BatchNorm(momentum=0.5))
     params, stats = random_variables(one, x)
     for train in (False, True):
         results = [jax.jit(partial(model.apply, train=train))(params, stats, x) for model in (zero, one)]
@@ -95,7 +95,7 @@ def test_a_scale_of_zero_changes_only_the_start() -> None:
 
 def test_the_first_block_of_a_stage_takes_what_is_activated() -> None:
     shapes = jax.eval_shape(
-        functional(ResidualStage(PreActivationBasicBlock, 2, 4, activated=True)).init, KEY, jnp.zeros((1, 4, 4, 4))
+        pure(ResidualStage(PreActivationBasicBlock, 2, 4, activated=True)).init, KEY, jnp.zeros((1, 4, 4, 4))
     )[0]
     assert sorted(shapes["block0"]) == ["conv1", "conv2", "norm2"]
     assert sorted(shapes["block1"]) == ["conv1", "conv2", "norm1", "norm2"]

@@ -27,7 +27,7 @@ from fjdl.models.resnet import (
     resnet152,
     resnet152_v2,
 )
-from fjdl.nn import BatchNorm, functional
+from fjdl.nn import BatchNorm, pure
 from fjdl.transfer.layout import to_torch
 from tests.models.parity import assert_equals_twin, random_variables
 from tests.models.twins import resnet as twins
@@ -49,7 +49,7 @@ TINY = partial(ResNet, stages=(1, 2), width=4, stem=partial(ImageNetStem, featur
 def test_it_equals_torch(rng: np.random.Generator, block: Any, twin: Any, option: bool) -> None:
     x = rng.standard_normal((2, 21, 16, 3)).astype(np.float32)
     network = twins.ResNet(twin, (1, 2), 4, option=option)
-    assert_equals_twin(functional(TINY(block=block)), network, x, RESNET_TORCHVISION)
+    assert_equals_twin(pure(TINY(block=block)), network, x, RESNET_TORCHVISION)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_it_equals_torch(rng: np.random.Generator, block: Any, twin: Any, option
     ids=["18", "50"],
 )
 def test_parameters_are_those_of_the_table_under_torchvisions_names(network: Any, count: int, keys: int) -> None:
-    params, stats = jax.eval_shape(functional(network()).init, KEY, IMAGE)
+    params, stats = jax.eval_shape(pure(network()).init, KEY, IMAGE)
     assert tree.count(params) == count
     zeros = jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), (params, stats))
     state = to_torch(*zeros, RESNET_TORCHVISION)
@@ -88,13 +88,13 @@ def test_parameters_are_those_of_the_table_under_torchvisions_names(network: Any
     ],
 )
 def test_the_table_counts_the_parameters_that_there_are(network: Any, count: int) -> None:
-    model = functional(network())
+    model = pure(network())
     params, _ = jax.eval_shape(model.init, KEY, IMAGE)
     assert sum(row.parameters for row in model.layers(IMAGE)) == tree.count(params) == count
 
 
 def test_parts_are_named_and_give_features() -> None:
-    model = functional(
+    model = pure(
         resnet18(stem=partial(SmallStem, features=8), width=8), outputs=("stem", "stage1/block1", "stage2", "stage4")
     )
     x = jnp.zeros((2, 28, 28, 1))
@@ -108,7 +108,7 @@ def test_parts_are_named_and_give_features() -> None:
 
 
 def test_a_small_stem_may_pool() -> None:
-    model = functional(SmallStem(8, pool=2))
+    model = pure(SmallStem(8, pool=2))
     variables = model.init(jax.random.key(0), jnp.zeros((1, 9, 8, 3)))
     assert model.apply(*variables, jnp.zeros((2, 9, 8, 3)), train=False)[0].shape == (2, 4, 4, 8)
     assert [layer.name for layer in model.layers(jnp.zeros((1, 9, 8, 3)))] == ["conv", "pool", "norm"]
@@ -122,7 +122,7 @@ def test_every_norm_is_the_one_that_is_given() -> None:
         return BatchNorm(momentum=0.5, **options)
 
     block = partial(BasicBlock, last_norm=partial(ZeroScaleBatchNorm, momentum=0.5))
-    model = functional(TINY(block=block, norm=norm))
+    model = pure(TINY(block=block, norm=norm))
     x = jnp.zeros((1, 16, 16, 3))
     _, stats = jax.eval_shape(model.init, KEY, x)
     homes = {name.rpartition("/")[0] for name in tree.names(stats["batch_stats"])}
@@ -132,7 +132,7 @@ def test_every_norm_is_the_one_that_is_given() -> None:
 def test_pre_activation_ends_in_a_norm() -> None:
     network = PreActivationResNet(stages=(1,), block=PreActivationBottleneckBlock, width=2, classes=3)
     x = jnp.zeros((1, 16, 16, 3))
-    params, _ = jax.eval_shape(functional(network).init, KEY, x)
+    params, _ = jax.eval_shape(pure(network).init, KEY, x)
     assert sorted(params) == ["logits", "norm", "stage1", "stem"]
     assert params["norm"]["scale"].shape == (8,)
     assert sorted(params["stage1"]["block0"]) == ["conv1", "conv2", "conv3", "norm2", "norm3", "shortcut"]
@@ -140,7 +140,7 @@ def test_pre_activation_ends_in_a_norm() -> None:
 
 def test_in_bfloat16_the_logits_stay_near(rng: np.random.Generator) -> None:
     x = jnp.asarray(rng.standard_normal((4, 16, 16, 3)), jnp.float32)
-    model = functional(TINY(block=BasicBlock))
+    model = pure(TINY(block=BasicBlock))
     params, stats = random_variables(model, x)
     apply = jax.jit(model.apply)
     half, full = apply(params, stats, x.astype(jnp.bfloat16))[0], apply(params, stats, x)[0]

@@ -25,7 +25,7 @@ from fjdl.models.resnet_cifar import (
     cifar_resnet110_v2,
     cifar_resnet164_v2,
 )
-from fjdl.nn import functional
+from fjdl.nn import pure
 from fjdl.transfer.layout import from_torch
 from fjdl.transfer.legacy import load_torch_pickle
 from tests.models.parity import assert_equals_twin
@@ -40,7 +40,7 @@ def test_it_equals_torch_with_zero_padded_shortcuts(rng: np.random.Generator) ->
     block = partial(BasicBlock, shortcut=ZeroPadShortcut)
     network = ResNet(stages=(1, 2), block=block, width=4, stem=partial(SmallStem, features=4), classes=10)
     twin = twins.ResNet(twins.Basic, (1, 2), 4, option=True)
-    assert_equals_twin(functional(network), twin, x, CIFAR_RESNET_AKAMASTER)
+    assert_equals_twin(pure(network), twin, x, CIFAR_RESNET_AKAMASTER)
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_it_equals_torch_with_zero_padded_shortcuts(rng: np.random.Generator) ->
     ],
 )
 def test_parameters_and_their_table(network: Any, count: int) -> None:
-    model = functional(network())
+    model = pure(network())
     x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params, _ = jax.eval_shape(model.init, KEY, x)
     assert sum(row.parameters for row in model.layers(x)) == tree.count(params) == count
 
 
 def test_grey_images_of_28_pixels_are_fine() -> None:
-    model = functional(cifar_resnet20(), outputs=("stage1", "stage2", "stage3", "logits"))
+    model = pure(cifar_resnet20(), outputs=("stage1", "stage2", "stage3", "logits"))
     x = jnp.zeros((2, 28, 28, 1))
     params, stats = jax.eval_shape(model.init, KEY, x)
     features, _ = jax.eval_shape(model.apply, params, stats, x)
@@ -85,7 +85,7 @@ def test_pretrained_weights_have_the_published_accuracy() -> None:
     weights = require_data("pretrained-resnet20-cifar10") / "resnet20-12fca82f.th"
     images, labels = cifar10_test(require_data("cifar10").parent)
     tensors = load_torch_pickle(weights, strip="module.")["state_dict"]
-    model = functional(cifar_resnet20())
+    model = pure(cifar_resnet20())
     abstract = jax.eval_shape(model.init, KEY, images[:1])
     params, stats = from_torch(tensors, *abstract, CIFAR_RESNET_AKAMASTER)
     logits = jax.jit(lambda x: model.apply(params, stats, x)[0])

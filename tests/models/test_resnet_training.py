@@ -12,7 +12,7 @@ from fjdl.models.residual import BottleneckBlock, PreActivationBottleneckBlock, 
 from fjdl.models.resnet import PreActivationResNet, ResNet, SmallStem, resnet18, resnet50, resnet50_v2
 from fjdl.models.resnet_cifar import cifar_resnet20, cifar_resnet20_v2
 from fjdl.models.wide_resnet import wide_resnet, wide_resnet28_10
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.optim import adam
 from tests.models.parity import random_variables
 
@@ -50,7 +50,7 @@ def test_it_learns_64_images_by_heart(rng: np.random.Generator, network: Any, dt
         "image": jnp.asarray(rng.standard_normal((64, 8, 8, 1)), dtype),
         "label": jnp.asarray(rng.integers(0, 10, 64)),
     }
-    model, optimizer = functional(network), adam(3e-3)
+    model, optimizer = pure(network), adam(3e-3)
     params, stats = jax.jit(model.init)(jax.random.key(0), batch["image"])
     state, advance = optimizer.init(params), step(model, optimizer)
     for _ in range(100):
@@ -69,7 +69,7 @@ def test_a_step_at_full_size_reaches_every_parameter(rng: np.random.Generator, n
         "image": jnp.asarray(rng.standard_normal((2, size, size, 3)), jnp.float32),
         "label": jnp.asarray([1, 2]),
     }
-    model, optimizer = functional(network(classes=10)), adam(1e-3)
+    model, optimizer = pure(network(classes=10)), adam(1e-3)
     params, stats = random_variables(model, batch["image"])
     _, after, _, loss, gradients = step(model, optimizer)(params, stats, optimizer.init(params), batch)
     assert jnp.isfinite(loss)

@@ -19,7 +19,7 @@ from fjdl.models.vgg import (
     vgg_timm,
     vgg_torchvision,
 )
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.models.parity import assert_equals_twin, random_variables
 from tests.models.twins import vgg as twins
 
@@ -41,7 +41,7 @@ TINY = partial(VGG, classes=5, stages=STAGES, widths=WIDTHS, hidden=(9, 10))
     ids=["11", "13 with batch norm", "16", "16 with a convolutional head", "19"],
 )
 def test_totals(network: VGG, parameters: int, macs: int, pool_operations: int) -> None:
-    model = functional(network)
+    model = pure(network)
     whole = total(model.layers(IMAGE))
     assert (whole.parameters, whole.macs, whole.pool_operations) == (parameters, macs, pool_operations)
     assert whole.output == (1000,)
@@ -49,7 +49,7 @@ def test_totals(network: VGG, parameters: int, macs: int, pool_operations: int) 
 
 
 def test_the_cifar_network_has_one_dense_layer() -> None:
-    model = functional(vgg16_cifar())
+    model = pure(vgg16_cifar())
     rows = model.layers(jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32))
     assert [row.name for row in rows if row.name.startswith(("fc", "logits"))] == ["logits"]
     assert (rows[-1].parameters, total(rows).parameters) == (5_130, 14_728_266)
@@ -60,26 +60,26 @@ def test_it_equals_torch_with_torchvisions_names(rng: np.random.Generator, batch
     x = rng.standard_normal((2, 24, 24, 3)).astype(np.float32)
     network = TINY(batch_norm=batch_norm)
     twin = twins.VGG(8 * 9, (9, 10), classes=5, batch_norm=batch_norm)
-    assert_equals_twin(functional(network), twin, x, vgg_torchvision(network, image=24))
+    assert_equals_twin(pure(network), twin, x, vgg_torchvision(network, image=24))
 
 
 def test_it_equals_torch_without_hidden_layers(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 16, 16, 3)).astype(np.float32)
     network = TINY(hidden=())
     twin = twins.VGG(8 * 4, (), classes=5, batch_norm=False)
-    assert_equals_twin(functional(network), twin, x, vgg_torchvision(network, image=16))
+    assert_equals_twin(pure(network), twin, x, vgg_torchvision(network, image=16))
 
 
 def test_it_equals_torch_with_timms_names_on_images_that_are_larger_than_its_window(rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 64, 72, 3)).astype(np.float32)
     network = TINY(batch_norm=True, convolutional_head=True)
     twin = twins.ConvolutionalVGG((9, 10), classes=5, batch_norm=True)
-    assert_equals_twin(functional(network), twin, x, vgg_timm(network))
+    assert_equals_twin(pure(network), twin, x, vgg_timm(network))
 
 
 def test_the_convolutional_head_is_the_dense_one_reshaped() -> None:
     x = jax.random.normal(KEY, (1, 56, 56, 3))
-    dense, convolutional = functional(TINY()), functional(TINY(convolutional_head=True))
+    dense, convolutional = pure(TINY()), pure(TINY(convolutional_head=True))
     params, _ = random_variables(dense, x)
     slid = {
         **params,
@@ -105,7 +105,7 @@ TIMM = {"pre_logits.fc1.weight", "pre_logits.fc2.bias", "head.fc.weight"}
     ids=["16", "13 with batch norm", "11 of timm", "19 of timm with batch norm"],
 )
 def test_names_are_those_of_torchvision_and_timm(network: VGG, layout: Any, count: int, some: set[str]) -> None:
-    params, stats = jax.eval_shape(functional(network).init, KEY, IMAGE)
+    params, stats = jax.eval_shape(pure(network).init, KEY, IMAGE)
     names = [name for part in (params, *stats.values()) for name in tree.names(part)]
     keys = {layout(network).key(name) for name in names}
     assert len(keys) == len(names) == count  # beside the counters of batches, one for each of the norms
@@ -121,15 +121,15 @@ def test_a_layout_for_the_other_head_is_refused() -> None:
 
 def test_stages_are_features_before_their_pools() -> None:
     names = ("stage1", "stage3/conv2", "stage5", "pool5")
-    model = functional(vgg16(), outputs=names)
-    params, _ = jax.eval_shape(functional(vgg16()).init, KEY, IMAGE)
+    model = pure(vgg16(), outputs=names)
+    params, _ = jax.eval_shape(pure(vgg16()).init, KEY, IMAGE)
     features, _ = jax.eval_shape(model.apply, params, {}, IMAGE)
     assert [features[name].shape[1:] for name in names] == [(224, 224, 64), (56, 56, 256), (14, 14, 512), (7, 7, 512)]
 
 
 def test_a_stage_stands_alone_and_learns_statistics_only_in_training() -> None:
     x = jax.random.normal(KEY, (3, 4, 4, 3))
-    model = functional(VGGStage(2, 5, batch_norm=True))
+    model = pure(VGGStage(2, 5, batch_norm=True))
     params, stats = random_variables(model, x)
     y, kept = model.apply(params, stats, x)
     _, moved = model.apply(params, stats, x, train=True)
@@ -140,7 +140,7 @@ def test_a_stage_stands_alone_and_learns_statistics_only_in_training() -> None:
 
 def test_dropout_acts_in_training_only_and_bfloat16_is_near() -> None:
     x = jax.random.normal(KEY, (2, 8, 8, 3))
-    model, plain = functional(TINY()), functional(TINY(dropout=0.0))
+    model, plain = pure(TINY()), pure(TINY(dropout=0.0))
     params, _ = random_variables(model, x)
     trained = jax.jit(lambda key: model.apply(params, {}, x, train=True, key=key)[0])
     assert jnp.any(trained(KEY) != trained(jax.random.key(1)))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from fjdl.models.whitened import WhitenedGroup, WhitenedNet
-from fjdl.nn import functional
+from fjdl.nn import pure
 from fjdl.transfer import Layout, to_torch
 from fjdl.tree import count
 from tests.models.parity import random_variables
@@ -13,7 +13,7 @@ LAYOUT = Layout(((r"conv(\d)", r"conv\1"), (r"norm(\d)", r"norm\1")))
 
 
 def test_its_size_is_that_of_the_paper() -> None:
-    layers = functional(WhitenedNet()).layers(jax.ShapeDtypeStruct((1, 31, 31, 24), jnp.float32))
+    layers = pure(WhitenedNet()).layers(jax.ShapeDtypeStruct((1, 31, 31, 24), jnp.float32))
     assert sum(layer.parameters for layer in layers) == 1_971_352
     assert layers[-1].output == (10,)
     whitening = 31 * 31 * 12 * 24  # of the frozen convolution before it
@@ -22,7 +22,7 @@ def test_its_size_is_that_of_the_paper() -> None:
 
 def test_a_group_equals_torch(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 6, 6, 3)).astype(np.float32)
-    model = functional(WhitenedGroup(5))
+    model = pure(WhitenedGroup(5))
     params, stats = random_variables(model, x)
     weights = {name: torch.tensor(value) for name, value in to_torch(params, stats, LAYOUT).items()}
     y = torch.tensor(x).permute(0, 3, 1, 2)
@@ -37,7 +37,7 @@ def test_a_group_equals_torch(rng: np.random.Generator) -> None:
 
 def test_convolutions_start_by_repeating_their_inputs() -> None:
     x = jnp.arange(2 * 4 * 4 * 3, dtype=jnp.float32).reshape(2, 4, 4, 3)
-    params, _ = functional(WhitenedGroup(8)).init(jax.random.key(0), x)
+    params, _ = pure(WhitenedGroup(8)).init(jax.random.key(0), x)
     kernel = params["conv1"]["kernel"]
     expected = np.zeros((3, 3, 3, 3), np.float32)
     expected[1, 1] = np.eye(3)
@@ -48,11 +48,11 @@ def test_convolutions_start_by_repeating_their_inputs() -> None:
 
 
 def test_logits_are_divided_by_the_last_width() -> None:
-    model = functional(WhitenedNet(widths=(4, 4, 6)))
+    model = pure(WhitenedNet(widths=(4, 4, 6)))
     x = jax.random.normal(jax.random.key(1), (2, 31, 31, 24))
     params, stats = random_variables(model, x)
     params["logits"]["kernel"] = jnp.ones((6, 10))
-    features = functional(WhitenedNet(widths=(4, 4, 6)), outputs=("flatten",))
+    features = pure(WhitenedNet(widths=(4, 4, 6)), outputs=("flatten",))
     pooled = features.apply(params, stats, x)[0]["flatten"]
     logits = model.apply(params, stats, x)[0]
     np.testing.assert_allclose(logits, np.repeat(np.asarray(pooled.mean(axis=1, keepdims=True)), 10, 1), rtol=1e-5)

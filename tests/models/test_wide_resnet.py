@@ -15,7 +15,7 @@ from fjdl.models.wide_resnet import (
     wide_resnet40_2,
     wide_resnet40_4,
 )
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.models.parity import assert_equals_twin, random_variables
 from tests.models.twins.resnet import WideResNet
 
@@ -24,7 +24,7 @@ KEY = jax.random.key(0)
 
 def test_it_equals_torch(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 9, 8, 3)).astype(np.float32)
-    assert_equals_twin(functional(wide_resnet(10, 2)), WideResNet(1, 2), x, WIDE_RESNET_XTERNALZ)
+    assert_equals_twin(pure(wide_resnet(10, 2)), WideResNet(1, 2), x, WIDE_RESNET_XTERNALZ)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_it_equals_torch(rng: np.random.Generator) -> None:
     ],
 )
 def test_parameters_and_their_table(network: partial, count: int) -> None:
-    model = functional(network())
+    model = pure(network())
     x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params, _ = jax.eval_shape(model.init, KEY, x)
     assert sum(row.parameters for row in model.layers(x)) == tree.count(params) == count
@@ -46,7 +46,7 @@ def test_parameters_and_their_table(network: partial, count: int) -> None:
 
 def test_dropout_acts_in_training_only(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 4, 4, 3)).astype(np.float32)
-    model, plain = (functional(wide_resnet(10, 1, dropout=rate)) for rate in (0.3, 0.0))
+    model, plain = (pure(wide_resnet(10, 1, dropout=rate)) for rate in (0.3, 0.0))
     params, stats = random_variables(model, x)
     run = jax.jit(lambda key: model.apply(params, stats, x, train=True, key=key)[0])
     first, again, other = (run(jax.random.key(seed)) for seed in (1, 1, 2))

@@ -9,7 +9,7 @@ import torch
 from fjdl import tree
 from fjdl.analysis import total
 from fjdl.models.zfnet import ZFNet, zfnet_paper
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.models.parity import random_variables
 
 KEY = jax.random.key(0)
@@ -22,7 +22,7 @@ TINY = ZFNet(classes=5, widths=(4, 6, 8, 6, 4), hidden=8)
 )
 def test_totals(network: Any, parameters: int, macs: int, pool_operations: int) -> None:
     x = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
-    model = functional(network())
+    model = pure(network())
     whole = total(model.layers(x))
     assert (whole.parameters, whole.macs, whole.pool_operations) == (parameters, macs, pool_operations)
     assert tree.count(jax.eval_shape(model.init, KEY, x)[0]) == parameters
@@ -46,7 +46,7 @@ def with_torch(params: Any, x: np.ndarray) -> torch.Tensor:
 
 def test_it_equals_torch_and_bfloat16_is_near(rng: np.random.Generator) -> None:
     x = 30 * rng.standard_normal((2, 96, 82, 3)).astype(np.float32)
-    model = functional(TINY)
+    model = pure(TINY)
     params, _ = random_variables(model, x)
     run = jax.jit(model.apply)
     logits, _ = run(params, {}, x)
@@ -58,7 +58,7 @@ def test_it_equals_torch_and_bfloat16_is_near(rng: np.random.Generator) -> None:
 
 def test_dropout_acts_in_training_only() -> None:
     x = jax.random.normal(KEY, (2, 80, 80, 3))
-    model, plain = functional(TINY), functional(TINY.copy(dropout=0.0))
+    model, plain = pure(TINY), pure(TINY.copy(dropout=0.0))
     params, _ = random_variables(model, x)
     trained = jax.jit(lambda key: model.apply(params, {}, x, train=True, key=key)[0])
     assert jnp.any(trained(KEY) != trained(jax.random.key(1)))
@@ -68,8 +68,8 @@ def test_dropout_acts_in_training_only() -> None:
 
 def test_features_are_reached_by_the_names_of_layers() -> None:
     x = jnp.zeros((2, 224, 224, 3))
-    params, _ = jax.eval_shape(functional(ZFNet()).init, KEY, x)
-    features, _ = jax.eval_shape(functional(ZFNet(), outputs=("norm2", "conv4", "pool5")).apply, params, {}, x)
+    params, _ = jax.eval_shape(pure(ZFNet()).init, KEY, x)
+    features, _ = jax.eval_shape(pure(ZFNet(), outputs=("norm2", "conv4", "pool5")).apply, params, {}, x)
     assert {name: value.shape[1:] for name, value in features.items()} == {
         "norm2": (13, 13, 256),
         "conv4": (13, 13, 1024),

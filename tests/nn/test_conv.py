@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl.functional.conv1d import conv1d
-from fjdl.functional.conv3d import conv3d
-from fjdl.functional.local import locally_connected2d
-from fjdl.functional.separable import depthwise_conv2d, separable_conv2d, spatially_separable_conv2d
-from fjdl.functional.transposed import conv_transpose2d
+from fjdl.functional.conv.conv1d import conv1d
+from fjdl.functional.conv.conv3d import conv3d
+from fjdl.functional.conv.local import locally_connected2d
+from fjdl.functional.conv.separable import depthwise_conv2d, separable_conv2d, spatially_separable_conv2d
+from fjdl.functional.conv.transposed import conv_transpose2d
 from fjdl.nn.conv import (
     Conv1D,
     Conv3D,

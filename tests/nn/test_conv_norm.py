@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fjdl.functional.rectifiers import relu6
-from fjdl.nn import Dropout, functional
+from fjdl.nn import Dropout, pure
 from fjdl.nn.conv_norm import ConvNorm, Stage
 from tests.models.parity import random_variables
 
@@ -16,7 +16,7 @@ from tests.models.parity import random_variables
 def test_it_equals_torchs_three_layers(rng: np.random.Generator, window: int, stride: int, groups: int) -> None:
     x = 3 * rng.standard_normal((2, 6, 7, 4)).astype(np.float32)
     module = ConvNorm(8, window=window, stride=stride, groups=groups, activation=relu6, epsilon=1e-3)
-    params, stats = random_variables(functional(module), x)
+    params, stats = random_variables(pure(module), x)
     weights, moments = jax.tree.map(torch.tensor, params), jax.tree.map(torch.tensor, stats["batch_stats"]["norm"])
     y = torch.nn.functional.conv2d(
         torch.tensor(x).permute(0, 3, 1, 2), weights["conv"]["kernel"].permute(3, 2, 0, 1),
@@ -32,11 +32,11 @@ def test_it_equals_torchs_three_layers(rng: np.random.Generator, window: int, st
 def test_a_stage_runs_its_blocks_in_a_row_under_numbers() -> None:
     x = jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32)
     stage = Stage((partial(ConvNorm, 4, stride=2), partial(ConvNorm, 6)))
-    layers = functional(stage).layers(x)
+    layers = pure(stage).layers(x)
     assert [(layer.name, layer.output) for layer in layers if layer.macs] == [
         ("block0/conv", (4, 4, 4)), ("block1/conv", (4, 4, 6)),
     ]  # fmt: skip
-    assert functional(Stage(())).layers(x) == ()
+    assert pure(Stage(())).layers(x) == ()
 
 
 def test_a_stage_tells_its_blocks_that_they_train() -> None:

@@ -7,9 +7,9 @@ import pytest
 from flax import linen
 
 from fjdl.functional import scaling
+from fjdl.model import Model, evaluated, preprocessed
 from fjdl.models import MLP
-from fjdl.nn import BatchNorm, Dense, Dropout, functional
-from fjdl.nn.model import Model, evaluated, preprocessed
+from fjdl.nn import BatchNorm, Dense, Dropout, pure
 from tests.support import assert_trees_close
 from tests.train.toy import Centred
 
@@ -17,14 +17,14 @@ KEY, X = jax.random.key(0), jnp.arange(12.0).reshape(4, 3)
 
 
 def test_parameters_and_statistics_are_plain_dictionaries() -> None:
-    params, stats = functional(Centred(2)).init(KEY, X)
+    params, stats = pure(Centred(2)).init(KEY, X)
     assert (type(params), type(params["logits"]), type(stats)) == (dict, dict, dict)
     assert jax.tree.map(jnp.shape, params) == {"logits": {"kernel": (3, 2), "bias": (2,)}}
     assert jax.tree.map(jnp.shape, stats) == {"batch_stats": {"mean": (3,)}}
 
 
 def test_a_network_without_state_has_no_statistics() -> None:
-    model = functional(MLP(hidden=(5,), classes=2))
+    model = pure(MLP(hidden=(5,), classes=2))
     params, stats = model.init(KEY, X)
     assert stats == {}
     outputs, after = model.apply(params, stats, X, train=True, key=KEY)
@@ -36,13 +36,13 @@ def test_a_network_without_parameters_has_none() -> None:
         def __call__(self, x: Any, *, train: bool = False) -> Any:
             return 2 * x
 
-    model = functional(Double())
+    model = pure(Double())
     assert model.init(KEY, X) == ({}, {})
     np.testing.assert_array_equal(model.apply({}, {}, X)[0], 2 * X)
 
 
 def test_training_moves_the_statistics_and_evaluation_leaves_them_alone() -> None:
-    model = functional(Centred(2))
+    model = pure(Centred(2))
     params, stats = model.init(KEY, X)
     _, once = model.apply(params, stats, X, train=True)
     np.testing.assert_allclose(once["batch_stats"]["mean"], 0.1 * np.array([4.5, 5.5, 6.5]), rtol=1e-6)
@@ -56,14 +56,14 @@ def test_training_moves_the_statistics_and_evaluation_leaves_them_alone() -> Non
 
 
 def test_statistics_keep_their_structure_so_that_a_scan_can_carry_them() -> None:
-    model = functional(Centred(2))
+    model = pure(Centred(2))
     params, stats = model.init(KEY, X)
     final, _ = jax.lax.scan(lambda s, x: (model.apply(params, s, x, train=True)[1], None), stats, jnp.stack([X] * 3))
     assert jax.tree.structure(final) == jax.tree.structure(stats)
 
 
 def test_the_key_decides_what_training_drops_and_evaluation_ignores_it() -> None:
-    model = functional(MLP(hidden=(50,), classes=2, dropout=0.5))
+    model = pure(MLP(hidden=(50,), classes=2, dropout=0.5))
     params, stats = model.init(KEY, X)
     train = [model.apply(params, stats, X, train=True, key=jax.random.key(seed))[0] for seed in (1, 1, 2)]
     np.testing.assert_array_equal(train[0], train[1])
@@ -75,14 +75,14 @@ def test_the_key_decides_what_training_drops_and_evaluation_ignores_it() -> None
 
 
 def test_init_is_a_function_of_the_key() -> None:
-    model = functional(MLP(hidden=(5,), classes=2))
+    model = pure(MLP(hidden=(5,), classes=2))
     first, again, other = (model.init(jax.random.key(seed), X)[0]["logits"]["kernel"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert jnp.any(first != other)
 
 
 def test_jit_changes_nothing() -> None:
-    model = functional(MLP(hidden=(5,), classes=2, dropout=0.5))
+    model = pure(MLP(hidden=(5,), classes=2, dropout=0.5))
     params, _ = jax.jit(model.init)(KEY, X)
     eager = model.apply(params, {}, X, train=True, key=KEY)[0]
     jitted = jax.jit(lambda p, x, k: model.apply(p, {}, x, train=True, key=k)[0])(params, X, KEY)
@@ -91,7 +91,7 @@ def test_jit_changes_nothing() -> None:
 
 def test_a_fitted_preprocessing_is_part_of_what_is_saved(rng: np.random.Generator) -> None:
     x = jnp.asarray(rng.standard_normal((8, 3)) * 5 + 2, jnp.float32)
-    plain = functional(MLP(hidden=(5,), classes=2))
+    plain = pure(MLP(hidden=(5,), classes=2))
     model = preprocessed(plain, scaling.transform, fit=lambda: scaling.fit_standard(x))
     params, stats = jax.jit(model.init)(jax.random.key(0), x)
     np.testing.assert_allclose(stats["preprocessing"].shift, x.mean(axis=0), rtol=1e-5)
@@ -103,7 +103,7 @@ def test_a_fitted_preprocessing_is_part_of_what_is_saved(rng: np.random.Generato
 
 
 def test_the_layers_of_a_model_are_its_costs() -> None:
-    rows = functional(MLP(hidden=(5,), classes=2)).layers(jax.ShapeDtypeStruct(X.shape, X.dtype))
+    rows = pure(MLP(hidden=(5,), classes=2)).layers(jax.ShapeDtypeStruct(X.shape, X.dtype))
     assert [(row.output, row.parameters, row.macs) for row in rows if row.parameters] == [
         ((5,), 20, 15),
         ((2,), 12, 10),
@@ -112,7 +112,7 @@ def test_the_layers_of_a_model_are_its_costs() -> None:
 
 
 def test_the_layers_behind_a_preprocessing_are_those_of_what_it_gives() -> None:
-    plain = functional(MLP(hidden=(5,), classes=2))
+    plain = pure(MLP(hidden=(5,), classes=2))
     model = preprocessed(
         plain, lambda state, x: jnp.concatenate([x, x], axis=-1) + state, fit=lambda: jnp.zeros((1, 6))
     )
@@ -121,7 +121,7 @@ def test_the_layers_behind_a_preprocessing_are_those_of_what_it_gives() -> None:
 
 
 def test_chosen_parts_are_the_outputs() -> None:
-    whole, model = functional(MLP(hidden=(5,), classes=2)), functional(MLP(hidden=(5,), classes=2), outputs=("logits",))
+    whole, model = pure(MLP(hidden=(5,), classes=2)), pure(MLP(hidden=(5,), classes=2), outputs=("logits",))
     params, stats = jax.jit(model.init)(KEY, X)
     features, after = jax.jit(model.apply)(params, stats, X)
     assert (list(features), after) == (["logits"], {})
@@ -130,7 +130,7 @@ def test_chosen_parts_are_the_outputs() -> None:
 
 
 def test_chosen_parts_come_with_the_statistics_of_training() -> None:
-    whole, model = functional(Centred(2)), functional(Centred(2), outputs=("logits",))
+    whole, model = pure(Centred(2)), pure(Centred(2), outputs=("logits",))
     params, stats = whole.init(KEY, X)
     features, after = model.apply(params, stats, X, train=True)
     logits, expected = whole.apply(params, stats, X, train=True)
@@ -146,7 +146,7 @@ def test_evaluated_trains_as_it_evaluates() -> None:
             x = Dropout(0.5, name="dropout")(BatchNorm(name="norm")(x, train=train), train=train)
             return Dense(2, name="logits")(x)
 
-    model = functional(Noisy())
+    model = pure(Noisy())
     params, stats = jax.jit(model.init)(KEY, X)
     still = evaluated(model)
     expected, _ = model.apply(params, stats, X)

@@ -9,7 +9,7 @@ from flax import linen
 
 from fjdl.functional.dropout import classic_dropout_inference
 from fjdl.functional.linear import linear
-from fjdl.nn.model import functional
+from fjdl.nn.model import pure
 from fjdl.nn.noise import (
     ClassicDropout,
     DropConnectDense,
@@ -67,7 +67,7 @@ def test_classic_dropout_scales_at_prediction_and_not_in_training() -> None:
 
 def test_drop_connect_is_dense_outside_of_training() -> None:
     module, x = DropConnectDense(4, 0.5), jax.random.normal(KEY, (6, 5))
-    params, _ = functional(module).init(KEY, x)
+    params, _ = pure(module).init(KEY, x)
     assert jax.tree.map(jnp.shape, params) == {"kernel": (5, 4), "bias": (4,)}
     still = module.apply({"params": params}, x, train=False)
     np.testing.assert_array_equal(still, linear(x, params["kernel"], params["bias"]))

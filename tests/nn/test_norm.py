@@ -12,7 +12,7 @@ from fjdl.functional.batch_norm import batch_norm, batch_norm_inference
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
 from fjdl.functional.local_response import local_response_norm
 from fjdl.nn.layers import Dense
-from fjdl.nn.model import functional
+from fjdl.nn.model import pure
 from fjdl.nn.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from tests.support import assert_trees_close, count_traces
 
@@ -28,7 +28,7 @@ class Net(linen.Module):
         return Dense(2, name="logits")(jnp.maximum(x, 0))
 
 
-MODEL = functional(Net())
+MODEL = pure(Net())
 MODEL = MODEL._replace(init=jax.jit(MODEL.init), apply=jax.jit(MODEL.apply, static_argnames="train"))
 X = jax.random.normal(KEY, (16, 3)) * 5 + 2
 Y = jax.nn.one_hot(jnp.arange(16) % 2, 2)

@@ -13,31 +13,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from fjdl.metrics import (
+from fjdl.metrics import base
+from fjdl.metrics.classification import (
     agreement,
-    amounts,
-    averaged,
-    base,
-    calibration_error,
-    classification,
-    counts,
+    averaged_scores,
+    confusion_table,
+    label_scores,
     multilabel,
-    one_shot,
     probabilities,
-    scores,
-    sums,
-    tables,
+    rates,
 )
-from fjdl.metrics.counts import Count
+from fjdl.metrics.classification import (
+    streaming as classification,
+)
+from fjdl.metrics.state import amounts, counts, sums
+from fjdl.metrics.state.counts import Count
+from fjdl.metrics.uncertainty import calibration
 
 NAN = np.nan
 CONFUSION, INDICATORS = classification.confusion_matrix(3), multilabel.multilabel_confusion(3)
-LIKELIHOOD, CALIBRATION = probabilities.negative_log_likelihood(), calibration_error.calibration(5)
+LIKELIHOOD, CALIBRATION = probabilities.negative_log_likelihood(), calibration.calibration(5)
 ACCURACY = classification.accuracy()
 
 # One compilation for batches of any size: they are padded to ten and weighted.
 UPDATE = {metric: jax.jit(metric.update) for metric in (ACCURACY, CONFUSION, INDICATORS, LIKELIHOOD, CALIBRATION)}
-SCORES = jax.jit(lambda matrix: (agreement.matthews_correlation(matrix), scores.macro(scores.f1, matrix)))
+SCORES = jax.jit(lambda matrix: (agreement.matthews_correlation(matrix), rates.macro(rates.f1, matrix)))
 N = 10
 
 
@@ -66,16 +66,16 @@ def test_r49_one_class_only_has_a_log_loss_and_no_warning():
     y, p = np.zeros(3, int), np.float32([[0.5, 0.5], [1, 0], [0.25, 0.75]])
     assert probabilities.log_loss(y, p) == pytest.approx(sk.log_loss(y, p, labels=[0, 1]), rel=1e-6)
     assert probabilities.brier_score_loss(y, p) == pytest.approx(sk.brier_score_loss(y, p, labels=[0, 1]), rel=1e-6)
-    assert one_shot.top_k_accuracy_score(y, p, k=1) == pytest.approx(2 / 3)
-    assert one_shot.balanced_accuracy_score(y, y) == 1
+    assert label_scores.top_k_accuracy_score(y, p, k=1) == pytest.approx(2 / 3)
+    assert label_scores.balanced_accuracy_score(y, y) == 1
 
 
 def test_r50_ties_go_to_the_lower_class_and_nan_is_never_correct():
     tied = np.zeros((4, 4), np.float32)
     for k in range(1, 5):
-        assert one_shot.top_k_accuracy_score(np.arange(4), tied, k=k) == k / 4
+        assert label_scores.top_k_accuracy_score(np.arange(4), tied, k=k) == k / 4
     with_nan = np.float32([[NAN, 1, 0], [0, 1, NAN], [0, 1, 2]])
-    assert one_shot.top_k_accuracy_score(np.array([0, 1, 2]), with_nan, k=3) == pytest.approx(1 / 3)
+    assert label_scores.top_k_accuracy_score(np.array([0, 1, 2]), with_nan, k=3) == pytest.approx(1 / 3)
     assert math.isnan(probabilities.log_loss(np.array([1]), np.float32([[NAN, 0.5]])))
 
 
@@ -85,16 +85,16 @@ def test_r51_absent_classes_follow_labels_and_zero_division(zero_division):
     for labels in (None, (0, 1), (0, 1, 2), (2,)):
         options = {"labels": labels, "average": "macro", "zero_division": zero_division}
         expected = sk.f1_score(y_true, y_pred, **options)
-        np.testing.assert_allclose(averaged.f1_score(y_true, y_pred, **options), expected, rtol=1e-6)
-    assert averaged.f1_score(y_true, y_pred, labels=(0, 1, 2), average="macro") == pytest.approx(2 / 3)
+        np.testing.assert_allclose(averaged_scores.f1_score(y_true, y_pred, **options), expected, rtol=1e-6)
+    assert averaged_scores.f1_score(y_true, y_pred, labels=(0, 1, 2), average="macro") == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("wrong", [-1, 3, 255])
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.int8])
 def test_r53_labels_out_of_range_are_counted_nowhere(wrong, dtype):
     y_true, y_pred = np.array([0, wrong, 2, wrong]).astype(dtype), np.array([0, 1, wrong, wrong]).astype(dtype)
-    np.testing.assert_array_equal(tables.confusion_table(y_true, y_pred, labels=range(3)), np.diag([1, 0, 0]))
-    weighted = tables.confusion_table(y_true, y_pred, labels=range(3), sample_weight=np.float32([2, 3, 4, 5]))
+    np.testing.assert_array_equal(confusion_table.confusion_table(y_true, y_pred, labels=range(3)), np.diag([1, 0, 0]))
+    weighted = confusion_table.confusion_table(y_true, y_pred, labels=range(3), sample_weight=np.float32([2, 3, 4, 5]))
     np.testing.assert_array_equal(weighted, np.diag([2, 0, 0]))
     np.testing.assert_array_equal(base.measure(CONFUSION, y_pred, y_true), np.diag([1, 0, 0]))
 
@@ -105,9 +105,9 @@ def test_r54_constant_labels_have_correlation_0_and_no_kappa():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kappa, correlation = sk.cohen_kappa_score(y_true, y_pred), sk.matthews_corrcoef(y_true, y_pred)
-        np.testing.assert_allclose(one_shot.cohen_kappa_score(y_true, y_pred), kappa)
-        assert one_shot.matthews_corrcoef(y_true, y_pred) == correlation == 0
-    assert math.isnan(one_shot.cohen_kappa_score(constant, constant))
+        np.testing.assert_allclose(label_scores.cohen_kappa_score(y_true, y_pred), kappa)
+        assert label_scores.matthews_corrcoef(y_true, y_pred) == correlation == 0
+    assert math.isnan(label_scores.cohen_kappa_score(constant, constant))
     assert jnp.isfinite(jax.grad(agreement.matthews_correlation)(jnp.array([[4.0, 0], [0, 0]]))).all()
 
 
@@ -140,10 +140,10 @@ def test_r55_every_example_counts_once_on_any_number_of_devices(devices):
 def test_r56_confidences_0_and_1_fall_into_bins_and_logits_give_nan():
     diagram = CALIBRATION.compute(merged(CALIBRATION, [2], np.float32([0, 1]), np.array([False, True])))
     np.testing.assert_array_equal(diagram.seen, [1, 0, 0, 0, 1])
-    assert calibration_error.expected_calibration_error(diagram) == 0
+    assert calibration.expected_calibration_error(diagram) == 0
     logits = CALIBRATION.compute(merged(CALIBRATION, [2], np.float32([3.5, 0.5]), np.array([True, True])))
-    assert math.isnan(calibration_error.expected_calibration_error(logits))
-    assert math.isnan(calibration_error.maximum_calibration_error(logits))
+    assert math.isnan(calibration.expected_calibration_error(logits))
+    assert math.isnan(calibration.maximum_calibration_error(logits))
 
 
 def test_r56_half_precision_probabilities_are_binned_in_float32():
@@ -225,6 +225,6 @@ def test_s49_ten_million_log_losses_keep_seven_digits():
 
 def test_any_score_of_a_matrix_streams():
     labels, _, predictions, _, _ = data(3, 20)
-    metric = base.then(CONFUSION, partial(scores.macro, scores.f1))
+    metric = base.then(CONFUSION, partial(rates.macro, rates.f1))
     state = merged(CONFUSION, [10, 10], predictions, labels)
     assert metric.compute(state) == pytest.approx(sk.f1_score(labels, predictions, average="macro"), rel=1e-6)

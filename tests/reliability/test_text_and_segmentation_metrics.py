@@ -8,12 +8,19 @@ import sacrebleu
 import scipy.stats
 import sklearn.metrics
 
-from fjdl.metrics import amounts, counts, errors, explained, regression
 from fjdl.metrics.base import measure, then
-from fjdl.metrics.bleu_scores import corpus_bleu, sentence_bleu
-from fjdl.metrics.segmentation import iou, mean_iou, segmentation_matrix
-from fjdl.metrics.signal_noise import peak_signal_noise_ratio
-from fjdl.metrics.surprisal import perplexity
+from fjdl.metrics.image.signal_noise import peak_signal_noise_ratio
+from fjdl.metrics.regression import (
+    correlation,
+    streaming,
+)
+from fjdl.metrics.regression import (
+    scores as regression,
+)
+from fjdl.metrics.segmentation.overlap import iou, mean_iou, segmentation_matrix
+from fjdl.metrics.state import amounts, counts
+from fjdl.metrics.text.bleu_scores import corpus_bleu, sentence_bleu
+from fjdl.metrics.text.surprisal import perplexity
 
 CONSTANT = np.full(3, 0.1, np.float32)
 
@@ -53,7 +60,7 @@ def test_r54_a_constant_target_scores_one_or_zero_as_in_scikit_learn(score):
     wrong = CONSTANT + np.float32([0, 0, 1])
     assert score(CONSTANT, CONSTANT) == theirs(CONSTANT, CONSTANT) == 1
     assert score(CONSTANT, wrong) == theirs(np.zeros(3), [0, 0, 1]) == 0
-    stream = explained.r2() if score is regression.r2_score else explained.explained_variance()
+    stream = correlation.r2() if score is regression.r2_score else correlation.explained_variance()
     state = stream.update(stream.init(), CONSTANT, CONSTANT)
     assert stream.compute(stream.merge(state, state)) == 1
     assert stream.compute(stream.update(state, wrong, CONSTANT)) == 0
@@ -64,12 +71,12 @@ def test_r54_correlation_with_a_constant_is_nan_as_in_scipy():
     with pytest.warns(scipy.stats.ConstantInputWarning):
         assert np.isnan(scipy.stats.pearsonr(varied, CONSTANT)[0])
     assert np.isnan(regression.pearson_correlation(varied, CONSTANT))
-    assert np.isnan(measure(explained.pearson(), CONSTANT, varied))
+    assert np.isnan(measure(correlation.pearson(), CONSTANT, varied))
 
 
 def test_r55_a_smaller_last_batch_weighs_no_more_than_its_examples():
     targets, predictions = np.random.default_rng(0).standard_normal((2, 10)).astype(np.float32)
-    metric = errors.rmse()
+    metric = streaming.rmse()
     state = metric.init()
     for part in (slice(0, 4), slice(4, 8), slice(8, 10)):
         state = metric.update(state, predictions[part], targets[part])

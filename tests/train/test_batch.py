@@ -19,7 +19,7 @@ from fjdl.data.stream import stream_in_order
 from fjdl.errors import UsageError
 from fjdl.models import LogisticRegression
 from fjdl.train import Recipe, fit, learning_rate_range
-from fjdl.train.log import read_jsonl
+from fjdl.train.json_files import read_jsonl
 from fjdl.train.rundir import RunDirectory
 from tests.train.toy import devices, quick, recipe, source, splits
 

@@ -10,7 +10,7 @@ import pytest
 
 from fjdl.errors import StorageError
 from fjdl.train import documents, rundir
-from fjdl.train.log import encode_json
+from fjdl.train.json_files import encode_json
 from fjdl.train.rundir import environment, open_run
 
 RESULT = {

@@ -21,7 +21,7 @@ from fjdl.nn import Model
 from fjdl.optim import adam, sgd
 from fjdl.schedules import cosine
 from fjdl.train import checkpoint, loop
-from fjdl.train.log import read_jsonl
+from fjdl.train.json_files import read_jsonl
 from fjdl.train.loop import fit, program_of
 from fjdl.train.recipe import Recipe
 from fjdl.train.resume import restore_best

@@ -9,7 +9,7 @@ import pytest
 from fjdl.data.source import Splits, from_arrays, to_arrays
 from fjdl.errors import UsageError
 from fjdl.models import MLP
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.train.mesh import check_batch, make_mesh, replicated, spread
 from fjdl.train.program import place
 from fjdl.train.state import TrainState
@@ -67,7 +67,7 @@ def test_any_number_of_devices_sees_the_same_examples_and_trains_the_same_networ
 
 
 def test_any_number_of_devices_starts_from_the_same_bits() -> None:
-    made = recipe(model=functional(MLP(hidden=(), classes=10)))
+    made = recipe(model=pure(MLP(hidden=(), classes=10)))
     assert len({digest(program(made, count=count).init()) for count in (1, 2, 4, 8)}) == 1
 
 

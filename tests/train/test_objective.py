@@ -18,10 +18,10 @@ from fjdl.data.embedded import iris, standardize
 from fjdl.data.source import Splits, from_arrays, to_arrays
 from fjdl.losses import penalties
 from fjdl.models import MLP, LogisticRegression
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.schedules import linear
 from fjdl.train import Recipe, fit
-from fjdl.train.log import read_jsonl
+from fjdl.train.json_files import read_jsonl
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.step import make_train_step
 from fjdl.train.tasks import classification, regression
@@ -45,7 +45,7 @@ def softmax_regression(optimizer: Any, **changes: Any) -> Recipe:
     task = classification(3)
     settings: dict[str, Any] = {
         "splits": lambda: flowers()[0],
-        "model": functional(LogisticRegression(3)),
+        "model": pure(LogisticRegression(3)),
         "inputs": lambda batch: batch["features"],
         "loss": task.loss,
         "metrics": task.metrics,
@@ -246,7 +246,7 @@ def test_an_elastic_net_has_the_coefficients_of_scikit_learn() -> None:
     alpha, share = 0.2, 0.7
     made = Recipe(
         splits=lambda: parts,
-        model=functional(LogisticRegression(1)),
+        model=pure(LogisticRegression(1)),
         inputs=lambda batch: batch["features"],
         **regression()._asdict(),
         penalty=partial(penalties.elastic_net, l1=2 * alpha * share, l2=alpha * (1 - share)),

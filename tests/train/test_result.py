@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 
 from fjdl.data.source import to_arrays
 from fjdl.models import LogisticRegression
-from fjdl.train.log import append_jsonl, encode_json
+from fjdl.train.json_files import append_jsonl, encode_json
 from fjdl.train.program import Program, place
 from fjdl.train.result import final_result, hardware, summary
 from fjdl.train.rundir import open_run

@@ -11,7 +11,7 @@ import pytest
 from fjdl.errors import CheckpointError, FjdlError, StorageError
 from fjdl.train import checkpoint
 from fjdl.train.documents import RESULT
-from fjdl.train.log import append_jsonl, encode_json, read_json
+from fjdl.train.json_files import append_jsonl, encode_json, read_json
 from fjdl.train.resume import read_best, restore_latest
 from fjdl.train.rundir import RunDirectory, write_result
 from fjdl.train.state import Best, TrainState

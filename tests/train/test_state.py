@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fjdl.models import MLP
-from fjdl.nn import functional
+from fjdl.nn import pure
 from fjdl.train.state import Best, Stream, TrainState, evaluated_params, init_state, remember, stream_key
 from fjdl.tree import digest
 from tests.train.toy import batch, first_state, recipe
@@ -93,7 +93,7 @@ def test_before_training_nothing_is_counted_and_nothing_is_best(mode: str, worst
 
 
 def test_the_seed_decides_the_initial_parameters_and_the_batch_does_not() -> None:
-    model = functional(MLP(hidden=(4,), classes=10))
+    model = pure(MLP(hidden=(4,), classes=10))
     first = first_state(recipe(seed=1, model=model), batch(1))
     same = first_state(recipe(seed=1, model=model), batch(5, seed=9))
     other = first_state(recipe(seed=2, model=model), batch(1))

@@ -10,9 +10,9 @@ import torch
 
 from fjdl import optim
 from fjdl.data.batches import take
-from fjdl.metrics import mean
+from fjdl.metrics.state.mean import mean
 from fjdl.models import MLP, LeNet5, LogisticRegression
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.train.state import TrainState
 from fjdl.train.step import StepReport, make_eval_step, make_train_step
 from fjdl.tree import digest
@@ -56,7 +56,7 @@ def test_micro_batches_give_the_step_of_the_whole_batch(mask: np.ndarray, parts:
 @pytest.mark.parametrize("accumulate", [1, 4])
 def test_the_gradient_is_the_mean_over_real_examples_only(accumulate: int) -> None:
     given = batch(32, mask=np.arange(32) < 11)
-    made = recipe(**SGD, model=functional(LogisticRegression(10)), accumulate=accumulate)
+    made = recipe(**SGD, model=pure(LogisticRegression(10)), accumulate=accumulate)
     state, report = one_step(made, given)
     x = np.asarray(given["image"]).reshape(32, 64)[:11]
     error = 0.1 - np.eye(10)[np.asarray(given["label"])[:11]]
@@ -179,7 +179,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(spoil: Any, 
 
 def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is() -> None:
     made = recipe(
-        model=functional(LogisticRegression(10)),
+        model=pure(LogisticRegression(10)),
         loss=lambda logits, batch: jnp.sqrt(logits[:, 0]),  # 0 with gradient inf
     )
     given = batch(32)
@@ -191,7 +191,7 @@ def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is() -> None:
 
 
 def test_an_overflow_in_the_norm_of_finite_gradients_is_no_reason_to_refuse() -> None:
-    made = recipe(**SGD, model=functional(LogisticRegression(10)), loss=lambda logits, batch: 1e25 * logits[:, 0])
+    made = recipe(**SGD, model=pure(LogisticRegression(10)), loss=lambda logits, batch: 1e25 * logits[:, 0])
     state, report = one_step(made, batch(32))
     assert not report.bad
     assert np.isfinite(report.gradient_norm)
@@ -265,7 +265,7 @@ def test_augmentation_changes_the_batch_of_a_training_step_by_a_key_of_its_step(
         number = jnp.argmax(jnp.all(keys == jax.random.key_data(key)[None], axis=1))
         return {**batch, "image": batch["image"] * (2 + number)}
 
-    model = functional(LogisticRegression(10))
+    model = pure(LogisticRegression(10))
     plain, augmented = recipe(**SGD, model=model), recipe(**SGD, model=model, augment=augment)
     given = batch(32)
     start = first_state(plain, given)

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from fjdl.data.embedded import digits
 from fjdl.data.source import Source, Splits, from_arrays, to_arrays
 from fjdl.models import MLP
-from fjdl.nn import Dense, Model, functional
+from fjdl.nn import Dense, Model, pure
 from fjdl.optim import momentum
 from fjdl.train.mesh import make_mesh, replicated
 from fjdl.train.program import Program, compile_program
@@ -106,7 +106,7 @@ def random_params(model: Model, inputs: Any, *, seed: int = 0) -> Any:
 
 def quick(module: linen.Module) -> Model:
     """The module with `random_params` whatever the key, and statistics of zeros."""
-    model = functional(module)
+    model = pure(module)
 
     def init(key: Any, inputs: Any) -> tuple[Any, Any]:
         _, stats = jax.eval_shape(model.init, key, inputs)

@@ -11,7 +11,7 @@ import pytest
 from fjdl import tree
 from fjdl.losses import reduce, softmax_cross_entropy
 from fjdl.models import MLP
-from fjdl.nn import functional
+from fjdl.nn import pure
 from fjdl.optim import FROZEN, adam, chain, partition, scale_by_path, sgd, stop_frozen
 from fjdl.transfer import layerwise_rates, replace_head
 from tests.train.toy import digit_arrays
@@ -28,7 +28,7 @@ def task(low: int) -> tuple[Any, Any]:
 
 
 def model(classes: int) -> Any:
-    return functional(MLP(hidden=(32, 16), classes=classes))
+    return pure(MLP(hidden=(32, 16), classes=classes))
 
 
 def trained(net: Any, params: Any, rules: Any, images: Any, labels: Any, *, steps: int = 40) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fjdl import tree
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.train import checkpoint, fit
 from fjdl.train.rundir import RunDirectory
 from fjdl.transfer import Layout, from_torch, pretrained
@@ -21,7 +21,7 @@ LAYOUT = Layout(((r"logits", r"fc"), (r"mean", r"input")))
 
 
 def weights(classes: int) -> tuple[Any, Any]:
-    params = random_params(functional(Centred(classes)), IMAGES, seed=1)
+    params = random_params(pure(Centred(classes)), IMAGES, seed=1)
     return params, {"batch_stats": {"mean": np.arange(64, dtype=np.float32)}}
 
 
@@ -37,18 +37,18 @@ def initial(model: Model) -> tuple[Any, Any]:
 
 
 def test_parameters_and_statistics_are_the_trained_ones_to_the_bit() -> None:
-    params, stats = initial(pretrained(functional(Centred(10)), load))
+    params, stats = initial(pretrained(pure(Centred(10)), load))
     assert tree.digest((params, stats)) == tree.digest(weights(10))
     assert isinstance(params["logits"]["kernel"], jax.Array)
 
 
 def test_a_head_is_drawn_afresh_for_as_many_classes_as_the_new_task_has() -> None:
-    model = functional(Centred(3))
-    params, stats = initial(pretrained(model, load, original=functional(Centred(10)), head="logits/.*"))
+    model = pure(Centred(3))
+    params, stats = initial(pretrained(model, load, original=pure(Centred(10)), head="logits/.*"))
     fresh, _ = initial(model)
     assert tree.digest(params) == tree.digest(fresh)
     assert tree.digest(stats) == tree.digest(weights(10)[1])
-    only_bias, _ = initial(pretrained(functional(Centred(10)), load, head="logits/bias"))
+    only_bias, _ = initial(pretrained(pure(Centred(10)), load, head="logits/bias"))
     assert tree.digest(only_bias["logits"]["kernel"]) == tree.digest(weights(10)[0]["logits"]["kernel"])
     assert not only_bias["logits"]["bias"].any()
 
@@ -60,7 +60,7 @@ def test_a_run_begins_with_them_and_is_taken_up_from_its_checkpoint(tmp_path: Pa
         calls.append(1)
         return load(params, stats)
 
-    made = recipe(model=pretrained(functional(Centred(10)), counted), epochs=2)
+    made = recipe(model=pretrained(pure(Centred(10)), counted), epochs=2)
     assert not calls
     assert tree.digest(program(made).init().params) == tree.digest(weights(10)[0])
     assert len(calls) == 1
@@ -89,11 +89,11 @@ WRONG: dict[str, tuple[Any, str]] = {
 def test_arrays_of_another_model_are_refused(case: str) -> None:
     change, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
-        initial(pretrained(functional(Centred(10)), lambda params, stats: change(*load(params, stats))))
+        initial(pretrained(pure(Centred(10)), lambda params, stats: change(*load(params, stats))))
 
 
 def test_the_layers_and_the_outputs_are_those_of_the_model() -> None:
-    model = functional(Centred(10))
+    model = pure(Centred(10))
     made = pretrained(model, load)
     assert made.apply is model.apply
     assert made.layers(IMAGES) == model.layers(IMAGES)

@@ -7,11 +7,11 @@ import pytest
 from fjdl.analysis import Layer, total
 from fjdl.models.googlenet import GoogLeNet, googlenet_batch_norm
 from fjdl.models.inception_modules import Inception, NaiveInception
-from fjdl.nn import functional
+from fjdl.nn import pure
 
 
 def whole(network: Any, *shape: int) -> Layer:
-    return total(functional(network).layers(jax.ShapeDtypeStruct((1, *shape), jnp.float32)))
+    return total(pure(network).layers(jax.ShapeDtypeStruct((1, *shape), jnp.float32)))
 
 
 def test_e73_googlenet_has_6_998_552_parameters_and_1_58_giga_macs() -> None:
@@ -39,6 +39,6 @@ def test_e73_with_batch_norm_and_3x3_branches_it_has_6_624_904_parameters() -> N
 def test_reductions_of_inception_3a_save_more_than_half(module: Any, parameters: int, macs: int, channels: int) -> None:
     cost = whole(module, 28, 28, 192)
     assert (cost.parameters, cost.macs) == (parameters, macs)
-    params, _ = jax.eval_shape(functional(module).init, jax.random.key(0), jnp.zeros((1, 28, 28, 192)))
-    output, _ = jax.eval_shape(functional(module).apply, params, {}, jnp.zeros((1, 28, 28, 192)))
+    params, _ = jax.eval_shape(pure(module).init, jax.random.key(0), jnp.zeros((1, 28, 28, 192)))
+    output, _ = jax.eval_shape(pure(module).apply, params, {}, jnp.zeros((1, 28, 28, 192)))
     assert output.shape == (1, 28, 28, channels)

@@ -10,18 +10,18 @@ from flax import linen
 
 from fjdl import analysis
 from fjdl.analysis import Layer
-from fjdl.functional.conv import conv2d
+from fjdl.functional.conv.conv2d import conv2d
 from fjdl.models.alexnet import AlexNet, alexnet_paper
 from fjdl.models.lenet import LeNet5, LeNet5_1998
 from fjdl.models.vgg import vgg16, vgg19
 from fjdl.models.zfnet import ZFNet, zfnet_paper
-from fjdl.nn import functional
+from fjdl.nn import pure
 
 Row = tuple[str, tuple[int, ...], int, int]
 
 
 def table(network: linen.Module, size: int, *, channels: int = 3) -> dict[str, Layer]:
-    rows = functional(network).layers(jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32))
+    rows = pure(network).layers(jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32))
     return {row.name: row for row in rows}
 
 

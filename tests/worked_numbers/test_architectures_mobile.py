@@ -12,12 +12,12 @@ from fjdl.models.convnext import convnext_base, convnext_large, convnext_small, 
 from fjdl.models.efficientnet import efficientnet_b0, efficientnet_b1, efficientnet_b7
 from fjdl.models.mobilenet import DepthwiseSeparable, MobileNet
 from fjdl.models.mobilenet_v2 import MobileNetV2
-from fjdl.nn import functional
+from fjdl.nn import pure
 from tests.models.twins.full_size import abstract, images
 
 
 def costs(network: Any, size: int = 224) -> tuple[int, int, int]:
-    whole = total(abstract(network)[0] if size == 224 else functional(network).layers(images(size)))
+    whole = total(abstract(network)[0] if size == 224 else pure(network).layers(images(size)))
     return whole.parameters, whole.macs, whole.pool_operations
 
 
@@ -46,7 +46,7 @@ def test_mobilenet_by_resolution(size: int, millions: int) -> None:
 def test_depthwise_separable_costs_a_ninth_and_one_part_in_the_features_of_the_full_convolution() -> None:
     """At 14 x 14 with 512 channels, the layer that the paper takes for its example."""
     x = jax.ShapeDtypeStruct((1, 14, 14, 512), jnp.float32)
-    separable = total(functional(DepthwiseSeparable(512)).layers(x)).macs
+    separable = total(pure(DepthwiseSeparable(512)).layers(x)).macs
     full = conv_layer((14, 14, 512), features=512, kernel=3, padding=1, bias=False).macs
     assert separable == 14 * 14 * (9 * 512 + 512 * 512)
     assert Fraction(separable, full) == Fraction(1, 512) + Fraction(1, 9)
@@ -61,7 +61,7 @@ def test_mobilenet_v2() -> None:
 def test_an_inverted_residual_by_hand() -> None:
     """Stage 2 begins with 16 channels at 112 x 112: 96 wide, stride 2, then 24."""
     x = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
-    layers = {layer.name: layer for layer in functional(MobileNetV2()).layers(x)}
+    layers = {layer.name: layer for layer in pure(MobileNetV2()).layers(x)}
     parts = [layers[f"stage2/block0/{part}/conv"].macs for part in ("expand", "depthwise", "project")]
     assert parts == [112 * 112 * 16 * 96, 56 * 56 * 9 * 96, 56 * 56 * 96 * 24]
 

@@ -20,13 +20,13 @@ from fjdl.models.resnet import (
 )
 from fjdl.models.resnet_cifar import cifar_resnet20
 from fjdl.models.wide_resnet import wide_resnet28_10
-from fjdl.nn import functional
+from fjdl.nn import pure
 
 
 @cache
 def rows(network: Any, size: int = 224) -> dict[str, Layer]:
     image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    return {row.name: row for row in functional(network()).layers(image)}
+    return {row.name: row for row in pure(network()).layers(image)}
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.functional import conv2d, max_pool2d
-from fjdl.functional.conv_algorithms import conv2d_fft
-from fjdl.functional.conv_gradients import conv2d_input_gradient, conv2d_kernel_gradient
-from fjdl.functional.unfold import col2im, im2col
+from fjdl.functional.conv.algorithms import conv2d_fft
+from fjdl.functional.conv.gradients import conv2d_input_gradient, conv2d_kernel_gradient
+from fjdl.functional.conv.unfold import col2im, im2col
 from fjdl.geometry import output_size, transposed_size
 from fjdl.nn import Conv
 from fjdl.nn.conv import SpatiallySeparableConv

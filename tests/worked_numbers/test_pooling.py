@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl.functional.pool import average_pool2d, global_average_pool2d, max_pool2d
+from fjdl.functional.pool.fixed import average_pool2d, global_average_pool2d, max_pool2d
 
 
 def sizes(pool, side, **options):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fjdl.metrics.base import measure, then
-from fjdl.metrics.segmentation import dice_coefficient, iou, mean_iou, segmentation_matrix
+from fjdl.metrics.segmentation.overlap import dice_coefficient, iou, mean_iou, segmentation_matrix
 
 THREE = np.array([[30, 50, 20], [20, 60, 20], [10, 10, 80]])  # the notes print it with predictions as rows
 NINETY = np.array([[21, 2, 7], [10, 11, 9], [3, 1, 26]])

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fjdl import tree
 from fjdl.analysis import Layer
-from fjdl.nn import Model, functional
+from fjdl.nn import Model, pure
 from fjdl.nn.noise import StochasticDepth
 from fjdl.transfer.layout import Layout, from_torch, to_torch
 from tests.models.parity import random_variables
@@ -28,7 +28,7 @@ def images(size: int = 224) -> jax.ShapeDtypeStruct:
 def abstract(module: linen.Module) -> tuple[tuple[Layer, ...], Any, list[float]]:
     """The rows of its layers, its parameters and statistics without values, and its rates of stochastic depth."""
     rates: list[float] = []
-    model = functional(module)
+    model = pure(module)
 
     def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         if isinstance(context.module, StochasticDepth):

@@ -1,0 +1,1 @@
+"""What `python -m experiments.bench` times: fjdl beside one peer, a file each."""

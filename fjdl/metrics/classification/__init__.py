@@ -1,0 +1,1 @@
+"""Scores of predicted classes and of class probabilities."""

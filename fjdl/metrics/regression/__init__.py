@@ -1,0 +1,1 @@
+"""Errors of predicted numbers, and how much of the variation they explain."""

@@ -1,0 +1,1 @@
+"""Scores of token sequences: edit distances, n-gram matches, perplexity."""

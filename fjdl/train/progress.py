@@ -1,0 +1,58 @@
+"""Progress on the terminal."""
+
+import contextlib
+import math
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+
+class Progress:
+    """A bar on a terminal; elsewhere one line at most every `seconds`, and the last one.
+
+    Give it numbers that are already on the host: formatting a device array would wait for the device.
+    """
+
+    def __init__(self, total: int, *, initial: int = 0, seconds: float = 5.0, stream: TextIO | None = None) -> None:
+        self._total, self._seconds, self._stream = total, seconds, stream or sys.stderr
+        self._shown, self._pending = -math.inf, ""
+        self._bar = _bar(total, initial, self._stream) if self._stream.isatty() else None
+
+    def update(self, step: int, text: str = "") -> None:
+        """Shows that `step` steps are done; a terminal that is gone stops nothing."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            with contextlib.suppress(OSError):
+                self._bar.update(step - self._bar.n)
+            return
+        self._pending = f"step {step}/{self._total}  {text}".rstrip()
+        if time.monotonic() - self._shown >= self._seconds:
+            self._print()
+
+    def close(self) -> None:
+        """Shows the last update, if it is still due, and ends the bar."""
+        if self._bar is not None:
+            with contextlib.suppress(OSError):
+                self._bar.close()
+        elif self._pending:
+            self._print()
+
+    def _print(self) -> None:
+        with contextlib.suppress(OSError):
+            print(self._pending, file=self._stream, flush=True)
+        self._shown, self._pending = time.monotonic(), ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _bar(total: int, initial: int, stream: TextIO) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=initial, file=stream, unit="step", dynamic_ncols=True)

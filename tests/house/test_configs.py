@@ -1,0 +1,161 @@
+"""Every config is documented, builds a recipe from keyword arguments alone, trains, and states its costs correctly."""
+
+import ast
+import dataclasses
+import inspect
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import Mesh
+
+from experiments.command import load_config
+from fjdl import transfer
+from fjdl.analysis import total
+from fjdl.data import cifar, embedded, files, image_folder, mnist
+from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
+from fjdl.models import CIFAR_RESNET_AKAMASTER, cifar_resnet20
+from fjdl.nn import pure
+from fjdl.train.mesh import make_mesh
+from fjdl.train.program import Program, compile_program, place
+from fjdl.train.recipe import Recipe
+from fjdl.tree import count
+from tests.support import ROOT
+
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+each_config = pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
+DEEP = ("imagenet_resnet50", "cifar10_resnet20")  # whose compilation takes long
+each_trained_config = pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in DEEP), id=path.stem) for path in CONFIGS]
+)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {"imagenet_resnet50": {"size": 32, "classes": 10}}  # that make a test quick
+
+
+def noise(name: str, shape: tuple[int, int, int]) -> Splits:
+    """Sixteen pictures of this shape; nothing is downloaded."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (16, *shape), dtype=np.uint8)
+    source = from_arrays({"image": images, "label": np.arange(16, dtype=np.int32) % 10})
+    return Splits(name=name, train=source, validation=source, test=source, classes=mnist.DIGITS)
+
+
+@pytest.fixture
+def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloaded data sets become noise; configs that are loaded from now on see it."""
+    for name in ("mnist", "fashion_mnist"):
+        monkeypatch.setattr(mnist, name, lambda name=name: noise(name, (28, 28, 1)))
+    monkeypatch.setattr(cifar, "cifar10", lambda **_: noise("cifar10", (32, 32, 3)))
+    monkeypatch.setattr(image_folder, "image_folder", lambda *_, size, **__: noise("folder", (size, size, 3)))
+    monkeypatch.setattr(files, "find_or_download", lambda folder, file: Path(folder) / file.name)
+    monkeypatch.setattr(transfer, "load_torch_pickle", lambda path, strip: {"state_dict": trained_weights()})
+
+
+@cache
+def trained_weights() -> dict[str, np.ndarray]:
+    """Numbers in the place of the published weights of ResNet-20."""
+    model, rng = pure(cifar_resnet20(classes=10)), np.random.default_rng(0)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))
+    params, stats = jax.tree.map(lambda s: rng.uniform(0.01, 0.1, s.shape).astype(np.float32), shapes)
+    return transfer.to_torch(params, stats, CIFAR_RESNET_AKAMASTER)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation() -> Iterator[None]:
+    """What is compiled here runs once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any access to data fails."""
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise AssertionError("the data were touched")
+
+    for module in (mnist, cifar, image_folder, embedded, files):
+        for name, value in vars(module).items():
+            if inspect.isfunction(value):
+                monkeypatch.setattr(module, name, refuse)
+
+
+@each_config
+def test_a_config_says_what_it_is(path: Path) -> None:
+    header = ast.get_docstring(ast.parse(path.read_text()))
+    assert header is not None
+    assert header.splitlines()[0].endswith(".")
+    assert (load_config(path).__doc__ or "").strip().endswith(".")
+
+
+@each_config
+def test_arguments_are_keywords_with_types_and_defaults_and_the_seed_comes_first(path: Path) -> None:
+    signature = inspect.signature(load_config(path))
+    assert next(iter(signature.parameters)) == "seed"
+    for parameter in signature.parameters.values():
+        assert parameter.kind is parameter.KEYWORD_ONLY
+        assert parameter.annotation is not parameter.empty
+        assert parameter.default is not parameter.empty
+    assert signature.return_annotation is Recipe
+
+
+@each_config
+def test_a_recipe_is_built_without_touching_data(path: Path, no_data: None) -> None:
+    build = load_config(path)
+    recipe = build()
+    assert isinstance(recipe, Recipe)
+    assert (recipe.seed, recipe.precision) == (0, "float32")
+    assert build(seed=7).seed == 7
+    assert build(precision="bfloat16").dtype == jax.numpy.bfloat16
+
+
+@each_trained_config
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+def test_four_steps_of_training_change_finite_float32_parameters(path: Path, precision: str, small_data: None) -> None:
+    recipe, program, train = shrunk(load_config(path)(precision=precision, **OPTIONS.get(path.stem, {})))
+    state = program.init()
+    before = jax.device_get(state.params)
+    arrays = place(train, one_device())
+    for _ in range(2):  # what lies behind a scale of zero moves in the second
+        state, report = program.epoch(state, arrays)
+        assert int(report.bad) == 0
+    assert int(state.step) == 4
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(state.params), strict=True):
+        assert new.dtype == np.float32
+        assert np.isfinite(new).all()
+        assert new.shape == old.shape
+        assert (np.asarray(new) != old).any()
+    results = jax.eval_shape(program.evaluate, state, to_arrays(train))
+    assert results["loss"].shape == results[recipe.monitor].shape == ()
+
+
+@each_config
+def test_the_table_of_layers_counts_the_parameters_and_the_outputs(path: Path, small_data: None) -> None:
+    recipe, program, _ = shrunk(load_config(path)(**OPTIONS.get(path.stem, {})))
+    state = jax.eval_shape(program.init)
+    layers = total(recipe.model.layers(recipe.inputs(example_of(recipe))))
+    assert layers.parameters == count(state.params)
+    assert layers.output == (len(recipe.splits().classes),)
+    assert layers.macs > 0
+
+
+def example_of(recipe: Recipe) -> dict[str, np.ndarray]:
+    """A batch of one training example."""
+    return {name: array[None] for name, array in recipe.splits().train.element(0).items()}
+
+
+def shrunk(recipe: Recipe) -> tuple[Recipe, Program, Source]:
+    """The recipe on sixteen examples in batches of eight, two steps an epoch; enough epochs for any warm-up."""
+    train = subset(recipe.splits().train, np.arange(16))
+    recipe = dataclasses.replace(recipe, batch_size=8, epochs=200)
+    return recipe, compile_program(recipe, one_device(), examples=16, example=train.element(0)), train
+
+
+def one_device() -> Mesh:
+    return make_mesh(jax.devices()[:1])

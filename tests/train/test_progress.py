@@ -1,0 +1,57 @@
+import contextlib
+import io
+
+import pytest
+
+from fjdl.train import progress as shown
+from fjdl.train.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_off_a_terminal_progress_is_a_line_every_few_seconds_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(shown.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with Progress(9, seconds=5.0, stream=stream) as progress:
+        for step in range(1, 10):
+            progress.update(step, f"loss {step}")
+            now[0] += 2.0
+    assert stream.getvalue().splitlines() == [f"step {step}/9  loss {step}" for step in (1, 4, 7, 9)]
+
+
+def test_progress_without_updates_is_silent_and_shows_its_last_line_when_an_error_passes() -> None:
+    stream = io.StringIO()
+    Progress(3, stream=stream).close()
+    assert stream.getvalue() == ""
+    with contextlib.suppress(RuntimeError), Progress(3, stream=stream) as progress:
+        progress.update(1)
+        progress.update(2)
+        raise RuntimeError
+    assert stream.getvalue() == "step 1/3\nstep 2/3\n"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_terminal_that_goes_away_stops_nothing(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal() if terminal else io.StringIO()
+    progress = Progress(3, stream=stream, seconds=0.0)
+    progress.update(1)
+
+    def gone(text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(stream, "write", gone)
+    for step in (2, 3):
+        progress.update(step, "loss 0.25")
+    progress.close()
+
+
+def test_on_a_terminal_progress_is_a_bar() -> None:
+    stream = Terminal()
+    with Progress(10, initial=4, stream=stream) as progress:
+        progress.update(10, "loss 0.25")
+    assert "10/10" in stream.getvalue()
+    assert "loss 0.25" in stream.getvalue()
