@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = os.environ.get("FJDL_TEST_PLATFORM", "cpu")
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"  # programs without the lines they come from are lowered faster
 if not os.environ.get("FJDL_TEST_OPTIMIZED"):
     quick = (
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
@@ -38,6 +39,12 @@ from tests.absent import stand_in_for_torch
 stand_in_for_torch()
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what collection made, some million objects, out of all later rounds of the garbage collector."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
