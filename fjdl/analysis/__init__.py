@@ -1,4 +1,15 @@
-"""What a network costs and sees, by formula: nothing is built or run."""
+"""What a network costs and sees, by formula: nothing is built or run.
+
+May import floor 0 alone.
+
+>>> from functools import partial
+>>> from fjdl import analysis
+>>> layers = analysis.stack(
+...     (28, 28, 1), [partial(analysis.conv_layer, features=6, kernel=5, padding=2), analysis.flatten_layer]
+... )
+>>> analysis.total(layers).parameters, analysis.total(layers).macs, layers[-1].output
+(156, 117600, (4704,))
+"""
 
 from fjdl.analysis.counts import (
     Layer,

@@ -1,7 +1,16 @@
 """Changes of training images, on the device: a `random_` function draws, its deterministic twin computes.
 
 Functions of one image `[h, w, c]` become functions of a batch by `each_image`, functions of a sample, whose boxes and
-mask move with the image, by `each_example`; mixup and cutmix take the whole batch.
+mask move with the image, by `each_example`; mixup and cutmix take the whole batch. May import floor 0 and `fjdl.boxes`.
+
+>>> from fjdl import augment
+>>> image = jnp.array([[0.1, 0.2], [0.3, 0.4]])[:, :, None]
+>>> augment.mirror(image, jnp.array(True))[:, :, 0]
+Array([[0.2, 0.1],
+       [0.4, 0.3]], dtype=float32)
+>>> batch = {"image": image[None], "label": jnp.array([3])}
+>>> sorted(augment.each_image(augment.random_mirror)(jax.random.key(0), batch))
+['image', 'label']
 """
 
 from fjdl.augment.batch import alternating_flips, each_example, each_image, example_key, in_sequence

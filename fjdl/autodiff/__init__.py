@@ -1,7 +1,17 @@
-"""What the notes derive about derivatives, executable: each agrees with `jax.grad`, `jax.jvp` and `jax.hessian`.
+"""What textbooks derive about derivatives, executable: each agrees with `jax.grad`, `jax.jvp` and `jax.hessian`.
 
 `symbolic` rewrites formulas, `finite_difference` and `check` measure, `dual` goes forward, `tape` goes backward over
 the nodes of `rules`, `backprop` and `two_layer` write out the backward pass of networks, `second_order` adds curvature.
+May import floor 0 alone.
+
+>>> from fjdl.autodiff import dual, symbolic, tape
+>>> x = symbolic.Symbol("x")
+>>> symbolic.evaluate(symbolic.diff(x * x * x, x), {"x": 2.0})
+Array(12., dtype=float32, weak_type=True)
+>>> dual.derivative(lambda x: x * x * x)(2.0)
+Array(12., dtype=float32, weak_type=True)
+>>> tape.grad(lambda x: x * x * x)(2.0)
+(Array(12., dtype=float32),)
 """
 
 from fjdl.autodiff import backprop, dual, rules, symbolic, tape, two_layer

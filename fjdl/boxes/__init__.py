@@ -1,4 +1,14 @@
-"""Geometry of axis-parallel boxes in corner format, `[x0, y0, x1, y1]`."""
+"""Geometry of axis-parallel boxes in corner format, `[x0, y0, x1, y1]`.
+
+May import floor 0 alone.
+
+>>> from fjdl import boxes
+>>> a, b = jnp.array([0.0, 0.0, 2.0, 2.0]), jnp.array([1.0, 0.0, 3.0, 2.0])
+>>> boxes.intersection(a, b), boxes.iou(a, b)
+(Array(2., dtype=float32), Array(0.33333334, dtype=float32))
+>>> boxes.to_center_size(b)
+Array([2., 1., 2., 2.], dtype=float32)
+"""
 
 from fjdl.boxes.convert import clip_to_image, from_center_size, from_corner_size, to_center_size, to_corner_size
 from fjdl.boxes.overlap import (

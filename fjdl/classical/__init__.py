@@ -1,4 +1,13 @@
-"""Classical models on small tables: linear and logistic regression, and classification strategies built on them."""
+"""Classical models on small tables: linear and logistic regression, and classification strategies built on them.
+
+May import floor 0 and `fjdl.losses`.
+
+>>> from fjdl import classical
+>>> x = jnp.array([[0.0], [1.0], [2.0]])
+>>> params = classical.normal_equations(x, 3.0 * x + 1.0)
+>>> classical.decision(params, jnp.array([[4.0]])).round(4)
+Array([[13.]], dtype=float32)
+"""
 
 from fjdl.classical.descent import Descent, descend, steps_per_epoch
 from fjdl.classical.linear import Linear, decision, normal_equations, squared_error, zeros

@@ -1,7 +1,18 @@
 """Layer mathematics: pure functions from arrays, parameters among them, to arrays.
 
 Initial values stand in `initializers`; fitted transforms of data in `scaling` and `whitening`, labels and features as
-vectors in `encoding`, pixels in `preprocessing`, kernels that find edges in `filters`.
+vectors in `encoding`, pixels in `preprocessing`, kernels that find edges in `filters`. Convolutions have a room of
+their own, `conv`, and pooling has `pool`. How a platform computes a formula belongs in `fjdl.lowering`. May import
+floor 0 and `fjdl.lowering`.
+
+>>> from fjdl.functional import conv2d, linear, max_pool2d, relu
+>>> images, kernel = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 2))
+>>> features = max_pool2d(relu(conv2d(images, kernel, padding="SAME")), window=2)
+>>> features[0, :, :, 0]
+Array([[9., 9.],
+       [9., 9.]], dtype=float32)
+>>> linear(features.reshape(1, -1), jnp.ones((8, 3))).shape
+(1, 3)
 """
 
 from fjdl.functional import encoding, filters, initializers, preprocessing, scaling, whitening

@@ -1,6 +1,15 @@
-"""Losses: values per example in float32, and one place where they are reduced.
+"""Losses: values per example in float32, and one place where they are reduced, `reduce`.
 
-Penalties of parameter trees are functions of the module `penalties`.
+A loss is a function of predictions and targets, options by name. Penalties of parameter trees are functions of the
+module `penalties`. May import floor 0 and `fjdl.boxes`.
+
+>>> from fjdl import losses
+>>> logits, labels = jnp.array([[2.0, 0.0], [0.0, 0.0]]), jnp.array([0, 1])
+>>> values = losses.softmax_cross_entropy(logits, labels)
+>>> values
+Array([0.12692805, 0.6931472 ], dtype=float32)
+>>> losses.mean(values, mask=jnp.array([True, False]))
+Array(0.12692805, dtype=float32)
 """
 
 from fjdl.losses import penalties

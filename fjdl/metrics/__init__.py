@@ -3,6 +3,17 @@
 Bare names are streaming metrics, `Metric(init, update, merge, compute)` with exact mergeable states, and scores of
 what they counted: `then(confusion_matrix(10), matthews_correlation)` is a streaming metric again. Names of
 scikit-learn, such as `f1_score(y_true, y_pred)`, are one-shot functions with its semantics.
+
+The rooms are subjects; `base` has what all of them share. May import floor 0.
+
+>>> from fjdl import metrics
+>>> scores, truth = jnp.array([[2.0, 1.0], [0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]), jnp.array([0, 1, 0, 1])
+>>> metric = metrics.accuracy()
+>>> state = metric.update(metric.init(), scores[:2], truth[:2])
+>>> metric.compute(metric.update(state, scores[2:], truth[2:]))
+Array(0.75, dtype=float32)
+>>> metrics.f1_score(truth, jnp.argmax(scores, -1))
+Array(0.8, dtype=float32)
 """
 
 from fjdl.metrics.base import Metric, measure, on, then

@@ -1,4 +1,14 @@
-"""Architectures, one a file; a variant is a row of numbers."""
+"""Architectures, one a file; a variant is a row of numbers.
+
+May import Flax, floor 0, `fjdl.nn`, `fjdl.functional`, `fjdl.lowering`, `fjdl.analysis` and, for the names of
+published weights, `fjdl.transfer`.
+
+>>> from fjdl import models, nn
+>>> model = nn.pure(models.MLP(hidden=(8,), classes=3))
+>>> params, stats = model.init(jax.random.key(0), jnp.ones((1, 4)))
+>>> sum(layer.parameters for layer in model.layers(jnp.ones((1, 4))))
+67
+"""
 
 from fjdl.models.alexnet import ALEXNET_TORCHVISION, AlexNet, alexnet_cifar, alexnet_paper, alexnet_torchvision
 from fjdl.models.convnext import (

@@ -1,4 +1,20 @@
-"""Thin Linen modules: each declares parameters and calls one pure function of `fjdl.functional`."""
+"""Thin Linen modules: each declares parameters and calls one pure function of `fjdl.functional`.
+
+`pure(module)` gives the functions `init` and `apply` that everything above this room sees. No formula stands here.
+May import Flax, floor 0, `fjdl.functional`, `fjdl.analysis` and `fjdl.model`.
+
+>>> from flax import linen
+>>> from fjdl import nn
+>>> class Classifier(linen.Module):
+...     @linen.compact
+...     def __call__(self, x, *, train=False):
+...         return nn.Dense(3)(nn.Dropout(0.5)(x, train=train))
+>>> model = nn.pure(Classifier())
+>>> params, stats = model.init(jax.random.key(0), jnp.ones((2, 4)))
+>>> outputs, stats = model.apply(params, stats, jnp.ones((2, 4)))
+>>> outputs.shape, [layer.parameters for layer in model.layers(jnp.ones((2, 4)))]
+((2, 3), [15])
+"""
 
 from fjdl.model import Model, View, averaged_views, evaluated, preprocessed
 from fjdl.nn.activations import Maxout, PReLU

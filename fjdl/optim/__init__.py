@@ -8,6 +8,17 @@ and no optimizer state can bring it back. For the same reason give `optax.inject
 
 Complex parameters have complex means and real squares, |g|²; their gradient is the conjugate of that of `jax.grad`, as
 PyTorch's is. PyTorch's adaptive methods square both parts of a complex number apart; optax's are equal to these.
+
+One optimizer a file, and one file for each way of changing another: clipping, decay, averages, groups of parameters.
+May import floor 0, `fjdl.schedules` and `fjdl.autodiff`.
+
+>>> import optax
+>>> from fjdl import optim
+>>> params = {"w": jnp.array([1.0, -2.0])}
+>>> optimizer = optim.chain(optim.clip_by_global_norm(1.0), optim.sgd(0.5))
+>>> updates, state = optimizer.update({"w": jnp.array([0.0, -4.0])}, optimizer.init(params), params)
+>>> optax.apply_updates(params, updates)
+{'w': Array([ 1. , -1.5], dtype=float32)}
 """
 
 from fjdl.optim.accumulate import AccumulateState, accumulate_gradients

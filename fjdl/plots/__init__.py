@@ -1,4 +1,14 @@
-"""Figures of what was trained and measured, as matplotlib `Figure` objects that no window or global state holds."""
+"""Figures of what was trained and measured, as matplotlib `Figure` objects that no window or global state holds.
+
+One figure a file: learning curves, confusion matrix, first-layer filters, mistakes. `pages` has the figures of the
+documentation. May import every floor below 5.
+
+>>> from fjdl.plots.curves import learning_curves
+>>> records = [{"step": n, "train_loss": 1 / n, "validation_loss": 2 / n} for n in (1, 2, 4)]
+>>> figure = learning_curves(records, title="a short run", best_step=4)
+>>> figure.axes[0].get_xlabel()
+'step'
+"""
 
 from fjdl.plots.confusion import confusion_matrix_figure
 from fjdl.plots.curves import learning_curves

@@ -2,7 +2,12 @@
 
 An array of steps gives the array of their rates. A schedule is defined at step 0, holds its last value after its last
 step, up to step 2**31 - 1, and may be called inside `jax.jit` with a traced step. Any optax schedule fits wherever one
-of these does, and the other way round.
+of these does, and the other way round. May import floor 0 alone.
+
+>>> from fjdl import schedules
+>>> rate = schedules.linear(peak=1.0, steps=4)
+>>> rate(jnp.arange(6))
+Array([1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ], dtype=float32)
 """
 
 from fjdl.schedules.base import Schedule, Step

@@ -1,4 +1,20 @@
-"""Training: a `Recipe` says what, `fit` does it, a run directory holds what came out."""
+"""Training: a `Recipe` says what, `fit` does it, a run directory holds what came out.
+
+The loop, the compiled program, checkpoints, progress and tasks stand here; Flax and mathematics do not. May import
+every floor below 5 but `fjdl.nn` and `fjdl.models`, which a recipe hands in as a `Model`.
+
+>>> from fjdl import models, nn, optim
+>>> from fjdl.data.embedded import iris
+>>> from fjdl.train import Recipe
+>>> from fjdl.train.tasks import classification
+>>> task = classification(3)
+>>> recipe = Recipe(
+...     splits=iris, model=nn.pure(models.MLP(hidden=(8,), classes=3)), inputs=lambda batch: batch["features"],
+...     loss=task.loss, metrics=task.metrics, optimizer=lambda steps: optim.adam(1e-2), epochs=2, batch_size=16,
+... )
+>>> recipe.monitor, recipe.precision
+('accuracy', 'float32')
+"""
 
 from fjdl.train.loop import fit
 from fjdl.train.rate_range import RateRange, learning_rate_range, suggested_rates

@@ -1,4 +1,13 @@
-"""Trained weights: files, the names and axes of PyTorch, and new heads for new tasks."""
+"""Trained weights: files, the names and axes of PyTorch, and new heads for new tasks.
+
+May import floor 0, `fjdl.data` and `fjdl.model`.
+
+>>> from fjdl import transfer
+>>> params = {"stem": {"kernel": jnp.ones(2)}, "head": {"kernel": jnp.ones(3)}}
+>>> new = {"stem": {"kernel": jnp.zeros(2)}, "head": {"kernel": jnp.zeros(3)}}
+>>> transfer.replace_head(params, new, head="head/.*")["head"]
+{'kernel': Array([0., 0., 0.], dtype=float32)}
+"""
 
 from fjdl.transfer.files import load_safetensors, read_metadata, restored, save_safetensors
 from fjdl.transfer.head import layerwise_rates, replace_head

@@ -1,1 +1,11 @@
-"""Scores of token sequences: edit distances, n-gram matches, perplexity."""
+"""Scores of token sequences: edit distances, n-gram matches, perplexity.
+
+Functions of strings run on the host, functions of token numbers on the device. May import `fjdl.metrics.base`,
+`fjdl.metrics.state` and floor 0.
+
+>>> from fjdl import metrics
+>>> metrics.levenshtein_distance("kitten", "sitting")
+3
+>>> metrics.measure(metrics.word_error_rate(), ["the cat sat"], ["the cat sat down"])
+Array(0.25, dtype=float32)
+"""
