@@ -28,7 +28,7 @@ AnyPadding = Literal["SAME", "VALID", "CIRCULAR", "REFLECT", "REPLICATE", "CAUSA
 
 
 class Axis(NamedTuple):
-    """Windows along one spatial axis."""
+    """Windows along one spatial axis of a channels-last array."""
 
     size: int  # of the image
     window: int
@@ -36,11 +36,28 @@ class Axis(NamedTuple):
     padding: Sides
     dilation: int
     output: int  # positions of the window
+    position: int  # of the axis in the shape, counted from its end: -2 for the last spatial axis
 
     @property
     def reach(self) -> int:
         """Pixels from the first tap of a window to the last."""
         return self.dilation * (self.window - 1)
+
+    @property
+    def missing(self) -> Sides:
+        """Pixels before and after the image that windows reach."""
+        end = (self.output - 1) * self.stride + self.reach + 1
+        return self.padding[0], max_dim(end - self.padding[0] - self.size, 0)
+
+    @property
+    def tiled(self) -> bool:
+        """Whether the windows lie side by side, inside of the image."""
+        return self.stride == self.window and self.dilation == 1 and self.missing == (0, 0)
+
+    def met(self, tap: int) -> slice:
+        """The pixels of the padded axis that a tap meets, one for each position of the window."""
+        first = tap * self.dilation
+        return slice(first, first + (self.output - 1) * self.stride + 1, self.stride)
 
 
 def slide(
@@ -50,17 +67,30 @@ def slide(
     stride: int | tuple[int, ...] = 1,
     padding: AnyPadding = "VALID",
     dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
 ) -> tuple[Axis, ...]:
-    """Windows along each axis of an image; raises `ValueError` for impossible options and where they do not fit."""
+    """Windows along each axis of an image; raises `ValueError` for impossible options and where they do not fit.
+
+    `ceil_mode` adds a last window that leaves the image, unless it would start in the padding after it.
+    """
     extent, steps, spacing = (
         per_axis(name, value, axes=len(size))
         for name, value in (("window", window), ("stride", stride), ("dilation", dilation))
     )
     pads = explicit_padding(padding, size=size, window=extent, stride=steps, dilation=spacing)
     return tuple(
-        Axis(*axis, output=output_size(axis[0], window=axis[1], stride=axis[2], padding=axis[3], dilation=axis[4]))
-        for axis in zip(size, extent, steps, pads, spacing, strict=True)
+        Axis(*axis, output=_count(*axis, ceil_mode=ceil_mode), position=i - len(size) - 1)
+        for i, axis in enumerate(zip(size, extent, steps, pads, spacing, strict=True))
     )
+
+
+def _count(size: int, window: int, stride: int, sides: Sides, dilation: int, *, ceil_mode: bool) -> int:
+    """Positions of the window along one axis."""
+    low, high = sides
+    room = (low, high + stride - 1) if ceil_mode else sides
+    count = output_size(size, window=window, stride=stride, padding=room, dilation=dilation)
+    beyond = ceil_mode and count > 1 and (count - 1) * stride >= low + size
+    return count - beyond
 
 
 def certain(claim: Callable[[], bool]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fjdl.checks import at_least
-from fjdl.geometry import AnyPadding, Axis, Padding, Pair, slide
+from fjdl.geometry import AnyPadding, Padding, Pair, slide
 from fjdl.typing import typed
 
 
@@ -90,8 +90,9 @@ def pool_layer(
     With `ceil_mode` a last window that sticks out of the image counts too, unless it starts behind the image.
     """
     *size, channels = shape
-    axes = slide(tuple(size), window=window, stride=window if stride is None else stride, padding=padding)
-    output = (*(_positions(axis, ceil_mode=ceil_mode) for axis in axes), channels)
+    step = window if stride is None else stride
+    axes = slide(tuple(size), window=window, stride=step, padding=padding, ceil_mode=ceil_mode)
+    output = (*(axis.output for axis in axes), channels)
     taps = math.prod(axis.window for axis in axes)
     return Layer(name=name, output=output, pool_operations=math.prod(output) * taps)
 
@@ -149,10 +150,3 @@ def total(layers: Sequence[Layer]) -> Layer:
         macs=sum(layer.macs for layer in layers),
         pool_operations=sum(layer.pool_operations for layer in layers),
     )
-
-
-def _positions(axis: Axis, *, ceil_mode: bool) -> int:
-    """Positions of a window along an axis; one more where what the floor leaves out starts before the right padding."""
-    room = axis.size + sum(axis.padding) - axis.window
-    start = (room // axis.stride + 1) * axis.stride
-    return axis.output + (ceil_mode and room % axis.stride != 0 and start < axis.size + axis.padding[0])

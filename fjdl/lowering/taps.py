@@ -6,12 +6,6 @@ from fjdl.geometry import Axis
 from fjdl.typing import Array
 
 
-def met(axis: Axis, tap: int) -> slice:
-    """The pixels of the padded axis that a tap meets, one for each output."""
-    first = tap * axis.dilation
-    return slice(first, first + (axis.output - 1) * axis.stride + 1, axis.stride)
-
-
 def phase_size(axis: Axis) -> int:
     """Pixels in each phase of an axis with stride s: every s-th, the missing ones of the last counted too."""
     return -(-axis.size // axis.stride)

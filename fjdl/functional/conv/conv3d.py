@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from fjdl.functional.conv.conv2d import conv2d
 from fjdl.functional.conv.padding import continued
-from fjdl.functional.conv.unfold import taps
+from fjdl.functional.windows import taps
 from fjdl.geometry import Axis, ConvPadding3D, Triple, check_groups, slide
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
@@ -49,5 +49,5 @@ def _slices(x: Array, depth: Axis, groups: int) -> Array:
     *batch, _, h, w, channels = x.shape
     padded = jnp.pad(widened(x), [*[(0, 0)] * len(batch), depth.padding, (0, 0), (0, 0), (0, 0)])
     grouped = padded.reshape(*padded.shape[:-1], groups, channels // groups)
-    stacked = jnp.stack(taps(grouped, depth, axis=-5), axis=-2)
+    stacked = jnp.stack(taps(grouped, depth, position=-5), axis=-2)
     return stacked.reshape(*batch, depth.output, h, w, depth.window * channels).astype(x.dtype)

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
+from fjdl.functional.windows import taps
 from fjdl.geometry import Axis, Padding, Pair, slide
-from fjdl.lowering.taps import met
 from fjdl.meshes import adjoint
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
@@ -57,15 +57,8 @@ def col2im(
     return adjoint(lambda x: _columns(x, rows, across), jnp.asarray(columns), shape=shape, dtype=columns.dtype)
 
 
-@typed
-def taps(x: Float[Array, "..."], along: Axis, *, axis: int) -> tuple[Float[Array, "..."], ...]:
-    """What each tap of a window meets as it slides along a negative `axis` that is padded already: strided slices."""
-    rest = (slice(None),) * (-axis - 1)
-    return tuple(x[(..., met(along, tap), *rest)] for tap in range(along.window))
-
-
 def _columns(x: Array, rows: Axis, across: Axis) -> Array:
     """Copies in float32, so that its transpose sums in float32."""
     padded = jnp.pad(widened(x), [*[(0, 0)] * (x.ndim - 3), rows.padding, across.padding, (0, 0)])
-    pieces = [tap for strip in taps(padded, rows, axis=-3) for tap in taps(strip, across, axis=-2)]
+    pieces = [tap for strip in taps(padded, rows) for tap in taps(strip, across)]
     return jnp.concatenate(pieces, axis=-1).astype(x.dtype)

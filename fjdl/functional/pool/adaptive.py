@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from fjdl.functional.pool.average import averages
 from fjdl.functional.pool.maximum import largest, maxima
-from fjdl.functional.pool.windows import Windows, windows_of
-from fjdl.geometry import Pair, Single, Triple, per_axis
+from fjdl.functional.pool.windows import windows_of
+from fjdl.geometry import Axis, Pair, Single, Triple, per_axis
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
 
@@ -100,7 +100,7 @@ def _grid(x: Array, size: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
     return per_axis("size", size, axes=axes)
 
 
-def _even(x: Array, grid: tuple[int, ...]) -> tuple[Windows, ...] | None:
+def _even(x: Array, grid: tuple[int, ...]) -> tuple[Axis, ...] | None:
     """The bins as windows side by side, where they divide every axis."""
     sizes = x.shape[-len(grid) - 1 : -1]
     if any(n % bins for n, bins in zip(sizes, grid, strict=True)):

@@ -6,27 +6,29 @@ from functools import reduce
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.functional.pool.windows import Windows, slide, taps
+from fjdl.functional.pool.windows import along, combined
+from fjdl.functional.windows import taps
+from fjdl.geometry import Axis
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
 
 
 @typed
-def averages(x: Float[Array, "..."], axes: tuple[Windows, ...], *, count_include_pad: bool) -> Float[Array, "..."]:
+def averages(x: Float[Array, "..."], axes: tuple[Axis, ...], *, count_include_pad: bool) -> Float[Array, "..."]:
     """Mean of each window, in the dtype of `x`."""
     wide = widened(x)
     if len(axes) == 2 and all(axis.tiled for axis in axes):
         total = _tile_sum(wide, axes)
     else:
-        total = slide(wide, axes, combine=jnp.add, fill=0.0)
+        total = combined(wide, axes, combine=jnp.add, fill=0.0)
     counts = [_counts(axis, count_include_pad) for axis in axes]
     if all((n == axis.window).all() for n, axis in zip(counts, axes, strict=True)):
         return (total * (1.0 / math.prod(axis.window for axis in axes))).astype(x.dtype)
-    sizes = math.prod(axis.along(n, x.ndim) for n, axis in zip(counts, axes, strict=True))
+    sizes = math.prod(along(axis, n, x.ndim) for n, axis in zip(counts, axes, strict=True))
     return (total / np.asarray(sizes, total.dtype)).astype(x.dtype)
 
 
-def _counts(axis: Windows, count_include_pad: bool) -> np.ndarray:
+def _counts(axis: Axis, count_include_pad: bool) -> np.ndarray:
     """Entries of each window that its mean is over, at least 1."""
     low, high = axis.padding
     first, end = (0, low + axis.size + high) if count_include_pad else (low, low + axis.size)
@@ -34,7 +36,7 @@ def _counts(axis: Windows, count_include_pad: bool) -> np.ndarray:
     return np.maximum(np.minimum(start + axis.window, end) - np.maximum(start, first), 1)
 
 
-def _tile_sum(x: Array, axes: tuple[Windows, ...]) -> Array:
+def _tile_sum(x: Array, axes: tuple[Axis, ...]) -> Array:
     """Sums of windows side by side: columns as slices, rows as one reduction.
 
     XLA:CPU never computes a reduction twice, while it would repeat slices, and all that led to them, in every consumer.

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fjdl.functional.pool.windows import Windows, padded, slide, taps
+from fjdl.functional.pool.windows import along, combined
+from fjdl.functional.windows import padded, taps
+from fjdl.geometry import Axis
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Integer, typed
 
@@ -17,7 +19,7 @@ TERMS = 25  # windows that share an entry, up to which the sum over all of them 
 
 
 @typed
-def maxima(x: Float[Array, "..."], axes: tuple[Windows, ...]) -> Float[Array, "..."]:
+def maxima(x: Float[Array, "..."], axes: tuple[Axis, ...]) -> Float[Array, "..."]:
     """Largest entry of each window."""
     if math.prod(_span(axis) for axis in axes) <= TERMS:
         return _maxima(x, axes)
@@ -25,12 +27,12 @@ def maxima(x: Float[Array, "..."], axes: tuple[Windows, ...]) -> Float[Array, ".
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _maxima(x: Array, axes: tuple[Windows, ...]) -> Array:
-    return slide(x, axes, combine=lambda a, b: jnp.where(_stays(a, b), a, b), fill=-jnp.inf)
+def _maxima(x: Array, axes: tuple[Axis, ...]) -> Array:
+    return combined(x, axes, combine=lambda a, b: jnp.where(_stays(a, b), a, b), fill=-jnp.inf)
 
 
 @_maxima.defjvp
-def _maxima_jvp(axes: tuple[Windows, ...], primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+def _maxima_jvp(axes: tuple[Axis, ...], primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     """Stated as a masked sum, whose transpose writes each entry once and has no slices with strides to put back."""
     values, winners = maxima_and_winners(*primals, axes)
     return values, _entries(*tangents, winners, axes).astype(values.dtype)
@@ -38,7 +40,7 @@ def _maxima_jvp(axes: tuple[Windows, ...], primals: tuple[Array], tangents: tupl
 
 @typed
 def maxima_and_winners(
-    x: Float[Array, "..."], axes: tuple[Windows, ...]
+    x: Float[Array, "..."], axes: tuple[Axis, ...]
 ) -> tuple[Float[Array, "*shape"], Integer[Array, "*shape"]]:
     """Largest entry of each window, and its number there in row order; padding never wins over entries."""
     x = padded(x, axes, fill=-jnp.inf)
@@ -69,18 +71,18 @@ def _stays(a: Array, b: Array) -> Array:
     return (a >= b) | (a != a)
 
 
-def _reduced(values: list[Array], numbers: list[Array], axis: Windows) -> tuple[Array, Array]:
+def _reduced(values: list[Array], numbers: list[Array], axis: Axis) -> tuple[Array, Array]:
     value, number = values[0], numbers[0]
     for t in range(1, axis.window):
         stays = _stays(value, values[t])
         entered = np.arange(axis.output) * axis.stride + (t - 1) * axis.dilation >= axis.padding[0]
         if not entered.all():
-            stays = stays & axis.along(entered, value.ndim)
+            stays = stays & along(axis, entered, value.ndim)
         value, number = jnp.where(stays, value, values[t]), jnp.where(stays, number, numbers[t])
     return value, number
 
 
-def _entries(x: Array, winners: Array, axes: tuple[Windows, ...]) -> Array:
+def _entries(x: Array, winners: Array, axes: tuple[Axis, ...]) -> Array:
     """The entry of each window that its number names, as a sum of masked blocks, each as long as the stride.
 
     Written so that the transpose reads: what the blocks of one offset give to all windows is laid over what those of
@@ -106,7 +108,7 @@ def _entries(x: Array, winners: Array, axes: tuple[Windows, ...]) -> Array:
     return lax.optimization_barrier(total)[middle]
 
 
-def _blocked(x: Array, axes: tuple[Windows, ...]) -> Array:
+def _blocked(x: Array, axes: tuple[Axis, ...]) -> Array:
     """`x` with each axis cut into blocks as long as its stride, from the first window to the last."""
     shape: list[tuple[int, ...]] = [(n,) for n in x.shape]
     widths = [(0, 0, 0)] * x.ndim
@@ -117,7 +119,7 @@ def _blocked(x: Array, axes: tuple[Windows, ...]) -> Array:
     return lax.pad(x, jnp.zeros((), x.dtype), widths).reshape(sum(shape, ()))
 
 
-def _places(axes: tuple[Windows, ...], offsets: tuple[int, ...], phases: tuple[int, ...], ndim: int) -> np.ndarray:
+def _places(axes: tuple[Axis, ...], offsets: tuple[int, ...], phases: tuple[int, ...], ndim: int) -> np.ndarray:
     """Number in the window of each place of the block at `offsets` from the window's first, or one that none has."""
     number, inside = np.zeros([1] * ndim, int), np.ones([1] * ndim, bool)
     for axis, offset, phase in zip(axes, offsets, phases, strict=True):
@@ -127,16 +129,16 @@ def _places(axes: tuple[Windows, ...], offsets: tuple[int, ...], phases: tuple[i
     return np.where(inside, number, math.prod(axis.window for axis in axes))
 
 
-def _number(axes: tuple[Windows, ...]) -> jnp.dtype:
+def _number(axes: tuple[Axis, ...]) -> jnp.dtype:
     """A dtype that holds the number of each entry of a window, and one more."""
     return jnp.dtype(jnp.uint8 if math.prod(axis.window for axis in axes) <= 255 else jnp.int32)
 
 
-def _blocks(axis: Windows) -> int:
+def _blocks(axis: Axis) -> int:
     """Blocks from the first window's to the last's."""
     return axis.output + _span(axis) - 1
 
 
-def _span(axis: Windows) -> int:
+def _span(axis: Axis) -> int:
     """Blocks that one window reaches, and so the most windows that share an entry."""
     return axis.dilation * (axis.window - 1) // axis.stride + 1

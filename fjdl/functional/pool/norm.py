@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.functional.pool.windows import padded, taps, windows_of
+from fjdl.functional.pool.windows import windows_of
+from fjdl.functional.windows import padded, taps
 from fjdl.geometry import Padding, Pair
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed

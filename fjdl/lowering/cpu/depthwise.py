@@ -15,7 +15,7 @@ from jax import lax
 from fjdl.geometry import Axis
 from fjdl.lowering.bilinear import Rules
 from fjdl.lowering.conv_everywhere import Options, axes_of
-from fjdl.lowering.taps import interlocked, met, phase_size, shifts
+from fjdl.lowering.taps import interlocked, phase_size, shifts
 from fjdl.meshes import scan
 from fjdl.numerics import widened
 from fjdl.typing import Array
@@ -87,7 +87,7 @@ def _padded(x: Array, options: Options) -> Array:
 
 def _taps(padded: Array, options: Options) -> list[Array]:
     """What each tap of the kernel meets at all outputs, [..., h_out, w_out, c] each."""
-    rows, columns = ([met(axis, tap) for tap in range(axis.window)] for axis in axes_of(options))
+    rows, columns = ([axis.met(tap) for tap in range(axis.window)] for axis in axes_of(options))
     return [padded[..., down, across, :] for down, across in itertools.product(rows, columns)]
 
 

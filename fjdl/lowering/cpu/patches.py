@@ -15,7 +15,7 @@ from fjdl.geometry import Axis
 from fjdl.lowering.bilinear import Rules
 from fjdl.lowering.conv_everywhere import Options, axes_of
 from fjdl.lowering.cpu.matrix import bits, numbers, product, transposed
-from fjdl.lowering.taps import divided, interlocked, met, phase_size, shifts
+from fjdl.lowering.taps import divided, interlocked, phase_size, shifts
 from fjdl.meshes import scan
 from fjdl.numerics import wide
 from fjdl.typing import Array
@@ -81,7 +81,7 @@ def _chunks(images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
 def _patches(x: Array, axes: tuple[Axis, Axis]) -> Array:
     """[n, h_out, w_out, kh kw c_in]: what the taps of each window meet."""
     x = jnp.pad(x, ((0, 0), axes[0].padding, axes[1].padding, (0, 0)))
-    rows, columns = ([met(axis, tap) for tap in range(axis.window)] for axis in axes)
+    rows, columns = ([axis.met(tap) for tap in range(axis.window)] for axis in axes)
     return jnp.concatenate([x[:, down, across] for down, across in itertools.product(rows, columns)], axis=3)
 
 
