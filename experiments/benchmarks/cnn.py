@@ -82,7 +82,7 @@ def network(name: str, contest: Contest, batch_size: int, precision: Precision, 
 
 def with_xlas_own(run: Callable[[], Any]) -> Callable[[], Any]:
     """The run, compiled with XLA's own convolutions in the one layout that it runs fast."""
-    with patch.object(conv_cpu, "_method", lambda *_: conv_cpu._CANONICAL):
+    with patch.object(conv_cpu, "_method", lambda *_: conv_cpu.CANONICAL):
         run()
     return run
 

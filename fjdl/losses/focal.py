@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
-from fjdl.losses.labels import nan_unless, one_hot
+from fjdl.losses.labels import bounded, nan_unless, one_hot
 from fjdl.losses.weights import example_weights
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Integer, Number, typed
@@ -50,20 +50,15 @@ def softmax_focal(
     in_range, _ = one_hot(labels, logits.shape[-1])
     safe = jnp.where(in_range, labels, 0)
     nats = softmax_cross_entropy(logits, safe)
-    values = _power(-jnp.expm1(-_bounded(nats)), gamma) * nats
+    values = _power(-jnp.expm1(-bounded(nats)), gamma) * nats
     return nan_unless(in_range, values if alpha is None else values * example_weights(safe, alpha))
 
 
 def _miss(logits: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """`1 - p_t = (1 - t) σ(x) + t σ(-x)`, without cancellation."""
     positive = logits > 0
-    small = jnp.exp(-_bounded(jnp.where(positive, logits, -logits)))
+    small = jnp.exp(-bounded(jnp.where(positive, logits, -logits)))
     return jnp.where(positive, 1 - targets + targets * small, (1 - targets) * small + targets) / (1 + small)
-
-
-def _bounded(nats: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """At most 1000, where `exp(-nats)` is 0 for long, so that no infinity meets its zero gradient."""
-    return jnp.where(nats < 1000, nats, 1000)
 
 
 def _power(x: Float[Array, "*shape"], exponent: Number) -> Float[Array, "*shape"]:

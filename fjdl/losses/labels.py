@@ -1,4 +1,4 @@
-"""What the losses of integer labels share: which are in range, the entry at each, and NaN for those that are not."""
+"""What losses of labels share: which are in range, the entry at each, NaN for those that are not, bounded nats."""
 
 import jax
 import jax.numpy as jnp
@@ -43,3 +43,8 @@ def nan_unless(valid: Bool[Array, "*batch"], values: Float[Array, "*batch"]) -> 
         return jnp.where(valid | (gradient == 0), gradient, jnp.nan)
 
     return jax.lax.custom_linear_solve(lambda x: x, values, solve, transpose_solve)
+
+
+def bounded(nats: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """At most 1000, where `exp(-nats)` is 0 for long, so that no infinity meets its zero gradient."""
+    return jnp.where(nats < 1000, nats, 1000)

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.classification import softmax_cross_entropy
-from fjdl.losses.focal import _bounded
-from fjdl.losses.labels import nan_unless, one_hot
+from fjdl.losses.labels import bounded, nan_unless, one_hot
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Integer, Number, typed
 
@@ -26,4 +25,4 @@ def poly_loss(
     within("[-1, inf)", epsilon=epsilon)
     in_range, _ = one_hot(labels, logits.shape[-1])
     nats = softmax_cross_entropy(widened(logits), jnp.where(in_range, labels, 0))
-    return nan_unless(in_range, nats - epsilon * jnp.expm1(-_bounded(nats)))
+    return nan_unless(in_range, nats - epsilon * jnp.expm1(-bounded(nats)))

@@ -67,16 +67,16 @@ def _method(kernel_shape: tuple[int, ...], options: Options, columns: float) -> 
     """The fastest way for this geometry, summed in float32 or wider."""
     c_group, c_out = kernel_shape[2:]
     if not all(isinstance(size, int) for size in options.size):  # `jax.export` leaves it open
-        return _CANONICAL
+        return CANONICAL
     if options.groups > 1:
-        return conv_depthwise.RULES if c_group == 1 else _CANONICAL
+        return conv_depthwise.RULES if c_group == 1 else CANONICAL
     if conv_pointwise.fits(options):
         return conv_pointwise.RULES
     if max(c_group, c_out) <= FEW_CHANNELS and options.dilation == (1, 1):
         return conv_bands.RULES
     if max(options.stride) > 1 or c_group < FEW_CHANNELS:
         return conv_patches.RULES
-    return conv_strips.RULES if _strips_fit(options, columns) else _CANONICAL
+    return conv_strips.RULES if _strips_fit(options, columns) else CANONICAL
 
 
 def _strips(dtype: jnp.dtype) -> float:
@@ -137,4 +137,4 @@ def _kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     return out.transpose(1, 2, 0, 3)
 
 
-_CANONICAL = Rules(out=_convolve, lhs=_input_gradient, rhs=_kernel_gradient)
+CANONICAL = Rules(out=_convolve, lhs=_input_gradient, rhs=_kernel_gradient)

@@ -23,16 +23,23 @@ from fjdl.metrics.classification import (
     streaming as classification,
 )
 from tests.cases.case import Case, f32, i32, inputs, labels, normal, uniform
+from tests.cases.oracles.metrics_scores import (
+    agreements_by_sklearn,
+    agreements_of_pairs,
+    by_class_of_sklearn,
+    divided_by_numpy,
+    fractions_by_sklearn,
+    of_indicators_by_sklearn,
+    of_numpy,
+    rates_one_pair_at_a_time,
+    top_k_by_sorting,
+)
 
 NAN = np.nan
 NOT_SQUARE = ((np.zeros((2, 3), np.float32),), r"argument `matrix` must be .*'k k'")
 EMPTY, ONE_CLASS = np.zeros((3, 3), np.float32), f32([4, 0, 0], [0, 0, 0], [0, 0, 0])
 PERFECT, ALL_WRONG = np.diag(f32(3, 2, 1)), f32([0, 2, 0], [3, 0, 0], [0, 0, 0])
 CONSTANT = f32([1, 3, 0], [0, 0, 0], [0, 0, 0])
-
-
-def of_numpy(function: Any) -> Any:
-    return lambda *arrays: function(*map(np.asarray, arrays))
 
 
 def all_rates(matrix: Any) -> Any:
@@ -48,21 +55,6 @@ def all_rates(matrix: Any) -> Any:
     )
     counted = outcomes.outcomes_of(outcomes.one_against_rest(matrix))
     return per_class, tuple(counted), outcomes.pooled(counted)
-
-
-def rates_one_pair_at_a_time(matrix: Any) -> Any:
-    counted = np.zeros((4, 3))
-    for c in range(3):
-        for i in range(3):
-            for j in range(3):
-                place = {(True, True): 0, (False, True): 1, (True, False): 2, (False, False): 3}[i == c, j == c]
-                counted[place, c] += matrix[i, j]
-    tp, fp, fn, tn = counted
-    per_class = (
-        tp / (tp + fp + fn), tn / (tn + fp), tn / (tn + fn), fp / (fp + tn), fn / (fn + tp),
-        5 * tp / (5 * tp + 4 * fn + fp), tp / (tp + fn), tp / (tp + fp),
-    )  # fmt: skip
-    return per_class, tuple(counted), np.array([[tn.sum(), fp.sum()], [fn.sum(), tp.sum()]])
 
 
 def rates_of(values: list[list[float]], counted: list[list[float]], pooled: list[list[float]]) -> Any:
@@ -89,22 +81,6 @@ def agreements(matrix: Any) -> Any:
     )
 
 
-def agreements_by_sklearn(y_true: Any, y_pred: Any, weights: Any = None) -> Any:
-    return (
-        sk.balanced_accuracy_score(y_true, y_pred, sample_weight=weights),
-        sk.balanced_accuracy_score(y_true, y_pred, sample_weight=weights, adjusted=True),
-        sk.matthews_corrcoef(y_true, y_pred, sample_weight=weights),
-        sk.cohen_kappa_score(y_true, y_pred, sample_weight=weights),
-        sk.cohen_kappa_score(y_true, y_pred, weights="linear", sample_weight=weights),
-        sk.cohen_kappa_score(y_true, y_pred, weights="quadratic", sample_weight=weights),
-    )
-
-
-def agreements_of_pairs(matrix: Any) -> Any:
-    y_true, y_pred = np.indices(matrix.shape)
-    return agreements_by_sklearn(y_true.ravel(), y_pred.ravel(), np.ravel(matrix))
-
-
 def fractions(y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
     arguments = {"sample_weight": sample_weight}
     return (
@@ -112,10 +88,6 @@ def fractions(y_true: Any, y_pred: Any, sample_weight: Any) -> Any:
         label_scores.zero_one_loss(y_true, y_pred, **arguments),
         label_scores.hamming_loss(y_true, y_pred, **arguments),
     )
-
-
-def fractions_by_sklearn(y_true: Any, y_pred: Any, w: Any) -> Any:
-    return tuple(f(y_true, y_pred, sample_weight=w) for f in (sk.accuracy_score, sk.zero_one_loss, sk.hamming_loss))
 
 
 def agreements_at_once(y1: Any, y2: Any) -> Any:
@@ -143,11 +115,6 @@ def top_k(y_true: Any, y_score: Any) -> Any:
     )
 
 
-def top_k_by_sorting(y_true: Any, y_score: Any) -> Any:
-    ranks = [list(np.argsort(-row)).index([2, 5, 9, 12].index(y)) for y, row in zip(y_true, y_score, strict=True)]
-    return np.array(ranks) < 2, np.mean(np.array(ranks) < 2), np.mean(np.array(ranks) >= 3)
-
-
 def by_class(y_true: Any, y_pred: Any) -> Any:
     return (
         confusion_table.confusion_table(y_true, y_pred, labels=(2, 0)),
@@ -159,23 +126,8 @@ def by_class(y_true: Any, y_pred: Any) -> Any:
     )
 
 
-def by_class_of_sklearn(y_true: Any, y_pred: Any) -> Any:
-    return (
-        sk.confusion_matrix(y_true, y_pred, labels=(2, 0)),
-        sk.precision_score(y_true, y_pred, labels=(0, 2), average="micro", zero_division=1.0),
-        sk.recall_score(y_true, y_pred, labels=(0, 2, 1), average=None),
-        np.mean([np.mean(y_pred[y_true != c] != c) for c in range(3)]),
-        sk.f1_score(y_true, y_pred, labels=(1, 2, 3), average="weighted", zero_division=0),
-        sk.fbeta_score(y_true, y_pred, beta=0.5, labels=range(3), average="macro"),
-    )
-
-
 def divided(matrix: Any) -> Any:
     return tuple(confusion_table.normalized(matrix, normalize=kind) for kind in ("true", "pred", "all"))
-
-
-def divided_by_numpy(matrix: Any) -> Any:
-    return matrix / matrix.sum(1, keepdims=True), matrix / matrix.sum(0), matrix / matrix.sum()
 
 
 def of_indicators(y_true: Any, y_pred: Any, w: Any) -> Any:
@@ -189,19 +141,7 @@ def of_indicators(y_true: Any, y_pred: Any, w: Any) -> Any:
     )
 
 
-def of_indicators_by_sklearn(t: Any, p: Any, w: Any) -> Any:
-    return (
-        sk.jaccard_score(t, p, average="samples", sample_weight=w, zero_division=0),
-        sk.f1_score(t, p, average="macro", labels=(2, 0), zero_division=0),
-        sk.multilabel_confusion_matrix(t, p, sample_weight=w),
-        sk.multilabel_confusion_matrix(t, p, sample_weight=w, samplewise=True),
-        np.array([2 * (a & b).sum() / max((a + b).sum(), 1) for a, b in zip(t, p, strict=True)]),
-        sk.recall_score(t, p, average="weighted", zero_division=0),
-    )
-
-
 NOTHING = np.zeros(0, np.int32)
-
 CASES: list[Case] = [
     Case(
         all_rates,

@@ -1,6 +1,4 @@
 import errno
-import gzip
-import hashlib
 import http.client
 import http.server
 import io
@@ -9,98 +7,17 @@ import os
 import re
 import threading
 import time
-import tracemalloc
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import fjdl.data.files
-from fjdl.data.files import RemoteFile, find_or_download, read_gzip, search_path
+from fjdl.data.files import find_or_download, search_path
 from fjdl.errors import DataError, StorageError
-
-BODY = b"the official content " * 5000
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Each path is one way a server can behave."""
-
-    def do_GET(self) -> None:
-        self.server.requests.append(self.path)  # type: ignore[attr-defined]
-        getattr(self, "answer_" + self.path.strip("/"))()
-
-    def send(self, body: bytes, *, status: int = 200, length: int | None = None, location: str = "") -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        if location:
-            self.send_header("Location", location)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def answer_good(self) -> None:
-        self.send(BODY)
-
-    def answer_wrong(self) -> None:
-        self.send(BODY[:-1] + b"?")
-
-    def answer_page(self) -> None:
-        self.send(b"<html>Please log in</html>")
-
-    def answer_short(self) -> None:
-        self.send(BODY[:-100], length=len(BODY))
-
-    def answer_long(self) -> None:
-        self.send(BODY * 50)
-
-    def answer_missing(self) -> None:
-        self.send(b"not found", status=404)
-
-    def answer_redirect(self) -> None:
-        self.send(b"", status=302, location="/good")
-
-    def answer_ftp(self) -> None:
-        self.send(b"", status=302, location="ftp://127.0.0.1/good")
-
-    def answer_garbage(self) -> None:
-        self.wfile.write(b"this is not HTTP\r\n\r\n")
-
-    def answer_silent(self) -> None:
-        self.server.released.wait(10)  # type: ignore[attr-defined]
-
-    def answer_drip(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        for byte in BODY:
-            if self.server.released.wait(0.02):  # type: ignore[attr-defined]
-                return
-            self.wfile.write(bytes([byte]))
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[str] = []
-        self.released = threading.Event()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        pass  # a client that hangs up is what some tests are about
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/{path}"
-
-    def file(self, *paths: str) -> RemoteFile:
-        urls = tuple(self.url(path) for path in paths)
-        return RemoteFile(name="toy.gz", urls=urls, size=len(BODY), sha256=hashlib.sha256(BODY).hexdigest())
+from tests.data.server import BODY, Server, everything_in, put
 
 
 @pytest.fixture
@@ -120,16 +37,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("FJDL_DATA_DIR", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path / "cache"
-
-
-def everything_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
-
-
-def put(path: Path, content: bytes = BODY) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
 
 
 def test_the_search_path_is_argument_environment_cache_and_nothing_beside_the_package(tmp_path, cache, monkeypatch):
@@ -315,79 +222,3 @@ def test_a_cache_that_cannot_be_written_is_a_storage_error(server, cache):
     put(cache, b"a file in place of the folder")
     with pytest.raises(StorageError, match="must be a writable folder"):
         find_or_download("toy", server.file("good"))
-
-
-@pytest.mark.parametrize("content", [b"", b"x", b"abc" * 100_000])
-def test_gzip_is_read_back_up_to_exactly_the_limit(tmp_path, content):
-    path = put(tmp_path / "f.gz", gzip.compress(content))
-    assert read_gzip(path, limit=len(content)) == content
-    if content:
-        with pytest.raises(DataError, match=f"at most {len(content) - 1} bytes, got more"):
-            read_gzip(path, limit=len(content) - 1)
-
-
-def flipped(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
-GOOD = gzip.compress(np.random.default_rng(0).integers(0, 9, 1000, np.uint8).tobytes(), mtime=0)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "must be complete"),
-        (b"plain text, not gzip", "must be readable gzip"),
-        (GOOD[:5], "must be complete"),
-        (GOOD[:-1], "must be complete"),
-        (GOOD[: len(GOOD) // 2], "must be complete"),
-        (flipped(GOOD, len(GOOD) - 8), "readable gzip, got .*incorrect data check"),
-        (flipped(GOOD, len(GOOD) - 1), "readable gzip, got .*incorrect length check"),
-        (GOOD + b"!", "must end after one gzip member"),
-        (GOOD + b"\0" * 8, "must end after one gzip member"),
-        (GOOD + GOOD, "must end after one gzip member"),
-    ],
-)
-def test_gzip_that_is_not_one_intact_member_is_refused(tmp_path, data, message):
-    path = put(tmp_path / "f.gz", data)
-    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: .*{message}"):
-        read_gzip(path, limit=1000)
-
-
-def test_trailing_bytes_after_a_chunk_boundary_are_seen(tmp_path):
-    noise = gzip.compress(np.random.default_rng(0).bytes(2**16 - 50), compresslevel=0, mtime=0)
-    assert len(noise) < 2**16
-    for extra in (2**16 - len(noise), 2**16 - len(noise) + 1):
-        with pytest.raises(DataError, match="must end after one gzip member"):
-            read_gzip(put(tmp_path / "f.gz", noise + b"!" * extra), limit=2**16)
-
-
-def intact_content(path: Path) -> bytes | None:
-    try:
-        return read_gzip(path, limit=1000)
-    except DataError:
-        return None
-
-
-@settings(deadline=None)
-@given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
-def test_a_changed_byte_is_refused_or_changes_nothing(tmp_path_factory, at, change):
-    path = tmp_path_factory.getbasetemp() / "mutated.gz"
-    content = intact_content(put(path, GOOD[:at] + bytes([GOOD[at] ^ change]) + GOOD[at + 1 :]))
-    time_and_system = range(4, 10)  # the only bytes of the header that no reader depends on
-    assert content == gzip.decompress(GOOD) if at in time_and_system else content in (None, gzip.decompress(GOOD))
-
-
-def test_a_gzip_bomb_is_refused_without_inflating_it(tmp_path):
-    path = put(tmp_path / "bomb.gz", gzip.compress(bytes(50_000_000)))
-    tracemalloc.start()
-    with pytest.raises(DataError, match="at most 1000 bytes, got more"):
-        read_gzip(path, limit=1000)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2**20
-
-
-def test_a_missing_gzip_file_is_a_data_error(tmp_path):
-    with pytest.raises(DataError, match="No such file"):
-        read_gzip(tmp_path / "absent.gz", limit=1)

@@ -92,3 +92,8 @@ def test_an_activation_without_a_mean_square_is_refused():
     for activation, value in ((lambda x: 0 * x, r"0\.0"), (lambda x: x / 0, "inf|nan")):
         with pytest.raises(ValueError, match=f"^activation must have a finite mean square above 0, got ({value})$"):
             gain(activation)
+
+
+def test_fans_of_a_grouped_kernel_count_the_inputs_of_one_group():
+    conv = torch.nn.Conv2d(8, 12, 3, groups=4)
+    assert fans((3, 3, 2, 12)) == torch.nn.init._calculate_fan_in_and_fan_out(conv.weight)
