@@ -84,9 +84,8 @@ def private(source: str, file: str) -> list[str]:
     ours = [pair for pair in targets(source, file) if pair[1].split(".")[0] in ("fjdl", "experiments")]
     found += [f"{file}:{line}: imports {target}, which is private" for line, target in ours if is_private(target)]
     known = {target.rpartition(".")[2] for _, target in ours}
-    reached = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and is_private(node.attr)]
-    for node in reached:
-        if isinstance(node.value, ast.Name) and node.value.id in known:
+    for node in [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]:
+        if is_private(node.attr) and isinstance(node.value, ast.Name) and node.value.id in known:
             found.append(f"{file}:{node.lineno}: reaches {node.value.id}.{node.attr}, which is private")
     return found
 
