@@ -1,4 +1,4 @@
-"""PyTorch where it is not installed: importing it succeeds, and using it skips the test that does."""
+"""PyTorch where it is not installed: importing it succeeds, and calling anything of it skips the test that does."""
 
 import importlib.abc
 import importlib.machinery
@@ -6,31 +6,57 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 REASON = "needs PyTorch, an oracle that the extra `torch` installs"
 
 
+def _skip(*args: Any, **kwargs: Any) -> NoReturn:
+    pytest.skip(REASON, allow_module_level=True)
+
+
 class _Skipping(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        pytest.skip(REASON, allow_module_level=True)
+        _skip()
 
 
 class Tensor(metaclass=_Skipping):
     """Of which there are none."""
 
 
+class Underived:
+    """The base of a class that derives from one of PyTorch's."""
+
+    __new__ = _skip
+
+
+class Deferred:
+    """Anything of PyTorch's: it may be named, passed on and derived from, and skips where it is called."""
+
+    __call__ = _skip
+
+    def __getattr__(self, name: str) -> "Deferred":
+        return _deferred(name)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return (Underived,)
+
+
 class Absent(ModuleType):
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
         if name == "Tensor":  # SciPy compares the types of its arrays with it, once a module of this name is loaded
             return Tensor
-        pytest.skip(REASON, allow_module_level=True)
+        return _deferred(name)
+
+
+def _deferred(name: str) -> Deferred:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return Deferred()
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

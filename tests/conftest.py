@@ -35,8 +35,10 @@ import numpy as np
 import pytest
 
 from tests.absent import stand_in_for_torch
+from tests.contexts import share_contexts
 
 stand_in_for_torch()
+share_contexts()
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
