@@ -24,6 +24,8 @@ class Common:
     """Turns; each times every contestant once."""
     write: Path | None = None
     """A Markdown file in which the generated part of this benchmark is replaced."""
+    section: str = ""
+    """The name of that part, the benchmark's by default."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +135,7 @@ def main() -> None:
     os.environ.setdefault(*WAIT)
     options = tyro.cli(Benchmark, args=sys.argv[1:])  # type: ignore[call-overload]
     if options.write is not None:
-        require_markers(options.write, section=name_of(options))
+        require_markers(options.write, section=section_of(options))
     lines = list(HEAD)
     print(*lines, sep="\n", flush=True)
     for comparison in options.comparisons():
@@ -142,12 +144,17 @@ def main() -> None:
         print(*new, sep="\n", flush=True)
         lines += new
     if options.write is not None:
-        replace_table(options.write, f"{provenance(options)}\n\n" + "\n".join(lines), section=name_of(options))
+        replace_table(options.write, f"{provenance(options)}\n\n" + "\n".join(lines), section=section_of(options))
 
 
 def name_of(options: Any) -> str:
     """The word on the command line."""
     return type(options).__name__.lower()
+
+
+def section_of(options: Any) -> str:
+    """The name of the part of a page that the table fills."""
+    return options.section or name_of(options)
 
 
 def provenance(options: Any) -> str:
