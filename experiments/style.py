@@ -22,10 +22,12 @@ class Function(NamedTuple):
 
 
 def functions(tree: ast.AST, *, public: bool = True) -> Iterator[Function]:
-    """All functions in the order of the source, those inside of classes and functions too."""
+    """All functions in the order of the source, those inside of classes and functions too; overloads are types."""
     for node in ast.iter_child_nodes(tree):
         inner = public and not getattr(node, "name", "").startswith("_")
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list):
+                continue
             yield _measure(node, public=inner)
             inner = False
         yield from functions(node, public=inner)
