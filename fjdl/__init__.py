@@ -6,7 +6,7 @@ Sub-packages load on first use, so `import fjdl` costs nothing beyond `import ja
 import importlib
 from types import ModuleType
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _SUBPACKAGES = (
     "analysis", "augment", "autodiff", "boxes", "classical", "data", "errors", "functional", "losses", "metrics",

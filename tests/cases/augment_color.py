@@ -163,5 +163,10 @@ CASES: list[Case] = [
         errors=(((np.zeros((2, 2, 3), np.float32), -1.0), r"^sigma must not be negative, got -1.0$"),),
     ),
     Case(noise.add_noise, inputs(IMAGE, normal(5, 6, 3)), vmappable=False, oracle=lambda x, y: np.clip(x + y, 0, 1)),
-    Case(noise.salt_and_pepper, inputs(IMAGE, flags(5, 6), flags(5, 6)), vmappable=False),
+    Case(
+        noise.salt_and_pepper,
+        inputs(IMAGE, flags(5, 6), flags(5, 6)),
+        vmappable=False,
+        oracle=lambda x, salt, pepper: np.where(pepper[..., None], 0, np.where(salt[..., None], 1, x)),
+    ),
 ]

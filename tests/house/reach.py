@@ -31,17 +31,20 @@ def reached(definitions: Iterable[Definition]) -> dict[int, Any]:
     A definition reaches what its decorators, defaults, fixtures and body name; `module.name` is the object that it
     leads to. A module of tests that is named as a value reaches all that it defines, a text for another process itself.
     """
-    found: dict[int, Any] = {}
+    things = (thing for definition in definitions_behind(definitions) for thing in _named(definition)[0])
+    return {id(thing): thing for thing in things}
+
+
+def definitions_behind(definitions: Iterable[Definition]) -> set[Definition]:
+    """The definitions themselves and all those of tests that they name, directly or through others."""
     seen: set[Definition] = set()
     waiting = [*definitions]
     while waiting:
         definition = waiting.pop()
         if definition not in seen:
             seen.add(definition)
-            things, further = _named(definition)
-            found |= {id(thing): thing for thing in things}
-            waiting += further
-    return found
+            waiting += _named(definition)[1]
+    return seen
 
 
 def every_test(folder: Path = ROOT / "tests") -> list[Definition]:
