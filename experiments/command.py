@@ -5,13 +5,14 @@ import dataclasses
 import functools
 import importlib.util
 import os
+import select
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TextIO
 
 import tyro
 
@@ -31,9 +32,16 @@ class Experiment(NamedTuple):
 def run_guarded(main: Callable[[], None]) -> None:
     """Runs `main`; an error the user can act on becomes one sentence and an exit status, a bug a traceback.
 
-    SIGINT, SIGTERM and SIGHUP end it with 128 and their number, even one whose `KeyboardInterrupt` Python discards.
+    SIGINT, SIGTERM and SIGHUP end it with 128 and their number, even one whose `KeyboardInterrupt` Python discards. A
+    reader of the output who leaves, as `head` does, ends it without a word, with 128 and the number of SIGPIPE.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _readers_may_leave():
+        _answered(main)
+
+
+def _answered(main: Callable[[], None]) -> None:
+    """`main`, with a sentence and a status for each error and signal."""
     request = None
     try:
         with stop_requests(answer=Answer.RAISE) as request:
@@ -133,6 +141,43 @@ def enable_compilation_cache() -> None:
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(Path.home() / ".cache" / "fjdl" / "xla")
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+@contextlib.contextmanager
+def _readers_may_leave() -> Iterator[None]:
+    """A reader of what is printed inside who is gone is an exit and no error."""
+    leaving = 128 + signal.SIGPIPE
+    try:
+        yield
+    except SystemExit as end:
+        if not _flushed() and not end.code:
+            sys.exit(leaving)
+        raise
+    except BrokenPipeError:
+        if not _without_reader(sys.stdout) and not _without_reader(sys.stderr):
+            raise  # another pipe: a bug
+        _flushed()
+        sys.exit(leaving)
+    if not _flushed():
+        sys.exit(leaving)
+
+
+def _flushed() -> bool:
+    """Whether all that was printed had a reader; what had none is dropped, since Python prints it again at its end."""
+    whole = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            whole = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return whole
+
+
+def _without_reader(stream: TextIO) -> bool:
+    poll = select.poll()
+    poll.register(stream, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _recorded(run: Path) -> dict[str, Any] | None:

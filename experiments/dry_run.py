@@ -1,36 +1,35 @@
 """What a recipe costs before it runs: shapes, parameters, MACs, memory, and one step."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fjdl.analysis import format_table
-from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, of_batch, with_reserved
-from fjdl.data.batches import sequential_indices, steps_per_epoch
+from fjdl.batch import alone, assembled, of_batch
+from fjdl.data.batches import sequential_indices
 from fjdl.train.inspection import check_data
-from fjdl.train.mesh import check_batch, make_mesh
+from fjdl.train.prepare import prepare
+from fjdl.train.program import CAUSES, EpochReport
 from fjdl.train.recipe import Recipe
-from fjdl.train.state import TrainState, init_state
-from fjdl.train.step import StepReport, make_train_step
 from fjdl.tree import count, names, size_in_bytes
 
 
 def dry_run(recipe: Recipe) -> None:
     """Prints the model's table, the parameters, the memory of one compiled step, and takes that step."""
-    splits, mesh = recipe.splits(), make_mesh()
+    _, splits, mesh, program = prepare(recipe)
     check_data(recipe, splits)
-    check_batch(recipe.batch_size // recipe.accumulate, mesh)
     indices, mask = (rows[0] for rows in sequential_indices(length=splits.train.length, batch_size=recipe.batch_size))
     examples = {name: jnp.asarray(array) for name, array in splits.train.element(np.asarray(indices)).items()}
-    batch = with_reserved(examples, **{INDEX: indices, EPOCH: jnp.zeros_like(indices), EXAMPLE_MASK: mask})
-    steps = recipe.epochs * steps_per_epoch(splits.train.length, recipe.batch_size)
-    example = of_batch("inputs", recipe.inputs, {name: array[:1] for name, array in batch.items()})
-    state = jax.jit(lambda: init_state(recipe, example, steps=steps))()
-    step = jax.jit(make_train_step(recipe, mesh, steps=steps)).lower(state, batch).compile()
+    batch = assembled(examples, indices, mask)
+    state, tally = program.init(), program.single.start()
+    jitted: Any = program.single.step
+    step = jitted.lower(state, tally, batch).compile()
 
     lengths = (splits.train.length, splits.validation.length, splits.test.length)
     print("{}: {} training, {} validation, {} test".format(splits.name, *lengths))
-    if layers := recipe.model.layers(example):
+    if layers := recipe.model.layers(of_batch("inputs", recipe.inputs, alone(splits.train.element(0)))):
         print(format_table(layers))
     print(
         "\n".join(
@@ -46,10 +45,9 @@ def dry_run(recipe: Recipe) -> None:
     if not splits.train.streamed:
         size = size_in_bytes(splits.train.element(np.arange(1))) * splits.train.length
         print(f"data on each of {mesh.size} devices: {size:,} bytes")
-    _print_step(*step(state, batch))
+    _print_step(program.single.finish(step(state, tally, batch)[1]))
 
 
-def _print_step(state: TrainState, report: StepReport) -> None:
-    verdict = "refused: not finite" if bool(report.bad) else "fine"
-    mean = float(report.loss / jnp.maximum(report.examples, 1))
-    print(f"one step: loss {mean:.4f}, gradient norm {float(report.gradient_norm):.4f}, {verdict}")
+def _print_step(report: EpochReport) -> None:
+    verdict = f"refused: {CAUSES[int(report.last_bad_cause)]} not finite" if int(report.bad) else "fine"
+    print(f"one step: loss {float(report.loss):.4f}, gradient norm {float(report.gradient_norm):.4f}, {verdict}")

@@ -22,26 +22,23 @@ class Options:
 
 
 def main() -> None:
-    """Prints every result, scores per class, and the confusion matrix."""
+    """Prints every result, and scores per class beside the confusion matrix of a task that has one."""
     options = tyro.cli(Options, args=sys.argv[1:])
     run = load_run(options.run)
-    import jax
+    from fjdl.train.result import measure
+    from fjdl.train.summary import intervals, summarized
 
-    from fjdl.train.feed import evaluation
-    from fjdl.train.mesh import make_mesh
-    from fjdl.train.result import summary
-
-    source = getattr(run.splits, options.part)
-    results = jax.device_get(evaluation(run.recipe, run.program, source, make_mesh(), part=options.part)(run.state))
-    numbers = summary(results)
+    source, told = getattr(run.splits, options.part), run.recipe.told
+    results = measure(run.program.evaluator, run.state, source, part=options.part)
+    numbers = summarized(told, results)
     print(f"{options.run}, {options.part} part, {source.length} examples, step {int(run.state.step)}")
     for name, value in numbers.items():
         if isinstance(value, float):
             print(f"  {name:10} {value:.4f}")
-    if "confusion" in results:
-        low, high = numbers["accuracy_interval"]
-        print(f"  accuracy's 95 % Wilson interval: {low:.4f} to {high:.4f}")
-        print(class_table(results["confusion"], run.splits.classes))
+    for name, (low, high) in intervals(numbers).items():
+        print(f"  {name}'s 95 % interval: {low:.4f} to {high:.4f}")
+    if told.confusion in results:
+        print(class_table(results[told.confusion], run.splits.classes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +59,11 @@ def load_run(path: Path) -> LoadedRun:
     recipe = open_experiment(path).recipe
     import jax
 
-    from fjdl.train.loop import program_of
+    from fjdl.train.prepare import prepare
     from fjdl.train.resume import read_best
     from fjdl.train.rundir import RunDirectory
 
-    splits = recipe.splits()
-    program = program_of(recipe, splits)
+    _, splits, _, program = prepare(recipe)
     grant()
     state = read_best(RunDirectory(path=path), jax.eval_shape(program.init), program.steps_per_epoch)
     return LoadedRun(recipe, splits, program, state)

@@ -38,22 +38,21 @@ def main() -> None:
 def draw(path: Path, run: LoadedRun) -> list[Path]:
     """The figures that this run's data allow."""
     from fjdl.plots import confusion_matrix_figure, filter_grid, learning_curves, save
-    from fjdl.train.feed import evaluation
-    from fjdl.train.mesh import make_mesh
     from fjdl.train.records import read_metrics
+    from fjdl.train.result import measure
 
-    title = run.splits.name
+    title, told = run.splits.name, run.recipe.told
     records = read_metrics(path / "metrics.jsonl", steps_per_epoch=run.program.steps_per_epoch)
     figures = {"learning_curves": learning_curves(records, title=title, best_step=int(run.state.step))}
-    results = evaluation(run.recipe, run.program, run.splits.test, make_mesh())(run.state)
-    if "confusion" in results:
+    results = measure(run.program.evaluator, run.state, run.splits.test, part="test")
+    if told.confusion in results:
         figures["confusion"] = confusion_matrix_figure(
-            results["confusion"], classes=run.splits.classes, title=f"{title}, test part"
+            results[told.confusion], classes=run.splits.classes, title=f"{title}, test part"
         )
     kernel = first_filters(run)
     if kernel is not None:
         figures["filters"] = filter_grid(kernel, title="First-layer filters")
-    if "image" in run.splits.test.element(0) and not run.splits.test.streamed:
+    if told.probabilities is not None and "image" in run.splits.test.element(0) and not run.splits.test.streamed:
         figures["mistakes"] = mistakes_figure(run, title=f"{title}, test part")
     for name, figure in figures.items():
         save(figure, path / "plots" / f"{name}.png")
@@ -77,13 +76,14 @@ def first_filters(run: LoadedRun) -> Any:
     """The kernel of the convolution that is called first, or None in a network without one."""
     import jax
 
+    from fjdl.batch import alone, of_batch
     from fjdl.train.state import evaluated_params
     from fjdl.tree import names
 
     params = evaluated_params(run.state)
     kernels = [(name, x) for name, x in zip(names(params), jax.tree.leaves(params), strict=True) if x.ndim == 4]
-    one = {name: array[None] for name, array in run.splits.test.element(0).items()}
-    called = [f"{layer.name}/".lstrip("/") for layer in run.recipe.model.layers(run.recipe.inputs(one))]
+    one = of_batch("inputs", run.recipe.inputs, alone(run.splits.test.element(0)))
+    called = [f"{layer.name}/".lstrip("/") for layer in run.recipe.model.layers(one)]
     return next((x for layer in called for name, x in kernels if name.startswith(layer)), None)
 
 
@@ -103,33 +103,18 @@ def mistakes_figure(run: LoadedRun, *, title: str) -> Any:
 
 def predictions(run: LoadedRun) -> tuple[Any, Any]:
     """The class of each test example and its probability, computed in the batches in which the run is evaluated."""
-    import jax
     import jax.numpy as jnp
-    import numpy as np
 
-    from fjdl.data.batches import sequential_indices, take
-    from fjdl.functional.activations import softmax
-    from fjdl.train.mesh import make_mesh
-    from fjdl.train.program import evaluation_batch, place
     from fjdl.train.state import evaluated_params
-    from fjdl.tree import cast
 
-    recipe, source, mesh = run.recipe, run.splits.test, make_mesh()
+    probabilities_of = run.recipe.told.probabilities
 
-    @jax.jit
-    def predict(params: Any, stats: Any, arrays: Any, rows: Any) -> Any:
-        def body(_: None, indices: Any) -> Any:
-            inputs = cast(recipe.inputs(take(arrays, indices)), recipe.dtype)
-            probabilities = softmax(recipe.model.apply(params, stats, inputs, train=False)[0])
-            return None, (jnp.argmax(probabilities, axis=-1), probabilities.max(axis=-1))
+    def answer(outputs: Any) -> Any:
+        probabilities = probabilities_of(outputs)
+        return jnp.argmax(probabilities, axis=-1), probabilities.max(axis=-1)
 
-        return jax.lax.scan(body, None, rows)[1]
-
-    rows, mask = sequential_indices(length=source.length, batch_size=evaluation_batch(recipe, source.length, mesh))
-    answers = predict(evaluated_params(run.state), run.state.stats, place(source, mesh), rows)
-    counts = np.asarray(mask).astype(bool)
-    predicted, certainty = (np.asarray(answer)[counts] for answer in answers)
-    return predicted, certainty
+    params, stats = evaluated_params(run.state), run.state.stats
+    return run.program.evaluator.predict(params, stats, run.splits.test, answer=answer)
 
 
 if __name__ == "__main__":

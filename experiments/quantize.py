@@ -31,7 +31,7 @@ class Options:
 
 
 def main() -> None:
-    """Prints one table: accuracy on the test part, bytes of the parameters, milliseconds per batch."""
+    """Prints one table: the headline on the test part, bytes of the parameters, milliseconds per batch."""
     options = tyro.cli(Options, args=sys.argv[1:])
     check(options)
     run = load_run(options.run)
@@ -79,42 +79,46 @@ def compare(run: LoadedRun, options: Options) -> list[dict[str, Any]]:
 
 
 def measure(run: LoadedRun, params: Any, precision: str, options: Options) -> dict[str, Any]:
-    """Accuracy, bytes and time of one form of the parameters; quantized kernels are expanded inside the program."""
-    import jax
-    import numpy as np
-
+    """Headline, loss, bytes and time of one form of the parameters; quantized kernels are expanded in the program."""
     from fjdl.quant import dequantize_tree
-    from fjdl.train.feed import evaluation
     from fjdl.train.mesh import make_mesh
-    from fjdl.train.program import compile_program
-    from fjdl.train.result import headline
-    from fjdl.tree import cast, size_in_bytes
+    from fjdl.train.program import evaluator_of
+    from fjdl.tree import size_in_bytes
 
-    model = run.recipe.model
-    recipe = dataclasses.replace(
-        run.recipe,
-        precision=precision,
-        model=model._replace(
-            apply=lambda params, *rest, **options: model.apply(dequantize_tree(params), *rest, **options)
-        ),
-    )
-    program = compile_program(
-        recipe, make_mesh(), examples=run.splits.train.length, example=run.splits.train.element(0)
-    )
-    state = run.state._replace(params=params, ema=())
-    results = evaluation(recipe, program, run.splits.test, make_mesh())(state)
+    model, headline = run.recipe.model, run.recipe.told.headline
 
-    few = np.arange(min(options.batch_size, run.splits.test.length))
-    batch = {name: jax.numpy.asarray(array) for name, array in run.splits.test.element(few).items()}
-    predict = jax.jit(
-        lambda params: recipe.model.apply(params, state.stats, cast(recipe.inputs(batch), recipe.dtype))[0]
-    )
+    def apply(params: Any, *rest: Any, **options: Any) -> Any:
+        return model.apply(dequantize_tree(params), *rest, **options)
+
+    recipe = dataclasses.replace(run.recipe, precision=precision, model=model._replace(apply=apply))
+    results = evaluator_of(recipe, make_mesh()).on(run.splits.test, part="test")(params, run.state.stats)
+    predict = batch_prediction(recipe, run.state.stats, run.splits.test, size=options.batch_size)
     return {
-        headline(run.recipe): float(results[headline(run.recipe)]),
+        headline: float(results[headline]),
         "loss": float(results["loss"]),
         "bytes": size_in_bytes(params),
         "milliseconds": median_milliseconds(lambda: predict(params), repeats=options.repeats),
     }
+
+
+def batch_prediction(recipe: Any, stats: Any, source: Any, *, size: int) -> Callable[[Any], Any]:
+    """From parameters to the outputs for the first examples of a source, at most so many."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from fjdl.batch import assembled, of_batch
+    from fjdl.tree import cast
+
+    few = np.arange(min(size, source.length))
+    examples = {name: jnp.asarray(array) for name, array in source.element(few).items()}
+    batch = assembled(examples, jnp.asarray(few, jnp.int32), jnp.ones(few.shape))
+
+    def predict(params: Any) -> Any:
+        inputs = cast(of_batch("inputs", recipe.inputs, batch), recipe.dtype)
+        return recipe.model.apply(params, stats, inputs, train=False)[0]
+
+    return jax.jit(predict)
 
 
 def median_milliseconds(call: Callable[[], Any], *, repeats: int) -> float:

@@ -95,6 +95,11 @@ def spread(values: list[float], *, scale: float = 1.0, digits: int = 2) -> str:
     return f"{mean:.{digits}f} ± {statistics.stdev(values) * scale:.{digits}f}"
 
 
+def headline_text(name: str, values: list[float], *, proportion: bool) -> str:
+    """Name, mean and deviation of a headline, in percent where it is a proportion."""
+    return f"{name} {spread(values, scale=100)} %" if proportion else f"{name} {spread(values, digits=4)}"
+
+
 def _experiment(result: dict[str, Any]) -> tuple[Any, ...]:
     arguments = {name: value for name, value in result["config"]["arguments"].items() if name != "seed"}
     return result["config"]["config"], result["config"]["sha256"], repr(sorted(arguments.items())), result["hardware"]
@@ -120,13 +125,20 @@ def _row(group: list[dict[str, Any]]) -> str:
 def _headline(group: list[dict[str, Any]]) -> str:
     name = group[0]["headline"]
     values = [result["test"][name] for result in group]
-    return f"{name} {spread(values, scale=100)} %" if name == "accuracy" else f"{name} {spread(values, digits=4)}"
+    return headline_text(name, values, proportion=_is_proportion(group))
+
+
+def _is_proportion(group: list[dict[str, Any]]) -> bool:
+    """Whether the headline is one, which the result says by an interval."""
+    from fjdl.train.summary import intervals
+
+    return group[0]["headline"] in intervals(group[0]["test"])
 
 
 def _quantized(group: list[dict[str, Any]]) -> str:
-    """Mean change of int8 against float32, in points of accuracy or in the metric's own unit, and of how many runs."""
+    """Mean change of int8 against float32, in points of a proportion or in the metric's own unit, of how many runs."""
     name = group[0]["headline"]
-    scale, digits = (100, 2) if name == "accuracy" else (1, 4)
+    scale, digits = (100, 2) if _is_proportion(group) else (1, 4)
     changes = defaultdict(list)
     for result in group:
         for row in result["quantized"]:

@@ -1,4 +1,4 @@
-"""Seconds to an accuracy: `python -m experiments.speedrun configs/cifar10_fast.py --seeds 10`.
+"""Seconds to a result: `python -m experiments.speedrun configs/cifar10_fast.py --seeds 10`.
 
 The whole training is one compiled program of the seed, so that it is compiled once; each seed is then timed from its
 first parameters to its result on the test part, the data being on the device. Nothing is chosen by the test part.
@@ -16,7 +16,7 @@ import tyro
 
 from experiments.command import enable_compilation_cache, load_config, run_guarded
 from experiments.mistakes import users_mistakes
-from experiments.report import spread
+from experiments.report import headline_text
 from fjdl.errors import UsageError
 
 STARTED = time.monotonic()
@@ -24,7 +24,7 @@ STARTED = time.monotonic()
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Train a config from several seeds and report accuracy, seconds and arithmetic rate."""
+    """Train a config from several seeds and report its headline, such as accuracy, seconds and arithmetic rate."""
 
     config: tyro.conf.Positional[Path]
     """The config file."""
@@ -37,7 +37,7 @@ class Options:
     peak: float | None = None
     """Floating-point operations per second of the device, to print the share of them that is used."""
     goal: float = 0.94
-    """The accuracy that the mean over seeds is compared with."""
+    """The headline that the mean over seeds is compared with."""
 
 
 def main() -> None:
@@ -52,53 +52,62 @@ def main() -> None:
     with users_mistakes():
         recipe = build(**chosen)
         run, compiling = compiled(lambda seed: build(seed=seed, **chosen), recipe)
-    run(0)  # the first call pages in what later ones find in place
+    from fjdl.train.summary import intervals, summarized
+
+    told = recipe.told
+    first = run(0)  # the first call pages in what later ones find in place
+    proportion = told.headline in intervals(summarized(told, first))
     operations = training_operations(recipe)
-    accuracies, times = [], []
+    reached, times = [], []
     for seed in range(options.seeds):
         start = time.monotonic()
-        accuracy = run(seed)
+        value = float(run(seed)[told.headline])
         times.append(time.monotonic() - start)
-        accuracies.append(accuracy)
-        print(f"seed {seed}: test accuracy {accuracy:.4f}, {times[-1]:.3f} s", flush=True)
+        reached.append(value)
+        print(f"seed {seed}: test {told.headline} {value:.4f}, {times[-1]:.3f} s", flush=True)
     seconds = statistics.median(times)
-    verdict = "reached" if statistics.fmean(accuracies) >= options.goal else "missed"
-    print(f"test accuracy {spread(accuracies, scale=100)} %, n = {options.seeds}: {100 * options.goal:.1f} % {verdict}")
+    text = headline_text(told.headline, reached, proportion=proportion)
+    goal = f"{100 * options.goal:.1f} %" if proportion else f"{options.goal:g}"
+    print(f"test {text}, n = {options.seeds}: {goal} {verdict(reached, options.goal, better=told.better)}")
     print(f"median {seconds:.3f} s, {operations / 1e15:.3f} PFLOP, {operations / seconds / 1e12:.1f} TFLOP/s")
     if options.peak is not None:
         print(f"{100 * operations / seconds / options.peak:.1f} % of {options.peak / 1e12:.0f} TFLOP/s")
     print(f"compilation {compiling:.1f} s, whole process {time.monotonic() - STARTED:.1f} s, all seeds included")
 
 
-def compiled(build: Callable[[Any], Any], recipe: Any) -> tuple[Callable[[int], float], float]:
-    """From a seed to the accuracy on the test part, and the seconds that its compilation took."""
+def verdict(values: list[float], goal: float, *, better: str) -> str:
+    """Whether their mean is as good as the goal."""
+    mean = statistics.fmean(values)
+    return "reached" if (mean >= goal if better == "max" else mean <= goal) else "missed"
+
+
+def compiled(build: Callable[[Any], Any], recipe: Any) -> tuple[Callable[[int], Any], float]:
+    """From a seed to the results on the test part, and the seconds that its compilation took."""
     import jax
     import jax.numpy as jnp
 
-    from fjdl.train.loop import program_of
     from fjdl.train.mesh import make_mesh
-    from fjdl.train.program import place
+    from fjdl.train.resident import place
+    from fjdl.train.whole import whole_training
 
     splits, mesh = recipe.splits(), make_mesh()
     train, test = place(splits.train, mesh), place(splits.test, mesh)
 
     def whole(seed: Any, train: Any, test: Any) -> Any:
-        seeded = build(seed)
-        program = program_of(seeded, splits)
-        state, _ = jax.lax.scan(lambda s, _: (program.epoch(s, train)[0], None), program.init(), length=seeded.epochs)
-        return program.evaluate(state, test)["accuracy"]
+        return whole_training(build(seed), train, end=test, mesh=mesh).end
 
     start = time.monotonic()
     program = jax.jit(whole).lower(jnp.uint32(0), train, test).compile()
-    return lambda seed: float(program(jnp.uint32(seed), train, test)), time.monotonic() - start
+    return lambda seed: program(jnp.uint32(seed), train, test), time.monotonic() - start
 
 
 def training_operations(recipe: Any) -> float:
     """Two for each MAC of the forward pass, thrice for the backward pass too, over all epochs."""
     from fjdl.analysis import total
+    from fjdl.batch import alone, of_batch
 
     train = recipe.splits().train
-    example = recipe.inputs({name: array[None] for name, array in train.element(0).items()})
+    example = of_batch("inputs", recipe.inputs, alone(train.element(0)))
     return 6.0 * total(recipe.model.layers(example)).macs * train.length * recipe.epochs
 
 

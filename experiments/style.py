@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments.command import run_guarded
+
 PACKAGE = Path(__file__).resolve().parent.parent / "fjdl"
 HEADER = ("folder", "functions", "median", "p90", "docstring", "annotated", "keyword-only", "files", "longest file")
 
@@ -85,5 +87,10 @@ def table(package: Path) -> str:
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prints the table."""
     print(table(PACKAGE))
+
+
+if __name__ == "__main__":
+    run_guarded(main)

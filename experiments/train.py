@@ -47,19 +47,26 @@ def main() -> None:
 
 def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
     """Trains in `run_dir`, evaluates the best epoch on the test part once, and writes result.json."""
-    from fjdl.train.loop import fit, program_of
+    from fjdl.train.loop import fit_prepared
+    from fjdl.train.prepare import check, prepare
     from fjdl.train.result import final_result
     from fjdl.train.resume import restore_best
     from fjdl.train.rundir import RunDirectory, finished, open_run, require_config, write_result
 
-    recipe = dataclasses.replace(experiment.recipe, splits=functools.cache(experiment.recipe.splits))
     config = as_recorded(experiment.config, run_dir)
     if run_dir.is_dir() and not os.access(run_dir, os.W_OK) and (result := finished(RunDirectory(path=run_dir))):
         require_config(run_dir, config)
         return _nothing_to_do(result, run_dir)
+
+    @functools.cache
+    def prepared() -> Any:
+        made = prepare(experiment.recipe)
+        check(made)
+        return made
+
     if not (run_dir / "result.json").exists():
         with users_mistakes():
-            check(recipe)
+            prepared()
     grant()
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
     with _saying_what_stays(run_dir), open_run(run_dir, command=command, config=config) as run:
@@ -67,44 +74,23 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
             return _nothing_to_do(result, run_dir)
         for warning in run.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        splits = recipe.splits()
-        state = fit(recipe, run, splits)
-        steps, best = int(state.step), restore_best(run, state)
-        result = final_result(recipe, run, splits, program_of(recipe, splits), best, steps=steps)
+        state = fit_prepared(prepared(), run)
+        result = final_result(prepared(), run, restore_best(run, state), steps=int(state.step))
         write_result(run, result)
     print(describe(result))
     return result
 
 
-def check(recipe: Any) -> None:
-    """Looks at the data and traces an epoch without running it, so that what they refuse leaves no run directory."""
-    import jax
-    import numpy as np
-
-    from fjdl.train.inspection import check_data
-    from fjdl.train.loop import program_of
-
-    def shapes(source: Any) -> Any:
-        one = {name: np.asarray(array) for name, array in source.element(0).items()}
-        return {name: jax.ShapeDtypeStruct((source.length, *a.shape), a.dtype) for name, a in one.items()}
-
-    splits = recipe.splits()
-    check_data(recipe, splits)
-    program = program_of(recipe, splits)
-    state, _ = jax.eval_shape(program.epoch, jax.eval_shape(program.init), shapes(splits.train))
-    results = jax.eval_shape(program.evaluate, state, shapes(splits.validation))
-    jax.eval_shape(program.remember, state, results[recipe.monitor])
-
-
 def describe(result: dict[str, Any]) -> str:
     """The result in a line or two."""
+    from fjdl.train.summary import intervals
+
     test = result["test"]
     text = f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s"
     text += f", state {result['state'][:16]}"
     numbers = "  ".join(f"{name} {value:.4f}" for name, value in test.items() if isinstance(value, float))
-    if "accuracy_interval" in test:
-        low, high = test["accuracy_interval"]
-        numbers += f"  95 % interval {low:.4f} to {high:.4f} (n = {test['count']})"
+    for name, (low, high) in intervals(test).items():
+        numbers += f"  {name}'s 95 % interval {low:.4f} to {high:.4f} (n = {test['count']})"
     return f"{text}\ntest: {numbers}"
 
 

@@ -8,12 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fjdl.errors import UsageError
-
 Factory = Callable[[Any], Any]  # from a learning rate to an optimizer
 
 _RANGE, _FACTOR, _MOST_TRIALS = (1e-5, 100.0), 3.0, 8
-_SHOWN = ("accuracy", "loss")
 
 
 class Effort(NamedTuple):
@@ -29,9 +26,19 @@ class Bench(NamedTuple):
     """What all optimizers share."""
 
     recipe: Any  # fjdl.train.Recipe, whose optimizer and number of epochs are replaced
+    evaluator: Any  # fjdl.train.evaluation.Evaluator
     data: Mapping[str, Any]  # the arrays of each part, on the devices
     records: Path  # one JSON line for each range test, trial and run
     effort: Effort
+
+    @property
+    def headline(self) -> str:
+        """The result by which optimizers are compared."""
+        return self.recipe.told.headline
+
+    def better(self, value: float) -> float:
+        """The headline as a number of which more is better."""
+        return value if self.recipe.told.better == "max" else -value
 
 
 def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
@@ -40,29 +47,29 @@ def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
     from fjdl.train.documents import checked
     from fjdl.train.json_files import encode_json, read_jsonl
     from fjdl.train.mesh import make_mesh
-    from fjdl.train.program import place
+    from fjdl.train.program import evaluator_of
+    from fjdl.train.resident import place
 
-    if "accuracy" not in recipe.metrics:
-        raise UsageError(f"the recipe's metrics must have an accuracy, got {sorted(recipe.metrics)}")
     splits = recipe.splits()
     mesh = make_mesh()
-    data = {part: place(getattr(splits, part), mesh) for part in ("train", "validation", "test")}
+    data = {part: place(getattr(splits, part), mesh) for part in ("train", "validation")}
     fields = {"optimizer": str, "what": str}
     whole = [checked(record, fields, where=f"a line of {records}") for record in read_jsonl(records)]
     write_atomically(records, "".join(map(encode_json, whole)))
-    return Bench(dataclasses.replace(recipe, splits=lambda: splits), data, records, effort)
+    recipe = dataclasses.replace(recipe, splits=lambda: splits)
+    return Bench(recipe, evaluator_of(recipe, mesh), data, records, effort)
 
 
 def compare(bench: Bench, name: str, factory: Factory) -> None:
     """Does what is not recorded yet of one optimizer: its range test, its trials, its runs.
 
     A rate that a short training bears may be too much for a long one, in which it stays high for longer: where the
-    whole run from seed 0 ends below its trial on validation data, a third of the rate is taken.
+    whole run from seed 0 ends worse than its trial on validation data, a third of the rate is taken.
     """
     rate, reached = tuned_rate(bench, name, factory)
     run = functools.partial(whole_run, bench, name, trainer(bench, factory, epochs=bench.effort.epochs))
     for _ in range(_MOST_TRIALS):
-        if run(0, rate)["validation"]["accuracy"][-1] >= reached:
+        if bench.better(run(0, rate)["validation"][bench.headline][-1]) >= reached:
             break
         rate /= _FACTOR
     for seed in range(1, bench.effort.seeds):
@@ -80,20 +87,21 @@ def whole_run(
     test = evaluate(bench, trained.state)
     values = {"seed": seed, "rate": rate, "test": test, "validation": trained.validation, "seconds": trained.seconds}
     record(bench, name, "run", values)
-    print(f"{name}: seed {seed}, rate {rate:.2e}, test accuracy {test['accuracy']:.4f}", flush=True)
+    print(f"{name}: seed {seed}, rate {rate:.2e}, test {bench.headline} {test[bench.headline]:.4f}", flush=True)
     return values
 
 
 def tuned_rate(bench: Bench, name: str, factory: Factory) -> tuple[float, float]:
-    """The rate with the highest validation accuracy after a short training from seed 0, and that accuracy."""
+    """The rate with the best validation headline after a short training from seed 0, and `better` of that headline."""
     suggestion = suggested_rate(bench, name, factory)
     train = trainer(bench, factory, epochs=bench.effort.trial_epochs)
-    trials = {trial["power"]: trial["accuracy"] for trial in recorded(bench, name, "trial")}
+    trials = {trial["power"]: bench.better(trial[bench.headline]) for trial in recorded(bench, name, "trial")}
     while (power := next_power(trials)) is not None:
         rate = suggestion * _FACTOR**power
-        trials[power] = train(0, rate).validation["accuracy"][-1]
-        record(bench, name, "trial", {"power": power, "rate": rate, "accuracy": trials[power]})
-        print(f"{name}: rate {rate:.2e}, validation accuracy {trials[power]:.4f}", flush=True)
+        value = train(0, rate).validation[bench.headline][-1]
+        trials[power] = bench.better(value)
+        record(bench, name, "trial", {"power": power, "rate": rate, bench.headline: value})
+        print(f"{name}: rate {rate:.2e}, validation {bench.headline} {value:.4f}", flush=True)
     best = best_power(trials)
     return suggestion * _FACTOR**best, trials[best]
 
@@ -125,7 +133,7 @@ def next_power(trials: Mapping[int, float]) -> int | None:
 
 
 def best_power(trials: Mapping[int, float]) -> int:
-    """That of the highest accuracy, the smallest among equals."""
+    """That of the highest value, the smallest among equals."""
     return max(sorted(trials), key=lambda power: trials[power])
 
 
@@ -154,7 +162,7 @@ class Trained(NamedTuple):
     """The end of a training and its way there."""
 
     state: Any  # fjdl.train.state.TrainState
-    validation: dict[str, list[float]]  # accuracy and loss after each epoch
+    validation: dict[str, list[float]]  # headline and loss after each epoch
     seconds: float  # of training and validation, without compilation
 
 
@@ -167,7 +175,7 @@ def trainer(bench: Bench, factory: Factory, *, epochs: int) -> Callable[[int, fl
 
     @functools.cache
     def compiled() -> Any:
-        run = functools.partial(_train, bench.recipe, factory, epochs)
+        run = functools.partial(_train, bench, factory, epochs)
         return jax.jit(run).lower(jnp.uint32(0), jnp.float32(0.0), *arrays).compile()
 
     def train(seed: int, rate: float) -> Trained:
@@ -181,33 +189,24 @@ def trainer(bench: Bench, factory: Factory, *, epochs: int) -> Callable[[int, fl
 
 
 def evaluate(bench: Bench, state: Any) -> dict[str, float]:
-    """Accuracy and loss on the test part."""
-    from fjdl.train.loop import program_of
+    """Headline and loss on the test part."""
+    from fjdl.train.result import measure
 
-    program = program_of(bench.recipe, bench.recipe.splits())
-    results = program.evaluate(state._replace(opt=()), bench.data["test"])
-    return {name: float(results[name]) for name in _SHOWN}
+    results = measure(bench.evaluator, state, bench.recipe.splits().test, part="test")
+    return {name: float(results[name]) for name in (bench.headline, "loss")}
 
 
 def _train(
-    recipe: Any, factory: Factory, epochs: int, seed: Any, rate: Any, train: Any, validation: Any
+    bench: Bench, factory: Factory, epochs: int, seed: Any, rate: Any, train: Any, validation: Any
 ) -> tuple[Any, dict[str, Any]]:
     """The whole training as one program of the seed and the rate: the last state, and results of each epoch."""
-    import jax
-
     from fjdl.schedules import cosine
-    from fjdl.train.loop import program_of
+    from fjdl.train.whole import whole_training
 
     def optimizer(steps: int) -> Any:
         falling = cosine(peak=1.0, steps=steps)
         return factory(lambda step: rate * falling(step))
 
-    recipe = dataclasses.replace(recipe, optimizer=optimizer, epochs=epochs, seed=seed)
-    program = program_of(recipe, recipe.splits())
-
-    def epoch(state: Any, _: None) -> tuple[Any, dict[str, Any]]:
-        state, _report = program.epoch(state, train)
-        results = program.evaluate(state, validation)
-        return state, {name: results[name] for name in _SHOWN}
-
-    return jax.lax.scan(epoch, program.init(), length=epochs)
+    recipe = dataclasses.replace(bench.recipe, optimizer=optimizer, epochs=epochs, seed=seed)
+    whole = whole_training(recipe, train, each=validation)
+    return whole.state, {name: whole.each[name] for name in (bench.headline, "loss")}

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
+import numpy as np
+
 from fjdl.errors import UsageError
 
 INDEX = "index"  # [batch], int32: the number of each example in its part of the data
@@ -14,15 +17,23 @@ RESERVED = (INDEX, EPOCH, EXAMPLE_MASK)
 Result = TypeVar("Result")
 
 
-def with_reserved(examples: Mapping[str, Any], **provided: Any) -> dict[str, Any]:
-    """The arrays of some examples and the reserved entries beside them.
+def assembled(examples: Mapping[str, Any], indices: Any, mask: Any, *, epoch: Any = 0) -> dict[str, Any]:
+    """The batch of some examples: their arrays, and the reserved entries beside them.
 
-    Raises `UsageError` for an array of the data set under a reserved name.
+    `indices` are the int32 numbers of the examples in their part of the data, `mask` is 1 for each that counts, `epoch`
+    is counted from 0. Raises `UsageError` for an array of the data set under a reserved name.
     """
     for name in RESERVED:
         if name in examples:
             raise UsageError(f"an array of the data must not be called {name!r}, which training provides, rename it")
-    return {**examples, **provided}
+    full_like = np.full_like if isinstance(indices, np.ndarray) else jnp.full_like
+    return {**examples, INDEX: indices, EPOCH: full_like(indices, epoch), EXAMPLE_MASK: mask}
+
+
+def alone(example: Mapping[str, Any]) -> dict[str, Any]:
+    """The batch of one example, number 0 of epoch 0."""
+    arrays = {name: jnp.asarray(array)[None] for name, array in example.items()}
+    return assembled(arrays, jnp.zeros(1, jnp.int32), jnp.ones(1))
 
 
 def of_batch(name: str, function: Callable[..., Result], *args: Any) -> Result:

@@ -14,8 +14,9 @@ from fjdl.models import LeNet5
 from fjdl.nn import Model, pure
 from fjdl.optim import momentum
 from fjdl.train.mesh import make_mesh
-from fjdl.train.program import compile_program, place
+from fjdl.train.program import compile_program
 from fjdl.train.recipe import Recipe
+from fjdl.train.resident import place
 from fjdl.train.step import make_train_step
 from fjdl.train.tasks import classification
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, with_reserved
+from fjdl.batch import assembled
 from fjdl.checks import at_least, within
 from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch
 from fjdl.data.source import Source, require_device_keeps
@@ -94,8 +94,7 @@ class _Batches:
         with _lock:
             indices, mask = _rows(self.order, epoch, self.source.length, self.batch_size)
         try:
-            when = {INDEX: indices[row], EPOCH: np.full_like(indices[row], epoch), EXAMPLE_MASK: mask[row]}
-            return with_reserved(self.source.element(indices[row]), **when)
+            return assembled(self.source.element(indices[row]), indices[row], mask[row], epoch=epoch)
         except FjdlError as error:
             return error
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from fjdl.errors import StorageError
 from fjdl.files import write_atomically
 from fjdl.train.json_files import encode_json, plain, read_json
+from fjdl.train.summary import INTERVAL
 
 Fields = Mapping[str, type | UnionType]
 
@@ -51,10 +52,11 @@ def read_result(path: Path) -> dict[str, Any]:
     """A run's final numbers, with those that are shown of the types that they must have; raises as `read_sealed`."""
     result = read_sealed(path, RESULT)
     test = checked(result["test"], {result["headline"]: NUMBER}, where=f"{path}, test,")
-    if "accuracy_interval" in test:
-        checked(test, {"accuracy_interval": list, "count": int}, where=f"{path}, test,")
-        if [is_a(bound, NUMBER) for bound in test["accuracy_interval"]] != [True, True]:
-            raise StorageError(f"{path} must have two numbers as accuracy_interval, got {test['accuracy_interval']}")
+    for name in test:
+        if name.endswith(INTERVAL):
+            checked(test, {name: list, "count": int}, where=f"{path}, test,")
+            if [is_a(bound, NUMBER) for bound in test[name]] != [True, True]:
+                raise StorageError(f"{path} must have two numbers as {name}, got {test[name]}")
     return result
 
 

@@ -1,20 +1,21 @@
 """What is looked at before training: whether the data are what the recipe takes them for."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.batch import INDEX, RESERVED, of_batch
+from fjdl.batch import INDEX, RESERVED, assembled, of_batch
 from fjdl.data.source import Source, Splits
 from fjdl.errors import DataError
-from fjdl.train.recipe import Recipe
+from fjdl.train.recipe import Batch, Loss, Recipe
 
 _BYTES = 2**26  # that are looked at together
 
 Arrays = Mapping[str, np.ndarray]
+Inputs = Callable[[Batch], Any]
 
 
 def check_data(recipe: Recipe, splits: Splits) -> None:
@@ -36,20 +37,20 @@ def check_source(recipe: Recipe, source: Source, *, part: str) -> None:
     rows = max(1, _BYTES // size)
     for start in range(0, source.length, rows):
         indices = np.arange(start, min(start + rows, source.length))
-        check_examples(recipe, source.element(indices), indices, part=part)
+        check_examples(source.element(indices), indices, inputs=recipe.inputs, loss=recipe.loss, part=part)
 
 
-def checked(recipe: Recipe, batches: Iterable[Arrays], *, part: str) -> Iterator[Arrays]:
+def checked(batches: Iterable[Arrays], *, inputs: Inputs, loss: Loss | None, part: str) -> Iterator[Arrays]:
     """The batches of a stream, each looked at before it goes on; raises `DataError` as `check_data` does."""
     for batch in batches:
         examples = {name: array for name, array in batch.items() if name not in RESERVED}
-        check_examples(recipe, examples, batch[INDEX], part=part)
+        check_examples(examples, batch[INDEX], inputs=inputs, loss=loss, part=part)
         yield batch
 
 
-def check_examples(recipe: Recipe, examples: Arrays, rows: np.ndarray, *, part: str) -> None:
+def check_examples(examples: Arrays, rows: np.ndarray, *, inputs: Inputs, loss: Loss | None, part: str) -> None:
     """`check_data` of some examples, whose numbers in the part are `rows`."""
-    for name, rule, holds in getattr(recipe.loss, "requirements", ()):
+    for name, rule, holds in getattr(loss, "requirements", ()):
         if name in examples:
             _require(np.asarray(holds(examples[name])), examples[name], rows, f"{name} must {rule}", part)
     finite = {name: np.isfinite(array) for name, array in examples.items() if _floating(array)}
@@ -58,7 +59,7 @@ def check_examples(recipe: Recipe, examples: Arrays, rows: np.ndarray, *, part: 
     if not suspects.size:
         return
     chosen = {name: array[suspects] for name, array in examples.items()}
-    spoilt = ~_finite_inputs(recipe, chosen)
+    spoilt = ~_finite_inputs(inputs, chosen, rows[suspects])
     if not spoilt.any():
         return
     row = suspects[np.argmax(spoilt)]
@@ -76,14 +77,14 @@ def _require(holds: np.ndarray, values: np.ndarray, rows: np.ndarray, rule: str,
     raise DataError(f"{part} part, row {rows[first]}: {rule}, got {values[tuple(broken[0])]}{where}")
 
 
-def _finite_inputs(recipe: Recipe, examples: Arrays) -> np.ndarray:
+def _finite_inputs(inputs: Inputs, examples: Arrays, rows: np.ndarray) -> np.ndarray:
     """Whether everything that the model sees of each example is finite."""
     with jax.transfer_guard("allow"):
-        batch = {name: jnp.asarray(array) for name, array in examples.items()}
-        inputs = jax.device_get(of_batch("inputs", recipe.inputs, batch))
-    good = [_per_row(np.isfinite(leaf)) for leaf in jax.tree.leaves(inputs) if _floating(leaf)]
-    count = len(next(iter(examples.values())))
-    return np.all([np.ones(count, bool), *good], axis=0)
+        arrays = {name: jnp.asarray(array) for name, array in examples.items()}
+        batch = assembled(arrays, jnp.asarray(rows, jnp.int32), jnp.ones(len(rows)))
+        seen = jax.device_get(of_batch("inputs", inputs, batch))
+    good = [_per_row(np.isfinite(leaf)) for leaf in jax.tree.leaves(seen) if _floating(leaf)]
+    return np.all([np.ones(len(rows), bool), *good], axis=0)
 
 
 def _per_row(values: np.ndarray) -> np.ndarray:

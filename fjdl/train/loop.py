@@ -2,68 +2,74 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from fjdl.data.source import Splits
 from fjdl.errors import DivergedError
 from fjdl.signals import stop_requests
 from fjdl.train import checkpoint
-from fjdl.train.feed import epochs, evaluation
-from fjdl.train.inspection import check_data
+from fjdl.train.feed import epochs
 from fjdl.train.json_files import append_jsonl
-from fjdl.train.mesh import make_mesh
-from fjdl.train.program import EpochReport, Program, compile_program
+from fjdl.train.prepare import Prepared, check, prepare
+from fjdl.train.program import EpochReport, Program
 from fjdl.train.progress import Progress
 from fjdl.train.recipe import Recipe
 from fjdl.train.refused import Refused, last_refused
 from fjdl.train.resume import restore_latest
-from fjdl.train.rundir import RunDirectory
-from fjdl.train.state import TrainState
+from fjdl.train.rundir import RunDirectory, locked
+from fjdl.train.state import TrainState, evaluated_params
 from fjdl.tree import digest
 from fjdl.typing import Array, PyTree
 
 
-def fit(recipe: Recipe, run: RunDirectory, splits: Splits, *, devices: list[Any] | None = None) -> TrainState:
-    """Trains the recipe; takes up the run where its newest verified checkpoint left it.
+def fit(recipe: Recipe, run_dir: Path | str | RunDirectory, *, devices: list[Any] | None = None) -> TrainState:
+    """Trains the recipe in a folder, which is made where there is none, on the local devices or on those given.
+
+    The state after the last epoch; that of the best is `restore_best(RunDirectory(path=...), state)`. A folder that
+    holds a run is taken up where its newest verified checkpoint left it. While it trains in a folder given by its path,
+    no other may: raises `StorageError`. A `RunDirectory` comes from `open_run`, which also writes down what runs.
 
     The state is saved only between epochs, after the epoch's record is written: whatever is lost in a crash is
     computed again, bit for bit.  Raises `DataError` for data that break a rule, before training where they are in
     memory, and `DivergedError` where too many steps in a row are not finite.
     """
-    check_data(recipe, splits)
-    mesh = make_mesh(devices)  # 1 where things live
-    program = program_of(recipe, splits, devices=devices)  # 2 what will run; nothing compiles twice
-    epoch = epochs(recipe, program, splits.train, mesh)  # 3 what we learn from, and what we measure on
-    evaluate = evaluation(recipe, program, splits.validation, mesh, part="validation")
-    state = restore_latest(run, program.init(), program.steps_per_epoch)  # 4 born on the devices, or taken up
+    prepared = prepare(recipe, devices=devices)
+    check(prepared)
+    if isinstance(run_dir, RunDirectory):
+        return fit_prepared(prepared, run_dir)
+    with locked(run_dir) as run:
+        return fit_prepared(prepared, run)
+
+
+def fit_prepared(prepared: Prepared, run: RunDirectory) -> TrainState:
+    """`fit` of what was prepared and checked, so that nothing is loaded, built or traced twice."""
+    recipe, splits, mesh, program = prepared  # 1 what will run, and where; nothing compiles twice
+    epoch = epochs(recipe, program, splits.train, mesh)  # 2 what we learn from, and what we measure on
+    evaluate = program.evaluator.on(splits.validation, part="validation")
+    state = restore_latest(run, program.init(), program.steps_per_epoch)  # 3 born on the devices, or taken up
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
 
     with jax.transfer_guard("disallow"), stop_requests() as stop, Progress(steps, initial=position.step) as progress:
         while not _ended(position, recipe, steps):
             start = time.monotonic()
-            state, report = epoch(state, position.step)  # 5 no word from the devices in between
-            results = evaluate(state)  # 6 measure the parameters that will be saved
+            state, report = epoch(state, position.step)  # 4 no word from the devices in between
+            results = evaluate(evaluated_params(state), state.stats)  # 5 measure the parameters that will be saved
             state = program.remember(state, results[recipe.monitor])
-            results, report, here = jax.device_get((results, report, _position(state)))  # 7 the one read
+            results, report, here = jax.device_get((results, report, _position(state)))  # 6 the one read
             position = _read(here)
             refused = last_refused(report, recipe, splits.train.length)
-            _check_finite(report, recipe, run, refused)  # 8 a diverged state is never saved
+            _check_finite(report, recipe, run, refused)  # 7 a diverged state is never saved
             due = _due(position, recipe, program, steps)
             seconds = time.monotonic() - start
             training = _training(report, recipe, refused)
-            _record(run, position, program, results, training, state if due else None, seconds)  # 9 before the save
+            _record(run, position, program, results, training, state if due else None, seconds)  # 8 before the save
             if due or stop.requested:
                 checkpoint.save(run.checkpoints, position.step, state, protect=[position.best])
                 stop.raise_if_requested()
             progress.update(position.step, _text(results, report, recipe, refused))
     return state
-
-
-def program_of(recipe: Recipe, splits: Splits, *, devices: list[Any] | None = None) -> Program:
-    """The compiled program for these splits on the local devices, or on those given."""
-    return compile_program(recipe, make_mesh(devices), examples=splits.train.length, example=splits.train.element(0))
 
 
 class _Position(NamedTuple):

@@ -8,20 +8,17 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, of_batch, with_reserved
-from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch, take
-from fjdl.data.source import Source, to_arrays
-from fjdl.errors import UsageError
-from fjdl.metrics import Metric
-from fjdl.metrics.state.mean import mean
+from fjdl.batch import alone, of_batch
+from fjdl.data.batches import epoch_indices, steps_per_epoch
 from fjdl.numerics import safe_divide
+from fjdl.train.evaluation import Evaluator, Results, evaluator
 from fjdl.train.mesh import check_batch, replicated, spread
 from fjdl.train.recipe import Recipe
+from fjdl.train.resident import Arrays, Row, batch_of, length_of
 from fjdl.train.state import Stream, TrainState, evaluated_params, init_state, remember, stream_key
-from fjdl.train.step import StepReport, make_eval_step, make_train_step
+from fjdl.train.step import StepReport, make_train_step
 from fjdl.typing import Array
 
-Arrays = Mapping[str, Array]
 CAUSES = ("loss", "penalty", "gradient")  # of a refused step: the first that was not finite
 
 
@@ -52,14 +49,11 @@ class Tally(NamedTuple):
 
 
 class SingleBatches(NamedTuple):
-    """Jitted functions for batches that come one by one."""
+    """Jitted functions for training batches that come one by one."""
 
     start: Callable[[], Tally]
     step: Callable[[TrainState, Tally, Arrays], tuple[TrainState, Tally]]
     finish: Callable[[Tally], EpochReport]
-    evaluate_start: Callable[[], dict[str, Any]]
-    evaluate_step: Callable[[dict[str, Any], TrainState, Arrays], dict[str, Any]]
-    evaluate_finish: Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Program(NamedTuple):
@@ -67,17 +61,14 @@ class Program(NamedTuple):
 
     init: Callable[[], TrainState]
     epoch: Callable[[TrainState, Arrays], tuple[TrainState, EpochReport]]
-    evaluate: Callable[[TrainState, Arrays], dict[str, Any]]
+    evaluator: Evaluator
     remember: Callable[[TrainState, Array], TrainState]
     single: SingleBatches
     steps_per_epoch: int
 
-
-def place(source: Source, mesh: Mesh) -> dict[str, Array]:
-    """All examples on every device, in the data set's own dtypes; raises `UsageError` for a streamed source."""
-    if source.streamed:
-        raise UsageError("the data must fit on the device for this, got a source whose examples are streamed")
-    return jax.device_put(to_arrays(source), replicated(mesh))
+    def evaluate(self, state: TrainState, arrays: Arrays) -> Results:
+        """The results of a state on all these examples, which lie on the devices."""
+        return self.evaluator.whole(evaluated_params(state), state.stats, arrays)
 
 
 def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mapping[str, Any]) -> Program:
@@ -85,42 +76,45 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
     check_batch(recipe.batch_size // recipe.accumulate, mesh)
     per_epoch = steps_per_epoch(examples, recipe.batch_size)
     steps = per_epoch * recipe.epochs
-    one = with_reserved({name: jnp.asarray(array)[None] for name, array in example.items()})
+    one = alone(example)
     everywhere = replicated(mesh)
     return Program(
         init=jax.jit(
             lambda: init_state(recipe, of_batch("inputs", recipe.inputs, one), steps=steps), out_shardings=everywhere
         ),
         epoch=jax.jit(partial(_epoch, recipe, mesh, steps), donate_argnums=0, out_shardings=everywhere),
-        evaluate=jax.jit(partial(_evaluate, recipe, mesh), out_shardings=everywhere),
+        evaluator=evaluator_of(recipe, mesh),
         remember=jax.jit(partial(remember, mode=recipe.mode), donate_argnums=0, out_shardings=everywhere),
         single=SingleBatches(
             start=jax.jit(_start, out_shardings=everywhere),
             step=jax.jit(partial(_step, recipe, mesh, steps), donate_argnums=(0, 1), out_shardings=everywhere),
             finish=jax.jit(_finish, out_shardings=everywhere),
-            evaluate_start=jax.jit(partial(_evaluate_start, recipe), out_shardings=everywhere),
-            evaluate_step=jax.jit(partial(_evaluate_step, recipe, mesh), donate_argnums=0, out_shardings=everywhere),
-            evaluate_finish=jax.jit(partial(_evaluate_finish, recipe), out_shardings=everywhere),
         ),
         steps_per_epoch=per_epoch,
     )
 
 
-def evaluation_batch(recipe: Recipe, length: int, mesh: Mesh) -> int:
-    """Examples evaluated at a time: four training batches up to 1024, or one; a multiple of the devices."""
-    size = max(recipe.batch_size, min(4 * recipe.batch_size, 1024))
-    return -(-min(size, length) // mesh.size) * mesh.size
+def evaluator_of(recipe: Recipe, mesh: Mesh) -> Evaluator:
+    """The evaluation of a recipe: four training batches up to 1024 examples at a time, or one."""
+    return evaluator(
+        recipe.model,
+        recipe.metrics,
+        inputs=recipe.inputs,
+        loss=recipe.loss,
+        batch_size=max(recipe.batch_size, min(4 * recipe.batch_size, 1024)),
+        dtype=recipe.dtype,
+        mesh=mesh,
+        workers=recipe.workers,
+    )
 
 
 def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Arrays) -> tuple[TrainState, EpochReport]:
-    length = next(iter(arrays.values())).shape[0]
+    length = length_of(arrays)
     epoch = state.step // steps_per_epoch(length, recipe.batch_size)
     order = epoch_indices(stream_key(recipe.seed, Stream.ORDER), epoch, length=length, batch_size=recipe.batch_size)
 
-    def body(carry: tuple[TrainState, Tally], row: tuple[Array, Array]) -> tuple[tuple[TrainState, Tally], None]:
-        indices, mask = spread(row, mesh)
-        when = {INDEX: indices, EPOCH: jnp.full_like(indices, epoch), EXAMPLE_MASK: mask}
-        return _step(recipe, mesh, steps, *carry, with_reserved(take(arrays, indices), **when)), None
+    def body(carry: tuple[TrainState, Tally], row: Row) -> tuple[tuple[TrainState, Tally], None]:
+        return _step(recipe, mesh, steps, *carry, batch_of(arrays, row, mesh, epoch=epoch)), None
 
     (state, tally), _ = jax.lax.scan(body, (state, _start()), order)
     return state, _finish(tally)
@@ -175,34 +169,3 @@ def _finish(tally: Tally) -> EpochReport:
         last_bad_cause=tally.last_bad_cause,
         worst_streak=tally.worst_streak,
     )
-
-
-def _evaluate(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays) -> dict[str, Any]:
-    """Every example counts once; the loss is the mean over examples."""
-    length = next(iter(arrays.values())).shape[0]
-
-    def body(states: dict[str, Any], row: tuple[Array, Array]) -> tuple[dict[str, Any], None]:
-        indices, mask = spread(row, mesh)
-        batch = with_reserved(take(arrays, indices), **{EXAMPLE_MASK: mask})
-        return _evaluate_step(recipe, mesh, states, state, batch), None
-
-    rows = sequential_indices(length=length, batch_size=evaluation_batch(recipe, length, mesh))
-    return _evaluate_finish(recipe, jax.lax.scan(body, _evaluate_start(recipe), rows)[0])
-
-
-def _measured(recipe: Recipe) -> dict[str, Metric]:
-    return {**recipe.metrics, "loss": mean()}
-
-
-def _evaluate_start(recipe: Recipe) -> dict[str, Any]:
-    return {name: metric.init() for name, metric in _measured(recipe).items()}
-
-
-def _evaluate_step(
-    recipe: Recipe, mesh: Mesh, states: dict[str, Any], state: TrainState, batch: Arrays
-) -> dict[str, Any]:
-    return make_eval_step(recipe)(states, evaluated_params(state), state.stats, spread(dict(batch), mesh))
-
-
-def _evaluate_finish(recipe: Recipe, states: dict[str, Any]) -> dict[str, Any]:
-    return {name: metric.compute(states[name]) for name, metric in _measured(recipe).items()}

@@ -10,16 +10,15 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from fjdl.batch import EPOCH, EXAMPLE_MASK, INDEX, of_batch, with_reserved
-from fjdl.data.batches import epoch_indices, steps_per_epoch, take
+from fjdl.data.batches import epoch_indices, steps_per_epoch
 from fjdl.numerics import safe_divide
 from fjdl.optim.base import LearningRate
 from fjdl.schedules.base import Schedule, Step
 from fjdl.train.inspection import check_source
-from fjdl.train.mesh import check_batch, make_mesh, spread
-from fjdl.train.program import Arrays, place
+from fjdl.train.prepare import prepare
 from fjdl.train.recipe import Recipe
-from fjdl.train.state import Stream, TrainState, init_state, stream_key
+from fjdl.train.resident import Arrays, Row, batch_of, length_of, place
+from fjdl.train.state import Stream, TrainState, stream_key
 from fjdl.train.step import make_train_step
 from fjdl.typing import Array, Float, typed
 
@@ -55,17 +54,13 @@ def learning_rate_range(
         raise ValueError(f"a range needs 0 < low < high and at least 2 steps, got {low}, {high} and {steps} steps")
     schedule = _growing(low, high, steps)
     recipe = dataclasses.replace(recipe, optimizer=lambda _: optimizer(schedule))
-    mesh, splits = make_mesh(devices), recipe.splits()
+    _, splits, mesh, program = prepare(recipe, devices=devices)
     if not splits.train.streamed:
         check_source(recipe, splits.train, part="train")
-    check_batch(recipe.batch_size // recipe.accumulate, mesh)
-    one = with_reserved({name: jnp.asarray(array)[None] for name, array in splits.train.element(0).items()})
 
     @jax.jit
     def run(arrays: Arrays) -> RateRange:
-        losses = _losses(
-            recipe, mesh, init_state(recipe, of_batch("inputs", recipe.inputs, one), steps=steps), arrays, steps=steps
-        )
+        losses = _losses(recipe, mesh, program.init(), arrays, steps=steps)
         return suggested_rates(jax.vmap(schedule)(jnp.arange(steps, dtype=jnp.int32)), losses)
 
     return run(place(splits.train, mesh))
@@ -98,17 +93,15 @@ def suggested_rates(
 
 def _losses(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays, *, steps: int) -> Float[Array, " steps"]:
     """The mean loss of each of so many of the recipe's own training steps, epoch after epoch."""
-    length = next(iter(arrays.values())).shape[0]
+    length = length_of(arrays)
     per_epoch = steps_per_epoch(length, recipe.batch_size)
     epochs = jnp.arange(-(-steps // per_epoch))
     key, step = stream_key(recipe.seed, Stream.ORDER), make_train_step(recipe, mesh, steps=steps)
     rows = jax.vmap(lambda epoch: epoch_indices(key, epoch, length=length, batch_size=recipe.batch_size))(epochs)
     rows = jax.tree.map(lambda x: x.reshape(-1, recipe.batch_size)[:steps], rows)
 
-    def body(state: TrainState, row: tuple[Array, Array]) -> tuple[TrainState, Array]:
-        indices, mask = spread(row, mesh)
-        when = {INDEX: indices, EPOCH: state.step // per_epoch + jnp.zeros_like(indices), EXAMPLE_MASK: mask}
-        state, report = step(state, with_reserved(take(arrays, indices), **when))
+    def body(state: TrainState, row: Row) -> tuple[TrainState, Array]:
+        state, report = step(state, batch_of(arrays, row, mesh, epoch=state.step // per_epoch))
         return state, safe_divide(report.loss, report.examples)
 
     return jax.lax.scan(body, state, rows)[1]

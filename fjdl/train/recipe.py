@@ -12,19 +12,41 @@ from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
 from fjdl.model import Model
+from fjdl.train.summary import Summary
 from fjdl.typing import Array, PRNGKey, PyTree
 
+Loss = Callable[[Any, Any], Array | tuple[Array, Array]]  # of (outputs, batch), see `Recipe.loss`
 Batch = Mapping[str, Array]  # the data set's arrays, and beside them those that `fjdl.batch` names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One experiment as data and pure functions; `fit` needs nothing else."""
+    """One experiment as data and pure functions; `fit` needs nothing else but a folder.
+
+    >>> import jax.numpy as jnp, numpy as np, tempfile
+    >>> from fjdl.data.source import Splits, from_arrays
+    >>> from fjdl.model import Model
+    >>> from fjdl.optim import sgd
+    >>> from fjdl.train import Recipe, fit
+    >>> from fjdl.train.tasks import regression
+    >>> x = np.arange(8, dtype=np.float32)
+    >>> data = from_arrays({"x": x, "target": 3 * x})
+    >>> line = Model(lambda key, x: ({"slope": jnp.zeros(())}, {}), lambda p, s, x, **_: (p["slope"] * x, s))
+    >>> task = regression()
+    >>> recipe = Recipe(
+    ...     splits=lambda: Splits(name="a line", train=data, validation=data, test=data, classes=()),
+    ...     model=line, inputs=lambda batch: batch["x"], loss=task.loss, metrics=task.metrics,
+    ...     optimizer=lambda steps: sgd(0.02), epochs=9, batch_size=8, monitor="rmse", mode="min",
+    ... )
+    >>> state = fit(recipe, tempfile.mkdtemp())
+    >>> print(f"{state.params['slope']:.3f}")
+    3.000
+    """
 
     splits: Callable[[], Splits]
     model: Model
     inputs: Callable[[Batch], Any]  # what the model sees of a batch, in float32
-    loss: Callable[[Any, Batch], Array]  # (outputs, batch) to one value per example, never reduced
+    loss: Loss  # (outputs, batch) to values [batch, ...], never reduced; or to these and the weight of each, as a pair
     metrics: Mapping[str, Metric]  # each updated with (outputs, batch), see `fjdl.metrics.on`
     optimizer: Callable[[int], optax.GradientTransformation]  # of the number of training steps, for its schedule
     epochs: int
@@ -41,6 +63,7 @@ class Recipe:
     save_every: int = 1  # epochs between checkpoints; a new best is always saved
     workers: int = 0  # processes that make streamed examples, beside the threads of this one
     max_bad_steps: int = 20  # consecutive non-finite steps after which training stops
+    summary: Summary | None = None  # how results are told; that of the task whose loss this is by default
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "save_every", "max_bad_steps"):
@@ -57,10 +80,17 @@ class Recipe:
             _require(value in known, f"{name} must be one of {list(known)}, got {value!r}")
         _require(self.ema is None or 0 <= self.ema < 1, f"ema must lie in [0, 1), got {self.ema}")
         _require(self.patience is None or self.patience >= 1, f"patience must be at least 1, got {self.patience}")
-        _require(
-            self.monitor == "loss" or self.monitor in self.metrics,
-            f"monitor must be one of {sorted({'loss', *self.metrics})}, got {self.monitor!r}",
-        )
+        for name, chosen in (("monitor", self.monitor), ("headline", self.summary and self.summary.headline)):
+            known = sorted({"loss", *self.metrics})
+            _require(chosen in (None, *known), f"{name} must be one of {known}, got {chosen!r}")
+
+    @property
+    def told(self) -> Summary:
+        """How results are told: the recipe's summary, or its loss's, or where neither fits the monitored result."""
+        chosen = self.summary or getattr(self.loss, "summary", None)
+        if chosen is not None and chosen.headline in ("loss", *self.metrics):
+            return chosen
+        return Summary(self.monitor, better=self.mode)
 
     @property
     def dtype(self) -> Any:

@@ -77,6 +77,13 @@ def open_run(path: str | Path, *, command: Sequence[str], config: Mapping[str, A
     What the first start recorded stays: a resumed run compares its environment and code with it and lists differences.
     Several processes: one of them opens the run.
     """
+    with locked(path) as run:
+        yield _describe(run.path, command=command, config=config)
+
+
+@contextlib.contextmanager
+def locked(path: Path | str) -> Iterator[RunDirectory]:
+    """The run directory with its folders, locked while the block runs; raises `StorageError` as `open_run` does."""
     path = Path(path)
     with _storage_error(path):
         for folder in (path, path / "checkpoints", path / "plots"):
@@ -85,7 +92,7 @@ def open_run(path: str | Path, *, command: Sequence[str], config: Mapping[str, A
         lock = (path / "LOCK").open("a+")
     with lock:
         _acquire(lock, path)
-        yield _describe(path, command=command, config=config)
+        yield RunDirectory(path=path)
 
 
 def finished(run: RunDirectory) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""One training step and one evaluation step, as pure functions of the recipe."""
+"""One training step, as a pure function of the recipe."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,11 +11,10 @@ from jax.sharding import Mesh
 from fjdl.batch import EXAMPLE_MASK, RESERVED, of_batch
 from fjdl.losses.reduce import total
 from fjdl.metrics.base import counted
-from fjdl.metrics.state.mean import mean
 from fjdl.numerics import safe_divide
 from fjdl.optim import ema_update
 from fjdl.train.mesh import spread
-from fjdl.train.recipe import Batch, Recipe
+from fjdl.train.recipe import Batch, Loss, Recipe
 from fjdl.train.state import Stream, TrainState, stream_key
 from fjdl.tree import cast, global_norm
 from fjdl.typing import Array, PRNGKey, PyTree
@@ -75,23 +74,31 @@ def make_train_step(
     return step
 
 
-def make_eval_step(recipe: Recipe) -> Callable[..., dict[str, Any]]:
-    """`(metric states, params, stats, batch) -> metric states`, with the loss among the metrics."""
+class Weighed(NamedTuple):
+    """What a recipe's loss gives for a batch."""
 
-    def step(states: dict[str, Any], params: PyTree, stats: PyTree, batch: Batch) -> dict[str, Any]:
-        inputs = cast(of_batch("inputs", recipe.inputs, batch), recipe.dtype)
-        outputs, _ = recipe.model.apply(params, stats, inputs, train=False)
-        values = of_batch("loss", recipe.loss, outputs, batch)
-        new = {
-            name: of_batch(f"metric {name!r}", metric.update, states[name], outputs, batch)
-            for name, metric in recipe.metrics.items()
-        }
-        return {
-            **new,
-            "loss": mean().update(states["loss"], values.reshape(-1), weights=_mask(values, batch).reshape(-1)),
-        }
+    values: Array  # [batch, ...], one or more for each example
+    mask: Array  # bool, of the same shape: which count, those of the examples that only fill up a batch do not
+    weights: Array | None  # of the same shape where the loss weighs its values
 
-    return step
+
+def weighed(loss: Loss, outputs: Any, batch: Batch) -> Weighed:
+    """The values of a loss, and which of them count by how much.
+
+    Raises `ValueError` unless there is one value, or one array of them, for each example, and a weight for each value
+    where there are weights.
+    """
+    found = of_batch("loss", loss, outputs, batch)
+    values, weights = found if isinstance(found, tuple) else (found, None)
+    examples = next(iter(jax.tree.leaves(batch))).shape[0]
+    if values.shape[:1] != (examples,):
+        raise ValueError(
+            f"loss must give one value for each of the {examples} examples of a batch, got shape {values.shape}; "
+            "losses of fjdl reduce the last axis, so one number per example has shape [n, 1]"
+        )
+    if weights is not None and weights.shape != values.shape:
+        raise ValueError(f"loss must give a weight for each value, got shapes {weights.shape} and {values.shape}")
+    return Weighed(values, counted(batch.get(EXAMPLE_MASK), values.shape), weights)
 
 
 class _Result(NamedTuple):
@@ -148,8 +155,8 @@ class _Objective(NamedTuple):
         inputs = cast(of_batch("inputs", self.recipe.inputs, batch), self.recipe.dtype)
         key = jax.random.fold_in(self.key, number)
         outputs, stats = self.recipe.model.apply(params, stats, inputs, train=True, key=key)
-        values = of_batch("loss", self.recipe.loss, outputs, batch)
-        loss, count = total(values, mask=_mask(values, batch))
+        values, mask, weights = weighed(self.recipe.loss, outputs, batch)
+        loss, count = total(values, mask=mask, weights=weights)
         return loss, (count, stats)
 
     def _scan(self, add: Callable[[Any, Any], tuple[Any, None]], start: Any) -> Any:
@@ -174,17 +181,6 @@ def _penalty(recipe: Recipe, params: PyTree) -> Array:
 def _micro_batches(recipe: Recipe, mesh: Mesh, batch: Batch) -> tuple[Batch, Array]:
     parts = jax.tree.map(lambda x: x.reshape(recipe.accumulate, -1, *x.shape[1:]), batch)
     return spread(parts, mesh, axis=1), jnp.arange(recipe.accumulate)
-
-
-def _mask(values: Array, batch: Batch) -> Array:
-    """Which values count; raises `ValueError` unless there is one value, or one array of them, for each example."""
-    examples = next(iter(jax.tree.leaves(batch))).shape[0]
-    if values.shape[:1] != (examples,):
-        raise ValueError(
-            f"loss must give one value for each of the {examples} examples of a batch, got shape {values.shape}; "
-            "losses of fjdl reduce the last axis, so one number per example has shape [n, 1]"
-        )
-    return counted(batch.get(EXAMPLE_MASK), values.shape)
 
 
 def _dropout_key(recipe: Recipe, state: TrainState) -> PRNGKey:

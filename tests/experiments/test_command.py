@@ -136,7 +136,7 @@ def test_outside_of_where_a_config_is_judged_even_the_librarys_own_refusal_is_a_
 def test_a_bug_after_the_training_is_no_wrong_usage(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fjdl.train.result.summary", lambda results: reduce.mean([1.0]))
+    monkeypatch.setattr("fjdl.train.result.summarized", lambda *_: reduce.mean([1.0]))
     with pytest.raises(ValueError, match="mean: argument `values` must be"):
         command("train", "configs/iris_logistic.py", "--epochs", 1, "--run-dir", tmp_path / "run")
 

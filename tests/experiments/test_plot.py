@@ -20,9 +20,13 @@ from fjdl.data.source import from_arrays, to_arrays
 from fjdl.models import LogisticRegression, resnet18
 from fjdl.nn import Conv, pure
 from fjdl.train.json_files import read_json
+from fjdl.train.prepare import prepare
+from fjdl.train.recipe import Recipe
+from fjdl.train.tasks import classification
 from fjdl.typing import Array
 from tests.experiments.support import Command, snapshot
 from tests.support import ROOT
+from tests.train.toy import recipe
 
 
 class Backwards(linen.Module):
@@ -65,7 +69,7 @@ def test_mistakes_are_found_in_the_batches_of_the_evaluation(trained_run: Path) 
         return apply(params, stats, inputs, **options)
 
     recipe = dataclasses.replace(run.recipe, model=run.recipe.model._replace(apply=watched))
-    predicted, certainty = predictions(dataclasses.replace(run, recipe=recipe))
+    predicted, certainty = predictions(dataclasses.replace(run, program=prepare(recipe).program))
     assert set(sizes) == {256}  # four training batches; the test part has 360
     arrays, matrix = to_arrays(run.splits.test), np.zeros((10, 10), int)
     np.add.at(matrix, (arrays["label"], predicted), 1)
@@ -74,6 +78,23 @@ def test_mistakes_are_found_in_the_batches_of_the_evaluation(trained_run: Path) 
     logits = arrays["image"].reshape(360, 64) / 16 @ weights + bias
     expected = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).max(axis=1)
     np.testing.assert_allclose(certainty, expected, rtol=1e-5)
+
+
+def test_mistakes_of_a_network_with_auxiliary_classifiers_are_those_of_its_logits() -> None:
+    task, plain = classification(10, auxiliary={"early": 0.3}), recipe()
+
+    def apply(params: Any, stats: Any, inputs: Any, **options: Any) -> Any:
+        logits, stats = plain.model.apply(params, stats, inputs, **options)
+        return {"early": -logits, "logits": logits}, stats
+
+    made = recipe(model=plain.model._replace(apply=apply), loss=task.loss, metrics=task.metrics)
+    found, expected = (predictions(untrained_run(chosen)) for chosen in (made, plain))
+    np.testing.assert_array_equal(found, expected)
+
+
+def untrained_run(made: Recipe) -> LoadedRun:
+    _, splits, _, program = prepare(made)
+    return LoadedRun(made, splits, program, program.init())
 
 
 def test_every_figure_is_a_readable_png_with_the_same_bytes_each_time(

@@ -36,8 +36,10 @@ def make_run(path: Path, *, seed: int = 0, arguments: dict[str, Any] | None = No
     path.mkdir()
     config = {**CONFIG, "arguments": {**CONFIG["arguments"], "seed": seed, **(arguments or {})}}
     (path / "config.json").write_text(encode_json(config))
-    state = f"{seed:064x}"
-    (path / "result.json").write_text(encode_json({**RESULT, "seed": seed, "state": state, **changes}))
+    result = {**RESULT, "seed": seed, "state": f"{seed:064x}", **changes}
+    if "accuracy" in result["test"]:  # a proportion, which a result tells with an interval
+        result = {**result, "test": {"accuracy_interval": [0.0, 1.0], "count": 40, **result["test"]}}
+    (path / "result.json").write_text(encode_json(result))
     return path
 
 

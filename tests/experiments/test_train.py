@@ -100,7 +100,7 @@ def first_send(monkeypatch: pytest.MonkeyPatch, target: str, number: int, **opti
 
 
 def test_a_signal_at_start_up_leaves_no_run(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    first_send(monkeypatch, "experiments.train.check", signal.SIGTERM)
+    first_send(monkeypatch, "fjdl.train.prepare.check", signal.SIGTERM)
     outcome = command("train", *FLAGS, "--run-dir", tmp_path / "run")
     assert (outcome.status, sentence(outcome)) == (143, "stopped by SIGTERM")
     assert not (tmp_path / "run").exists()
@@ -136,7 +136,7 @@ def test_a_signal_while_the_first_epoch_compiles_is_granted_after_it_with_its_st
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_send(monkeypatch, "fjdl.train.program.epoch_indices", signal.SIGTERM)  # as it is traced, and in the check
-    monkeypatch.setattr("experiments.train.check", lambda recipe: None)
+    monkeypatch.setattr("fjdl.train.prepare.check", lambda prepared: None)
     outcome = command("train", *FLAGS, "--run-dir", tmp_path / "run")
     assert (outcome.status, sentence(outcome)) == (143, "stopped by SIGTERM; the same command resumes")
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["19"]
@@ -266,7 +266,7 @@ def test_the_description_gives_the_interval_where_there_is_one() -> None:
     result = {"best_epoch": 2, "epochs": 3, "seconds": 1.25, "state": "ab" * 32, "test": {"loss": 0.5}}
     assert describe(result) == "best epoch 2 of 3, 1.2 s, state abababababababab\ntest: loss 0.5000"
     result["test"] = {"accuracy": 0.9, "accuracy_interval": [0.8, 0.95], "count": 40}
-    assert describe(result).endswith("accuracy 0.9000  95 % interval 0.8000 to 0.9500 (n = 40)")
+    assert describe(result).endswith("accuracy 0.9000  accuracy's 95 % interval 0.8000 to 0.9500 (n = 40)")
 
 
 def test_help_answers_within_two_seconds() -> None:

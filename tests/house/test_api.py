@@ -208,6 +208,12 @@ print(json.dumps([seconds, heavy]))
 """
 
 
+def test_training_loads_no_flax() -> None:
+    program = "import sys, fjdl.train, fjdl.train.tasks; print('flax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def fresh_import() -> tuple[float, dict[str, list[str]]]:
     """Seconds of `import fjdl` after `import jax`, and the heavy packages that are loaded after each import."""
     answer = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)

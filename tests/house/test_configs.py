@@ -21,8 +21,9 @@ from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
 from fjdl.models import CIFAR_RESNET_AKAMASTER, cifar_resnet20
 from fjdl.nn import pure
 from fjdl.train.mesh import make_mesh
-from fjdl.train.program import Program, compile_program, place
+from fjdl.train.program import Program, compile_program
 from fjdl.train.recipe import Recipe
+from fjdl.train.resident import place
 from fjdl.tree import count
 from tests.support import ROOT
 

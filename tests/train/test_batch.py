@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 
 from experiments.dry_run import dry_run
-from experiments.train import check
 from fjdl import metrics, optim
 from fjdl.augment import each_example, random_crop_sample, random_mirror_sample
-from fjdl.batch import RESERVED, of_batch, with_reserved
+from fjdl.batch import RESERVED, alone, assembled, of_batch
 from fjdl.data.source import Source, Splits, from_arrays
 from fjdl.data.stream import stream_in_order
 from fjdl.errors import UsageError
 from fjdl.models import LogisticRegression
 from fjdl.train import Recipe, fit, learning_rate_range
 from fjdl.train.json_files import read_jsonl
-from fjdl.train.rundir import RunDirectory
+from fjdl.train.prepare import check, prepare
 from tests.train.toy import devices, quick, recipe, source, splits
 
 COUNT = 21  # not a multiple of the batch of 8
@@ -73,20 +72,14 @@ def segmentation(data: Source) -> Recipe:
 def test_masks_and_boxes_of_the_data_move_with_the_image_inside_training(streamed: bool, tmp_path: Path) -> None:
     data = scenes(streamed=streamed)
     made = segmentation(data)
-    fit(made, RunDirectory(path=tmp_path), made.splits(), devices=devices())
+    fit(made, tmp_path, devices=devices())
     records = read_jsonl(tmp_path / "metrics.jsonl")
     assert [record["train_bad"] for record in records] == [0, 0]
     expected = data.element(np.arange(COUNT))["mask"].mean()
     np.testing.assert_allclose([record["validation_bright"] for record in records], expected, rtol=1e-6)
     lost = dataclasses.replace(made, augment=lambda key, batch: {**batch, "mask": 1 - batch["mask"]})
-    (tmp_path / "lost").mkdir()
     with pytest.raises(Exception, match="loss not finite"):
-        fit(
-            dataclasses.replace(lost, max_bad_steps=3),
-            RunDirectory(path=tmp_path / "lost"),
-            made.splits(),
-            devices=devices(),
-        )
+        fit(dataclasses.replace(lost, max_bad_steps=3), tmp_path / "lost", devices=devices())
 
 
 def test_examples_that_fill_up_a_batch_do_not_count_though_an_augmentation_drops_the_mask(tmp_path: Path) -> None:
@@ -101,7 +94,7 @@ def test_examples_that_fill_up_a_batch_do_not_count_though_an_augmentation_drops
         return jnp.where(batch["example_mask"] > 0, 1.0, jnp.nan) + 0 * outputs[:, 0]
 
     made = recipe(augment=augment, loss=loss, epochs=1)
-    fit(made, RunDirectory(path=tmp_path), splits(), devices=devices())
+    fit(made, tmp_path, devices=devices())
     (record,) = read_jsonl(tmp_path / "metrics.jsonl")
     assert (record["train_loss"], record["train_bad"], record["validation_loss"]) == (1.0, 0, 1.0)
     assert set(RESERVED) <= seen.keys()
@@ -116,7 +109,7 @@ def test_an_array_of_the_data_under_a_reserved_name_is_refused(name: str, stream
     made = recipe(splits=lambda: data)
     message = f"^an array of the data must not be called '{name}', which training provides, rename it$"
     with pytest.raises(UsageError, match=message):
-        fit(made, RunDirectory(path=tmp_path), data, devices=devices())
+        fit(made, tmp_path, devices=devices())
     with pytest.raises(UsageError, match=message):
         next(stream_in_order(own, batch_size=4))
     with pytest.raises(UsageError, match=message):
@@ -127,7 +120,18 @@ def test_an_array_of_the_data_under_a_reserved_name_is_refused(name: str, stream
 
 
 def test_reserved_entries_stand_beside_the_arrays() -> None:
-    assert with_reserved({"mask": 1}, example_mask=2, index=3) == {"mask": 1, "example_mask": 2, "index": 3}
+    indices, mask = np.array([4, 7], np.int32), np.ones(2, np.float32)
+    for make in (np.asarray, jnp.asarray):
+        batch = assembled({"mask": 1}, make(indices), mask, epoch=3)
+        assert (batch["mask"], batch["index"].tolist(), batch["epoch"].tolist()) == (1, [4, 7], [3, 3])
+        assert batch["epoch"].dtype == np.int32
+        assert batch["example_mask"] is mask
+    one = alone({"image": np.zeros((8, 8), np.uint8)})
+    shapes = {name: (array.shape, array.dtype.name) for name, array in one.items()}
+    assert shapes == {
+        "image": ((1, 8, 8), "uint8"), "index": ((1,), "int32"), "epoch": ((1,), "int32"),
+        "example_mask": ((1,), "float32"),
+    }  # fmt: skip
 
 
 def test_a_key_that_a_batch_does_not_have_is_answered_with_those_that_it_has() -> None:
@@ -158,4 +162,4 @@ def unknown(*args: Any) -> Any:
 )
 def test_every_function_of_a_recipe_that_reads_a_batch_is_named_with_the_keys_there(name: str, changes: Any) -> None:
     with pytest.raises(UsageError, match=f"^{name} must use the keys of a batch, 'image', 'label'.*, got 'imgs'"):
-        check(recipe(**changes))
+        check(prepare(recipe(**changes), devices=devices()))

@@ -4,9 +4,11 @@ import pytest
 
 from fjdl.errors import UsageError
 from fjdl.models import MLP
-from fjdl.train.feed import epochs, evaluation
-from fjdl.train.program import Program, place
+from fjdl.train.feed import epochs
+from fjdl.train.program import Program
 from fjdl.train.recipe import Recipe
+from fjdl.train.resident import place
+from fjdl.train.result import measure
 from tests.support import assert_trees_close
 from tests.train.toy import mesh, noise, program, quick, recipe, splits
 
@@ -41,9 +43,9 @@ def test_a_streamed_source_trains_as_one_on_the_devices_does(made: tuple[Recipe,
 
 
 def test_a_streamed_source_is_measured_as_one_on_the_devices_is(made: tuple[Recipe, Program]) -> None:
-    chosen, compiled = made
+    _, compiled = made
     state = compiled.init()
-    resident, streamed = (evaluation(chosen, compiled, data.test, mesh(4))(state) for data in (RESIDENT, STREAMED))
+    resident, streamed = (measure(compiled.evaluator, state, data.test) for data in (RESIDENT, STREAMED))
     np.testing.assert_array_equal(resident["confusion"], streamed["confusion"])
     np.testing.assert_allclose(resident["loss"], streamed["loss"], rtol=1e-6)
 

@@ -14,7 +14,6 @@ from fjdl.models import LogisticRegression
 from fjdl.train import fit, inspection, learning_rate_range
 from fjdl.train.inspection import check_data
 from fjdl.train.recipe import Recipe
-from fjdl.train.rundir import RunDirectory
 from fjdl.train.tasks import classification, regression
 from tests.train.toy import devices, quick, recipe, source, splits, spoilt
 
@@ -86,7 +85,7 @@ def test_the_sentence_names_part_row_and_value(case: str, together: int, monkeyp
 def test_nothing_is_trained_or_written_on_such_data(tmp_path: Path) -> None:
     made, data, message = WRONG["a pixel"]
     with pytest.raises(DataError) as error:
-        fit(made, RunDirectory(path=tmp_path), data, devices=devices())
+        fit(dataclasses.replace(made, splits=lambda: data), tmp_path, devices=devices())
     assert str(error.value) == message
     assert not list(tmp_path.iterdir())
     with pytest.raises(DataError, match="row 17"):
@@ -109,5 +108,5 @@ def test_a_streamed_part_is_looked_at_while_it_is_read(part: str, tmp_path: Path
     data = parts(**{part: spoilt_part})
     made = dataclasses.replace(TABLE, splits=lambda: data, batch_size=8, epochs=1)
     with pytest.raises(DataError) as error:
-        fit(made, RunDirectory(path=tmp_path), data, devices=devices())
+        fit(made, tmp_path, devices=devices())
     assert str(error.value) == f"{part} part, row 33: features must be finite, got nan at [2]"

@@ -20,9 +20,9 @@ from fjdl.models import MLP, LogisticRegression
 from fjdl.nn import Model
 from fjdl.optim import adam, sgd
 from fjdl.schedules import cosine
-from fjdl.train import checkpoint, loop
+from fjdl.train import checkpoint, loop, prepare
 from fjdl.train.json_files import read_jsonl
-from fjdl.train.loop import fit, program_of
+from fjdl.train.loop import fit
 from fjdl.train.recipe import Recipe
 from fjdl.train.resume import restore_best
 from fjdl.train.rundir import RunDirectory
@@ -41,7 +41,8 @@ AT_REST = recipe(model=quick(LogisticRegression(10)), optimizer=lambda steps: sg
 
 
 def train(made: Recipe, path: Path, data: Splits | None = None) -> TrainState:
-    return fit(made, RunDirectory(path=path), data or splits(), devices=devices())
+    chosen = made if data is None else dataclasses.replace(made, splits=lambda: data)
+    return fit(chosen, path, devices=devices())
 
 
 def saved(path: Path) -> list[int]:
@@ -158,7 +159,7 @@ def test_a_run_that_is_taken_up_ends_with_the_same_bits(
 def test_a_run_can_be_taken_up_on_more_devices(whole: tuple[Path, TrainState], tmp_path: Path) -> None:
     shutil.copytree(whole[0], tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints" / "24")
-    state = fit(LEARNING, RunDirectory(path=tmp_path / "run"), splits(), devices=devices(4))
+    state = fit(LEARNING, tmp_path / "run", devices=devices(4))
     assert all(len(leaf.devices()) == 4 for leaf in jax.tree.leaves(state))
     assert_trees_close(jax.device_get(state), whole[1], rtol=1e-5, atol=1e-5)
 
@@ -287,7 +288,7 @@ def test_an_epoch_runs_under_the_transfer_guard_and_nothing_compiles_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs, refused = [], []
-    compile_program, write = loop.compile_program, loop.append_jsonl
+    compile_program, write = prepare.compile_program, loop.append_jsonl
 
     def watched(*args: Any, **options: Any) -> Any:
         programs.append(compile_program(*args, **options))
@@ -299,16 +300,17 @@ def test_an_epoch_runs_under_the_transfer_guard_and_nothing_compiles_twice(
             jnp.add(np.ones(2), np.ones(2))
         refused.append(path.name)
 
-    monkeypatch.setattr(loop, "compile_program", watched)
+    monkeypatch.setattr(prepare, "compile_program", watched)
     monkeypatch.setattr(loop, "append_jsonl", transferring)
     train(dataclasses.replace(AT_REST, epochs=3), tmp_path)
     shutil.rmtree(tmp_path / "checkpoints" / "12")
     train(dataclasses.replace(AT_REST, epochs=3), tmp_path)
     assert refused == ["metrics.jsonl", "timing.jsonl"] * 4
     for program in programs:
-        assert [getattr(program, name)._cache_size() for name in program._fields[:4]] == [1, 1, 1, 1]
+        functions = (program.init, program.epoch, program.evaluator.whole, program.remember)
+        assert [function._cache_size() for function in functions] == [1, 1, 1, 1]
 
 
 def test_without_a_checkpoint_the_best_state_is_the_given_one(tmp_path: Path) -> None:
-    state = program_of(AT_REST, splits(), devices=devices()).init()
+    state = prepare.prepare(AT_REST, devices=devices()).program.init()
     assert restore_best(RunDirectory(path=tmp_path), state) is state

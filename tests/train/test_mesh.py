@@ -11,7 +11,7 @@ from fjdl.errors import UsageError
 from fjdl.models import MLP
 from fjdl.nn import Model, pure
 from fjdl.train.mesh import check_batch, make_mesh, replicated, spread
-from fjdl.train.program import place
+from fjdl.train.resident import place
 from fjdl.train.state import TrainState
 from fjdl.tree import digest
 from tests.support import assert_trees_close

@@ -22,7 +22,6 @@ from fjdl.nn import Model, pure
 from fjdl.schedules import linear
 from fjdl.train import Recipe, fit
 from fjdl.train.json_files import read_jsonl
-from fjdl.train.rundir import RunDirectory
 from fjdl.train.step import make_train_step
 from fjdl.train.tasks import classification, regression
 from tests.support import assert_trees_close
@@ -62,7 +61,7 @@ def softmax_regression(optimizer: Any, **changes: Any) -> Recipe:
 
 def train(made: Recipe, path: Path) -> tuple[Any, list[dict[str, Any]]]:
     path.mkdir(exist_ok=True)
-    state = fit(made, RunDirectory(path=path), made.splits(), devices=devices())
+    state = fit(made, path, devices=devices())
     return jax.device_get(state), read_jsonl(path / "metrics.jsonl")
 
 

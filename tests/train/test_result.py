@@ -10,17 +10,22 @@ from sklearn.metrics import f1_score
 from fjdl.data.source import to_arrays
 from fjdl.models import LogisticRegression
 from fjdl.train.json_files import append_jsonl, encode_json
-from fjdl.train.program import Program, place
-from fjdl.train.result import final_result, hardware, summary
+from fjdl.train.prepare import prepare
+from fjdl.train.resident import place
+from fjdl.train.result import final_result, hardware
 from fjdl.train.rundir import open_run
+from fjdl.train.summary import summarized
 from fjdl.tree import digest
-from tests.train.toy import mesh, program, quick, recipe, splits
+from tests.train.toy import mesh, quick, recipe, splits
 
 MATRIX = np.array([[5, 1, 0], [2, 7, 1], [0, 0, 9]])
 
 
+TOLD = recipe().told
+
+
 def test_a_summary_adds_count_interval_and_f1_to_a_confusion_matrix() -> None:
-    numbers = summary({"accuracy": np.float32(0.84), "loss": np.float32(0.5), "confusion": MATRIX})
+    numbers = summarized(TOLD, {"accuracy": np.float32(0.84), "loss": np.float32(0.5), "confusion": MATRIX})
     labels = np.repeat(np.arange(3), MATRIX.sum(axis=1))
     predicted = np.concatenate([np.repeat(np.arange(3), row) for row in MATRIX])
     interval = binomtest(21, 25).proportion_ci(method="wilson")
@@ -32,7 +37,7 @@ def test_a_summary_adds_count_interval_and_f1_to_a_confusion_matrix() -> None:
 
 
 def test_without_a_confusion_matrix_a_summary_is_the_results_as_plain_numbers() -> None:
-    numbers = summary({"loss": np.float32(0.5), "error": np.arange(2)})
+    numbers = summarized(TOLD, {"loss": np.float32(0.5), "error": np.arange(2)})
     assert numbers == {"loss": 0.5, "error": [0, 1]}
     assert [type(value) for value in numbers.values()] == [float, list]
 
@@ -56,13 +61,14 @@ def test_a_cpu_is_named_by_cores_and_model() -> None:
 
 def test_the_result_measures_the_given_state_on_validation_and_test(tmp_path: Path) -> None:
     made = recipe(model=quick(LogisticRegression(10)), precision="float32", seed=5)
-    compiled: Program = program(made, count=8)
+    prepared = prepare(made)
+    compiled = prepared.program
     state, _ = compiled.epoch(compiled.init(), place(splits().train, mesh(8)))
     with open_run(tmp_path / "run", command=["python", "train it.py"], config={}) as run:
         for step in (4, 8, 12):
             append_jsonl(run.metrics, {"step": step, "epoch": step // 4})
             append_jsonl(run.timing, {"step": step, "epoch": step // 4, "seconds": 0.25})
-        result = final_result(made, run, splits(), compiled, state, steps=12)
+        result = final_result(prepared, run, state, steps=12)
     assert encode_json(result)
     assert {name: result[name] for name in ("data", "seed", "precision", "parameters", "examples", "seconds")} == {
         "data": "some digits",

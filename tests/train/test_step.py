@@ -10,11 +10,11 @@ import torch
 
 from fjdl import optim
 from fjdl.data.batches import take
-from fjdl.metrics.state.mean import mean
 from fjdl.models import MLP, LeNet5, LogisticRegression
 from fjdl.nn import Model, pure
+from fjdl.train.program import evaluator_of
 from fjdl.train.state import TrainState
-from fjdl.train.step import StepReport, make_eval_step, make_train_step
+from fjdl.train.step import StepReport, make_train_step
 from fjdl.tree import digest
 from tests.support import assert_trees_close
 from tests.train.toy import Centred, batch, counting, first_state, mesh, quick, random_params, recipe
@@ -282,12 +282,10 @@ def test_evaluation_counts_real_examples_and_neither_augments_nor_drops_nor_move
     )
     given = batch(16, mask=np.arange(16) < 11)
     params = random_params(made.model, given["image"])
-    metrics = {**made.metrics, "loss": mean()}
-    step = jax.jit(make_eval_step(made))
-    states = {name: metric.init() for name, metric in metrics.items()}
-    states = step(states, params, {}, given)
-    states = step(states, params, {}, {**take(given, jnp.arange(16)), "example_mask": jnp.zeros(16)})
-    results = {name: metric.compute(states[name]) for name, metric in metrics.items()}
+    evaluator = evaluator_of(made, mesh())
+    states = evaluator.step(evaluator.start(), params, {}, given)
+    states = evaluator.step(states, params, {}, {**take(given, jnp.arange(16)), "example_mask": jnp.zeros(16)})
+    results = evaluator.finish(states)
 
     x, labels = np.asarray(given["image"]).reshape(16, 64)[:11], np.asarray(given["label"])[:11]
     hidden = np.maximum(x @ params["hidden1"]["kernel"] + params["hidden1"]["bias"], 0)

@@ -14,7 +14,7 @@ from fjdl.nn import Model, pure
 from fjdl.train import checkpoint, fit
 from fjdl.train.rundir import RunDirectory
 from fjdl.transfer import Layout, from_torch, pretrained
-from tests.train.toy import Centred, devices, program, random_params, recipe, splits
+from tests.train.toy import Centred, devices, program, random_params, recipe
 
 IMAGES = jnp.ones((1, 8, 8, 1))
 LAYOUT = Layout(((r"logits", r"fc"), (r"mean", r"input")))
@@ -66,11 +66,11 @@ def test_a_run_begins_with_them_and_is_taken_up_from_its_checkpoint(tmp_path: Pa
     assert len(calls) == 1
     runs = [RunDirectory(path=tmp_path / name) for name in ("whole", "broken")]
     runs[0].path.mkdir()
-    whole = fit(made, runs[0], splits(), devices=devices())
+    whole = fit(made, runs[0], devices=devices())
     assert int(whole.step) == 8
     shutil.copytree(runs[0].path, runs[1].path)
     shutil.rmtree(runs[1].checkpoints / "8")
-    assert tree.digest(fit(made, runs[1], splits(), devices=devices())) == tree.digest(whole)
+    assert tree.digest(fit(made, runs[1], devices=devices())) == tree.digest(whole)
     assert checkpoint.steps(runs[1].checkpoints) == checkpoint.steps(runs[0].checkpoints)
 
 

@@ -28,7 +28,6 @@ from experiments.tuning import (
     tuned_rate,
 )
 from fjdl import optim
-from fjdl.errors import UsageError
 from fjdl.schedules import cosine
 from fjdl.train.documents import read_sealed
 from fjdl.train.json_files import encode_json, read_jsonl
@@ -112,7 +111,7 @@ def test_the_compiled_training_is_that_of_fit_for_every_seed(bench: Bench, tmp_p
             optimizer=lambda steps: optim.momentum(lambda step: rate * cosine(peak=1.0, steps=steps)(step)),
         )
         with open_run(tmp_path / str(seed), command=["test"], config={}) as run:
-            state = fit(recipe, run, recipe.splits())
+            state = fit(recipe, run)
             records = read_jsonl(run.metrics)
         trained = train(seed, rate)
         jax.tree.map(
@@ -207,10 +206,14 @@ def test_what_cannot_work_is_refused_before_anything_is_made(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_recipe_without_an_accuracy_is_refused(bench: Bench, tmp_path: Path) -> None:
-    recipe = dataclasses.replace(bench.recipe, metrics={}, monitor="loss")
-    with pytest.raises(UsageError, match="metrics must have an accuracy"):
-        prepare(recipe, tmp_path / "records.jsonl", bench.effort)
+def test_optimizers_are_compared_by_the_headline_of_the_recipe_whatever_it_is(bench: Bench, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(bench.recipe, metrics={}, monitor="loss", mode="min")
+    other = prepare(recipe, tmp_path / "records.jsonl", bench.effort)
+    assert (other.headline, other.better(0.5)) == ("loss", -0.5)
+    for power, loss in ((-1, 3.0), (0, 1.0), (1, 2.0)):
+        tuning.record(other, "sgd", "trial", {"power": power, "rate": 10.0**power, "loss": loss})
+    tuning.record(other, "sgd", "range", {"rate": 1.0})
+    assert tuned_rate(other, "sgd", optim.sgd) == (1.0, -1.0)
 
 
 def test_a_loss_that_never_falls_starts_in_the_middle_of_the_range(bench: Bench, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What is made once of a recipe and handed down: its data, the mesh, and the program that is compiled for both."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, Sharding
+
+from fjdl.batch import assembled
+from fjdl.data.source import Source, Splits
+from fjdl.train.inspection import check_data
+from fjdl.train.mesh import along, make_mesh, replicated
+from fjdl.train.program import Program, compile_program
+from fjdl.train.recipe import Recipe
+from fjdl.train.state import evaluated_params
+
+Shapes = dict[str, jax.ShapeDtypeStruct]
+
+
+class Prepared(NamedTuple):
+    """A recipe, and what was made of it."""
+
+    recipe: Recipe
+    splits: Splits
+    mesh: Mesh
+    program: Program
+
+
+def prepare(recipe: Recipe, *, devices: list[Any] | None = None) -> Prepared:
+    """Loads the data and makes the program for the local devices, or for those given; nothing runs or compiles yet."""
+    mesh, splits = make_mesh(devices), recipe.splits()
+    program = compile_program(recipe, mesh, examples=splits.train.length, example=splits.train.element(0))
+    return Prepared(recipe, splits, mesh, program)
+
+
+def check(prepared: Prepared) -> None:
+    """Looks at the data, and traces all that a training runs, without running it; JAX keeps the traces.
+
+    Raises `DataError` and `UsageError`, and what the functions of the recipe raise.
+    """
+    recipe, splits, mesh, program = prepared
+    check_data(recipe, splits)
+    state = _placed(jax.eval_shape(program.init), replicated(mesh))
+    if splits.train.streamed:
+        state, _ = jax.eval_shape(
+            program.single.step, state, program.single.start(), _batch(splits.train, recipe.batch_size, along(mesh))
+        )
+    else:
+        state, _ = jax.eval_shape(program.epoch, state, _arrays(splits.train, replicated(mesh)))
+    state = _placed(state, replicated(mesh))
+    results = _placed(_results(prepared, state), replicated(mesh))
+    jax.eval_shape(program.remember, state, results[recipe.monitor])
+
+
+def _results(prepared: Prepared, state: Any) -> Any:
+    """The shapes of what an evaluation on the validation part gives."""
+    evaluator, source = prepared.program.evaluator, prepared.splits.validation
+    params, stats = evaluated_params(state), state.stats
+    if not source.streamed:
+        return jax.eval_shape(evaluator.whole, params, stats, _arrays(source, replicated(prepared.mesh)))
+    batch = _batch(source, evaluator.batch_size(source.length), along(prepared.mesh))
+    return jax.eval_shape(evaluator.finish, jax.eval_shape(evaluator.step, evaluator.start(), params, stats, batch))
+
+
+def _arrays(source: Source, sharding: Sharding) -> Shapes:
+    return _rows(source.element(0), source.length, sharding)
+
+
+def _batch(source: Source, size: int, sharding: Sharding) -> Shapes:
+    one = assembled(source.element(0), np.int32(0), np.float32(1))
+    return _rows(one, size, sharding)
+
+
+def _rows(example: Any, count: int, sharding: Sharding) -> Shapes:
+    arrays = {name: np.asarray(array) for name, array in example.items()}
+    return {
+        name: jax.ShapeDtypeStruct((count, *array.shape), array.dtype, sharding=sharding)
+        for name, array in arrays.items()
+    }
+
+
+def _placed(tree: Any, sharding: Sharding) -> Any:
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)

@@ -1,0 +1,40 @@
+"""How the results of a task are told: which one is the headline, and what else is said of them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from fjdl.typing import Array
+
+INTERVAL = "_interval"  # behind the name of a proportion: its 95 % interval, beside the `count` of which it is one
+
+
+def _nothing(results: Mapping[str, Any]) -> dict[str, Any]:
+    del results
+    return {}
+
+
+class Summary(NamedTuple):
+    """What is told of the results of an evaluation, whatever the task is.
+
+    A proportion of `count` examples is told with its 95 % interval by a number of the name with `_interval` behind it:
+    `{"accuracy_interval": [0.8, 0.9], "count": 100}`. Commands show such a headline in percent.
+    """
+
+    headline: str  # the metric that tables and comparisons show, a scalar; "loss" is one too
+    better: Literal["max", "min"] = "max"  # which of two headlines is the better
+    numbers: Callable[[Mapping[str, Any]], dict[str, Any]] = _nothing  # of the results: more of them, as plain numbers
+    confusion: str | None = None  # the metric that is a confusion matrix of the data's classes, rows = true
+    probabilities: Callable[[Any], Array] | None = None  # of outputs, that of each class of each example [n, classes]
+
+
+def summarized(summary: Summary, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Results as plain numbers, and what the summary adds to them."""
+    return {**{name: np.asarray(value).tolist() for name, value in results.items()}, **summary.numbers(results)}
+
+
+def intervals(numbers: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of each proportion among summarized numbers, by its name."""
+    names = [name.removesuffix(INTERVAL) for name in numbers if name.endswith(INTERVAL)]
+    return {name: tuple(numbers[name + INTERVAL]) for name in names if name in numbers}
