@@ -1,7 +1,7 @@
 """Pooling over windows of a given size, to a given size, by norms, with its inverses.
 
 Arrays are channels last. `windows` has what all pools share; the gradients stand beside the pool they belong to. May
-import what `fjdl.functional` may.
+import `fjdl.functional.windows` and what `fjdl.functional` may.
 
 >>> from fjdl.functional import max_pool2d_with_indices, max_unpool2d
 >>> x = jnp.array([[1.0, 2.0], [4.0, 3.0]]).reshape(1, 2, 2, 1)
