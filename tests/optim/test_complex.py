@@ -14,7 +14,7 @@ from tests.optim.table import EVERYTHING, ROWS, Part, Row
 from tests.support import assert_trees_close, float64
 
 TURN = cmath.exp(0.7j)
-SHAPES = {"kernel": (3, 2), "bias": (2,)}
+SHAPES = {"kernel": (4, 3), "bias": (3,)}
 
 
 def parts(*, real_only: bool) -> pytest.MarkDecorator:

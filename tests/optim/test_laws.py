@@ -1,7 +1,7 @@
 """Laws that every row of `table.py` obeys."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,26 @@ from tests.optim.rows import wrapped
 from tests.optim.table import ROWS, Row
 from tests.support import assert_trees_close, count_traces, float64
 
-every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 STEPS = 50
+
+
+def rows(names: Iterable[str]) -> pytest.MarkDecorator:
+    """One worker takes all laws of a row, so that it compiles a program of the row once."""
+    marks = {name: pytest.mark.xdist_group(f"optim-{name}") for name in names}
+    return pytest.mark.parametrize("row", [pytest.param(ROWS[n], id=n, marks=mark) for n, mark in marks.items()])
 
 
 def cases_with(field: str) -> pytest.MarkDecorator:
     """The rows where `field` says something."""
-    chosen = {name: row for name, row in ROWS.items() if getattr(row, field) not in (None, False)}
-    return pytest.mark.parametrize("row", chosen.values(), ids=chosen.keys())
+    return rows(name for name, row in ROWS.items() if getattr(row, field) not in (None, False))
+
+
+every_row = rows(ROWS)
 
 
 def parameters(rng: np.random.Generator, dtype: Any = np.float32) -> dict[str, Any]:
     tree = {
-        "dense": {"kernel": rng.standard_normal((4, 3)), "bias": rng.standard_normal(3)},
+        "dense": {"kernel": rng.standard_normal((4, 4)), "bias": rng.standard_normal(4)},
         "gain": rng.standard_normal(()),
     }
     return jax.tree.map(lambda x: np.asarray(x, dtype), tree)
@@ -50,13 +57,26 @@ def gradients(rng: np.random.Generator, params: Any, steps: int = STEPS) -> Iter
 
 
 def run_jax(optimizer: optax.GradientTransformation, params: Any, grads: list[Any]) -> Any:
-    params = jax.tree.map(jnp.asarray, params)
-    state = optimizer.init(params)
-    update = jax.jit(optimizer.update)
-    for grad in grads:
-        updates, state = update(jax.tree.map(jnp.asarray, grad), state, params)
-        params = optax.apply_updates(params, updates)
-    return params
+    return program(optimizer)(params, stacked(grads))
+
+
+def stacked(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+@cache
+def program(optimizer: optax.GradientTransformation) -> Any:
+    """The jitted function of parameters and stacked gradients that returns the last parameters."""
+
+    def run(params: Any, grads: Any) -> Any:
+        def step(carry: Any, grad: Any) -> tuple[Any, None]:
+            params, state = carry
+            updates, state = optimizer.update(grad, state, params)
+            return (optax.apply_updates(params, updates), state), None
+
+        return jax.lax.scan(step, (params, optimizer.init(params)), grads)[0][0]
+
+    return jax.jit(run)
 
 
 def run_torch(row: Row, params: Any, grads: list[Any], rate: Schedule) -> Any:
@@ -199,8 +219,12 @@ def test_state_keeps_its_form_in_scan_and_cond(row: Row, dtype: Any, rng: np.ran
     optimizer = row.ours(0.1)
     params = jax.tree.map(lambda p: jnp.asarray(p, dtype), parameters(rng))
     state = optimizer.init(params)
-    _, scanned = jax.lax.scan(lambda s, _: (optimizer.update(params, s, params)[1], None), state, length=3)[::-1]
-    skipped = jax.lax.cond(jnp.asarray(True), lambda s: s, lambda s: optimizer.update(params, s, params)[1], state)
+
+    def updated(state: Any) -> Any:
+        return optimizer.update(params, state, params)[1]
+
+    scanned = jax.eval_shape(lambda s: jax.lax.scan(lambda s, _: (updated(s), None), s, length=3)[0], state)
+    skipped = jax.eval_shape(lambda s: jax.lax.cond(True, lambda s: s, updated, s), state)
     forms = [jax.tree.map(lambda x: (x.shape, x.dtype), s) for s in (state, scanned, skipped)]
     assert forms[0] == forms[1] == forms[2]
 
@@ -213,8 +237,8 @@ def test_state_is_float32_and_the_update_has_the_parameters_dtype(
     optimizer = row.ours(schedules.constant(0.1))
     params = jax.tree.map(lambda p: jnp.asarray(p, dtype), parameters(rng))
     with jax.numpy_dtype_promotion("strict"):
-        updates, state = optimizer.update(params, optimizer.init(params), params)
-        applied = optax.apply_updates(params, updates)
+        updates, state = jax.eval_shape(lambda p: optimizer.update(p, optimizer.init(p), p), params)
+        applied = jax.eval_shape(optax.apply_updates, params, updates)
     assert {leaf.dtype for leaf in jax.tree.leaves(updates)} == {jnp.dtype(dtype)}
     assert {leaf.dtype for leaf in jax.tree.leaves(applied)} == {jnp.dtype(dtype)}
     assert {leaf.dtype for leaf in jax.tree.leaves(state)} <= {jnp.dtype(jnp.float32), jnp.dtype(jnp.int32)}
@@ -226,7 +250,7 @@ def test_float64_parameters_have_float64_state(row: Row, rng: np.random.Generato
         optimizer = row.ours(0.1)
         params = jax.tree.map(jnp.asarray, parameters(rng, np.float64))
         with jax.numpy_dtype_promotion("strict"):
-            updates, state = optimizer.update(params, optimizer.init(params), params)
+            updates, state = jax.eval_shape(lambda p: optimizer.update(p, optimizer.init(p), p), params)
     assert {leaf.dtype for leaf in jax.tree.leaves(updates)} == {jnp.dtype(jnp.float64)}
     assert {leaf.dtype for leaf in jax.tree.leaves(state)} <= {jnp.dtype(jnp.float64), jnp.dtype(jnp.int32)}
 
@@ -237,12 +261,17 @@ def test_bfloat16_updates_are_the_float32_ones_rounded(row: Row, rng: np.random.
     coarse = jax.tree.map(lambda p: jnp.asarray(p, jnp.bfloat16), params)
     exact = jax.tree.map(lambda p: p.astype(jnp.float32), coarse)
     optimizer = row.ours(0.1)
-    states = [optimizer.init(coarse), optimizer.init(exact)]
-    for _ in range(20):
-        rounded, states[0] = optimizer.update(coarse, states[0], coarse)
-        expected, states[1] = optimizer.update(exact, states[1], exact)
+
+    def repeated(params: Any) -> tuple[Any, Any]:
+        def step(state: Any, _: None) -> tuple[Any, Any]:
+            return optimizer.update(params, state, params)[::-1]
+
+        state, updates = jax.lax.scan(step, optimizer.init(params), length=20)
+        return jax.tree.map(lambda u: u[-1], updates), state
+
+    (rounded, state), (expected, exact_state) = jax.jit(lambda *sets: [repeated(p) for p in sets])(coarse, exact)
     assert_trees_close(rounded, expected, rtol=2**-6, atol=0)
-    assert_trees_close(states[0][-1], states[1][-1], rtol=0, atol=0)
+    assert_trees_close(state[-1], exact_state[-1], rtol=0, atol=0)
 
 
 @cases_with("still")
@@ -279,14 +308,26 @@ def _kernels(grads: list[Any]) -> list[np.ndarray]:
 
 @every_row
 def test_the_layout_of_the_tree_does_not_matter(row: Row, rng: np.random.Generator) -> None:
-    params = parameters(rng)
-    grads = list(gradients(rng, params, steps=6))
-    expected = run_jax(row.ours(1e-3), params, grads)
-    actual = run_jax(row.ours(1e-3), *map(_as_list, (params, grads)))
+    params, grads = six_gradients(rng)
+    expected = run_jax(ours(row), params, grads)
+    actual = run_jax(ours(row), *map(_as_list, (params, grads)))
     assert_trees_close(actual, _as_list(expected), rtol=1e-6, atol=1e-7)
     if row.layout_free:
-        flat = run_jax(row.ours(1e-3), _as_vector(params), [_as_vector(grad) for grad in grads])
+        flat = run_jax(ours(row), _as_vector(params), [_as_vector(grad) for grad in grads])
         np.testing.assert_allclose(flat, _as_vector(expected), rtol=1e-6, atol=1e-7)
+
+
+def six_gradients(rng: np.random.Generator) -> tuple[Any, list[Any]]:
+    params = parameters(rng)
+    return params, list(gradients(rng, params, steps=6))
+
+
+def ours(row: Row) -> optax.GradientTransformation:
+    """One object for each row, so that `program` compiles it once."""
+    return OURS.setdefault(id(row), row.ours(1e-3))
+
+
+OURS: dict[int, optax.GradientTransformation] = {}
 
 
 def _as_list(tree: Any) -> list[Any]:
@@ -299,12 +340,20 @@ def _as_vector(tree: Any) -> np.ndarray:
 
 @every_row
 def test_sharded_parameters_give_the_same_steps(row: Row, rng: np.random.Generator) -> None:
+    params, grads = six_gradients(rng)
+    actual = program(ours(row))(on_four_devices(params), on_four_devices(stacked(grads), but=1))
+    assert_trees_close(actual, run_jax(ours(row), params, grads), rtol=1e-6, atol=1e-7)
+
+
+def on_four_devices(tree: Any, *, but: int = 0) -> Any:
+    """Arrays that are sharded along their last axis, if they have one after the first `but`."""
     mesh = jax.make_mesh((4,), ("model",))
-    params = {"kernel": rng.standard_normal((8, 4)).astype(np.float32)}
-    grads = [{"kernel": np.float32(scale) * params["kernel"]} for scale in (0.3, -1.0, 2.0)]
-    sharding = jax.NamedSharding(mesh, jax.P(None, "model"))
-    actual = run_jax(row.ours(1e-2), jax.device_put(params, sharding), jax.device_put(grads, sharding))
-    assert_trees_close(actual, run_jax(row.ours(1e-2), params, grads), rtol=1e-6, atol=1e-7)
+
+    def placed(x: np.ndarray) -> jax.Array:
+        spec = jax.P(*[None] * (x.ndim - 1), "model") if x.ndim > but else jax.P()
+        return jax.device_put(x, jax.NamedSharding(mesh, spec))
+
+    return jax.tree.map(placed, tree)
 
 
 def test_every_state_continues_bitwise_from_a_checkpoint(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -325,14 +374,12 @@ def test_every_state_continues_bitwise_from_a_checkpoint(tmp_path: Path, rng: np
 
 
 @every_row
-@pytest.mark.parametrize("promotion", ["standard", "strict"])
-def test_hyper_parameters_can_be_injected(row: Row, promotion: Any, rng: np.random.Generator) -> None:
-    params = parameters(rng)
-    grads = list(gradients(rng, params, steps=5))
+def test_hyper_parameters_can_be_injected(row: Row, rng: np.random.Generator) -> None:
+    params, grads = six_gradients(rng)
     injected = optax.inject_hyperparams(row.factory)(learning_rate=1e-3, **row.options)
-    with jax.numpy_dtype_promotion(promotion):
+    with jax.numpy_dtype_promotion("strict"):
         actual = run_jax(injected, params, grads)
-    assert_trees_close(actual, run_jax(row.ours(1e-3), params, grads), rtol=1e-5, atol=1e-6)
+    assert_trees_close(actual, run_jax(ours(row), params, grads), rtol=1e-5, atol=1e-6)
 
 
 @every_row

@@ -18,7 +18,7 @@ try:
 except Exception as error:  # on some pairs of versions its import fails, in ways of their own
     pytest.skip(f"flax.nnx cannot be imported beside JAX {jax.__version__}: {error}", allow_module_level=True)
 
-DRAWN = {"encoder": {"kernel": (4, 3), "bias": (3,)}, "head": {"kernel": (3, 2), "bias": (2,)}}
+DRAWN = {"encoder": {"kernel": (4, 3), "bias": (3,)}, "head": {"kernel": (4, 3), "bias": (3,)}}
 
 
 def parameters(part: Part) -> dict[str, dict[str, Any]]:
