@@ -12,6 +12,8 @@ import pytest
 
 from experiments.command import run_guarded
 
+USAGE, DATA, CHECKPOINT, STORAGE = 2, 3, 4, 6  # exit statuses
+
 
 class Outcome(NamedTuple):
     status: int

@@ -37,9 +37,7 @@ FLAT: dict[str, str] = {
 # Longer files, which are being divided.
 LONG = (
     "tests/cases/losses.py",
-    "tests/experiments/test_malformed.py",
     "tests/optim/test_laws.py",
-    "tests/train/test_checkpoint.py",
     "tests/train/test_loop.py",
     "tests/train/test_objective.py",
 )

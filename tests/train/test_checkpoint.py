@@ -1,11 +1,9 @@
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,47 +17,7 @@ from fjdl.optim import momentum, partition, sgd
 from fjdl.train import checkpoint
 from fjdl.tree import digest
 from tests.support import ROOT
-
-
-class Pair(NamedTuple):
-    count: Any
-    moments: Any
-
-
-def small(value: float = 1.0) -> dict[str, Any]:
-    return {"params": {"kernel": np.full((3, 4), value, np.float32), "bias": np.zeros(4, np.float32)}}
-
-
-def rich() -> dict[str, Any]:
-    mesh = jax.make_mesh((8,), ("data",))
-    return {
-        "bfloat16": jnp.asarray([1.5, jnp.nan, -0.0, jnp.inf], jnp.bfloat16),
-        "float32": jnp.asarray([[jnp.nan, -0.0, 1e-45]]),
-        "special_nan": np.array([0x7FC12345], np.uint32).view(np.float32),
-        "float8": np.array([0.5, -1.0], ml_dtypes.float8_e4m3fn),
-        "float64": np.array([0.1, 1 / 3]),
-        "int64": np.array(2**53 + 1),
-        "int8": jnp.asarray([-128, 127], jnp.int8),
-        "optimizer": (Pair(jnp.asarray(3, jnp.int32), [jnp.ones((2, 3)), None]), ()),
-        "pixels": np.arange(256, dtype=np.uint8),
-        "mask": jnp.asarray([True, False]),
-        "flag": jnp.asarray(True),
-        "sharded": jax.device_put(jnp.arange(16.0), NamedSharding(mesh, PartitionSpec("data"))),
-        "replicated": jax.device_put(jnp.arange(3.0), NamedSharding(mesh, PartitionSpec())),
-    }
-
-
-def assert_identical(actual: Any, expected: Any) -> None:
-    assert jax.tree.structure(actual) == jax.tree.structure(expected)
-    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-        assert isinstance(a, type(b))
-        assert a.dtype == b.dtype
-        assert a.shape == b.shape
-        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
-
-
-def all_files(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.rglob("*") if path.is_file())
+from tests.train.trees import all_files, assert_identical, rich, small
 
 
 def test_every_dtype_and_special_value_comes_back_bit_for_bit(tmp_path: Path) -> None:
@@ -247,65 +205,6 @@ def test_only_finished_steps_count_and_only_our_left_overs_are_removed(tmp_path:
     assert (tmp_path / "6.orbax-checkpoint-tmp").exists()
 
 
-def test_a_mismatch_is_a_table_of_path_saved_and_wanted(tmp_path: Path) -> None:
-    checkpoint.save(
-        tmp_path, 5, {"params": {"kernel": np.ones((3, 4), np.float32), "old": np.ones(1), "same": np.ones(2)}}
-    )
-    wanted = {"params": {"kernal": np.ones((3, 4), np.float32), "old": np.ones(1, np.int8), "same": np.ones(2)}}
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.restore(tmp_path, wanted, step=5)
-    title, *table = str(caught.value).splitlines()
-    assert title == f"{tmp_path / '5'} does not fit:"
-    assert table == [
-        "path          | saved                          | wanted",
-        "params/kernal | nothing, closest params/kernel | float32 (3, 4)",
-        "params/old    | float64 (1)                    | int8 (1)",
-        "params/kernel | float32 (3, 4)                 | nothing",
-    ]
-
-
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.int8, jnp.float16])
-def test_another_dtype_or_shape_is_refused_never_cast(tmp_path: Path, dtype: Any) -> None:
-    checkpoint.save(tmp_path, 0, {"w": np.ones((3, 4), np.float32)})
-    for shape, wanted in (((3, 4), dtype), ((4, 3), np.float32), ((12,), np.float32)):
-        with pytest.raises(CheckpointError, match=r"w .* float32 \(3, 4\) \| "):
-            checkpoint.restore(tmp_path, {"w": jax.ShapeDtypeStruct(shape, wanted)}, step=0)
-
-
-def test_float64_is_refused_where_jax_would_halve_it(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, 0, {"w": np.ones(2)})
-    with pytest.raises(CheckpointError, match=r"float64 \(2\) \| float32 \(2\)"):
-        checkpoint.restore(tmp_path, {"w": jax.ShapeDtypeStruct((2,), np.float64)}, step=0)
-
-
-def test_what_orbax_cannot_read_is_a_checkpoint_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Path) -> None:
-        raise ValueError("unknown driver")
-
-    checkpoint.save(tmp_path, 0, small())
-    monkeypatch.setattr(checkpoint, "load_arrays", fail)
-    with pytest.raises(CheckpointError, match="0 cannot be read: unknown driver"):
-        checkpoint.restore(tmp_path, small(), step=0)
-
-
-def test_leaves_are_matched_by_path_not_by_order(tmp_path: Path) -> None:
-    class Swapped(NamedTuple):
-        moments: Any
-        count: Any
-
-    checkpoint.save(tmp_path, 0, Pair(np.array(1), np.array(2)))
-    restored = checkpoint.restore(tmp_path, Swapped(np.array(0), np.array(0)), step=0)
-    assert (int(restored.count), int(restored.moments)) == (1, 2)
-
-
-def test_a_format_of_the_future_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as future:
-        future.setattr(checkpoint, "_FORMAT", 2)
-        checkpoint.save(tmp_path, 0, small())
-    with pytest.raises(CheckpointError, match="has format 2, this version reads 1"):
-        checkpoint.restore(tmp_path, small(), step=0)
-
-
 def test_the_newest_steps_and_the_protected_ones_stay(tmp_path: Path) -> None:
     for step in range(6):
         checkpoint.save(tmp_path, step, small(), keep=2, protect=(1,))
@@ -347,97 +246,6 @@ def test_a_root_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="Not a directory"):
         checkpoint.save(tmp_path / "file", 1, small())
-
-
-DRIVER = """
-import os, resource, sys
-from pathlib import Path
-import jax, numpy as np
-import orbax.checkpoint
-from fjdl.errors import StorageError
-from fjdl.optim import momentum, partition, sgd
-from fjdl.train import checkpoint
-from fjdl.tree import digest
-
-root, *points = sys.argv[1:]
-rng = np.random.default_rng(0)
-tree = {"w": rng.normal(size=(300, 300)), "b": np.zeros(3)}
-
-def child(action):
-    if (pid := os.fork()) == 0:
-        try:
-            action()
-            os._exit(0)
-        except BaseException as error:
-            print(error, file=sys.stderr, flush=True)
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-def crash(point):
-    folder = Path(root, point)
-    checkpoint.save(folder, 1, tree)
-    os.environ["FJDL_CRASH_AT"] = point
-    checkpoint.save(folder, 2, tree, keep=1)
-
-def fill(name):
-    folder = Path(root, name)
-    checkpoint.save(folder, 1, {"b": np.zeros(3)})
-    with open(folder / "stderr", "wb") as file:
-        os.dup2(file.fileno(), 2)
-    os.environ["FJDL_TRACEBACK"] = "1" if name == "shown" else ""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
-    try:
-        checkpoint.save(folder, 2, tree)
-    except StorageError as error:
-        (folder / "message").write_text(str(error))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    checkpoint.save(folder, 3, tree)
-
-print(*[child(lambda: crash(point)) for point in points], *[child(lambda: fill(name)) for name in ("full", "shown")])
-"""
-POINTS = ["before-write", "after-data", "after-manifest", "before-rename", "after-rename", "during-deletion"]
-
-
-@pytest.fixture(scope="module")
-def crashed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
-    """Folders that processes killed at each point left, and their exit statuses; one interpreter forks them all."""
-    root = tmp_path_factory.mktemp("crashed")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(root), *POINTS], env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return root, dict(zip([*POINTS, "full", "shown"], map(int, done.stdout.split()), strict=True))
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_any_point_of_a_save_leaves_a_verified_step(crashed: tuple[Path, dict[str, int]], point: str) -> None:
-    root, statuses = crashed
-    assert statuses[point] == -signal.SIGKILL
-    saved = point in ("after-rename", "during-deletion")
-    assert checkpoint.latest_verified(root / point) == (2 if saved else 1)
-    checkpoint.clean_partial(root / point)
-    assert not [path for path in (root / point).iterdir() if not path.name.isdecimal()]
-    checkpoint.save(root / point, 3, small())
-    assert checkpoint.latest_verified(root / point) == 3
-
-
-def test_a_disk_that_fills_up_costs_only_the_save_under_way(crashed: tuple[Path, dict[str, int]]) -> None:
-    root, statuses = crashed
-    assert statuses["full"] == 0
-    message = (root / "full" / "message").read_text()
-    assert message.startswith(f"checkpoint 2 cannot be saved in {root / 'full'}: ")
-    assert "File too large" in message
-    assert "\n" not in message
-    assert checkpoint.steps(root / "full") == [1, 3]
-    assert checkpoint.latest_verified(root / "full") == 3
-
-
-def test_what_the_writers_threads_print_is_shown_on_demand_alone(crashed: tuple[Path, dict[str, int]]) -> None:
-    root, _ = crashed
-    assert (root / "full" / "stderr").read_text() == ""
-    assert "Traceback" in (root / "shown" / "stderr").read_text()
-    assert checkpoint.latest_verified(root / "shown") == 3
 
 
 def test_importing_the_module_does_not_load_orbax() -> None:
