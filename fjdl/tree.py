@@ -27,7 +27,12 @@ def name(path: tuple[Any, ...]) -> str:
     `flax.linen.Partitioned`, and not to the parameter. A key "value" of a dictionary is a name like others.
     """
     boxed = path and path[-1] == jax.tree_util.GetAttrKey("value")
-    return _full_name(path[:-1] if boxed else path)
+    return whole_name(path[:-1] if boxed else path)
+
+
+def whole_name(path: tuple[Any, ...]) -> str:
+    """One path of `jax.tree_util` with every attribute in it, as checkpoints and `digest` have it."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def map_named(function: Callable[..., Any], tree: PyTree, *rest: PyTree) -> PyTree:
@@ -90,10 +95,6 @@ def digest(tree: PyTree) -> str:
     total = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(jax.device_get(leaf))
-        total.update(f"{_full_name(path)} {array.dtype} {array.shape};".encode())
+        total.update(f"{whole_name(path)} {array.dtype} {array.shape};".encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
-
-
-def _full_name(path: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")

@@ -242,7 +242,7 @@ def _reason(error: Exception) -> str:
 def _named_leaves(tree: PyTree) -> dict[str, Any]:
     leaves: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        name = trees.name(path)
+        name = trees.whole_name(path)
         keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
         if name in leaves or any(re.search("[./]", str(key)) for key in keys):
             raise ValueError(f"keys must be distinct and free of '.' and '/', got the leaf {name}")
