@@ -38,8 +38,6 @@ FLAT: dict[str, str] = {
 LONG = (
     "tests/cases/losses.py",
     "tests/optim/test_laws.py",
-    "tests/train/test_loop.py",
-    "tests/train/test_objective.py",
 )
 
 

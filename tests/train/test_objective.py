@@ -1,6 +1,5 @@
 """What a training step minimizes: the values and functions that transformations ask for, and penalties."""
 
-from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -283,24 +282,3 @@ def test_the_penalty_is_recorded_apart_from_the_loss_of_the_data(tmp_path: Path)
     _, (plain,) = train(softmax_regression(optim.sgd(0.0), **settings, penalty=None), tmp_path / "b")
     assert "train_penalty" not in plain
     assert plain["train_loss"] == record["train_loss"]
-
-
-LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
-    "a mean": (lambda outputs, batch: outputs.mean(), r"got shape \(\)"),
-    "classes": (lambda outputs, batch: outputs.mean(axis=0), r"got shape \(10,\)"),
-}
-
-
-@pytest.mark.parametrize("case", LOSSES)
-def test_a_loss_without_a_value_for_each_example_is_refused(case: str) -> None:
-    loss, got = LOSSES[case]
-    made, given = recipe(loss=loss), batch(32)
-    message = f"^loss must give one value for each of the 32 examples of a batch, {got}; losses of fjdl reduce the last"
-    with pytest.raises(ValueError, match=message):
-        jax.eval_shape(make_train_step(made, mesh(), steps=1), first_state(made, given), given)
-
-
-def test_a_penalty_of_several_numbers_is_refused() -> None:
-    made, given = recipe(penalty=lambda params: params["logits"]["bias"]), batch(32)
-    with pytest.raises(ValueError, match=r"^penalty must give one number, got shape \(10,\)"):
-        jax.eval_shape(make_train_step(made, mesh(), steps=1), first_state(made, given), given)
