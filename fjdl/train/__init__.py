@@ -16,11 +16,13 @@ every floor below 5 but `fjdl.nn` and `fjdl.models`, which a recipe hands in as 
 ('accuracy', 'float32')
 """
 
+from fjdl.train.evaluation import evaluate
 from fjdl.train.loop import fit
 from fjdl.train.rate_range import RateRange, learning_rate_range, suggested_rates
 from fjdl.train.recipe import Recipe
+from fjdl.train.whole import whole_training
 
-__all__ = ["RateRange", "Recipe", "fit", "learning_rate_range", "suggested_rates"]
+__all__ = ["RateRange", "Recipe", "evaluate", "fit", "learning_rate_range", "suggested_rates", "whole_training"]
 
 
 def __dir__() -> list[str]:

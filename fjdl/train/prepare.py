@@ -8,6 +8,8 @@ from jax.sharding import Mesh, Sharding
 
 from fjdl.batch import assembled
 from fjdl.data.source import Source, Splits
+from fjdl.errors import UsageError
+from fjdl.train.evaluation import Evaluator
 from fjdl.train.inspection import check_data
 from fjdl.train.mesh import along, make_mesh, replicated
 from fjdl.train.program import Program, compile_program
@@ -34,32 +36,36 @@ def prepare(recipe: Recipe, *, devices: list[Any] | None = None) -> Prepared:
 
 
 def check(prepared: Prepared) -> None:
-    """Looks at the data, and traces all that a training runs, without running it; JAX keeps the traces.
+    """Looks at the data, and traces all that a training and its result run, without running it; JAX keeps the traces.
 
-    Raises `DataError` and `UsageError`, and what the functions of the recipe raise.
+    So nothing that they refuse is refused after the training. Raises `DataError` and `UsageError`, and what the
+    functions of the recipe raise.
     """
     recipe, splits, mesh, program = prepared
     check_data(recipe, splits)
     state = _placed(jax.eval_shape(program.init), replicated(mesh))
     if splits.train.streamed:
-        state, _ = jax.eval_shape(
-            program.single.step, state, program.single.start(), _batch(splits.train, recipe.batch_size, along(mesh))
-        )
+        batch = _batch(splits.train, recipe.batch_size, along(mesh))
+        state, _ = jax.eval_shape(program.single.step, state, program.single.start(), batch)
     else:
         state, _ = jax.eval_shape(program.epoch, state, _arrays(splits.train, replicated(mesh)))
     state = _placed(state, replicated(mesh))
-    results = _placed(_results(prepared, state), replicated(mesh))
+    results, _ = (_results(program.evaluator, state, source) for source in (splits.validation, splits.test))
     jax.eval_shape(program.remember, state, results[recipe.monitor])
+    if results[recipe.told.headline].shape:
+        raise UsageError(f"headline must name a scalar, got shape {results[recipe.told.headline].shape}")
 
 
-def _results(prepared: Prepared, state: Any) -> Any:
-    """The shapes of what an evaluation on the validation part gives."""
-    evaluator, source = prepared.program.evaluator, prepared.splits.validation
-    params, stats = evaluated_params(state), state.stats
-    if not source.streamed:
-        return jax.eval_shape(evaluator.whole, params, stats, _arrays(source, replicated(prepared.mesh)))
-    batch = _batch(source, evaluator.batch_size(source.length), along(prepared.mesh))
-    return jax.eval_shape(evaluator.finish, jax.eval_shape(evaluator.step, evaluator.start(), params, stats, batch))
+def _results(evaluator: Evaluator, state: Any, source: Source) -> Any:
+    """The shapes of what an evaluation of the state gives."""
+    params, stats, mesh = evaluated_params(state), state.stats, evaluator.mesh
+    if source.streamed:
+        batch = _batch(source, evaluator.batch_size(source.length), along(mesh))
+        states = jax.eval_shape(evaluator.step, evaluator.start(), params, stats, batch)
+        results = jax.eval_shape(evaluator.finish, states)
+    else:
+        results = jax.eval_shape(evaluator.whole, params, stats, _arrays(source, replicated(mesh)))
+    return _placed(results, replicated(mesh))
 
 
 def _arrays(source: Source, sharding: Sharding) -> Shapes:

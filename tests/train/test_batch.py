@@ -1,6 +1,7 @@
 """The names that training adds to a batch, and data sets with masks of their own."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fjdl.models import LogisticRegression
 from fjdl.train import Recipe, fit, learning_rate_range
 from fjdl.train.json_files import read_jsonl
 from fjdl.train.prepare import check, prepare
+from tests.support import ROOT
 from tests.train.toy import devices, quick, recipe, source, splits
 
 COUNT = 21  # not a multiple of the batch of 8
@@ -145,6 +147,12 @@ def test_a_key_that_a_batch_does_not_have_is_answered_with_those_that_it_has() -
         of_batch("loss", lambda outputs, batch: outputs["logits"] + batch["image"], {"logit": 3}, batch)
     with pytest.raises(KeyError, match=r"^'imgs'$"):
         of_batch("inputs", lambda batch: {**batch}["imgs"], batch)
+
+
+def test_every_call_of_a_recipes_functions_of_a_batch_goes_through_the_one_that_explains_wrong_keys() -> None:
+    files = [path for folder in ("fjdl/train", "experiments") for path in (ROOT / folder).rglob("*.py")]
+    called = {path.name: re.findall(r"\.(?:inputs|loss|augment)\([^)]", path.read_text()) for path in files}
+    assert {name: calls for name, calls in called.items() if calls} == {}
 
 
 def unknown(*args: Any) -> Any:

@@ -11,7 +11,8 @@ from fjdl import metrics
 from fjdl.data.source import from_arrays
 from fjdl.errors import DataError, UsageError
 from fjdl.model import Model
-from fjdl.train.evaluation import Evaluator, evaluate, evaluator
+from fjdl.train import evaluate
+from fjdl.train.evaluation import Evaluator, evaluator
 from fjdl.train.tasks import regression
 from tests.train.toy import mesh
 

@@ -5,15 +5,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from experiments.command import Experiment
 from experiments.train import train
-from fjdl.data.source import Splits
+from fjdl.data.source import Splits, from_arrays
+from fjdl.errors import UsageError
 from fjdl.models import LogisticRegression
 from fjdl.train import fit
 from fjdl.train import prepare as room
+from fjdl.train.prepare import check, prepare
 from fjdl.train.recipe import Recipe
+from fjdl.train.summary import Summary
 from tests.train.toy import quick, recipe, splits
 
 CONFIG = {"config": "toy.py", "sha256": "0", "arguments": {}}
@@ -53,11 +57,24 @@ def test_a_training_loads_builds_and_traces_once(
     assert seen == {"splits": 1, "programs": 1, ("train", 32): 1, ("evaluate", 64): 1, ("evaluate", 56): 1}
 
 
+def test_what_the_test_part_refuses_is_refused_before_training(tmp_path: Path) -> None:
+    other = from_arrays({"image": np.ones((5, 8, 8, 1), np.float32)})
+    data = dataclasses.replace(splits(), test=other)
+    with pytest.raises(UsageError, match=r"^metric 'accuracy' must use the keys of a batch, 'image', .*, got 'label'"):
+        fit(recipe(splits=lambda: data), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_headline_that_is_no_scalar_is_refused_before_training() -> None:
+    with pytest.raises(UsageError, match=r"^headline must name a scalar, got shape \(10, 10\)$"):
+        check(prepare(recipe(summary=Summary("confusion"))))
+
+
 def test_fit_needs_a_recipe_and_a_folder(tmp_path: Path) -> None:
     seen: Counter[Any] = Counter()
     state = fit(watched(seen, streamed=False), tmp_path / "new" / "run")
     assert int(state.step) == 8
-    assert seen == {"splits": 1, ("train", 32): 1, ("evaluate", 64): 1}
+    assert seen == {"splits": 1, ("train", 32): 1, ("evaluate", 64): 1, ("evaluate", 56): 1}
     assert {path.name for path in (tmp_path / "new" / "run").iterdir()} == {
         "metrics.jsonl", "timing.jsonl", "checkpoints", "plots", "LOCK",
     }  # fmt: skip

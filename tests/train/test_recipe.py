@@ -7,6 +7,8 @@ import pytest
 
 from fjdl.errors import UsageError
 from fjdl.train import Recipe
+from fjdl.train.summary import Summary
+from fjdl.train.tasks import regression
 from tests.train.toy import recipe
 
 WRONG = [
@@ -25,6 +27,7 @@ WRONG = [
     ({"ema": float("nan")}, "ema must lie in [0, 1), got nan"),
     ({"patience": 0}, "patience must be at least 1, got 0"),
     ({"monitor": "acuracy"}, "monitor must be one of ['accuracy', 'confusion', 'loss'], got 'acuracy'"),
+    ({"summary": Summary("f1")}, "headline must be one of ['accuracy', 'confusion', 'loss'], got 'f1'"),
     ({"metrics": {}}, "monitor must be one of ['loss'], got 'accuracy'"),
 ]
 
@@ -54,6 +57,16 @@ def test_the_limits_themselves_are_allowed(changes: dict[str, Any]) -> None:
 def test_the_precision_is_that_of_activations() -> None:
     assert recipe().dtype == jnp.float32
     assert recipe(precision="bfloat16").dtype == jnp.bfloat16
+
+
+def test_results_are_told_as_the_recipe_says_or_its_task_or_by_what_is_monitored() -> None:
+    own, task = Summary("loss", better="min"), regression()
+    assert recipe(summary=own).told is own
+    assert recipe().told.headline == "accuracy"
+    assert recipe(metrics={}, monitor="loss", mode="min").told == own
+    assert recipe(loss=lambda outputs, batch: outputs, monitor="loss", mode="min").told == own
+    numbers = recipe(loss=task.loss, metrics=task.metrics, monitor="loss", mode="min").told
+    assert (numbers.headline, numbers.better) == ("rmse", "min")
 
 
 def test_a_recipe_is_frozen_and_takes_keywords_only() -> None:

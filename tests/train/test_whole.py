@@ -10,10 +10,10 @@ import numpy as np
 
 from fjdl import optim
 from fjdl.models import MLP
-from fjdl.train import fit
+from fjdl.train import fit, whole_training
 from fjdl.train.json_files import read_jsonl
 from fjdl.train.resident import place
-from fjdl.train.whole import Whole, whole_training
+from fjdl.train.whole import Whole
 from tests.support import assert_trees_close
 from tests.train.toy import devices, mesh, noise, quick, recipe, splits
 
