@@ -3,7 +3,7 @@
 Sub-packages load on first use, so `import fjdl` costs nothing beyond `import jax`.
 """
 
-import importlib
+import importlib.util
 from types import ModuleType
 
 __version__ = "0.2.0.dev0"
@@ -16,7 +16,7 @@ _SUBPACKAGES = (
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name not in _SUBPACKAGES:
+    if name.startswith("_") or importlib.util.find_spec(f"fjdl.{name}") is None:
         raise AttributeError(f"fjdl has no sub-package {name!r}; it has {', '.join(_SUBPACKAGES)}")
     return importlib.import_module(f"fjdl.{name}")
 

@@ -6,6 +6,7 @@ The names are those of `__all__` of every package, so that a new function is und
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -123,8 +124,29 @@ def test_help_on_a_variant_shows_its_arguments_and_what_it_is() -> None:
     assert list(parameters_of(models.resnet50))[:2] == ["stages", "block"]
     assert parameters_of(models.resnet50)["stages"].default == (3, 4, 6, 3)
     assert models.resnet50.__doc__.startswith("`ResNet` with stages=(3, 4, 6, 3), block=BottleneckBlock.")
+    assert models.resnet50_v1.__doc__.startswith(
+        "`ResNet` with stages=(3, 4, 6, 3), block=partial(BottleneckBlock, stride_first=True)."
+    )
+    assert models.wide_resnet16_4.__doc__.startswith("`wide_resnet` with depth=16, widening=4.")
     for name, value in members("models").items():
         assert inspect.isfunction(value) or not callable(value) or inspect.isclass(value) or name == PART, name
+
+
+VARIANTS = {name: value for name, value in members("models").items() if hasattr(value, "build")}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_is_a_function_of_its_name_with_the_networks_source_and_paper(name: str) -> None:
+    variant, network = VARIANTS[name], VARIANTS[name].build.func
+    assert inspect.isfunction(variant)
+    assert f"models.{variant.__name__}" == name
+    assert f"models.{variant.__qualname__}" == name
+    assert inspect.signature(variant).return_annotation is (
+        network if inspect.isclass(network) else models.PreActivationResNet
+    )
+    assert inspect.getdoc(network) in variant.__doc__
+    assert re.search(r"\nSource: .*\b(19|20)\d\d\b", variant.__doc__), variant.__doc__
+    assert inspect.getsource(variant) == inspect.getsource(network)
 
 
 PART = "models.ZeroScaleBatchNorm"  # a part for other networks, no network

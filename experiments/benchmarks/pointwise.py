@@ -59,12 +59,12 @@ def loss_functions() -> dict[str, tuple[Callable[..., Any], Callable[..., Any], 
     """Ours, PyTorch's, and a way to make the targets of n examples."""
     none = {"reduction": "none"}
     return {
-        "mse": (losses.mse, partial(F.mse_loss, **none), dense),
-        "mae": (losses.mae, partial(F.l1_loss, **none), dense),
-        "huber": (losses.huber, partial(F.huber_loss, **none), dense),
-        "smooth_l1": (losses.smooth_l1, partial(F.smooth_l1_loss, **none), dense),
-        "log_cosh": (losses.log_cosh, torch_log_cosh, dense),
-        "poisson": (losses.poisson, partial(F.poisson_nll_loss, **none), counts),
+        "mse": (losses.mse_loss, partial(F.mse_loss, **none), dense),
+        "mae": (losses.mae_loss, partial(F.l1_loss, **none), dense),
+        "huber": (losses.huber_loss, partial(F.huber_loss, **none), dense),
+        "smooth_l1": (losses.smooth_l1_loss, partial(F.smooth_l1_loss, **none), dense),
+        "log_cosh": (losses.log_cosh_loss, torch_log_cosh, dense),
+        "poisson": (losses.poisson_nll_loss, partial(F.poisson_nll_loss, **none), counts),
         "softmax_cross_entropy": (losses.softmax_cross_entropy, partial(F.cross_entropy, **none), labels),
         "softmax_cross_entropy, smoothed": (
             partial(losses.softmax_cross_entropy, smoothing=0.1),
@@ -77,9 +77,9 @@ def loss_functions() -> dict[str, tuple[Callable[..., Any], Callable[..., Any], 
             partial(F.binary_cross_entropy_with_logits, **none),
             bits,
         ),
-        "sigmoid_focal": (losses.sigmoid_focal, torch_focal, bits),
+        "sigmoid_focal": (losses.sigmoid_focal_loss, torch_focal, bits),
         "kl_divergence_with_logits": (losses.kl_divergence_with_logits, torch_kl, distribution),
-        "hinge": (losses.hinge, torch_hinge, signs),
+        "hinge": (losses.hinge_loss, torch_hinge, signs),
     }
 
 

@@ -10,6 +10,8 @@ May import floor 0 alone.
 Array([2., 1., 2., 2.], dtype=float32)
 """
 
+from typing import TYPE_CHECKING
+
 from fjdl.boxes.convert import clip_to_image, from_center_size, from_corner_size, to_center_size, to_corner_size
 from fjdl.boxes.overlap import (
     area,
@@ -23,12 +25,25 @@ from fjdl.boxes.overlap import (
     pairwise_giou,
     pairwise_iou,
 )
+from fjdl.names import other_names
+
+# second names, see `fjdl.names`
+box_area = area
+box_iou = pairwise_iou
+complete_box_iou = pairwise_ciou
+distance_box_iou = pairwise_diou
+generalized_box_iou = pairwise_giou
 
 __all__ = [
-    "area", "ciou", "clip_to_image", "diou", "from_center_size", "from_corner_size", "giou", "intersection", "iou",
-    "pairwise_ciou", "pairwise_diou", "pairwise_giou", "pairwise_iou", "to_center_size", "to_corner_size",
+    "area", "box_area", "box_iou", "ciou", "clip_to_image", "complete_box_iou", "diou", "distance_box_iou",
+    "from_center_size", "from_corner_size", "generalized_box_iou", "giou", "intersection", "iou", "pairwise_ciou",
+    "pairwise_diou", "pairwise_giou", "pairwise_iou", "to_center_size", "to_corner_size",
 ]  # fmt: skip
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:
+    __getattr__ = other_names(__name__)

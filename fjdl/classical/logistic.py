@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.classical.linear import Linear, decision, zeros
 from fjdl.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
-from fjdl.losses.reduce import total
+from fjdl.losses.reduce import weighted_sum
 from fjdl.meshes import scan
 from fjdl.typing import Array, Float, Int, Integer, typed
 
@@ -44,7 +44,7 @@ def fit_binary(
     """
 
     def cost(params: Linear) -> Array:
-        return total(binary_loss(params, x, targets[:, None]), weights=weights)[0]
+        return weighted_sum(binary_loss(params, x, targets[:, None]), weights=weights)[0]
 
     return _newton(cost, zeros(x.shape[1], 1), l2=l2, iterations=iterations)
 
@@ -60,7 +60,7 @@ def fit_softmax(
     """
 
     def cost(params: Linear) -> Array:
-        return total(softmax_loss(params, x, labels))[0]
+        return weighted_sum(softmax_loss(params, x, labels))[0]
 
     return _newton(cost, zeros(x.shape[1], classes), l2=l2, iterations=iterations)
 

@@ -10,3 +10,22 @@ One format or data set a file. A data set is a function that returns `Splits`. M
 >>> splits.train.element(np.asarray(indices))["features"].shape
 (16, 4)
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fjdl.names import other_names
+
+__all__ = [
+    "batch_files", "batches", "cifar", "embedded", "files", "idx", "image_folder", "loading", "mnist", "pickled_arrays",
+    "pickles", "source", "splits",
+]  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        return importlib.import_module(f"{__name__}.{name}") if name in __all__ else other_names(__name__)(name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -47,7 +47,8 @@ def standardize(splits: Splits) -> Splits:
     """The same table with each feature at mean 0 and standard deviation 1 over the train part.
 
     `(x - mean) / std` with the population moments of the train part alone, in float64, returned in float32; a feature
-    that is constant there is divided by 1. Equals scikit-learn's `StandardScaler` fitted on the train part.
+    that is constant there is divided by 1. Equals scikit-learn's `StandardScaler` fitted on the train part, and
+    `fjdl.functional.scaling.fit_standard` in float64.
     """
     train = to_arrays(splits.train)["features"].astype(np.float64)
     mean = train.mean(axis=0)

@@ -2,8 +2,9 @@
 
 Initial values stand in `initializers`; fitted transforms of data in `scaling` and `whitening`, labels and features as
 vectors in `encoding`, pixels in `preprocessing`, kernels that find edges in `filters`. Convolutions have a room of
-their own, `conv`, and pooling has `pool`. How a platform computes a formula belongs in `fjdl.lowering`. May import
-floor 0 and `fjdl.lowering`.
+their own, `conv`, and pooling has `pool`. How a platform computes a formula belongs in `fjdl.lowering`. Names of other
+libraries, such as `avg_pool2d`, are second names of the same functions, see `fjdl.names`. May import floor 0 and
+`fjdl.lowering`.
 
 >>> from fjdl.functional import conv2d, linear, max_pool2d, relu
 >>> images, kernel = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 2))
@@ -14,6 +15,8 @@ Array([[9., 9.],
 >>> linear(features.reshape(1, -1), jnp.ones((8, 3))).shape
 (1, 3)
 """
+
+from typing import TYPE_CHECKING
 
 from fjdl.functional import encoding, filters, initializers, preprocessing, scaling, whitening
 from fjdl.functional.activations import (
@@ -104,21 +107,42 @@ from fjdl.functional.rectifiers import (
 )
 from fjdl.functional.resize import resize2d
 from fjdl.functional.similarity import cosine_similarities, cosine_similarity, euclidean_distance, euclidean_distances
+from fjdl.names import other_names
+
+# second names, see `fjdl.names`
+adaptive_avg_pool1d = adaptive_average_pool1d
+adaptive_avg_pool2d = adaptive_average_pool2d
+adaptive_avg_pool3d = adaptive_average_pool3d
+avg_pool1d = average_pool1d
+avg_pool2d = average_pool2d
+avg_pool3d = average_pool3d
+cdist = euclidean_distances
+drop_path = stochastic_depth
+dropout2d = spatial_dropout
+hard_silu = hard_swish
+hardsigmoid = hard_sigmoid
+hardswish = hard_swish
+hardtanh = hard_tanh
+logsigmoid = log_sigmoid
+pixel_shuffle = depth_to_space
+pixel_unshuffle = space_to_depth
 
 __all__ = [
-    "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d", "adaptive_max_pool1d",
-    "adaptive_max_pool2d", "adaptive_max_pool3d", "average_pool1d", "average_pool2d", "average_pool3d",
-    "average_unpool2d", "batch_norm", "batch_norm_inference", "celu", "channel_shuffle", "classic_dropout",
+    "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d", "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+    "average_pool1d", "average_pool2d", "average_pool3d", "average_unpool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "batch_norm", "batch_norm_inference", "cdist", "celu", "channel_shuffle", "classic_dropout",
     "classic_dropout_inference", "col2im", "conv1d", "conv2d", "conv2d_fft", "conv2d_im2col", "conv2d_input_gradient",
     "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "cosine_similarities", "cosine_similarity", "dense_to_conv", "depth_to_space", "depthwise_conv2d", "drop_connect",
-    "dropout", "dropout_expectation", "dropout_masks", "elu", "encoding", "erf", "euclidean_distance",
-    "euclidean_distances", "filters", "flatten", "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh",
-    "global_average_pool2d", "global_max_pool2d", "glu", "group_norm", "hard_sigmoid", "hard_swish", "hard_tanh",
-    "hardshrink", "identity", "im2col", "initializers", "instance_norm", "layer_norm", "leaky_relu", "linear",
-    "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "lp_pool2d", "max_pool1d", "max_pool2d",
-    "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot", "nearest_unpool2d",
-    "one_hot", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu", "relu6", "resize2d",
+    "drop_path", "dropout", "dropout2d", "dropout_expectation", "dropout_masks", "elu", "encoding", "erf",
+    "euclidean_distance", "euclidean_distances", "filters", "flatten", "gaussian_dropout", "gaussian_noise", "gelu",
+    "gelu_tanh", "global_average_pool2d", "global_max_pool2d", "glu", "group_norm", "hard_sigmoid", "hard_silu",
+    "hard_swish", "hard_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "identity", "im2col",
+    "initializers", "instance_norm", "layer_norm", "leaky_relu", "linear", "local_response_norm", "locally_connected2d",
+    "log_sigmoid", "log_softmax", "logsigmoid", "lp_pool2d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices",
+    "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot", "nearest_unpool2d", "one_hot", "pixel_shuffle",
+    "pixel_unshuffle", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu", "relu6", "resize2d",
     "rms_norm", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "softmax", "softplus",
     "softshrink", "softsign", "space_to_depth", "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d",
     "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "whitening",
@@ -127,3 +151,7 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:
+    __getattr__ = other_names(__name__)

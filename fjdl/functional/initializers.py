@@ -7,7 +7,7 @@ rounded to `dtype`.
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +15,14 @@ from jax.typing import DTypeLike
 
 from fjdl.checks import within
 from fjdl.functional.fans import fans, gain
+from fjdl.names import other_names
 from fjdl.numerics import wide
 from fjdl.typing import Array, Float, PRNGKey, typed
 
 __all__ = [
     "Initializer", "constant", "dirac", "fans", "gain", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform",
-    "identity", "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal", "truncated_normal", "uniform",
-    "variance_scaling", "zeros",
+    "identity", "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal",
+    "truncated_normal", "uniform", "variance_scaling", "xavier_normal", "xavier_uniform", "zeros",
 ]  # fmt: skip
 
 Initializer = Callable[..., Array]
@@ -265,3 +266,18 @@ def _truncated_normal(
 
 def _uniform(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike, low: float, high: float) -> Array:
     return jax.random.uniform(key, shape, wide(dtype), low, high).astype(dtype)
+
+
+# second names, see `fjdl.names`
+kaiming_normal = he_normal
+kaiming_uniform = he_uniform
+xavier_normal = glorot_normal
+xavier_uniform = glorot_uniform
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:
+    __getattr__ = other_names(__name__)

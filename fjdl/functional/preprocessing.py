@@ -21,6 +21,8 @@ def standardize(
 ) -> Float[Array, "*shape"]:
     """`(x - mean) / std`, the z-score, with one number for all or one for each channel, the last axis.
 
+    The numbers are given; `fjdl.functional.scaling.fit_standard` finds them in data, and
+    `fjdl.data.embedded.standardize` does both for a data set of features.
     Computed in float32 (float64 for float64) and rounded once, to the dtype of `x`.
     Raises `ValueError` for a `std` that is not positive, and for another number of channels.
     """

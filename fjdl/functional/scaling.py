@@ -25,7 +25,7 @@ def fit_mean(x: Num[Array, "n *features"], *, per: Per = "feature") -> Scaling:
 
     Per pixel as in ResNet (He et al. 2016), per channel as in VGG (Simonyan & Zisserman 2015).
     """
-    mean, _ = _moments(x, per)
+    mean, _ = _mean_and_deviation(x, per)
     return Scaling(mean, jnp.ones_like(mean))
 
 
@@ -35,7 +35,7 @@ def fit_scale(x: Num[Array, "n *features"], *, per: Per = "feature") -> Scaling:
 
     Equals scikit-learn's `StandardScaler(with_mean=False)`.
     """
-    mean, std = _moments(x, per)
+    mean, std = _mean_and_deviation(x, per)
     return Scaling(jnp.zeros_like(mean), std)
 
 
@@ -43,9 +43,10 @@ def fit_scale(x: Num[Array, "n *features"], *, per: Per = "feature") -> Scaling:
 def fit_standard(x: Num[Array, "n *features"], *, per: Per = "feature") -> Scaling:
     """The z-score, `(x - μ) / σ`, with the population σ; a constant feature is divided by 1.
 
-    Per feature it equals scikit-learn's `StandardScaler`; per channel it is the usual normalization of images.
+    Per feature it equals scikit-learn's `StandardScaler`; per channel it is the usual normalization of images. Where
+    the two numbers are known, `fjdl.functional.preprocessing.standardize` takes them.
     """
-    return Scaling(*_moments(x, per))
+    return Scaling(*_mean_and_deviation(x, per))
 
 
 @typed
@@ -84,7 +85,7 @@ def inverse_transform(state: Scaling, x: Float[Array, "*batch"]) -> Float[Array,
     return (x.astype(scale.dtype) * scale + shift).astype(x.dtype)
 
 
-def _moments(x: Array, per: Per) -> tuple[Array, Array]:
+def _mean_and_deviation(x: Array, per: Per) -> tuple[Array, Array]:
     """Mean and standard deviation by two passes; the deviation of a constant is 1."""
     x, axes = widened(x), _axes(x, per)
     mean = jnp.mean(x, axis=axes, keepdims=True)

@@ -67,7 +67,7 @@ def ciou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]
 
 @typed
 @fused
-def box_l2(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
+def box_l2_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Sum of the squared differences of the four numbers of a box, `Σᵢ (bᵢ - tᵢ)²`, in any format of boxes."""
     return jnp.sum(jnp.square(widened(boxes) - widened(targets)), axis=-1)
 
@@ -81,7 +81,7 @@ def localization_loss(
     targets: Float[Array, "*batch 4"],
     *,
     box_weight: Number = 1.0,
-    box_cost: Callable[[Array, Array], Array] = box_l2,
+    box_cost: Callable[[Array, Array], Array] = box_l2_loss,
     background: int | None = None,
 ) -> Float[Array, "*batch"]:
     """Classification and localization of one object per example: `-log softmax(logits)[label] + box_weight · box_cost`.

@@ -59,7 +59,7 @@ def kl_divergence_with_logits(
 
 @typed
 @fused
-def generalized_kl(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
+def generalized_kl_divergence(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
     """Generalized Kullback-Leibler divergence of amounts, in nats: `Σ_k (p_k log(p_k / q_k) - p_k + q_k)`.
 
     `p` and `q` are not negative and of any sum, such as counts and their rates; of distributions it is

@@ -11,7 +11,7 @@ from fjdl.typing import Array, Float, Num, Number, typed
 
 @typed
 @fused
-def skipgram_negative_sampling(
+def skipgram_negative_sampling_loss(
     center: Float[Array, "*batch d"], context: Float[Array, "*batch d"], negatives: Float[Array, "*batch n d"]
 ) -> Float[Array, "*batch"]:
     """Logistic loss of a word with its context against n drawn words: `-log σ(c·o) - Σᵢ log σ(-c·nᵢ)`, in nats.

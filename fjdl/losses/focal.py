@@ -14,7 +14,7 @@ from fjdl.typing import Array, Float, Integer, Number, typed
 
 @typed
 @fused
-def sigmoid_focal(
+def sigmoid_focal_loss(
     logits: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, gamma: Number = 2.0, alpha: Number | None = None
 ) -> Float[Array, "*shape"]:
     """Binary focal loss, in nats, one per logit: `-α_t (1 - p_t)^gamma log p_t`, where `p_t` is that of the target.
@@ -33,7 +33,7 @@ def sigmoid_focal(
 
 @typed
 @fused
-def softmax_focal(
+def softmax_focal_loss(
     logits: Float[Array, "*batch k"],
     labels: Integer[Array, "*batch"],
     *,

@@ -13,7 +13,7 @@ Signs = Bool[Array, "*shape"] | Num[Array, "*shape"]
 
 @typed
 @fused
-def hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shape"]:
+def hinge_loss(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shape"]:
     """Hinge loss, one per score: `max(0, 1 - s)` for positive targets, `max(0, 1 + s)` for all others.
 
     A target is positive above 0, so 0/1 and -1/+1 mean the same; a NaN stays NaN. Cortes & Vapnik 1995. Equals
@@ -24,17 +24,17 @@ def hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shap
 
 @typed
 @fused
-def squared_hinge(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shape"]:
+def squared_hinge_loss(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "*shape"]:
     """Squared hinge loss, one per score: `max(0, 1 - s)²` for positive targets, `max(0, 1 + s)²` for all others.
 
-    Targets are those of `hinge`. Its slope is continuous.
+    Targets are those of `hinge_loss`. Its slope is continuous.
     """
-    return jnp.square(hinge(scores, targets))
+    return jnp.square(hinge_loss(scores, targets))
 
 
 @typed
 @fused
-def crammer_singer(
+def crammer_singer_loss(
     logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, margin: Number = 1.0
 ) -> Float[Array, "*batch"]:
     """Multi-class hinge loss of the strongest rival, one per example: `max(0, margin - x[y] + max_{j≠y} x_j)`.
@@ -51,7 +51,7 @@ def crammer_singer(
 
 @typed
 @fused
-def multi_margin(
+def multi_margin_loss(
     logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, margin: Number = 1.0, p: int = 1
 ) -> Float[Array, "*batch"]:
     """Multi-class hinge loss of all rivals, one per example: `1/k Σ_{j≠y} max(0, margin - x[y] + x_j)^p`.

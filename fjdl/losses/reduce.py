@@ -9,7 +9,7 @@ from fjdl.typing import Array, Bool, Float, Num, Scalar, typed
 
 @typed
 @fused
-def total(
+def weighted_sum(
     values: Float[Array, "*shape"],
     *,
     mask: Bool[Array, "*shape"] | Num[Array, "*shape"] | None = None,
@@ -42,9 +42,9 @@ def mean(
 ) -> Scalar:
     """Weighted mean of the selected values, `Σ wv / Σ w`, or `Σ wv / Σ c`; 0 with zero gradient where the sum is 0.
 
-    Selection and `counts` are those of `total`. With `weights = example_weights(labels, class_weights)` it equals
-    `torch.nn.functional.cross_entropy(weight=class_weights)`, which divides by the sum of the weights; with `counts` of
-    ones besides, it divides by the number of examples. Values that a loss has weighted already, as it must where class
-    weights meet label smoothing, take the weights as `counts` alone.
+    Selection and `counts` are those of `weighted_sum`. With `weights = example_weights(labels, class_weights)` it
+    equals `torch.nn.functional.cross_entropy(weight=class_weights)`, which divides by the sum of the weights; with
+    `counts` of ones besides, it divides by the number of examples. Values that a loss has weighted already, as it must
+    where class weights meet label smoothing, take the weights as `counts` alone.
     """
-    return safe_divide(*total(values, mask=mask, weights=weights, counts=counts))
+    return safe_divide(*weighted_sum(values, mask=mask, weights=weights, counts=counts))

@@ -14,7 +14,7 @@ from fjdl.typing import Array, Float, Number, Scalar, typed
 
 @typed
 @fused
-def mse(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+def mse_loss(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Mean squared error over the last axis, in squared units of the targets, one per example: `1/d Σ (y - ŷ)²`.
 
     The last axis always holds the features of one example, so a scalar regression has shape (n, 1).
@@ -26,7 +26,7 @@ def mse(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
 
 @typed
 @fused
-def mae(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+def mae_loss(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Mean absolute error over the last axis, in units of the targets, one per example: `1/d Σ |y - ŷ|`.
 
     The gradient is 0 where prediction and target are equal. Equals
@@ -37,7 +37,7 @@ def mae(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]
 
 @typed
 @fused
-def mape(
+def mape_loss(
     predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, eps: Number = 2.0**-52
 ) -> Float[Array, "*batch"]:
     """Mean absolute percentage error over the last axis, one per example: `1/d Σ |y - ŷ| / max(|y|, eps)`.
@@ -53,7 +53,7 @@ def mape(
 
 @typed
 @fused
-def msle(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+def msle_loss(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Mean squared logarithmic error over the last axis, one per example: `1/d Σ (log(1 + y) - log(1 + ŷ))²`.
 
     For amounts of which the ratio matters; NaN unless all are above -1. Large numbers that are close keep the digits of
@@ -68,13 +68,13 @@ def msle(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"
 
 @typed
 @fused
-def huber(
+def huber_loss(
     predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, delta: Number = 1.0
 ) -> Float[Array, "*batch"]:
     """Huber loss, the mean over features of `e²/2` for errors `|e| ≤ delta` and `delta (|e| - delta/2)` beyond.
 
-    Value and slope are continuous at `delta` > 0, and no slope exceeds it; it is `delta` times `smooth_l1` of the same
-    width. An error of 1e30 costs `1e30 · delta`. Huber 1964. Equals
+    Value and slope are continuous at `delta` > 0, and no slope exceeds it; it is `delta` times `smooth_l1_loss` of
+    the same width. An error of 1e30 costs `1e30 · delta`. Huber 1964. Equals
     `torch.nn.functional.huber_loss(reduction="none").mean(-1)`.
     """
     within("(0, inf]", delta=delta)
@@ -85,26 +85,26 @@ def huber(
 
 @typed
 @fused
-def smooth_l1(
+def smooth_l1_loss(
     predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, beta: Number = 1.0
 ) -> Float[Array, "*batch"]:
     """Smooth L1 loss, the mean over features of `e²/(2 beta)` for errors `|e| ≤ beta` and `|e| - beta/2` beyond.
 
-    Value and slope are continuous at `beta`, and no slope exceeds 1; it is `huber` of the same width divided by it,
-    and `mae` where `beta` is 0. Girshick 2015, arXiv:1504.08083. Equals
+    Value and slope are continuous at `beta`, and no slope exceeds 1; it is `huber_loss` of the same width divided by
+    it, and `mae_loss` where `beta` is 0. Girshick 2015, arXiv:1504.08083. Equals
     `torch.nn.functional.smooth_l1_loss(reduction="none").mean(-1)`.
     """
     within("[0, inf]", beta=beta)
     if not isinstance(beta, int | float):
         return jnp.mean(_traced_smooth_l1(_error(predictions, targets), beta), axis=-1)
     if beta == 0:
-        return mae(predictions, targets)
+        return mae_loss(predictions, targets)
     return jnp.mean(_smooth_l1(_error(predictions, targets), beta), axis=-1)
 
 
 @typed
 @fused
-def log_cosh(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+def log_cosh_loss(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Mean over features of `log cosh(ŷ - y)`: half the square of a small error, `|e| - log 2` for a large one.
 
     Its slope is `tanh(e)`. Nothing overflows: an error of 1e30 costs 1e30, and small errors keep their digits.
@@ -113,7 +113,7 @@ def log_cosh(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batc
 
 
 @typed
-def quantile(
+def quantile_loss(
     predictions: Float[Array, "*batch d"],
     targets: Float[Array, "*batch d"],
     *,
@@ -122,7 +122,7 @@ def quantile(
     """Quantile (pinball) loss, the mean over features of `q (y - ŷ)` above and `(1 - q) (ŷ - y)` below the prediction.
 
     `quantiles` in (0, 1): one number, or one for each of the `d` features. The loss is least in expectation where `ŷ`
-    is that quantile of the targets; at 1/2 it is half of `mae`, with whose gradient 0 at an error of 0.
+    is that quantile of the targets; at 1/2 it is half of `mae_loss`, with whose gradient 0 at an error of 0.
     Koenker & Bassett 1978. Equals `sklearn.metrics.mean_pinball_loss` in the mean over examples.
     """
     within("(0, 1)", quantiles=quantiles)
@@ -135,7 +135,7 @@ def quantile(
 
 @typed
 @fused
-def poisson(
+def poisson_nll_loss(
     log_rates: Float[Array, "*batch d"], targets: Float[Array, "*batch d"], *, full: bool = False
 ) -> Float[Array, "*batch"]:
     """Mean over features of the negative log likelihood of counts, in nats: `λ - y log λ` with `λ = exp(log_rates)`.

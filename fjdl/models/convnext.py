@@ -98,7 +98,7 @@ class ConvNeXt(linen.Module):
         return [tuple(rates[start : start + depth]) for start, depth in zip(starts, self.depths, strict=True)]
 
 
-convnext_tiny = ConvNeXt
+convnext_tiny = variant(ConvNeXt)
 convnext_small = variant(ConvNeXt, depths=(3, 3, 27, 3), stochastic_depth=0.4)
 convnext_base = variant(ConvNeXt, depths=(3, 3, 27, 3), widths=(128, 256, 512, 1024), stochastic_depth=0.5)
 convnext_large = variant(ConvNeXt, depths=(3, 3, 27, 3), widths=(192, 384, 768, 1536), stochastic_depth=0.5)

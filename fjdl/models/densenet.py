@@ -133,7 +133,7 @@ class DenseNet(linen.Module):
         return Dense(self.classes, kernel_init=initializers.glorot_uniform(), name="logits")(x)
 
 
-densenet121 = DenseNet
+densenet121 = variant(DenseNet)
 densenet169 = variant(DenseNet, stages=(6, 12, 32, 32))
 densenet201 = variant(DenseNet, stages=(6, 12, 48, 32))
 densenet161 = variant(DenseNet, stages=(6, 12, 36, 24), growth=48, width=96)

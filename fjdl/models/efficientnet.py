@@ -125,7 +125,7 @@ class EfficientNet(linen.Module):
         return stages
 
 
-efficientnet_b0 = EfficientNet
+efficientnet_b0 = variant(EfficientNet)
 efficientnet_b1 = variant(EfficientNet, depth=1.1)
 efficientnet_b2 = variant(EfficientNet, width=1.1, depth=1.2, dropout=0.3)
 efficientnet_b3 = variant(EfficientNet, width=1.2, depth=1.4, dropout=0.3)

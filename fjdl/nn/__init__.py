@@ -16,7 +16,10 @@ May import Flax, floor 0, `fjdl.functional`, `fjdl.analysis` and `fjdl.model`.
 ((2, 3), [15])
 """
 
+from typing import TYPE_CHECKING
+
 from fjdl.model import Model, View, averaged_views, evaluated, preprocessed
+from fjdl.names import other_names
 from fjdl.nn.activations import Maxout, PReLU
 from fjdl.nn.conv import (
     Conv1D,
@@ -50,15 +53,24 @@ from fjdl.nn.pool import (
     MaxPool,
 )
 
+# second names, see `fjdl.names`
+AdaptiveAveragePool2D = AdaptiveAveragePool
+Conv2D = Conv
+
 __all__ = [
-    "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool3D", "AveragePool", "BatchNorm",
-    "ClassicDropout", "Conv", "Conv1D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense", "DepthwiseConv",
-    "DropConnectDense", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm",
-    "InstanceNorm", "LayerNorm", "LayerScale", "LocalResponseNorm", "LocallyConnected", "MaxPool", "Maxout", "Model",
-    "PReLU", "RMSNorm", "SeparableConv", "SpatialDropout", "SpatiallySeparableConv", "SqueezeExcitation", "Stage",
-    "StochasticDepth", "View", "averaged_views", "evaluated", "functional", "preprocessed", "pure",
+    "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D", "AdaptiveAveragePool3D", "AveragePool",
+    "BatchNorm", "ClassicDropout", "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense",
+    "DepthwiseConv", "DropConnectDense", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePool",
+    "GroupNorm", "InstanceNorm", "LayerNorm", "LayerScale", "LocalResponseNorm", "LocallyConnected", "MaxPool",
+    "Maxout", "Model", "PReLU", "RMSNorm", "SeparableConv", "SpatialDropout", "SpatiallySeparableConv",
+    "SqueezeExcitation", "Stage", "StochasticDepth", "View", "averaged_views", "evaluated", "functional",
+    "preprocessed", "pure",
 ]  # fmt: skip
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:
+    __getattr__ = other_names(__name__)

@@ -55,7 +55,7 @@ def scale_by_adam(
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
         step = increment(state.step)
-        mean, square = moments(state, updates, b1, b2)
+        mean, square = moment_estimates(state, updates, b1, b2)
         return quotient(mean, square, step, b1=b1, b2=b2, eps=eps), AdamState(
             step, stored(mean, dtype=mean_dtype), square
         )
@@ -100,7 +100,7 @@ def adamw(
     )
 
 
-def moments(state: Any, updates: PyTree, b1: Number, b2: Number) -> tuple[PyTree, PyTree]:
+def moment_estimates(state: Any, updates: PyTree, b1: Number, b2: Number) -> tuple[PyTree, PyTree]:
     """The next m and v of a state that has `mean` and `square`, see `scale_by_adam`."""
     return averaged(state.mean, updates, b1), averaged_squares(state.square, updates, b2)
 

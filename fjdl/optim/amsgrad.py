@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
-from fjdl.optim.adam import moments, require_adam
+from fjdl.optim.adam import moment_estimates, require_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
@@ -55,7 +55,7 @@ def scale_by_amsgrad(
     def update(updates: PyTree, state: AmsgradState, params: PyTree) -> tuple[PyTree, AmsgradState]:
         del params
         step = increment(state.step)
-        mean, square = moments(state, updates, b1, b2)
+        mean, square = moment_estimates(state, updates, b1, b2)
         largest = jax.tree.map(jnp.maximum, state.largest, square)
         factor1, factor2 = (1 / bias_correction(b, step) for b in (b1, b2))
 

@@ -9,7 +9,7 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl.checks import within
-from fjdl.optim.adam import AdamState, moments, require_adam
+from fjdl.optim.adam import AdamState, moment_estimates, require_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
@@ -55,7 +55,7 @@ def scale_by_nadam(
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
         step = increment(state.step)
-        mean, square = moments(state, updates, b1, b2)
+        mean, square = moment_estimates(state, updates, b1, b2)
         correction, ahead = bias_correction(b1, step), bias_correction(b1, increment(step))
         weights = like(1 - b1, correction) / correction, like(b1, ahead) / ahead
         direction = _look_ahead(updates, mean, square, weights, bias_correction(b2, step), eps)
@@ -92,7 +92,7 @@ def scale_by_nadam_scheduled(
     def update(updates: PyTree, state: NadamScheduledState, params: PyTree) -> tuple[PyTree, NadamScheduledState]:
         del params
         step = increment(state.step)
-        mean, square = moments(state, updates, b1, b2)
+        mean, square = moment_estimates(state, updates, b1, b2)
         momentum, following = (_momentum(t, b1, momentum_decay) for t in (step, increment(step)))
         product = state.product * momentum
         weights = (1 - momentum) / (1 - product), following / (1 - product * following)

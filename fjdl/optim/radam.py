@@ -10,7 +10,7 @@ import optax
 from jax.typing import DTypeLike
 
 from fjdl.numerics import widened
-from fjdl.optim.adam import AdamState, moments, require_adam
+from fjdl.optim.adam import AdamState, moment_estimates, require_adam
 from fjdl.optim.base import (
     LearningRate,
     Number,
@@ -56,7 +56,7 @@ def scale_by_radam(
     def update(updates: PyTree, state: AdamState, params: PyTree) -> tuple[PyTree, AdamState]:
         del params
         step = increment(state.step)
-        mean, square = moments(state, updates, b1, b2)
+        mean, square = moment_estimates(state, updates, b1, b2)
         tractable, factor = _rectification(b2, step)
         correction = bias_correction(b1, step)
         rectified = factor * jnp.sqrt(bias_correction(b2, step)) / correction

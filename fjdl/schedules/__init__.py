@@ -10,6 +10,9 @@ of these does, and the other way round. May import floor 0 alone.
 Array([1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ], dtype=float32)
 """
 
+from typing import TYPE_CHECKING
+
+from fjdl.names import other_names
 from fjdl.schedules.base import Schedule, Step
 from fjdl.schedules.cycles import cosine_restarts, cyclic, one_cycle, one_cycle_momentum
 from fjdl.schedules.decay import (
@@ -52,3 +55,7 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:
+    __getattr__ = other_names(__name__)

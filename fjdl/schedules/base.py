@@ -42,7 +42,7 @@ def progress(step: Step, *, steps: float) -> Float[Array, "*steps"]:
 
 
 @typed
-def between(
+def interpolated(
     start: Number | Float[Array, "*steps"], end: Number | Float[Array, "*steps"], part: Float[Array, "*steps"]
 ) -> Float[Array, "*steps"]:
     """(1 − part) · start + part · end, exact at both ends."""

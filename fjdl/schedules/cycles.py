@@ -10,10 +10,10 @@ from fjdl.schedules.base import (
     Number,
     Schedule,
     Step,
-    between,
     counted,
     elapsed,
     half_wave,
+    interpolated,
     passed,
     progress,
 )
@@ -42,7 +42,7 @@ def cosine_restarts(*, peak: Number, steps: int, multiplier: int = 1, final: Num
         step = counted(step) % steps if multiplier == 1 else counted(step)
         period = passed(step, boundaries=starts[1:-1])
         done = elapsed(step - jnp.asarray(starts[:-1], step.dtype)[period])
-        return between(final, peak, half_wave(1 - done / jnp.asarray(lengths, jnp.float32)[period]))
+        return interpolated(final, peak, half_wave(1 - done / jnp.asarray(lengths, jnp.float32)[period]))
 
     return schedule
 
@@ -76,7 +76,7 @@ def cyclic(
         position = step % period
         height = jnp.where(position < rise, elapsed(position) / rise, elapsed(period - position) / fall)
         shrunk = jnp.power(jnp.float32(cycle_factor), elapsed(step // period))
-        return between(low, high, height * shrunk * jnp.power(jnp.float32(step_factor), elapsed(step)))
+        return interpolated(low, high, height * shrunk * jnp.power(jnp.float32(step_factor), elapsed(step)))
 
     return schedule
 
@@ -122,8 +122,8 @@ def _three_points(values: tuple[Number, Number, Number], *, steps: int, rising: 
 
     @typed
     def schedule(step: Step) -> Float[Array, "*steps"]:
-        to_middle = between(start, middle, half_wave(progress(step, steps=turn)))
+        to_middle = interpolated(start, middle, half_wave(progress(step, steps=turn)))
         left = progress(jnp.maximum(steps - 1 - counted(step), 0), steps=steps - 1 - turn)
-        return jnp.where(elapsed(step) <= turn, to_middle, between(end, middle, half_wave(left)))
+        return jnp.where(elapsed(step) <= turn, to_middle, interpolated(end, middle, half_wave(left)))
 
     return schedule

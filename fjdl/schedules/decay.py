@@ -9,9 +9,9 @@ from fjdl.schedules.base import (
     Number,
     Schedule,
     Step,
-    between,
     counted,
     elapsed,
+    interpolated,
     passed,
     progress,
     require_boundaries,
@@ -82,7 +82,7 @@ def linear(*, peak: Number, steps: int, final: Number = 0.0) -> Schedule:
 
     @typed
     def schedule(step: Step) -> Float[Array, "*steps"]:
-        return between(peak, final, progress(step, steps=steps))
+        return interpolated(peak, final, progress(step, steps=steps))
 
     return schedule
 
@@ -102,7 +102,7 @@ def polynomial(*, peak: Number, steps: int, power: Number, final: Number = 0.0) 
     @typed
     def schedule(step: Step) -> Float[Array, "*steps"]:
         left = jnp.maximum(steps - counted(step), 0).astype(jnp.float32) / steps
-        return between(final, peak, jnp.power(jnp.minimum(left, 1.0), power))
+        return interpolated(final, peak, jnp.power(jnp.minimum(left, 1.0), power))
 
     return schedule
 
@@ -120,7 +120,7 @@ def cosine(*, peak: Number, steps: int, final: Number = 0.0) -> Schedule:
 
     @typed
     def schedule(step: Step) -> Float[Array, "*steps"]:
-        return between(final, peak, 0.5 * (1 + jnp.cos(jnp.pi * progress(step, steps=steps))))
+        return interpolated(final, peak, 0.5 * (1 + jnp.cos(jnp.pi * progress(step, steps=steps))))
 
     return schedule
 

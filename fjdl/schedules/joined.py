@@ -9,9 +9,9 @@ from fjdl.schedules.base import (
     Number,
     Schedule,
     Step,
-    between,
     counted,
     elapsed,
+    interpolated,
     progress,
     require_boundaries,
 )
@@ -52,7 +52,7 @@ def warmup(schedule: Schedule, *, steps: int, start: Number = 0.0) -> Schedule:
     @typed
     def ramp(step: Step) -> Float[Array, "*steps"]:
         goal = schedule(jnp.zeros_like(counted(step)))
-        return between(start, goal, progress(step, steps=steps)).astype(jnp.float32)
+        return interpolated(start, goal, progress(step, steps=steps)).astype(jnp.float32)
 
     return join([ramp, schedule], boundaries=[steps])
 

@@ -12,8 +12,8 @@ from jax.sharding import Mesh
 
 from fjdl.batch import of_batch
 from fjdl.data.batches import sequential_indices
+from fjdl.data.loading import load_batches_in_order, to_device
 from fjdl.data.source import Source
-from fjdl.data.stream import stream_in_order, to_device
 from fjdl.metrics import Metric
 from fjdl.metrics.state.mean import mean
 from fjdl.model import Model
@@ -68,7 +68,7 @@ class Evaluator(NamedTuple):
 
     def _streamed(self, source: Source, part: str, params: PyTree, stats: PyTree) -> Results:
         states = self.start()
-        rows = stream_in_order(source, batch_size=self.batch_size(source.length), workers=self.workers)
+        rows = load_batches_in_order(source, batch_size=self.batch_size(source.length), workers=self.workers)
         with closing(to_device(self.look(rows, part=part), sharding=along(self.mesh))) as batches:
             for batch in batches:
                 states = self.step(states, params, stats, batch)

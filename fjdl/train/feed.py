@@ -5,8 +5,8 @@ from contextlib import closing
 
 from jax.sharding import Mesh
 
+from fjdl.data.loading import load_batches, to_device
 from fjdl.data.source import Source
-from fjdl.data.stream import stream, to_device
 from fjdl.train.inspection import checked
 from fjdl.train.mesh import along
 from fjdl.train.program import EpochReport, Program
@@ -30,7 +30,7 @@ def epochs(recipe: Recipe, program: Program, source: Source, mesh: Mesh) -> Epoc
 
     def epoch(state: TrainState, done: int) -> tuple[TrainState, EpochReport]:
         tally, stop = single.start(), done + program.steps_per_epoch
-        rows = stream(key, source, batch_size=recipe.batch_size, start=done, stop=stop, workers=recipe.workers)
+        rows = load_batches(key, source, batch_size=recipe.batch_size, start=done, stop=stop, workers=recipe.workers)
         looked_at = checked(rows, inputs=recipe.inputs, loss=recipe.loss, part="train")
         with closing(to_device(looked_at, sharding=along(mesh))) as batches:
             for batch in batches:

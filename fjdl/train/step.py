@@ -9,7 +9,7 @@ import optax
 from jax.sharding import Mesh
 
 from fjdl.batch import EXAMPLE_MASK, RESERVED, of_batch
-from fjdl.losses.reduce import total
+from fjdl.losses.reduce import weighted_sum
 from fjdl.metrics.base import counted
 from fjdl.numerics import safe_divide
 from fjdl.optim import ema_update
@@ -156,7 +156,7 @@ class _Objective(NamedTuple):
         key = jax.random.fold_in(self.key, number)
         outputs, stats = self.recipe.model.apply(params, stats, inputs, train=True, key=key)
         values, mask, weights = weighed(self.recipe.loss, outputs, batch)
-        loss, count = total(values, mask=mask, weights=weights)
+        loss, count = weighted_sum(values, mask=mask, weights=weights)
         return loss, (count, stats)
 
     def _scan(self, add: Callable[[Any, Any], tuple[Any, None]], start: Any) -> Any:

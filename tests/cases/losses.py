@@ -37,7 +37,7 @@ def weighted_cross_entropy(logits: Any, labels: Any, class_weights: Any) -> Any:
 
 
 def class_balanced_focal(logits: Any, labels: Any, alpha: Any) -> Any:
-    return focal.softmax_focal(logits, labels, gamma=0.5, alpha=alpha)
+    return focal.softmax_focal_loss(logits, labels, gamma=0.5, alpha=alpha)
 
 
 def per_feature(name: str, **options: Any) -> Any:
@@ -145,9 +145,9 @@ def balanced_of_sklearn(counts: Any) -> Any:
 
 
 REGRESSION = [
-    Case(regression.mse, ROWS, **ON_BOTH, oracle=per_feature("mse_loss")),
+    Case(regression.mse_loss, ROWS, **ON_BOTH, oracle=per_feature("mse_loss")),
     Case(
-        regression.mae,
+        regression.mae_loss,
         ROWS,
         **ON_BOTH,
         vmappable=False,
@@ -156,7 +156,7 @@ REGRESSION = [
         errors=(((f32([1], [2]), f32(1, 2)), r"^mae: argument `targets` must be "),),
     ),
     Case(
-        partial(regression.huber, delta=0.7),
+        partial(regression.huber_loss, delta=0.7),
         ROWS,
         **ON_BOTH,
         vmappable=False,
@@ -164,7 +164,7 @@ REGRESSION = [
         edges=(((f32([1e30], [INF], [0.7]), f32([-1e30], [0], [0])), f32(1.4e30, INF, 0.245)),),
     ),
     Case(
-        partial(regression.smooth_l1, beta=0.7),
+        partial(regression.smooth_l1_loss, beta=0.7),
         ROWS,
         **ON_BOTH,
         vmappable=False,
@@ -172,21 +172,21 @@ REGRESSION = [
         edges=(((f32([1e30], [INF], [0.7]), f32([-1e30], [0], [0])), f32(2e30, INF, 0.35)),),
     ),
     Case(
-        regression.log_cosh,
+        regression.log_cosh_loss,
         ROWS,
         **ON_BOTH,
         oracle=log_cosh_of_numpy,
         edges=(((f32([89], [1e30], [-INF], [1e-3]), f32([0], [0], [0], [0])), f32(89 - LOG2, 1e30, INF, 5e-7)),),
     ),
     Case(
-        partial(regression.quantile, quantiles=0.3),
+        partial(regression.quantile_loss, quantiles=0.3),
         ROWS,
         **ON_BOTH,
         oracle=pinball_of_sklearn,
         edges=(((f32([1e30], [0], [2]), f32([0], [1e30], [2])), f32(7e29, 3e29, 0)),),
     ),
     Case(
-        partial(regression.poisson, full=True),
+        partial(regression.poisson_nll_loss, full=True),
         inputs(normal(4, 5), uniform(4, 5, low=2, high=9)),
         **ON_BOTH,
         oracle=per_feature("poisson_nll_loss", full=True),
@@ -300,29 +300,29 @@ DIVERGENCES = [
 
 MARGINS = [
     Case(
-        margin.hinge,
+        margin.hinge_loss,
         inputs(normal(4, 5), labels(4, 5, classes=2)),
         **ON_LABELS,
         oracle=of_torch(hinge_of_torch),
         edges=(((f32(0.5, 0.5, INF, -INF, NAN), f32(1, -1, 1, 1, 1)), f32(0.5, 1.5, 0, INF, NAN)),),
     ),
     Case(
-        margin.squared_hinge,
+        margin.squared_hinge_loss,
         inputs(normal(4, 5), labels(4, 5, classes=2)),
         **ON_LABELS,
         vmappable=False,
         oracle=of_torch(lambda s, t: hinge_of_torch(s, t) ** 2),
     ),
     Case(
-        margin.crammer_singer,
+        margin.crammer_singer_loss,
         LABELLED,
         **ON_LABELS,
         oracle=hinge_of_sklearn,
         edges=(((f32([3], [1]), i32(0, 1)), f32(0, NAN)), ((f32([2, -INF, 1.5]), i32(0)), f32(0.5))),
     ),
-    Case(margin.multi_margin, LABELLED, **ON_LABELS, oracle=each("multi_margin_loss")),
+    Case(margin.multi_margin_loss, LABELLED, **ON_LABELS, oracle=each("multi_margin_loss")),
     Case(
-        partial(focal.sigmoid_focal, alpha=0.25),
+        partial(focal.sigmoid_focal_loss, alpha=0.25),
         inputs(normal(4, 5), uniform(4, 5)),
         **ON_LABELS,
         oracle=of_torch(focal_of_torchvision),
@@ -380,7 +380,7 @@ REDUCTIONS = [
         "float32",
         edges=(((i32(3, 0, 255, -1), f32(2, 1)), f32(0, 2, NAN, NAN)),),
     ),
-    Case(reduce.total, inputs(normal(4, 5)), **ON_LABELS),
+    Case(reduce.weighted_sum, inputs(normal(4, 5)), **ON_LABELS),
     Case(reduce.mean, inputs(normal(4, 5)), **ON_LABELS),
     Case(
         mean_of_some,

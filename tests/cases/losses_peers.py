@@ -50,7 +50,7 @@ def poly_of_optax(logits: Any, labels: Any) -> Any:
 
 CASES: list[Case] = [
     Case(
-        regression.mape,
+        regression.mape_loss,
         inputs(normal(4, 5), uniform(4, 5, low=0.5, high=3)),
         **ON_BOTH,
         vmappable=False,
@@ -58,7 +58,7 @@ CASES: list[Case] = [
         edges=(((f32([1.5, -3], [0, 0], [1, 1]), f32([1, -2], [0, 0], [0, 1])), f32(0.5, 0, 2.0**51)),),
     ),
     Case(
-        regression.msle,
+        regression.msle_loss,
         AMOUNTS,
         **ON_BOTH,
         domain=(0.0, 1e4),
@@ -69,7 +69,7 @@ CASES: list[Case] = [
         ),
     ),
     Case(
-        divergence.generalized_kl,
+        divergence.generalized_kl_divergence,
         AMOUNTS,
         **ON_BOTH,
         domain=(0.0, 1e4),

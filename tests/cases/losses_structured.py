@@ -114,7 +114,7 @@ BOXES = [  # gradients of the overlaps are those of their own rows
     Case(boxes.diou_loss, PAIRS, (), "float32", oracle=_boxes("diou"), edges=(((UNIT, APART), 1.4),)),
     Case(boxes.ciou_loss, PAIRS, (), "float32", oracle=_boxes("ciou"), edges=(((UNIT, APART), 1.4),)),
     Case(
-        boxes.box_l2, inputs(normal(3, 4), normal(3, 4)), (0, 1), "float32",
+        boxes.box_l2_loss, inputs(normal(3, 4), normal(3, 4)), (0, 1), "float32",
         oracle=lambda a, b: ((a - b) ** 2).sum(-1), edges=(((UNIT, TWICE), 1.0),),
         errors=(((COLUMN, UNIT), "argument `boxes`"),),
     ),
@@ -203,7 +203,8 @@ SEQUENCES = [
 
 EMBEDDINGS = [
     Case(
-        embedding.skipgram_negative_sampling, inputs(normal(3, 4), normal(3, 4), normal(3, 2, 4)), (0, 1, 2), "float32",
+        embedding.skipgram_negative_sampling_loss, inputs(normal(3, 4), normal(3, 4), normal(3, 2, 4)), (0, 1, 2),
+        "float32",
         oracle=lambda c, o, n: (
             np.logaddexp(0, -np.sum(c * o, -1)) + np.logaddexp(0, np.einsum("bd,bnd->bn", c, n)).sum(-1)
         ),

@@ -16,7 +16,7 @@ from fjdl.metrics.regression import (
 from fjdl.metrics.regression import (
     scores as regression,
 )
-from fjdl.metrics.state import moments
+from fjdl.metrics.state import covariance
 from tests.cases.case import Case, f32, inputs, normal, uniform
 
 NAN, INF = np.nan, np.inf
@@ -114,7 +114,7 @@ CASES: list[Case] = [
         edges=(((f32(0, 1, 3), f32(0, 0, 4)), f32(1, 0, 0.25)),),
     ),
     Case(
-        moments.centred, inputs(normal(3, 2), uniform(3, low=0.5, high=2.0)), (0, 1), "float32", domain=None,
+        covariance.centred, inputs(normal(3, 2), uniform(3, low=0.5, high=2.0)), (0, 1), "float32", domain=None,
         oracle=lambda x, weights: x - np.average(x, axis=0, weights=weights),
         edges=(
             ((f32([0.1], [0.1], [0.1]), f32(1, 1, 1)), np.zeros((3, 1))),
@@ -122,7 +122,7 @@ CASES: list[Case] = [
         ),
     ),
     Case(
-        partial(measure, moments.moments(2)), inputs(normal(6, 2)), result="float32", label="moments",
+        partial(measure, covariance.mean_and_covariance(2)), inputs(normal(6, 2)), result="float32", label="covariance",
         oracle=moments_of_numpy,
         edges=(((np.zeros((0, 2), np.float32),), (f32(NAN, NAN), f32([NAN] * 2, [NAN] * 2))),),
         errors=(((np.zeros((3, 4), np.float32),), "^the last axis of x must have length 2, got 4$"),),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from fjdl.data.loading import to_device
 from fjdl.data.source import Source, from_arrays, subset, to_arrays
-from fjdl.data.stream import to_device
 from fjdl.errors import DataError
 
 

@@ -66,16 +66,16 @@ ON_LABELS = {
         lambda x, y: F.cross_entropy(x, y, label_smoothing=0.1, weight=WEIGHT_TENSOR, ignore_index=1, reduction="none"),
     ),
     "focal 0.5": (
-        lambda x, y: focal.softmax_focal(x, y, gamma=0.5),
+        lambda x, y: focal.softmax_focal_loss(x, y, gamma=0.5),
         lambda x, y: torch_softmax_focal(x, y, 0.5),
     ),
-    "focal 2": (lambda x, y: focal.softmax_focal(x, y), lambda x, y: torch_softmax_focal(x, y, 2.0)),
-    "multi_margin 1": (margin.multi_margin, lambda x, y: F.multi_margin_loss(x, y, reduction="none")),
+    "focal 2": (lambda x, y: focal.softmax_focal_loss(x, y), lambda x, y: torch_softmax_focal(x, y, 2.0)),
+    "multi_margin 1": (margin.multi_margin_loss, lambda x, y: F.multi_margin_loss(x, y, reduction="none")),
     "multi_margin 2": (
-        lambda x, y: margin.multi_margin(x, y, p=2, margin=0.5),
+        lambda x, y: margin.multi_margin_loss(x, y, p=2, margin=0.5),
         lambda x, y: F.multi_margin_loss(x, y, p=2, margin=0.5, reduction="none"),
     ),
-    "crammer_singer": (margin.crammer_singer, crammer_singer),
+    "crammer_singer": (margin.crammer_singer_loss, crammer_singer),
 }
 ON_TARGETS = {
     "soft": (classification.soft_cross_entropy, lambda x, t: F.cross_entropy(x, t, reduction="none")),
@@ -90,13 +90,13 @@ ON_TARGETS = {
 }
 ON_BITS = {
     f"sigmoid_focal {gamma}": (
-        lambda x, t, gamma=gamma: focal.sigmoid_focal(x, t, gamma=gamma, alpha=0.3),
+        lambda x, t, gamma=gamma: focal.sigmoid_focal_loss(x, t, gamma=gamma, alpha=0.3),
         lambda x, t, gamma=gamma: torch_sigmoid_focal(x, t, gamma),
     )
     for gamma in (0.0, 0.5, 2.0)
 } | {
-    "hinge": (margin.hinge, lambda x, t: torch.relu(1 - (2 * t - 1) * x)),
-    "squared_hinge": (margin.squared_hinge, lambda x, t: torch.relu(1 - (2 * t - 1) * x) ** 2),
+    "hinge": (margin.hinge_loss, lambda x, t: torch.relu(1 - (2 * t - 1) * x)),
+    "squared_hinge": (margin.squared_hinge_loss, lambda x, t: torch.relu(1 - (2 * t - 1) * x) ** 2),
 }
 ON_PROBABILITIES = {
     "binary": (

@@ -36,22 +36,22 @@ def log_cosh(p, t):
 
 
 PAIRS = {
-    "mse": (regression.mse, lambda p, t: F.mse_loss(p, t, reduction="none")),
-    "mae": (regression.mae, lambda p, t: F.l1_loss(p, t, reduction="none")),
+    "mse": (regression.mse_loss, lambda p, t: F.mse_loss(p, t, reduction="none")),
+    "mae": (regression.mae_loss, lambda p, t: F.l1_loss(p, t, reduction="none")),
     "huber": (
-        lambda p, t: regression.huber(p, t, delta=0.7),
+        lambda p, t: regression.huber_loss(p, t, delta=0.7),
         lambda p, t: F.huber_loss(p, t, delta=0.7, reduction="none"),
     ),
     "smooth_l1": (
-        lambda p, t: regression.smooth_l1(p, t, beta=1.3),
+        lambda p, t: regression.smooth_l1_loss(p, t, beta=1.3),
         lambda p, t: F.smooth_l1_loss(p, t, beta=1.3, reduction="none"),
     ),
-    "log_cosh": (regression.log_cosh, log_cosh),
-    "quantile": (lambda p, t: regression.quantile(p, t, quantiles=0.3), lambda p, t: pinball(p, t, 0.3)),
+    "log_cosh": (regression.log_cosh_loss, log_cosh),
+    "quantile": (lambda p, t: regression.quantile_loss(p, t, quantiles=0.3), lambda p, t: pinball(p, t, 0.3)),
 }
 POISSON = {
     f"poisson full={full}": (
-        lambda x, t, full=full: regression.poisson(x, t, full=full),
+        lambda x, t, full=full: regression.poisson_nll_loss(x, t, full=full),
         lambda x, t, full=full: F.poisson_nll_loss(x, t, full=full, reduction="none"),
     )
     for full in (False, True)

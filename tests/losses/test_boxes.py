@@ -68,7 +68,7 @@ def test_a_weight_that_is_negative_or_not_finite_is_refused():
             boxes.localization_loss(np.zeros(2, np.float32), box, np.array(0), box, box_weight=weight)
 
 
-@pytest.mark.parametrize("name", ["iou_loss", "log_iou_loss", "giou_loss", "diou_loss", "ciou_loss", "box_l2"])
+@pytest.mark.parametrize("name", ["iou_loss", "log_iou_loss", "giou_loss", "diou_loss", "ciou_loss", "box_l2_loss"])
 def test_no_boxes_have_no_losses(name):
     none = np.zeros((0, 4), np.float32)
     assert jax.eval_shape(getattr(boxes, name), none, none).shape == (0,)

@@ -103,18 +103,20 @@ def test_generalized_kl_equals_scipy_and_keeps_its_digits_where_both_are_close(r
     q = p * (1 + np.array([[1e-7, -1e-4, 0.01, 0.3, -0.49, 0.9, 1.1, 300]]))
     expected = p * (np.float64(q / p - 1) - np.log1p(q / p - 1))  # p (r - 1 - log r)
     with float64():
-        np.testing.assert_allclose(divergence.generalized_kl(p, p * 1.5), kl_div(p, p * 1.5).sum(-1), rtol=1e-12)
-        values = divergence.generalized_kl(p[..., None].repeat(8, 1), q[..., None])
+        np.testing.assert_allclose(
+            divergence.generalized_kl_divergence(p, p * 1.5), kl_div(p, p * 1.5).sum(-1), rtol=1e-12
+        )
+        values = divergence.generalized_kl_divergence(p[..., None].repeat(8, 1), q[..., None])
     np.testing.assert_allclose(values[:, 1:], expected[:, 1:], rtol=1e-10)
     np.testing.assert_allclose(values[:, 0], p[:, 0] * 0.5e-14, rtol=1e-6)
     a, b = np.float32([1.0, 1.0, 1.0]), np.float32([1 + 2**-20, 1.3, 1.9])
     exact = np.float64(b) - 1 - np.log1p(np.float64(b) - 1)
-    np.testing.assert_allclose(divergence.generalized_kl(a[:, None], b[:, None]), exact, rtol=1e-6)
+    np.testing.assert_allclose(divergence.generalized_kl_divergence(a[:, None], b[:, None]), exact, rtol=1e-6)
 
 
 def test_generalized_kl_of_distributions_is_kl_divergence_and_half_of_the_poisson_deviance(rng):
     p, q = rng.dirichlet(np.ones(4), (2, 5)).astype(np.float32)
-    values = divergence.generalized_kl(p, q)
+    values = divergence.generalized_kl_divergence(p, q)
     np.testing.assert_allclose(values, divergence.kl_divergence(p, q), rtol=1e-5, atol=1e-7)
     deviances = [4 * mean_poisson_deviance(a, b) / 2 for a, b in zip(np.float64(p), np.float64(q), strict=True)]
     np.testing.assert_allclose(values, deviances, rtol=1e-4)
@@ -122,7 +124,7 @@ def test_generalized_kl_of_distributions_is_kl_divergence_and_half_of_the_poisso
 
 def test_slopes_of_generalized_kl_are_log_p_over_q_and_1_less_p_over_q():
     p, q = np.float32([[2, 1, 1.1, 0]]), np.float32([[0.5, 1, 1, 3]])
-    gradients = jax.grad(lambda p, q: jnp.sum(divergence.generalized_kl(p, q)), (0, 1))(p, q)
+    gradients = jax.grad(lambda p, q: jnp.sum(divergence.generalized_kl_divergence(p, q)), (0, 1))(p, q)
     np.testing.assert_allclose(gradients[0], [[np.log(4), 0, np.log(1.1), 0]], rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(gradients[1], [[-3, 0, -0.1, 1]], rtol=2e-6, atol=1e-7)
 

@@ -9,7 +9,7 @@ from tests.support import float64
 
 ZERO, NOUGHT = np.zeros(2, np.float32), np.array(0, np.float32)
 
-skipgram = jax.jit(embedding.skipgram_negative_sampling)
+skipgram = jax.jit(embedding.skipgram_negative_sampling_loss)
 glove = jax.jit(embedding.glove_loss, static_argnames=("x_max", "alpha"))
 
 

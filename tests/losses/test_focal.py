@@ -25,7 +25,7 @@ def test_sigmoid_focal_equals_the_formula_of_torchvision_in_value_and_gradient(r
     expected = torchvision_focal(logits, torch.tensor(t), gamma=gamma, alpha=alpha)
     expected.sum().backward()
     with float64():
-        values, vjp = jax.vjp(lambda x: focal.sigmoid_focal(x, t, gamma=gamma, alpha=alpha), x)
+        values, vjp = jax.vjp(lambda x: focal.sigmoid_focal_loss(x, t, gamma=gamma, alpha=alpha), x)
         (gradient,) = vjp(jnp.ones((4, 3)))
     np.testing.assert_allclose(values, expected.detach(), rtol=1e-11)
     np.testing.assert_allclose(gradient, logits.grad, rtol=1e-9)
@@ -33,21 +33,21 @@ def test_sigmoid_focal_equals_the_formula_of_torchvision_in_value_and_gradient(r
 
 def test_e24_logarithms_are_natural():
     with float64():
-        values = focal.sigmoid_focal(np.log([9.0, 2 / 3]), np.ones(2), gamma=2.0)
+        values = focal.sigmoid_focal_loss(np.log([9.0, 2 / 3]), np.ones(2), gamma=2.0)
     np.testing.assert_allclose(values, [-0.01 * np.log(0.9), -0.36 * np.log(0.4)], rtol=1e-13)
 
 
 def test_e25_alpha_weighs_positives_and_its_complement_negatives():
     zeros = np.zeros(2, np.float32)
-    values = focal.sigmoid_focal(zeros, np.float32([1, 0]), gamma=2.0, alpha=0.25)
+    values = focal.sigmoid_focal_loss(zeros, np.float32([1, 0]), gamma=2.0, alpha=0.25)
     np.testing.assert_allclose(values, np.array([0.25, 0.75]) * 0.25 * np.log(2), rtol=1e-6)
 
 
 def test_e25_alpha_of_classes_is_a_weight_for_each_and_none_by_default():
     logits, labels = np.zeros((2, 2), np.float32), np.array([0, 1])
     plain = np.full(2, 0.25 * np.log(2))
-    np.testing.assert_allclose(focal.softmax_focal(logits, labels), plain, rtol=1e-6)
-    weighted = focal.softmax_focal(logits, labels, alpha=np.float32([3, 0.5]))
+    np.testing.assert_allclose(focal.softmax_focal_loss(logits, labels), plain, rtol=1e-6)
+    weighted = focal.softmax_focal_loss(logits, labels, alpha=np.float32([3, 0.5]))
     np.testing.assert_allclose(weighted, plain * [3, 0.5], rtol=1e-6)
 
 
@@ -55,13 +55,15 @@ def test_two_classes_are_the_binary_case(rng):
     x, y = rng.standard_normal(5).astype(np.float32), np.array([0, 1, 1, 0, 1])
     rows = np.stack([np.zeros(5, np.float32), x], axis=-1)
     np.testing.assert_allclose(
-        focal.softmax_focal(rows, y, gamma=1.5), focal.sigmoid_focal(x, y.astype(np.float32), gamma=1.5), rtol=1e-5
+        focal.softmax_focal_loss(rows, y, gamma=1.5),
+        focal.sigmoid_focal_loss(x, y.astype(np.float32), gamma=1.5),
+        rtol=1e-5,
     )
 
 
 def test_gamma_0_is_cross_entropy(rng):
     x, y = rng.standard_normal((4, 3)).astype(np.float32), np.array([0, 1, 2, 1])
-    np.testing.assert_array_equal(focal.softmax_focal(x, y, gamma=0.0), classification.softmax_cross_entropy(x, y))
+    np.testing.assert_array_equal(focal.softmax_focal_loss(x, y, gamma=0.0), classification.softmax_cross_entropy(x, y))
 
 
 @pytest.mark.parametrize("label", [-1, 2, 255])
@@ -69,7 +71,7 @@ def test_a_label_out_of_range_is_nan_unless_it_is_masked(label):
     labels, alpha = np.array([0, label]), np.float32([1, 2])
 
     def loss(x, mask):
-        return mean(focal.softmax_focal(x, labels, gamma=0.5, alpha=alpha), mask=mask)
+        return mean(focal.softmax_focal_loss(x, labels, gamma=0.5, alpha=alpha), mask=mask)
 
     gradient = jax.grad(loss)(jnp.zeros((2, 2)), np.array([True, True]))
     np.testing.assert_array_equal(np.isnan(gradient), [[False] * 2, [True] * 2])
@@ -81,6 +83,6 @@ def test_a_label_out_of_range_is_nan_unless_it_is_masked(label):
 def test_bad_options_are_refused_in_one_sentence():
     x = np.zeros(1, np.float32)
     with pytest.raises(ValueError, match=r"^gamma must not be negative, got -1.0$"):
-        focal.sigmoid_focal(x, x, gamma=-1.0)
+        focal.sigmoid_focal_loss(x, x, gamma=-1.0)
     with pytest.raises(ValueError, match=r"^alpha must lie in \[0, 1\], got 1.5$"):
-        focal.sigmoid_focal(x, x, alpha=1.5)
+        focal.sigmoid_focal_loss(x, x, alpha=1.5)

@@ -14,10 +14,10 @@ VALUES = np.float32([1, 2, 4, 8])
 
 
 def test_total_is_the_weighted_sum_and_the_sum_of_the_weights():
-    assert losses.total(VALUES) == (15, 4)
-    assert losses.total(VALUES, mask=np.array([True, False, True, False])) == (5, 2)
-    assert losses.total(VALUES, weights=np.float32([0.5, 0, 1, 2])) == (20.5, 3.5)
-    assert losses.total(VALUES, mask=np.array([1, 1, 0, 1]), weights=np.float32([0.5, 0, 1, 2])) == (16.5, 2.5)
+    assert losses.weighted_sum(VALUES) == (15, 4)
+    assert losses.weighted_sum(VALUES, mask=np.array([True, False, True, False])) == (5, 2)
+    assert losses.weighted_sum(VALUES, weights=np.float32([0.5, 0, 1, 2])) == (20.5, 3.5)
+    assert losses.weighted_sum(VALUES, mask=np.array([1, 1, 0, 1]), weights=np.float32([0.5, 0, 1, 2])) == (16.5, 2.5)
 
 
 def test_mean_divides_by_the_sum_of_the_selected_weights():
@@ -59,7 +59,7 @@ def test_the_mean_of_nothing_is_zero_with_zero_gradient(options):
 
 
 def test_empty_input_has_total_and_mean_zero():
-    assert losses.total(np.zeros((0, 3), np.float32)) == (0, 0)
+    assert losses.weighted_sum(np.zeros((0, 3), np.float32)) == (0, 0)
     assert losses.mean(np.zeros((0, 3), np.float32)) == 0
 
 
@@ -89,7 +89,7 @@ def test_selected_nan_is_not_hidden():
 
 
 def test_sums_of_bfloat16_values_are_kept_in_float32():
-    total, count = losses.total(jnp.ones(1000, jnp.bfloat16), weights=jnp.ones(1000, jnp.bfloat16))
+    total, count = losses.weighted_sum(jnp.ones(1000, jnp.bfloat16), weights=jnp.ones(1000, jnp.bfloat16))
     assert (total.dtype, count.dtype) == (jnp.float32, jnp.float32)
     assert (total, count) == (1000, 1000)
 
@@ -99,7 +99,7 @@ def test_sums_of_bfloat16_values_are_kept_in_float32():
 def test_totals_of_parts_add_up_to_the_mean_of_the_whole(entries, parts):
     values, mask = np.float32([v for v, _ in entries]), np.array([m for _, m in entries])
     pairs = zip(np.array_split(values, parts), np.array_split(mask, parts), strict=True)
-    total, count = np.sum([losses.total(v, mask=m) for v, m in pairs], axis=0)
+    total, count = np.sum([losses.weighted_sum(v, mask=m) for v, m in pairs], axis=0)
     assert count == mask.sum()
     np.testing.assert_allclose(total / max(count, 1), losses.mean(values, mask=mask), rtol=1e-5, atol=1e-5)
 

@@ -23,9 +23,9 @@ OVERLAP = (SHARES[None], jax.nn.one_hot(LABELS, 3)[None])
 
 OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., Any]]] = [
     (L.softmax_cross_entropy, "smoothing", (0.0, 0.1), partial(L.softmax_cross_entropy, LOGITS, LABELS)),
-    (L.sigmoid_focal, "gamma", (0.0, 1.0, 2.5), partial(L.sigmoid_focal, LOGITS, SHARES)),
-    (L.sigmoid_focal, "alpha", (0.25,), partial(L.sigmoid_focal, LOGITS, SHARES)),
-    (L.softmax_focal, "gamma", (0.0, 2.0), partial(L.softmax_focal, LOGITS, LABELS)),
+    (L.sigmoid_focal_loss, "gamma", (0.0, 1.0, 2.5), partial(L.sigmoid_focal_loss, LOGITS, SHARES)),
+    (L.sigmoid_focal_loss, "alpha", (0.25,), partial(L.sigmoid_focal_loss, LOGITS, SHARES)),
+    (L.softmax_focal_loss, "gamma", (0.0, 2.0), partial(L.softmax_focal_loss, LOGITS, LABELS)),
     (L.contrastive_loss, "margin", (1.5,), partial(L.contrastive_loss, LOGITS, OTHERS, LABELS == 1)),
     (L.nt_xent_loss, "temperature", (0.3,), partial(L.nt_xent_loss, LOGITS, OTHERS)),
     (
@@ -36,8 +36,8 @@ OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., An
     ),
     (L.triplet_margin_loss, "margin", (0.7,), partial(L.triplet_margin_loss, LOGITS, OTHERS, SHARES)),
     (L.semi_hard_triplets, "margin", (0.7,), lambda **o: L.semi_hard_triplets(LOGITS, LABELS, **o).valid * 1.0),
-    (L.crammer_singer, "margin", (0.7,), partial(L.crammer_singer, LOGITS, LABELS)),
-    (L.multi_margin, "margin", (0.7,), partial(L.multi_margin, LOGITS, LABELS)),
+    (L.crammer_singer_loss, "margin", (0.7,), partial(L.crammer_singer_loss, LOGITS, LABELS)),
+    (L.multi_margin_loss, "margin", (0.7,), partial(L.multi_margin_loss, LOGITS, LABELS)),
     (L.glove_loss, "x_max", (90.0,), partial(L.glove_loss, LOGITS, OTHERS, COUNTS, COUNTS, COUNTS)),
     (L.glove_loss, "alpha", (0.6,), partial(L.glove_loss, LOGITS, OTHERS, COUNTS, COUNTS, COUNTS)),
     (L.binary_cross_entropy, "eps", (0.3,), partial(L.binary_cross_entropy, SHARES, SHARES)),
@@ -54,14 +54,14 @@ OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., An
         (L.focal_tversky_loss, name, (0.8,), partial(L.focal_tversky_loss, *OVERLAP, space=1))
         for name in ("alpha", "beta", "smooth", "gamma")
     ),
-    (L.huber, "delta", (0.4, 2.0), partial(L.huber, LOGITS, OTHERS)),
-    (L.smooth_l1, "beta", (0.0, 0.4), partial(L.smooth_l1, LOGITS, OTHERS)),
-    (L.quantile, "quantiles", (0.3,), partial(L.quantile, LOGITS, OTHERS)),
+    (L.huber_loss, "delta", (0.4, 2.0), partial(L.huber_loss, LOGITS, OTHERS)),
+    (L.smooth_l1_loss, "beta", (0.0, 0.4), partial(L.smooth_l1_loss, LOGITS, OTHERS)),
+    (L.quantile_loss, "quantiles", (0.3,), partial(L.quantile_loss, LOGITS, OTHERS)),
     (L.penalties.l1, "strength", (0.0, 0.5), partial(L.penalties.l1, {"kernel": LOGITS})),
     (L.penalties.l2, "strength", (0.0, 0.5), partial(L.penalties.l2, {"kernel": LOGITS})),
     (L.penalties.elastic_net, "l1", (0.5,), partial(L.penalties.elastic_net, {"kernel": LOGITS}, l2=0.1)),
     (L.penalties.elastic_net, "l2", (0.5,), partial(L.penalties.elastic_net, {"kernel": LOGITS}, l1=0.1)),
-    (L.mape, "eps", (0.5,), partial(L.mape, LOGITS, OTHERS)),
+    (L.mape_loss, "eps", (0.5,), partial(L.mape_loss, LOGITS, OTHERS)),
     (L.poly_loss, "epsilon", (-1.0, 2.0), partial(L.poly_loss, LOGITS, LABELS)),
 ]
 
@@ -131,23 +131,23 @@ def test_every_number_that_a_loss_takes_may_be_traced_or_has_a_reason():
 
 def test_each_quantile_of_several_may_be_learned():
     levels = jnp.array([0.1, 0.5, 0.9])
-    expected = L.quantile(LOGITS, OTHERS, quantiles=(0.1, 0.5, 0.9))
-    total = lambda q: jnp.sum(L.quantile(LOGITS, OTHERS, quantiles=q))  # noqa: E731
-    one_traced = jax.jit(lambda q: L.quantile(LOGITS, OTHERS, quantiles=(q, 0.5, 0.9)))(0.1)
-    np.testing.assert_allclose(L.quantile(LOGITS, OTHERS, quantiles=levels), expected, rtol=1e-6)
+    expected = L.quantile_loss(LOGITS, OTHERS, quantiles=(0.1, 0.5, 0.9))
+    total = lambda q: jnp.sum(L.quantile_loss(LOGITS, OTHERS, quantiles=q))  # noqa: E731
+    one_traced = jax.jit(lambda q: L.quantile_loss(LOGITS, OTHERS, quantiles=(q, 0.5, 0.9)))(0.1)
+    np.testing.assert_allclose(L.quantile_loss(LOGITS, OTHERS, quantiles=levels), expected, rtol=1e-6)
     np.testing.assert_allclose(one_traced, expected, rtol=1e-6)
     np.testing.assert_allclose(jax.jit(jax.grad(total))(levels), np.mean(OTHERS - LOGITS, 0) * 4 / 3, rtol=1e-5)
     for wrong in ((0.1, 1.5, 0.9), jnp.array([0.1, 1.5, 0.9])):
         with pytest.raises(ValueError, match=r"^quantiles must lie in \(0, 1\), got "):
-            L.quantile(LOGITS, OTHERS, quantiles=wrong)
+            L.quantile_loss(LOGITS, OTHERS, quantiles=wrong)
 
 
 def test_slopes_by_options_equal_finite_differences():
     for call, name, at in (
-        (partial(L.huber, LOGITS, OTHERS), "delta", 0.4),
-        (partial(L.smooth_l1, LOGITS, OTHERS), "beta", 0.4),
+        (partial(L.huber_loss, LOGITS, OTHERS), "delta", 0.4),
+        (partial(L.smooth_l1_loss, LOGITS, OTHERS), "beta", 0.4),
         (partial(L.softmax_cross_entropy, LOGITS, LABELS), "smoothing", 0.1),
-        (partial(L.sigmoid_focal, LOGITS, SHARES), "gamma", 2.0),
+        (partial(L.sigmoid_focal_loss, LOGITS, SHARES), "gamma", 2.0),
         (partial(L.nt_xent_loss, LOGITS, OTHERS), "temperature", 0.5),
     ):
         total = lambda value, call=call, name=name: jnp.sum(call(**{name: value}))  # noqa: E731

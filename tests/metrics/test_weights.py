@@ -44,7 +44,7 @@ WEIGHING = {
     "mae": (metrics.mae(), (VALUES, TARGETS)),
     "mape": (metrics.mape(), (VALUES, TARGETS)),
     "mean": (metrics.mean(), (VALUES,)),
-    "moments": (metrics.moments(2), (LOGITS[:, :2],)),
+    "mean_and_covariance": (metrics.mean_and_covariance(2), (LOGITS[:, :2],)),
     "mse": (metrics.mse(), (VALUES, TARGETS)),
     "msle": (metrics.msle(), (SHARES, SHARES[::-1].copy())),
     "multilabel_confusion": (metrics.multilabel_confusion(K), tuple(INDICATORS)),

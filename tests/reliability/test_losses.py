@@ -8,7 +8,7 @@ import torch
 from jax.sharding import NamedSharding, PartitionSpec
 
 from fjdl.losses import classification, divergence, focal, margin, probabilities, regression
-from fjdl.losses.reduce import mean, total
+from fjdl.losses.reduce import mean, weighted_sum
 from fjdl.losses.weights import example_weights
 from tests.support import float64
 
@@ -31,8 +31,8 @@ def test_r01_focal_losses_are_finite_and_equal_float64_up_to_logits_of_1e4(gamma
     x = np.float32([-1e4, -200, -90, -20, -1e-6, 0, 0.3, 20, 90, 200, 1e4])
     x, t = np.concatenate([x, x]), np.repeat(np.float32([0, 1]), 11)
     rows = np.stack([np.zeros(22, np.float32), x], axis=-1)
-    sigmoid = values_and_gradient(lambda x: focal.sigmoid_focal(x, t, gamma=gamma), x)
-    softmax = values_and_gradient(lambda x: focal.softmax_focal(x, t.astype(int), gamma=gamma), rows)
+    sigmoid = values_and_gradient(lambda x: focal.sigmoid_focal_loss(x, t, gamma=gamma), x)
+    softmax = values_and_gradient(lambda x: focal.softmax_focal_loss(x, t.astype(int), gamma=gamma), rows)
     z = np.where(t == 1, x, -x).astype(np.float64)
     nats, log_miss = np.logaddexp(0, -z), -np.logaddexp(0, z)
     value = np.exp(gamma * log_miss) * nats
@@ -51,20 +51,20 @@ def test_r02_a_soft_label_of_0_at_a_logit_of_minus_infinity_costs_nothing():
     np.testing.assert_allclose(gradient, [[0, 0, 0]], atol=1e-7)
 
 
-@pytest.mark.parametrize("loss", [classification.softmax_cross_entropy, focal.softmax_focal])
+@pytest.mark.parametrize("loss", [classification.softmax_cross_entropy, focal.softmax_focal_loss])
 def test_r03_a_row_of_minus_infinity_costs_nothing_and_a_mask_keeps_it_out_of_the_mean(loss):
     x, labels = np.float32([[-INF, -INF], [0, 0]]), np.array([0, 1])
     values, gradient = values_and_gradient(lambda x: loss(x, labels), x)
     assert values[0] == 0
     np.testing.assert_array_equal(gradient[0], [0, 0])
     assert np.isfinite(gradient).all()
-    assert total(values, mask=np.any(x > -INF, axis=-1)) == (values[1], 1)
+    assert weighted_sum(values, mask=np.any(x > -INF, axis=-1)) == (values[1], 1)
 
 
 ON_LABELS = {
     "cross entropy": classification.softmax_cross_entropy,
-    "focal": lambda x, y: focal.softmax_focal(x, y, gamma=0.5),
-    "hinge": margin.multi_margin,
+    "focal": lambda x, y: focal.softmax_focal_loss(x, y, gamma=0.5),
+    "hinge": margin.multi_margin_loss,
     "probabilities": probabilities.sparse_categorical_cross_entropy,
 }
 
@@ -88,7 +88,7 @@ def test_r05_label_255_is_nan_in_value_and_gradient(name):
 def mean_and_count(x, labels):
     values = classification.softmax_cross_entropy(x, labels, ignore_label=255)
     weights = example_weights(labels, ignore_label=255)
-    return mean(values, weights=weights), total(values, weights=weights)[1]
+    return mean(values, weights=weights), weighted_sum(values, weights=weights)[1]
 
 
 def test_r06_with_all_labels_ignored_mean_gradient_and_count_are_0():
@@ -122,8 +122,8 @@ def test_r08_infinite_logits_cost_0_or_infinity_and_no_gradient_of_probabilities
 
 def test_r13_huber_is_delta_times_smooth_l1_with_continuous_value_and_slope():
     error = np.float32([[-1], [0], [1], [np.nextafter(np.float32(2), 0)], [2], [2.000001], [1e30], [-1e30]])
-    wide = values_and_gradient(lambda e: regression.huber(e, np.zeros_like(error), delta=2.0), error)
-    smooth = values_and_gradient(lambda e: regression.smooth_l1(e, np.zeros_like(error), beta=2.0), error)
+    wide = values_and_gradient(lambda e: regression.huber_loss(e, np.zeros_like(error), delta=2.0), error)
+    smooth = values_and_gradient(lambda e: regression.smooth_l1_loss(e, np.zeros_like(error), beta=2.0), error)
     np.testing.assert_allclose(wide[0][:4], [0.5, 0, 0.5, 2], rtol=1e-6)
     np.testing.assert_allclose(wide[0][3:6], [2, 2, 2], rtol=2e-6)
     np.testing.assert_allclose(wide[1][:, 0], [-1, 0, 1, 2, 2, 2, 2, -2], rtol=1e-6)
@@ -134,17 +134,18 @@ def test_r13_huber_is_delta_times_smooth_l1_with_continuous_value_and_slope():
 
 def test_r14_log_cosh_does_not_overflow():
     error = np.float32([[89], [-89], [1e4], [3e38]])
-    values, gradient = values_and_gradient(lambda e: regression.log_cosh(e, np.zeros_like(error)), error)
+    values, gradient = values_and_gradient(lambda e: regression.log_cosh_loss(e, np.zeros_like(error)), error)
     np.testing.assert_allclose(values, np.abs(error[:, 0]) - np.log(2), rtol=1e-6)
     np.testing.assert_array_equal(gradient[:, 0], [1, -1, 1, 1])
 
 
 PAIRWISE = [
-    regression.mse, regression.mae, regression.huber, regression.smooth_l1, regression.log_cosh, regression.poisson,
-    lambda p, t: regression.quantile(p, t, quantiles=0.5), classification.soft_cross_entropy,
+    regression.mse_loss, regression.mae_loss, regression.huber_loss, regression.smooth_l1_loss,
+    regression.log_cosh_loss, regression.poisson_nll_loss,
+    lambda p, t: regression.quantile_loss(p, t, quantiles=0.5), classification.soft_cross_entropy,
     classification.sigmoid_cross_entropy, probabilities.binary_cross_entropy, probabilities.categorical_cross_entropy,
     divergence.kl_divergence, divergence.kl_divergence_with_logits, divergence.js_divergence,
-    margin.hinge, margin.squared_hinge, focal.sigmoid_focal,
+    margin.hinge_loss, margin.squared_hinge_loss, focal.sigmoid_focal_loss,
 ]  # fmt: skip
 
 
@@ -159,7 +160,7 @@ def test_r17_accumulated_sums_and_counts_give_the_mean_whatever_the_split(rng):
     mask = np.array([1, 0, 0, 0, 1, 1, 1, 1])
 
     def part(x, labels, mask):
-        return total(classification.softmax_cross_entropy(x, labels), mask=mask)
+        return weighted_sum(classification.softmax_cross_entropy(x, labels), mask=mask)
 
     whole = jax.value_and_grad(lambda x: mean(classification.softmax_cross_entropy(x, labels), mask=mask))(x)
     for parts in (2, 8):
@@ -195,8 +196,8 @@ def test_r19_losses_of_halves_are_computed_in_float32(rng, dtype):
     assert values.dtype == jnp.float32
     np.testing.assert_allclose(values, expected, rtol=1e-6)
     ones = jnp.ones(70_000, dtype)
-    assert total(ones) == (70_000, 70_000)
-    assert regression.mae(100 * ones[None], 0 * ones[None]) == 100
+    assert weighted_sum(ones) == (70_000, 70_000)
+    assert regression.mae_loss(100 * ones[None], 0 * ones[None]) == 100
 
 
 @pytest.mark.parametrize("label", [-1, 3, 255])
@@ -222,7 +223,7 @@ def test_row41_the_mean_is_right_across_4_devices_one_of_which_has_only_ignored_
 
     def on_device(x, labels):
         values = classification.softmax_cross_entropy(x, labels, ignore_label=255)
-        return jax.lax.psum(total(values, weights=example_weights(labels, ignore_label=255)), "data")
+        return jax.lax.psum(weighted_sum(values, weights=example_weights(labels, ignore_label=255)), "data")
 
     sums = jax.jit(jax.shard_map(on_device, mesh=mesh, in_specs=PartitionSpec("data"), out_specs=PartitionSpec()))(
         *placed

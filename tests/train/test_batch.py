@@ -14,8 +14,8 @@ from experiments.dry_run import dry_run
 from fjdl import metrics, optim
 from fjdl.augment import each_example, random_crop_sample, random_mirror_sample
 from fjdl.batch import RESERVED, alone, assembled, of_batch
+from fjdl.data.loading import load_batches_in_order
 from fjdl.data.source import Source, Splits, from_arrays
-from fjdl.data.stream import stream_in_order
 from fjdl.errors import UsageError
 from fjdl.models import LogisticRegression
 from fjdl.train import Recipe, fit, learning_rate_range
@@ -113,7 +113,7 @@ def test_an_array_of_the_data_under_a_reserved_name_is_refused(name: str, stream
     with pytest.raises(UsageError, match=message):
         fit(made, tmp_path, devices=devices())
     with pytest.raises(UsageError, match=message):
-        next(stream_in_order(own, batch_size=4))
+        next(load_batches_in_order(own, batch_size=4))
     with pytest.raises(UsageError, match=message):
         dry_run(made)
     if not streamed:

@@ -81,7 +81,7 @@ def test_regression_has_one_loss_per_example_and_the_metrics_of_scikit_learn(
     values = task.loss(jnp.asarray(predictions), batch)
     np.testing.assert_allclose(values, np.square(p - t).mean(axis=1), rtol=1e-6)
     np.testing.assert_allclose(
-        regression(loss=losses.huber).loss(jnp.asarray(predictions), batch),
+        regression(loss=losses.huber_loss).loss(jnp.asarray(predictions), batch),
         torch.nn.functional.huber_loss(torch.tensor(p), torch.tensor(t), reduction="none").mean(axis=1),
         rtol=1e-6,
     )

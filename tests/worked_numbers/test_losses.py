@@ -49,16 +49,16 @@ def test_w03_e17_mean_cross_entropy_is_2_635_and_not_the_0_379_of_the_notes():
 
 def test_w05_focal_loss_of_the_same_logits():
     alpha = np.full(10, 0.25, np.float32)
-    assert mean(focal.softmax_focal(LOGITS, LABELS, gamma=2.0, alpha=alpha)) == pytest.approx(0.5635034, rel=1e-6)
-    assert mean(focal.softmax_focal(LOGITS, LABELS, gamma=2.0)) == pytest.approx(2.2540136, rel=1e-6)
-    assert mean(focal.softmax_focal(LOGITS, LABELS, gamma=0.0)) == pytest.approx(2.6352931, rel=1e-6)
+    assert mean(focal.softmax_focal_loss(LOGITS, LABELS, gamma=2.0, alpha=alpha)) == pytest.approx(0.5635034, rel=1e-6)
+    assert mean(focal.softmax_focal_loss(LOGITS, LABELS, gamma=2.0)) == pytest.approx(2.2540136, rel=1e-6)
+    assert mean(focal.softmax_focal_loss(LOGITS, LABELS, gamma=0.0)) == pytest.approx(2.6352931, rel=1e-6)
 
 
 def focal_and_cross_entropy(p: float) -> tuple[float, float]:
     """Of a positive target that is predicted with probability `p`."""
     with float64():
         logits, targets = np.array([np.log(p / (1 - p))]), np.ones(1)
-        pair = focal.sigmoid_focal(logits, targets), classification.sigmoid_cross_entropy(logits, targets)
+        pair = focal.sigmoid_focal_loss(logits, targets), classification.sigmoid_cross_entropy(logits, targets)
     return float(pair[0][0]), float(pair[1][0])
 
 

@@ -13,3 +13,7 @@ Array([1., 2., 4.], dtype=float32)
 from fjdl.functional.conv.conv2d import conv2d
 
 __all__ = ["conv2d"]
+
+
+def __dir__() -> list[str]:
+    return __all__

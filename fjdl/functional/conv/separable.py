@@ -57,8 +57,8 @@ def separable_conv2d(
     arXiv:1610.02357; Howard et al. 2017, arXiv:1704.04861, with a normalization and an activation in between. Raises
     `ValueError` as `conv2d` does.
     """
-    between = depthwise_conv2d(x, depthwise, stride=stride, padding=padding, dilation=dilation)
-    return pointwise_conv2d(between, pointwise, bias)
+    inner = depthwise_conv2d(x, depthwise, stride=stride, padding=padding, dilation=dilation)
+    return pointwise_conv2d(inner, pointwise, bias)
 
 
 @typed
@@ -82,5 +82,5 @@ def spatially_separable_conv2d(
     down, across = slide(x.shape[-3:-1], window=window, stride=stride, padding=padding, dilation=dilation)
     named = isinstance(padding, str)
     first, second = (padding, padding) if named else ((down.padding, (0, 0)), ((0, 0), across.padding))
-    between = conv2d(x, column, stride=(down.stride, 1), padding=first, dilation=(down.dilation, 1))
-    return conv2d(between, row, bias, stride=(1, across.stride), padding=second, dilation=(1, across.dilation))
+    inner = conv2d(x, column, stride=(down.stride, 1), padding=first, dilation=(down.dilation, 1))
+    return conv2d(inner, row, bias, stride=(1, across.stride), padding=second, dilation=(1, across.dilation))

@@ -10,3 +10,9 @@ import `fjdl.functional.windows` and what `fjdl.functional` may.
 Array([[0., 0.],
        [4., 0.]], dtype=float32)
 """
+
+__all__ = ["adaptive", "average", "fixed", "maximum", "norm", "unpool", "windows"]
+
+
+def __dir__() -> list[str]:
+    return __all__

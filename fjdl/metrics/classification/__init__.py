@@ -12,3 +12,12 @@ Array([[1., 0.],
 >>> metrics.precision_score(labels, guesses, average=None)
 Array([0.5, 1. ], dtype=float32)
 """
+
+__all__ = [
+    "agreement", "averaged_scores", "confusion_table", "inspection", "label_scores", "multilabel", "outcomes",
+    "probabilities", "rates", "report", "streaming",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -157,7 +157,7 @@ def top_k_error(
 
 def _shares(index: Array, each: Array, k: int) -> Float[Array, " k"]:
     """Which share of the weight each label has."""
-    total = amounts.to_float(amounts.total(each))
+    total = amounts.to_float(amounts.sum_of(each))
     return safe_divide(amounts.to_float(amounts.by_index(index, each, k)), jnp.broadcast_to(total, (k,)))
 
 

@@ -119,7 +119,7 @@ def _streamed(per_example: Callable[[Array, Array], Array]) -> Metric:
     ) -> MeanState:
         each = weight_of_each(weights, labels.shape)
         values = weighted(per_example(labels, probabilities), each).astype(state.total.dtype)
-        return average.merge(state, MeanState(*sums.of(values.ravel()), amounts.total(each)))
+        return average.merge(state, MeanState(*sums.of(values.ravel()), amounts.sum_of(each)))
 
     return average._replace(update=update)
 

@@ -48,7 +48,7 @@ def top_k_accuracy(k: int) -> Metric:
     ) -> Proportion:
         each = weight_of_each(weights, labels.shape).ravel()
         hits = within_top_k(logits, labels, k=k).ravel()
-        return merge(state, Proportion(amounts.of(hits, each), amounts.total(each)))
+        return merge(state, Proportion(amounts.of(hits, each), amounts.sum_of(each)))
 
     @typed
     def merge(a: Proportion, b: Proportion) -> Proportion:

@@ -7,3 +7,9 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.regression` 
 >>> metrics.peak_signal_noise_ratio(image, image + 0.1, data_range=1.0).round(3)
 Array([20.], dtype=float32)
 """
+
+__all__ = ["signal_noise", "structural_similarity"]
+
+
+def __dir__() -> list[str]:
+    return __all__

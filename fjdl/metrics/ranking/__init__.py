@@ -9,3 +9,9 @@ Array(0.75, dtype=float32)
 >>> metrics.measure(metrics.collected(metrics.roc_auc_score, capacity=8), score, truth)
 Array(0.75, dtype=float32)
 """
+
+__all__ = ["areas", "curves", "delong", "interpolated_precision", "label_ranking", "ranks", "score_store"]
+
+
+def __dir__() -> list[str]:
+    return __all__

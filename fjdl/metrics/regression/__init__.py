@@ -8,3 +8,9 @@
 >>> metrics.mean_absolute_error(truth, guess), metrics.measure(metrics.rmse(), guess, truth)
 (Array(0.5, dtype=float32), Array(1., dtype=float32))
 """
+
+__all__ = ["correlation", "deviance", "quantile", "scores", "streaming"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,7 +1,7 @@
 """How much of the targets predictions explain, over batches; every entry of the arrays is an example.
 
 `update(state, predictions, targets, weights=None)` takes the predictions first, as every metric does. The states are
-those of `moments`, so digits are kept and batches merge as documented there.
+those of `mean_and_covariance`, so digits are kept and batches merge as documented there.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from fjdl.metrics.base import Metric, Weights, streaming
 from fjdl.metrics.regression.scores import explained_fraction
 from fjdl.metrics.state import amounts, counts, sums
-from fjdl.metrics.state.moments import Moments, moments
+from fjdl.metrics.state.covariance import MeanAndCovariance, mean_and_covariance
 from fjdl.typing import Array, Float, Num, Scalar, typed
 
 
@@ -44,14 +44,19 @@ def pearson() -> Metric:
     return _of_moments(lambda predictions, targets: (targets, predictions), _correlation)
 
 
-def _of_moments(variables: Callable[[Array, Array], tuple[Array, Array]], score: Callable[[Moments], Scalar]) -> Metric:
+def _of_moments(
+    variables: Callable[[Array, Array], tuple[Array, Array]], score: Callable[[MeanAndCovariance], Scalar]
+) -> Metric:
     """The score of the joint moments of two variables made of predictions and targets."""
-    joint = moments(2)
+    joint = mean_and_covariance(2)
 
     @typed
     def update(
-        state: Moments, predictions: Num[Array, "*batch"], targets: Num[Array, "*batch"], weights: Weights = None
-    ) -> Moments:
+        state: MeanAndCovariance,
+        predictions: Num[Array, "*batch"],
+        targets: Num[Array, "*batch"],
+        weights: Weights = None,
+    ) -> MeanAndCovariance:
         dtype = state.mean.total.dtype
         pair = variables(jnp.asarray(predictions).astype(dtype), jnp.asarray(targets).astype(dtype))
         return joint.update(state, jnp.stack(pair, axis=-1), weights=weights)
@@ -63,19 +68,19 @@ def _targets_and_errors(predictions: Array, targets: Array) -> tuple[Array, Arra
     return targets, targets - predictions
 
 
-def _r2(state: Moments) -> Scalar:
+def _r2(state: MeanAndCovariance) -> Scalar:
     seen, scatter = counts.to_float(state.seen), sums.to_float(state.scatter)
     missed = scatter[1, 1] + amounts.to_float(state.weight) * jnp.square(sums.to_float(state.mean)[1])
     return jnp.where(seen < 2, jnp.nan, explained_fraction(missed, scatter[0, 0]))
 
 
-def _explained_variance(state: Moments) -> Scalar:
+def _explained_variance(state: MeanAndCovariance) -> Scalar:
     scatter = sums.to_float(state.scatter)
     nothing = counts.to_float(state.seen) == 0
     return jnp.where(nothing, jnp.nan, explained_fraction(scatter[1, 1], scatter[0, 0]))
 
 
-def _correlation(state: Moments) -> Scalar:
+def _correlation(state: MeanAndCovariance) -> Scalar:
     scatter = sums.to_float(state.scatter)
     spread = jnp.sqrt(jnp.diagonal(scatter))
     varies = jnp.all(spread != 0)

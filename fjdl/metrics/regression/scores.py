@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from fjdl.metrics.state.moments import centred
+from fjdl.metrics.state.covariance import centred
 from fjdl.numerics import safe_divide, unit
 from fjdl.typing import Array, Bool, Float, Num, Scalar, typed
 

@@ -8,3 +8,9 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.classificati
 >>> metrics.pixel_accuracy(matrix), metrics.iou(matrix)
 (Array(0.75, dtype=float32), Array([0.5      , 0.6666667], dtype=float32))
 """
+
+__all__ = ["boundary", "overlap"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,3 +9,9 @@ May import `fjdl.metrics.base` and floor 0.
 >>> metric.compute(metric.merge(left, right))
 Array(4., dtype=float32)
 """
+
+__all__ = ["amounts", "counts", "covariance", "mean", "sums"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -36,7 +36,7 @@ def of(
 
 
 @typed
-def total(weights: Num[Array, "..."] | Bool[Array, "..."]) -> Amount:
+def sum_of(weights: Num[Array, "..."] | Bool[Array, "..."]) -> Amount:
     """The sum of all weights; exact where they are booleans."""
     if weights.dtype == bool:
         return _counted(jnp.sum(weights, dtype=jnp.uint32))

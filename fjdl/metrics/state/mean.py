@@ -36,7 +36,7 @@ def mean() -> Metric:
     def update(state: MeanState, values: Float[Array, "*batch"], weights: Weights = None) -> MeanState:
         each = weight_of_each(weights, values.shape)
         batch_total = jnp.sum(weighted(widened(values), each)).astype(state.total.dtype)
-        return merge(state, MeanState(batch_total, jnp.zeros_like(batch_total), amounts.total(each)))
+        return merge(state, MeanState(batch_total, jnp.zeros_like(batch_total), amounts.sum_of(each)))
 
     @typed
     def merge(a: MeanState, b: MeanState) -> MeanState:

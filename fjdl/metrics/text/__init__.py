@@ -9,3 +9,9 @@ Functions of strings run on the host, functions of token numbers on the device. 
 >>> metrics.measure(metrics.word_error_rate(), ["the cat sat"], ["the cat sat down"])
 Array(0.25, dtype=float32)
 """
+
+__all__ = ["bleu_counts", "bleu_scores", "error_rate", "levenshtein", "ngrams", "surprisal", "tokenize"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,3 +7,9 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.ranking` and
 >>> f"{low:.3f} {high:.3f}"
 '0.826 0.945'
 """
+
+__all__ = ["beta", "bootstrap", "calibration", "intervals"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,10 +14,10 @@ from fjdl.train.tasks.base import Requirement, Task, TaskLoss
 from fjdl.typing import Array
 
 
-def regression(*, loss: Callable[[Array, Array], Array] = losses.mse) -> Task:
+def regression(*, loss: Callable[[Array, Array], Array] = losses.mse_loss) -> Task:
     """Predictions `[n]`, `[n, 1]` or `[n, d]` against `batch["target"]` of as many numbers: RMSE, MAE and R².
 
-    `loss` is a function of predictions and targets `[n, d]` with one value per example, such as `losses.huber`; a
+    `loss` is a function of predictions and targets `[n, d]` with one value per example, such as `losses.huber_loss`; a
     target of shape `[n]` is a column. The metrics count each of the n · d numbers as one. Recipes take
     `monitor="loss", mode="min"`. Targets must be finite. Raises `ValueError` where outputs and targets do not have the
     same number of columns.

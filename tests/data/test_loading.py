@@ -13,8 +13,8 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from fjdl.data.batches import batch_indices
+from fjdl.data.loading import load_batches, load_batches_in_order, to_device
 from fjdl.data.source import Source, from_arrays
-from fjdl.data.stream import stream, stream_in_order, to_device
 from fjdl.errors import DataError
 from fjdl.train.mesh import make_mesh
 
@@ -35,7 +35,7 @@ def assert_equal(one, other) -> None:
 
 
 def test_a_batch_is_what_resident_training_takes_at_its_step():
-    batches = list(stream(key(), SOURCE, batch_size=SIZE, stop=7))
+    batches = list(load_batches(key(), SOURCE, batch_size=SIZE, stop=7))
     for step, batch in enumerate(batches):
         indices, mask = batch_indices(key(), step, length=LENGTH, batch_size=SIZE)
         np.testing.assert_array_equal(batch["x"], np.asarray(indices) * 10)
@@ -49,18 +49,18 @@ def test_a_batch_is_what_resident_training_takes_at_its_step():
 @pytest.mark.parametrize("start", [0, 2, 3, 5, 7])
 @pytest.mark.parametrize("ahead", [1, 8])
 def test_a_resumed_stream_goes_on_with_the_same_batches(start, ahead):
-    whole = list(stream(key(), SOURCE, batch_size=SIZE, stop=7))
-    assert_equal(list(stream(key(), SOURCE, batch_size=SIZE, start=start, stop=7, ahead=ahead)), whole[start:])
+    whole = list(load_batches(key(), SOURCE, batch_size=SIZE, stop=7))
+    assert_equal(list(load_batches(key(), SOURCE, batch_size=SIZE, start=start, stop=7, ahead=ahead)), whole[start:])
 
 
 def test_raw_keys_of_another_kind_keep_their_kind():
     other = jax.random.key(3, impl="rbg")
-    (batch,) = stream(other, SOURCE, batch_size=SIZE, stop=1)
+    (batch,) = load_batches(other, SOURCE, batch_size=SIZE, stop=1)
     np.testing.assert_array_equal(batch["label"], batch_indices(other, 0, length=LENGTH, batch_size=SIZE)[0])
 
 
 def test_evaluation_takes_every_example_once_in_order():
-    batches = list(stream_in_order(SOURCE, batch_size=SIZE))
+    batches = list(load_batches_in_order(SOURCE, batch_size=SIZE))
     seen = np.concatenate([batch["label"][batch["example_mask"] > 0] for batch in batches])
     np.testing.assert_array_equal(seen, np.arange(LENGTH))
     assert [batch["x"].shape for batch in batches] == [(SIZE,)] * 3
@@ -74,7 +74,7 @@ def element(index):
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_damaged_example_raises_at_its_step_and_not_before(workers):
-    batches = stream_in_order(Source(LENGTH, element), batch_size=2, workers=workers)
+    batches = load_batches_in_order(Source(LENGTH, element), batch_size=2, workers=workers)
     np.testing.assert_array_equal([next(batches)["x"], next(batches)["x"]], [[0, 1], [2, 3]])
     with pytest.raises(DataError, match=r"^image 5 must be readable, got nothing$"):
         next(batches)
@@ -87,7 +87,7 @@ def test_batches_are_made_ahead_and_at_the_same_time():
         meeting.wait()
         return {"x": np.asarray(index)}
 
-    assert len(list(stream_in_order(Source(6, wait), batch_size=1, ahead=3))) == 6
+    assert len(list(load_batches_in_order(Source(6, wait), batch_size=1, ahead=3))) == 6
 
 
 def test_a_stream_that_is_dropped_leaves_no_thread_that_reads():
@@ -97,7 +97,7 @@ def test_a_stream_that_is_dropped_leaves_no_thread_that_reads():
         reads.append(index)
         return {"x": np.asarray(index)}
 
-    batches = stream_in_order(Source(1000, count), batch_size=1, ahead=2)
+    batches = load_batches_in_order(Source(1000, count), batch_size=1, ahead=2)
     next(batches)
     batches.close()
     time.sleep(0.05)
@@ -106,8 +106,8 @@ def test_a_stream_that_is_dropped_leaves_no_thread_that_reads():
 
 @pytest.mark.slow
 def test_worker_processes_give_the_same_batches():
-    whole = list(stream(key(), SOURCE, batch_size=SIZE, stop=7))
-    with closing(stream(key(), SOURCE, batch_size=SIZE, start=1, stop=7, ahead=2, workers=2)) as batches:
+    whole = list(load_batches(key(), SOURCE, batch_size=SIZE, stop=7))
+    with closing(load_batches(key(), SOURCE, batch_size=SIZE, start=1, stop=7, ahead=2, workers=2)) as batches:
         first = next(batches)
         for worker in multiprocessing.active_children():  # as a terminal does, which the main process answers
             os.kill(worker.pid, signal.SIGINT)
@@ -127,7 +127,7 @@ def test_worker_processes_give_the_same_batches():
 )
 def test_options_without_meaning_are_refused_at_once(options, message):
     with pytest.raises(ValueError, match=message):
-        stream(key(), SOURCE, **{"batch_size": SIZE, **options})
+        load_batches(key(), SOURCE, **{"batch_size": SIZE, **options})
 
 
 def test_batches_reach_the_device_in_order_and_ahead_of_their_use():

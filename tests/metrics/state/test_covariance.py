@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from fjdl.metrics.base import measure
 from fjdl.metrics.state import amounts, counts, sums
-from fjdl.metrics.state.moments import Moments, centred, merge_moments, moments
+from fjdl.metrics.state.covariance import MeanAndCovariance, centred, mean_and_covariance
 from tests.support import float64
 
-PAIR = moments(2)
+PAIR = mean_and_covariance(2)
 update = jax.jit(lambda state, x, weights: PAIR.update(state, x, weights=weights))
 merge, compute = jax.jit(PAIR.merge), jax.jit(PAIR.compute)
 
@@ -88,7 +88,7 @@ def test_a_nan_that_counts_makes_the_result_nan():
 
 
 def test_integers_and_more_axes_are_examples_too():
-    mean, covariance = measure(moments(2), np.uint8([[[255, 0], [1, 2]]]))
+    mean, covariance = measure(mean_and_covariance(2), np.uint8([[[255, 0], [1, 2]]]))
     np.testing.assert_allclose(mean, [128, 1])
     np.testing.assert_allclose(covariance, [[127**2, -127], [-127, 1]])
 
@@ -101,8 +101,8 @@ def test_float64_keeps_its_digits():
 
 
 def test_public_merge_is_that_of_the_metric():
-    empty = Moments(counts.zero(), amounts.zero(), sums.zero((2,)), sums.zero((2, 2)))
-    jax.tree.map(np.testing.assert_array_equal, merge_moments(empty, empty), PAIR.init())
+    empty = MeanAndCovariance(counts.zero(), amounts.zero(), sums.zero((2,)), sums.zero((2, 2)))
+    jax.tree.map(np.testing.assert_array_equal, merge(empty, empty), PAIR.init())
 
 
 def test_centred_rows_without_rows_and_without_weight():
@@ -112,4 +112,4 @@ def test_centred_rows_without_rows_and_without_weight():
 
 def test_no_variables_are_refused():
     with pytest.raises(ValueError, match=r"^variables must be at least 1, got 0$"):
-        moments(0)
+        mean_and_covariance(0)

@@ -17,7 +17,7 @@ from fjdl.typing import Array, Bool, Float, Num, typed
 _BLOCK = 256  # rows of one product
 
 
-class Moments(NamedTuple):
+class MeanAndCovariance(NamedTuple):
     """How many examples, their weight, the mean of each variable, and the sums of products of deviations."""
 
     seen: Count
@@ -26,8 +26,8 @@ class Moments(NamedTuple):
     scatter: Sum  # [v, v]
 
 
-@streaming("measure(moments(2), x)")
-def moments(variables: int) -> Metric:
+@streaming("measure(mean_and_covariance(2), x)")
+def mean_and_covariance(variables: int) -> Metric:
     """Mean `[v]` and covariance `1/n Σ (x - x̄)(x - x̄)ᵀ` `[v, v]` of vectors over all batches; NaN when none was seen.
 
     With weights these are `Σ wx / Σ w` and `Σ w (x - x̄)(x - x̄)ᵀ / Σ w`.
@@ -40,34 +40,36 @@ def moments(variables: int) -> Metric:
     """
     at_least(1, variables=variables)
 
-    def init() -> Moments:
-        return Moments(counts.zero(), amounts.zero(), sums.zero((variables,)), sums.zero((variables, variables)))
+    def init() -> MeanAndCovariance:
+        return MeanAndCovariance(
+            counts.zero(), amounts.zero(), sums.zero((variables,)), sums.zero((variables, variables))
+        )
 
     @typed
-    def update(state: Moments, x: Num[Array, "*batch v"], weights: Weights = None) -> Moments:
+    def update(state: MeanAndCovariance, x: Num[Array, "*batch v"], weights: Weights = None) -> MeanAndCovariance:
         if x.shape[-1] != variables:
             raise ValueError(f"the last axis of x must have length {variables}, got {x.shape[-1]}")
         each = weight_of_each(weights, x.shape[:-1]).reshape(-1)
         rows = jnp.asarray(x).astype(state.mean.total.dtype).reshape(-1, variables)
-        return merge_moments(state, _of_batch(rows, each))
+        return merge(state, _of_batch(rows, each))
 
     @typed
-    def compute(state: Moments) -> tuple[Float[Array, " v"], Float[Array, "v v"]]:
+    def compute(state: MeanAndCovariance) -> tuple[Float[Array, " v"], Float[Array, "v v"]]:
         seen = amounts.to_float(state.weight)
         mean = jnp.where(seen != 0, sums.to_float(state.mean), jnp.nan)
         return mean, safe_divide(sums.to_float(state.scatter), seen, otherwise=jnp.nan)
 
-    return Metric(init, update, merge_moments, compute)
+    return Metric(init, update, merge, compute)
 
 
 @typed
-def merge_moments(a: Moments, b: Moments) -> Moments:
-    """The moments of both sets of examples together, by equations 2.1 of Chan, Golub & LeVeque (1979)."""
+def merge(a: MeanAndCovariance, b: MeanAndCovariance) -> MeanAndCovariance:
+    """Means and covariances of both sets of examples together, by equations 2.1 of Chan, Golub & LeVeque (1979)."""
     return _merged(a, b)
 
 
 @jax.jit
-def _merged(a: Moments, b: Moments) -> Moments:
+def _merged(a: MeanAndCovariance, b: MeanAndCovariance) -> MeanAndCovariance:
     seen_a, seen_b = amounts.to_float(a.weight), amounts.to_float(b.weight)
     fraction = safe_divide(seen_b, seen_a + seen_b)
     apart = (b.mean.total - a.mean.total) + (b.mean.remainder - a.mean.remainder)
@@ -76,7 +78,9 @@ def _merged(a: Moments, b: Moments) -> Moments:
     mean = jax.tree.map(lambda only, both: jnp.where(seen_a == 0, only, both), b.mean, mean)
     between = _one(apart[:, None] * apart[None, :] * (seen_a * fraction))
     weight = amounts.add(a.weight, b.weight)
-    return Moments(counts.add(a.seen, b.seen), weight, mean, sums.add(sums.add(a.scatter, b.scatter), between))
+    return MeanAndCovariance(
+        counts.add(a.seen, b.seen), weight, mean, sums.add(sums.add(a.scatter, b.scatter), between)
+    )
 
 
 @typed
@@ -92,11 +96,11 @@ def centred(x: Num[Array, "n *d"], weights: Num[Array, " n"] | None = None) -> F
 
 
 @jax.jit
-def _of_batch(x: Float[Array, "n v"], weights: Bool[Array, " n"] | Float[Array, " n"]) -> Moments:
+def _of_batch(x: Float[Array, "n v"], weights: Bool[Array, " n"] | Float[Array, " n"]) -> MeanAndCovariance:
     deviations, mean = _deviations(x, weights.astype(x.dtype))
     seen = counts.of(jnp.sum(weights.astype(bool), dtype=jnp.uint32))
     scaled = deviations if weights.dtype == bool else deviations * weights.astype(x.dtype)[:, None]
-    return Moments(seen, amounts.total(weights), mean, _one(_products(scaled, deviations)))
+    return MeanAndCovariance(seen, amounts.sum_of(weights), mean, _one(_products(scaled, deviations)))
 
 
 def _products(x: Float[Array, "n v"], y: Float[Array, "n v"]) -> Float[Array, "v v"]:
