@@ -3,15 +3,23 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
+from fjdl.names import ALIASES
+
 ROOT = Path(__file__).resolve().parent.parent
 
 TOLERANCE = {"float64": 1e-12, "float32": 2e-6, "bfloat16": 1.6e-2, "float16": 2e-3}
+
+
+def own_names(room: ModuleType) -> list[str]:
+    """The public names of a room without second names of the same things."""
+    return [name for name in room.__all__ if name not in ALIASES.get(room.__name__, {})]
 
 
 def assert_trees_close(actual: Any, expected: Any, *, rtol: float = 1e-6, atol: float = 1e-6) -> None:

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from fjdl.names import other_names
 
-__all__ = [
+_FILES = (
     "batch_files", "batches", "cifar", "embedded", "files", "idx", "image_folder", "loading", "mnist", "pickled_arrays",
     "pickles", "source", "splits",
-]  # fmt: skip
+)  # fmt: skip
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        return importlib.import_module(f"{__name__}.{name}") if name in __all__ else other_names(__name__)(name)
+        return importlib.import_module(f"{__name__}.{name}") if name in _FILES else other_names(__name__)(name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

@@ -16,17 +16,17 @@ SNAPSHOT = Path(__file__).with_name("public_names.txt")
 
 
 def rooms() -> list[ModuleType]:
-    """The packages and modules below `fjdl` that say what is public in them, without rooms that offer only files."""
+    """The packages and modules below `fjdl` that say what is public in them, without inner rooms of files alone."""
     found = pkgutil.walk_packages(fjdl.__path__, "fjdl.")
     packages = [importlib.import_module(entry.name) for entry in found if entry.ispkg]
-    listed = [package for package in packages if hasattr(package, "__all__")]
+    listed = [package for package in packages if "__dir__" in vars(package)]
     opened = [entry for room in listed if room.__name__.count(".") == 1 for entry in entries(room).values()]
-    modules = [entry for entry in opened if isinstance(entry, ModuleType) and hasattr(entry, "__all__")]
+    modules = [entry for entry in opened if isinstance(entry, ModuleType) and "__dir__" in vars(entry)]
     return [room for room in [*listed, *modules] if room.__name__.count(".") == 1 or not only_files(room)]
 
 
 def entries(room: ModuleType) -> dict[str, Any]:
-    return {name: getattr(room, name) for name in room.__all__}
+    return {name: getattr(room, name) for name in dir(room)}
 
 
 def only_files(room: ModuleType) -> bool:
@@ -40,7 +40,7 @@ def public_names() -> list[str]:
 
 def _of_rooms() -> Iterator[str]:
     for room in rooms():
-        yield from (f"{room.__name__}.{name}" for name in room.__all__)
+        yield from (f"{room.__name__}.{name}" for name in dir(room))
 
 
 def _of_modules() -> Iterator[str]:

@@ -100,7 +100,7 @@ CHOOSES: dict[str, str] = {
     "jaccard_loss.space": "counts axes",
     "tversky_loss.space": "counts axes",
     "focal_tversky_loss.space": "counts axes",
-    "multi_margin.p": "chooses a formula",
+    "multi_margin_loss.p": "chooses a formula",
     "triplet_margin_loss.p": "chooses a formula",
     "l1.rules": "a coefficient of 0 leaves parameters out",
     "l2.rules": "a coefficient of 0 leaves parameters out",

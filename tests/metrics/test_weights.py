@@ -11,6 +11,7 @@ import sklearn.metrics as sk
 
 from fjdl import metrics
 from fjdl.metrics import Metric, measure
+from tests.support import own_names
 
 RNG = np.random.default_rng(0)
 N, K = 6, 3
@@ -71,7 +72,7 @@ SELECTING = {
 }
 MAKERS = {
     name: function
-    for name, function in vars(metrics).items()
+    for name, function in ((name, getattr(metrics, name)) for name in own_names(metrics))
     if inspect.isfunction(function) and inspect.signature(function).return_annotation is Metric
 }
 

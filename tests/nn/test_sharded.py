@@ -16,13 +16,13 @@ from fjdl.models import LeNet5
 from tests.meshes import EVERYWHERE, SPLIT, everywhere, on_axes_of_their_own, value_and_gradients
 from tests.models.families import families
 from tests.nn.table import LAYERS, layers
-from tests.support import assert_trees_close
+from tests.support import assert_trees_close, own_names
 
 KEY = jax.random.key(0)
 
 
 def test_every_layer_has_a_row() -> None:
-    public = {name: getattr(nn, name) for name in nn.__all__}
+    public = {name: getattr(nn, name) for name in own_names(nn)}
     assert {name for name, kind in public.items() if isinstance(kind, type) and issubclass(kind, linen.Module)} == {
         *LAYERS
     }

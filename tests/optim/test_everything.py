@@ -12,6 +12,7 @@ import pytest
 
 from fjdl import optim
 from tests.optim.table import EVERYTHING, PARTS, ROWS, Part
+from tests.support import own_names
 
 every_part = pytest.mark.parametrize("part", EVERYTHING.values(), ids=EVERYTHING.keys())
 
@@ -19,7 +20,7 @@ PARAMS = {"kernel": jnp.asarray(np.random.default_rng(0).standard_normal((4, 3))
 
 
 def test_every_transformation_is_in_a_table() -> None:
-    public = {name: getattr(optim, name) for name in optim.__all__}
+    public = {name: getattr(optim, name) for name in own_names(optim)}
     made = {
         name
         for name, value in public.items()
@@ -70,7 +71,7 @@ def test_numbers_can_be_injected_and_counts_are_named_in_static_args(part: Part)
 
 ALIASES = [
     getattr(optim, name)
-    for name in optim.__all__
+    for name in own_names(optim)
     if inspect.isfunction(getattr(optim, name))
     and next(iter(inspect.signature(getattr(optim, name)).parameters), "") == "learning_rate"
 ]

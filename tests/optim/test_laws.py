@@ -20,7 +20,7 @@ from fjdl.schedules import Schedule
 from tests.absent import Absent
 from tests.optim.rows import wrapped
 from tests.optim.table import ROWS, Row
-from tests.support import assert_trees_close, count_traces, float64
+from tests.support import assert_trees_close, count_traces, float64, own_names
 
 STEPS = 50
 
@@ -408,7 +408,7 @@ def test_an_empty_tree_is_fine(row: Row) -> None:
 def test_every_alias_is_in_the_table() -> None:
     with_a_rate = {
         name
-        for name in optim.__all__
+        for name in own_names(optim)
         if callable(alias := getattr(optim, name))
         and next(iter(inspect.signature(alias).parameters), "") == "learning_rate"
         and name != "scale_by_learning_rate"

@@ -11,8 +11,8 @@ Array([[0., 0.],
        [4., 0.]], dtype=float32)
 """
 
-__all__ = ["adaptive", "average", "fixed", "maximum", "norm", "unpool", "windows"]
+_FILES = ("adaptive", "average", "fixed", "maximum", "norm", "unpool", "windows")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

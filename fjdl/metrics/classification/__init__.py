@@ -13,11 +13,11 @@ Array([[1., 0.],
 Array([0.5, 1. ], dtype=float32)
 """
 
-__all__ = [
+_FILES = (
     "agreement", "averaged_scores", "confusion_table", "inspection", "label_scores", "multilabel", "outcomes",
     "probabilities", "rates", "report", "streaming",
-]  # fmt: skip
+)  # fmt: skip
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

@@ -8,8 +8,8 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.regression` 
 Array([20.], dtype=float32)
 """
 
-__all__ = ["signal_noise", "structural_similarity"]
+_FILES = ("signal_noise", "structural_similarity")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

@@ -10,8 +10,8 @@ Array(0.75, dtype=float32)
 Array(0.75, dtype=float32)
 """
 
-__all__ = ["areas", "curves", "delong", "interpolated_precision", "label_ranking", "ranks", "score_store"]
+_FILES = ("areas", "curves", "delong", "interpolated_precision", "label_ranking", "ranks", "score_store")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

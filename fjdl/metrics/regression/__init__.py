@@ -9,8 +9,8 @@
 (Array(0.5, dtype=float32), Array(1., dtype=float32))
 """
 
-__all__ = ["correlation", "deviance", "quantile", "scores", "streaming"]
+_FILES = ("correlation", "deviance", "quantile", "scores", "streaming")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

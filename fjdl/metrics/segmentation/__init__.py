@@ -9,8 +9,8 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.classificati
 (Array(0.75, dtype=float32), Array([0.5      , 0.6666667], dtype=float32))
 """
 
-__all__ = ["boundary", "overlap"]
+_FILES = ("boundary", "overlap")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

@@ -10,8 +10,8 @@ May import `fjdl.metrics.base` and floor 0.
 Array(4., dtype=float32)
 """
 
-__all__ = ["amounts", "counts", "covariance", "mean", "sums"]
+_FILES = ("amounts", "counts", "covariance", "mean", "sums")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

@@ -10,8 +10,8 @@ Functions of strings run on the host, functions of token numbers on the device. 
 Array(0.25, dtype=float32)
 """
 
-__all__ = ["bleu_counts", "bleu_scores", "error_rate", "levenshtein", "ngrams", "surprisal", "tokenize"]
+_FILES = ("bleu_counts", "bleu_scores", "error_rate", "levenshtein", "ngrams", "surprisal", "tokenize")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)

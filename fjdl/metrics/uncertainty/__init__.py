@@ -8,8 +8,8 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.ranking` and
 '0.826 0.945'
 """
 
-__all__ = ["beta", "bootstrap", "calibration", "intervals"]
+_FILES = ("beta", "bootstrap", "calibration", "intervals")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(_FILES)
