@@ -1,4 +1,4 @@
-"""Whole numbers that JAX would cut off: unless `jax_enable_x64` is set it keeps 32 bits of 64 without a word."""
+"""Checks for integers of 64 bits: unless `jax_enable_x64` is set, JAX keeps 32 bits of them and gives no warning."""
 
 from typing import Any
 

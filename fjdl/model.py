@@ -1,4 +1,4 @@
-"""A network as pure functions of its parameters, and models made from models; nothing here knows Flax."""
+"""A network as pure functions of its parameters, and models made from models; nothing here imports Flax."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

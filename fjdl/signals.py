@@ -1,6 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP are remembered, so that none is lost where Python discards what a handler raises.
 
-A training grants them between epochs, after a verified save; all else stops at once.
+Training stops between epochs, after a verified save. Any other program stops at once.
 """
 
 import os

@@ -43,7 +43,7 @@ def training_memory(
 
 @typed
 def inference_memory(layers: Sequence[Layer], *, batch_size: int = 1, bytes_each: int = 4) -> int:
-    """Bytes of the parameters, and of the largest output with the one before it: a chain needs no others at once.
+    """Bytes of the parameters, and of two neighbouring outputs: a chain of layers holds only two at a time.
 
     The input of the network is not counted; shortcuts and branches need more.
     """

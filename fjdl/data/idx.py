@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and its descendants, read without trust in the header."""
+"""The IDX format of MNIST and its descendants, read with every number of the header checked."""
 
 import math
 from pathlib import Path

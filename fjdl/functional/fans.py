@@ -32,7 +32,7 @@ def fans(shape: tuple[int, ...], *, groups: int = 1, transposed: bool = False) -
 
 @typed
 def gain(activation: Callable[[Array], Array]) -> float:
-    """The factor `1 / √E[f(z)²]`, z standard normal, by which an activation `f` asks for larger weights than none.
+    """The factor `1 / √E[f(z)²]`, z standard normal: weights before an activation `f` should be larger by this factor.
 
     Where the sums before `f` have variance 1, kernels of `variance_scaling(gain(f) ** 2)` give the sums after it, in
     the next layer, variance 1 again. The gain is 1 for the identity and `selu`, √2 for `relu` (He et al. 2015) and

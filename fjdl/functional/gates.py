@@ -1,7 +1,7 @@
 """Activations that multiply by a gate between 0 and 1, each in the dtype of its input and computed in float32.
 
-They are smooth. Where `x` shuts its own gate, at -inf, the value and the gradient are 0, and at inf the gradient is 1,
-where PyTorch has NaN.
+They are smooth. At `x` = -inf the gate is 0, and value and gradient are 0; at inf the gate is 1, and the gradient is 1.
+PyTorch gives NaN at both.
 """
 
 import math

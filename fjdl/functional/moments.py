@@ -1,4 +1,4 @@
-"""Mean, variance and standardization in float32 that keep their digits where the mean dwarfs the deviation."""
+"""Mean, variance and standardization in float32, exact too where the mean is much larger than the deviation."""
 
 import math
 from collections.abc import Callable
@@ -15,8 +15,9 @@ from fjdl.typing import Array, Float, Number, typed
 class Centred(NamedTuple):
     """Deviations from the mean, the mean, and the biased variance.
 
-    All but `deviation` have length 1 along the axes of the mean. `deviation` knows no gradient of the mean; `drift`,
-    which is 0, does: subtract it after reducing what it multiplies.
+    All but `deviation` have length 1 along the axes of the mean. The gradient of `deviation` treats the mean as a
+    constant. The gradient through the mean is in `drift`, whose value is 0: a user of `deviation` subtracts `drift` as
+    well, and does it last, on the small array that is left after sums, because that is cheaper.
     """
 
     deviation: Float[Array, "..."]

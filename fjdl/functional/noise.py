@@ -1,4 +1,4 @@
-"""Noise on weights and activations in training; none is left to do at prediction."""
+"""Noise on weights and activations in training. Prediction uses no noise and needs no correction."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What windows over the spatial axes of channels-last arrays meet, as strided slices."""
+"""The entries under windows over the spatial axes of channels-last arrays, taken as strided slices."""
 
 import jax.numpy as jnp
 

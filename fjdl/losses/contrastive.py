@@ -15,7 +15,7 @@ from fjdl.typing import Array, Bool, Float, Integer, Num, Number, typed
 def contrastive_loss(
     a: Float[Array, "*batch d"], b: Float[Array, "*batch d"], same: Bool[Array, "*batch"], *, margin: Number = 1.0
 ) -> Float[Array, "*batch"]:
-    """Half the squared distance of alike pairs, and of the rest half the square of what they lack to the margin.
+    """`d²/2` for pairs that are the same and `max(0, margin - d)²/2` for all others, with the distance `d` of a pair.
 
     `D² / 2` where `same`, else `max(margin - D, 0)² / 2` with the Euclidean distance D. At D = 0 the gradient is 0, so
     two different examples of equal embedding are not pushed apart.

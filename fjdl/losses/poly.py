@@ -1,4 +1,4 @@
-"""Poly loss: a cross entropy whose expansion in powers of the missing probability begins with another coefficient."""
+"""Poly loss: the series of the cross entropy in powers of `1 - p`, with another coefficient of the first power."""
 
 import jax.numpy as jnp
 

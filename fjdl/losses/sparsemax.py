@@ -1,4 +1,4 @@
-"""The loss whose predictions are `functional.sparsemax`, as those of cross entropy are the softmax."""
+"""The loss that belongs to `functional.sparsemax`, as cross entropy belongs to the softmax."""
 
 from typing import Any
 

@@ -1,8 +1,10 @@
-"""Bilinear operations whose derivatives are bilinear operations we choose, closed under differentiation.
+"""Bilinear operations, such as a convolution, with chosen code for the operation and for each of its derivatives.
 
-A product `out = B(lhs, rhs)` and its two gradients are the three partial derivatives of one trilinear form
-`T(lhs, rhs, out)`.  Each one's transposes are the other two, so three functions describe every derivative of every
-order, forward and reverse, and no layout that a compiler handles badly can appear behind our back.
+An operation `out = B(lhs, rhs)` has two gradients: that of `lhs`, from `out` and `rhs`, and that of `rhs`, from `lhs`
+and `out`.  All three are bilinear.  The gradient of any of the three is again one of the other two, because all three
+are derivatives of the same function `T(lhs, rhs, out) = ⟨B(lhs, rhs), out⟩`.  So three functions, the `Rules`, give
+the derivatives of every order, forward and reverse, and JAX never derives an operation of its own, which XLA might run
+slowly.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""What the taps of a kernel meet: the geometry that the ways of convolution share."""
+"""Which entries of the input each tap of a kernel is multiplied with: geometry that all ways of convolution share."""
 
 import jax.numpy as jnp
 

@@ -139,7 +139,7 @@ class TableConv(linen.Module):
         return conv2d(x, kernel, bias, padding="VALID")
 
     def cost(self, shape: tuple[int, int, int]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         features, connections = len(self.table), sum(map(len, self.table))
         full = conv_layer(shape, features=features, kernel=self.window)
         weights = self.window**2 * connections
@@ -163,7 +163,7 @@ class Subsampling(linen.Module):
         return (means * (4 * coefficient)[None, None, None] + bias[None, None, None]).astype(x.dtype)
 
     def cost(self, shape: tuple[int, int, int]) -> Layer:
-        """The row for one example of `shape`: a pool, and one multiplication for each output."""
+        """What the layer costs for one example of `shape`: a pool, and one multiplication for each output."""
         pool = pool_layer(shape, window=2)
         return dataclasses.replace(pool, parameters=2 * shape[-1], macs=math.prod(pool.output))
 
@@ -180,7 +180,7 @@ class RadialBasis(linen.Module):
         return -jnp.square(units[:, None] - jnp.asarray(self.codes, units.dtype)[None]).sum(axis=-1).astype(x.dtype)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`: a square for each unit and code."""
+        """What the layer costs for one example of `shape`: a square for each unit and code."""
         return Layer(name="logits", output=(len(self.codes),), macs=len(self.codes) * shape[-1])
 
 

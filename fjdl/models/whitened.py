@@ -68,7 +68,7 @@ class Bias(linen.Module):
         return add_bias(x, bias)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return Layer(name="bias", output=shape, parameters=shape[-1])
 
 

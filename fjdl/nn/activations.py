@@ -25,7 +25,7 @@ class PReLU(linen.Module):
         return prelu(x, self.param("slope", self.slope_init, x.shape[-1:] if self.per_channel else ()))
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return Layer(name="prelu", output=shape, parameters=shape[-1] if self.per_channel else 1)
 
 
@@ -46,7 +46,7 @@ class Maxout(linen.Module):
         return maxout(x, kernel, bias)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`: that of all pieces."""
+        """What the layer costs for one example of `shape`: that of all pieces."""
         affine = dense_layer(shape, features=self.features * self.pieces, bias=self.use_bias)
         return dataclasses.replace(affine, output=(*shape[:-1], self.features))
 

@@ -58,7 +58,7 @@ class Conv1D(linen.Module):
         )
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return conv_cost(self, shape, features=self.features, groups=self.groups)
 
 
@@ -86,7 +86,7 @@ class Conv3D(linen.Module):
         )
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return conv_cost(self, shape, features=self.features, groups=self.groups)
 
 
@@ -125,7 +125,7 @@ class ConvTranspose(linen.Module):
         )
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         *size, channels = shape
         options = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         output = jax.eval_shape(
@@ -159,7 +159,7 @@ class DepthwiseConv(linen.Module):
         return depthwise_conv2d(x, kernel, bias, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return conv_cost(self, shape, features=self.multiplier * shape[-1], groups=shape[-1])
 
 
@@ -188,7 +188,7 @@ class SeparableConv(linen.Module):
         )
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         between = DepthwiseConv(
             self.window, self.multiplier, self.stride, self.padding, self.dilation, use_bias=False, parent=None
         )
@@ -225,7 +225,7 @@ class SpatiallySeparableConv(linen.Module):
         )
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         rows, columns = slide(
             shape[:-1], window=self.window, stride=self.stride, padding=self.padding, dilation=self.dilation
         )
@@ -268,7 +268,7 @@ class LocallyConnected(linen.Module):
         return locally_connected2d(x, kernel, bias, **options)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         shared = conv_cost(self, shape, features=self.features)
         return dataclasses.replace(shared, parameters=shared.parameters * math.prod(shared.output[:-1]))
 

@@ -1,4 +1,4 @@
-"""The unit of modern convolutional networks, and blocks of them in a row."""
+"""Convolution, normalization and activation as one layer, and blocks of layers in a row."""
 
 from collections.abc import Callable
 

@@ -49,5 +49,5 @@ class LayerScale(linen.Module):
         return x * gamma.astype(x.dtype).reshape((1,) * (x.ndim - 1) + gamma.shape)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`; its products are left out, as those of normalization are."""
+        """What the layer costs for one example of `shape`; its products are left out, as those of normalization are."""
         return Layer(name="scale", output=shape, parameters=shape[-1])

@@ -36,7 +36,7 @@ class Dense(linen.Module):
         return linear(x, kernel, bias)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return dense_layer(shape, features=self.features, bias=self.use_bias)
 
 
@@ -65,7 +65,7 @@ class Conv(linen.Module):
         )
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return conv_cost(self, shape, features=self.features, groups=self.groups)
 
 

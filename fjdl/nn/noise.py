@@ -1,4 +1,4 @@
-"""Layers that are noisy in training, with keys of the stream "dropout", and still otherwise."""
+"""Layers that add noise in training, with keys of Flax's stream "dropout", and change nothing otherwise."""
 
 from flax import linen
 
@@ -96,5 +96,5 @@ class DropConnectDense(linen.Module):
         return drop_connect(self.make_rng("dropout"), x, kernel, bias, rate=self.rate)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return dense_layer(shape, features=self.features, bias=self.use_bias)

@@ -51,7 +51,7 @@ class BatchNorm(linen.Module):
         return y
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return norm_layer(shape, scale=self.use_scale, bias=self.use_bias)
 
 
@@ -68,7 +68,7 @@ class LayerNorm(linen.Module):
         return layer_norm(x, *_scale_and_bias(self, x), epsilon=self.epsilon)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return norm_layer(shape, scale=self.use_scale, bias=self.use_bias)
 
 
@@ -86,7 +86,7 @@ class GroupNorm(linen.Module):
         return group_norm(x, *_scale_and_bias(self, x), groups=self.groups, epsilon=self.epsilon)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return norm_layer(shape, scale=self.use_scale, bias=self.use_bias)
 
 
@@ -103,7 +103,7 @@ class InstanceNorm(linen.Module):
         return instance_norm(x, *_scale_and_bias(self, x), epsilon=self.epsilon)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return norm_layer(shape, scale=self.use_scale, bias=self.use_bias)
 
 
@@ -120,7 +120,7 @@ class RMSNorm(linen.Module):
         return rms_norm(x, scale, epsilon=self.epsilon)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return norm_layer(shape, scale=self.use_scale, bias=False)
 
 

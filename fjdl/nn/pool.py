@@ -30,7 +30,7 @@ class MaxPool(linen.Module):
         return max_pool2d(x, window=self.window, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return _pool_cost(self, shape)
 
 
@@ -56,7 +56,7 @@ class AveragePool(linen.Module):
         )
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return _pool_cost(self, shape)
 
 
@@ -71,7 +71,7 @@ class AdaptiveAveragePool(linen.Module):
         return adaptive_average_pool2d(x, size=self.size)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`: an operation for each entry of each bin."""
+        """What the layer costs for one example of `shape`: an operation for each entry of each bin."""
         return _adaptive_cost(self.size, shape)
 
 
@@ -86,7 +86,7 @@ class AdaptiveAveragePool1D(linen.Module):
         return adaptive_average_pool1d(x, size=self.size)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`: an operation for each entry of each bin."""
+        """What the layer costs for one example of `shape`: an operation for each entry of each bin."""
         return _adaptive_cost(self.size, shape)
 
 
@@ -101,7 +101,7 @@ class AdaptiveAveragePool3D(linen.Module):
         return adaptive_average_pool3d(x, size=self.size)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`: an operation for each entry of each bin."""
+        """What the layer costs for one example of `shape`: an operation for each entry of each bin."""
         return _adaptive_cost(self.size, shape)
 
 
@@ -114,7 +114,7 @@ class GlobalAveragePool(linen.Module):
         return global_average_pool2d(x)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return global_pool_layer(shape)
 
 
@@ -127,7 +127,7 @@ class Flatten(linen.Module):
         return flatten(x)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
-        """The row for one example of `shape`."""
+        """What the layer costs for one example of `shape`."""
         return flatten_layer(shape)
 
 

@@ -15,7 +15,7 @@ from fjdl.typing import PyTree
 def layers(module: linen.Module, inputs: Any) -> tuple[Layer, ...]:
     """One row for each layer, in the order of execution, by formula: `inputs` is a batch, or its shape and dtype.
 
-    A layer is a module with a method `cost(shape)` that returns the row for one example of that shape, as all of
+    A layer is a module with a method `cost(shape)` that returns its cost for one example of that shape, as all of
     `fjdl.nn` have that own parameters or pool. Its name is its path in the module; what runs inside of it has no rows.
     A layer that runs again shares its parameters with the first time. Raises `ValueError` for parameters that belong to
     no layer with a cost, and for a cost whose output is not that of the layer.

@@ -1,4 +1,4 @@
-"""Different treatment of parameters by their paths: groups, frozen leaves, multipliers of the learning rate."""
+"""Options by the paths of parameters: optimizers for groups, frozen leaves, multipliers of the learning rate."""
 
 from collections.abc import Sequence
 from functools import reduce

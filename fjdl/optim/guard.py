@@ -57,7 +57,7 @@ def choose(condition: Array, chosen: PyTree, otherwise: PyTree) -> PyTree:
 
 
 def unmoved(updates: PyTree) -> PyTree:
-    """Updates that leave every parameter its bits: −0, since w + 0 is +0 where w is −0."""
+    """Updates of −0, which change no bit of a parameter w: `w + (−0)` is w, but `w + 0` is +0 where w is −0."""
     return jax.tree.map(lambda u: -jnp.zeros_like(u), updates)
 
 

@@ -1,4 +1,4 @@
-"""Lion: steps of the learning rate's size in the direction of a sign."""
+"""Lion: each weight moves by the learning rate, in the direction of the sign of a momentum."""
 
 from typing import NamedTuple
 

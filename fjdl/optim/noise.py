@@ -1,4 +1,4 @@
-"""Gradient noise that fades."""
+"""Gradient noise whose variance falls with the number of steps."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The learning rate falls when the loss no longer does."""
+"""A learning rate that is lowered when the loss stops falling."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Checkpoints that a crash cannot tear and that never lie: orbax writes the arrays, a manifest proves every byte.
+"""Checkpoints: orbax writes the arrays, and a manifest with the sha256 of every file is checked before they are read.
 
 `<root>/<step>/arrays` is an orbax checkpoint, `<root>/<step>/manifest.json` holds the sha256 of each file and a table
 of the leaves. A step directory appears under its name at once and complete, or not at all.

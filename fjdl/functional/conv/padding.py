@@ -1,4 +1,4 @@
-"""Images that go on beyond their edges, for convolutions whose padding is not of zeros."""
+"""Padding of images by their own pixels (circular, reflected, replicated), for convolutions."""
 
 import jax.numpy as jnp
 from jax import lax

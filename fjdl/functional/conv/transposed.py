@@ -37,7 +37,7 @@ def conv_transpose2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Float[Array, "*batch h_out w_out c_out"]:
-    """The adjoint of `conv2d` with the same kernel and options: every pixel paints the kernel, times itself.
+    """The adjoint of `conv2d` with the same kernel and options: a copy of the kernel per pixel, times it, all summed.
 
     Sums are taken in float32, in the dtype of `x`. The kernel is that of the convolution it transposes,
     `[kh, kw, c_out / groups, c_in]`, and `padding` is what that convolution would add, so here it is taken off: the

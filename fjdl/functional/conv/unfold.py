@@ -1,4 +1,4 @@
-"""Windows of images as rows of a matrix, and the way back."""
+"""Windows of images as rows of a matrix (im2col), and the sum of such rows as an image (col2im)."""
 
 import jax.numpy as jnp
 

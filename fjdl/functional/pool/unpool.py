@@ -1,4 +1,4 @@
-"""The way back from pooled images to larger ones."""
+"""Unpooling: larger images from pooled ones."""
 
 import math
 

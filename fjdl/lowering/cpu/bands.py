@@ -1,9 +1,9 @@
 """Convolution of few channels as a product with a band matrix.
 
-The outputs of a tile of the image depend on the slightly larger patch of the input beneath it.  So the patches of all
-tiles, one a row, times a matrix that holds the kernel shifted to each output of a tile, are the convolution; both of
-its gradients are products with the same matrices.  That multiplies by zeros, and is still faster on a CPU than a
-convolution that cannot fill its vectors.
+The outputs of a tile of the image depend on a slightly larger patch of the input.  The band matrix has a column for
+each output of a tile, which holds the kernel at the place of that output, and zeros.  The patches of all tiles, one in
+each row, times this matrix give the convolution; both of its gradients are products with the same matrices.  Many
+factors are zeros, but on a CPU this is faster than a convolution of so few channels that its vectors stay half empty.
 """
 
 import math

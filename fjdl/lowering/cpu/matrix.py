@@ -1,7 +1,8 @@
 """Matrix products and the movement of their factors as XLA:CPU runs them fast.
 
-XLA:CPU pads, joins and transposes numbers of two bytes by way of float32, and multiplies them as float32 where a factor
-stands transposed.  Their bits, as integers, move as they are, and what was transposed as bits is an ordinary factor.
+XLA:CPU converts bfloat16 and float16 to float32 to pad, join or transpose them, and multiplies in float32 if a factor
+is transposed.  Integers of 16 bits are moved without a conversion.  So the bits of such arrays are moved as integers,
+and a factor is transposed this way before the product.
 """
 
 import jax.numpy as jnp

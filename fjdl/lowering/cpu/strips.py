@@ -1,8 +1,10 @@
-"""Convolution as products with strips: images beside themselves, shifted by one column for each column of the kernel.
+"""Convolution as products with strips, on the CPU.
 
-A strip times the kernel's columns gives what every row of the kernel contributes, and these add up to the outputs.  So
-the product does no work in vain, and only the columns of the kernel multiply the memory, not its rows too, as in an
-ordinary matrix of patches.  A few images at a time stay in the processor's cache.
+A strip is the image with copies of itself appended along the channels, one copy for each column of the kernel, and
+each copy is shifted by one column more.  The product of a strip with the kernel gives one term for each row of the
+kernel; the sum of these terms is the output.  The product computes nothing that is thrown away.  A strip takes `kw`
+times the memory of the image, where the matrix of patches (`im2col`) takes `kh kw` times.  Only as many images are
+handled at a time as fit into the processor's cache.
 """
 
 import operator

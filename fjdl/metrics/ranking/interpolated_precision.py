@@ -1,4 +1,4 @@
-"""Average precision of an interpolated curve, as detection challenges define it; each is another number."""
+"""Average precision of an interpolated curve, in the three definitions of detection challenges, which differ."""
 
 from functools import partial
 

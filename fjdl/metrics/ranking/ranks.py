@@ -18,7 +18,11 @@ CHUNK = 8192  # positives looked up at once
 
 
 class Places(NamedTuple):
-    """How many examples, and how many positives, score below a positive, and how many at most what it scores."""
+    """Four counts for each positive example: how many examples, and how many positives, have a lower score.
+
+    `below` and `positives_below` count the scores that are less than that of the positive; `up_to` and
+    `positives_up_to` count those that are less or equal, so the positive itself is one of them.
+    """
 
     below: Int[Array, " chunk"]
     up_to: Int[Array, " chunk"]

@@ -15,7 +15,7 @@ from fjdl.typing import Array, Bool, Float, Int, Integer, typed
 
 
 class Overlap(NamedTuple):
-    """Pixels in both bands and in either, per class, by weight."""
+    """For each class, the weight of the pixels in both bands, and of the pixels in at least one of them."""
 
     intersection: Amount
     union: Amount
