@@ -62,7 +62,11 @@ def comparable(
 
 
 def is_label(labels: Integer[Array, "..."], label: int, *, name: str) -> Bool[Array, "..."]:
-    """Where the labels are `label`, compared as whole numbers; one that no label can hold is refused by its `name`."""
+    """Where the labels are `label`, compared as whole numbers; one that no label can hold is refused by its `name`.
+
+    >>> is_label(jnp.array([0, 255]), 255, name="ignore_label")
+    Array([False,  True], dtype=bool)
+    """
     labels = signed(labels)
     require_fit(name, label, labels.dtype)
     return labels == label
@@ -74,6 +78,9 @@ def safe_divide(
     """`numerator / denominator`, and `otherwise` with zero gradient where the denominator is 0.
 
     Both are scaled by the denominator, so the gradient never squares one as small as 1e-30.
+
+    >>> safe_divide(jnp.array([1.0, 1.0]), jnp.array([2.0, 0.0]))
+    Array([0.5, 0. ], dtype=float32)
     """
     zero = denominator == 0
     scale = jax.lax.stop_gradient(jnp.where(zero | jnp.isinf(denominator), 1, denominator))

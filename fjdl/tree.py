@@ -64,6 +64,9 @@ def global_norm(tree: PyTree) -> Scalar:
 
     Complex entries count by their modulus. The gradient at an all-zero tree is 0; a NaN or an infinity anywhere makes
     the norm non-finite.
+
+    >>> global_norm({"a": jnp.array([3.0]), "b": jnp.array([4.0])})
+    Array(5., dtype=float32)
     """
     leaves = [widened(leaf) for leaf in jax.tree.leaves(tree)]
     if not leaves:
@@ -81,7 +84,11 @@ def cast(tree: PyTree, dtype: jax.typing.DTypeLike) -> PyTree:
 
 
 def count(tree: PyTree) -> int:
-    """Number of scalars in all leaves."""
+    """Number of scalars in all leaves.
+
+    >>> count({"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2)})
+    8
+    """
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 

@@ -35,6 +35,9 @@ def conv_output_size(size: int, *, kernel: int, stride: int = 1, padding: int = 
     """Positions of a window along one axis: ⌊(size + 2 padding − kernel) / stride⌋ + 1.
 
     Raises `ValueError` for sizes that make no sense and where the window is longer than the padded axis.
+
+    >>> conv_output_size(32, kernel=3, stride=2, padding=1)
+    16
     """
     if min(size, kernel, stride) < 1 or padding < 0:
         raise ValueError(
@@ -63,6 +66,9 @@ def conv_layer(
 
     The shape is `(rows, columns, channels)`, or has another number of spatial axes. Raises `ValueError` where the
     groups do not divide channels and features, and where the window does not fit.
+
+    >>> conv_layer((28, 28, 1), features=6, kernel=5)
+    Layer(name='conv', output=(24, 24, 6), parameters=156, macs=86400, pool_operations=0)
     """
     *size, channels = shape
     if channels % groups or features % groups:
@@ -88,6 +94,9 @@ def pool_layer(
     """A pool of any kind: no parameters, window² operations for each output; the stride defaults to the window.
 
     With `ceil_mode` a last window that sticks out of the image counts too, unless it starts behind the image.
+
+    >>> pool_layer((4, 4, 3), window=2).output
+    (2, 2, 3)
     """
     *size, channels = shape
     step = window if stride is None else stride
@@ -99,19 +108,31 @@ def pool_layer(
 
 @typed
 def global_pool_layer(shape: tuple[int, ...], *, name: str = "pool") -> Layer:
-    """One number for each channel, from all positions."""
+    """One number for each channel, from all positions.
+
+    >>> global_pool_layer((4, 4, 3)).output
+    (3,)
+    """
     return Layer(name=name, output=shape[-1:], pool_operations=math.prod(shape))
 
 
 @typed
 def norm_layer(shape: tuple[int, ...], *, scale: bool = True, bias: bool = True, name: str = "norm") -> Layer:
-    """A normalization: a scale and a bias for each channel; its arithmetic is left out, as in the literature."""
+    """A normalization: a scale and a bias for each channel; its arithmetic is left out, as in the literature.
+
+    >>> norm_layer((4, 4, 3)).parameters
+    6
+    """
     return Layer(name=name, output=shape, parameters=shape[-1] * (scale + bias))
 
 
 @typed
 def flatten_layer(shape: tuple[int, ...], *, name: str = "flatten") -> Layer:
-    """All entries in one axis, at no cost."""
+    """All entries in one axis, at no cost.
+
+    >>> flatten_layer((4, 4, 3)).output
+    (48,)
+    """
     return Layer(name=name, output=(math.prod(shape),))
 
 
@@ -120,6 +141,9 @@ def dense_layer(shape: tuple[int, ...], *, features: int, bias: bool = True, nam
     """An affine map of the last axis: features · (inputs + 1) parameters, features · inputs MACs at each position.
 
     Raises `ValueError` for fewer than one feature.
+
+    >>> dense_layer((3,), features=2)
+    Layer(name='dense', output=(2,), parameters=8, macs=6, pool_operations=0)
     """
     at_least(1, features=features)
     output = (*shape[:-1], features)

@@ -30,6 +30,9 @@ def receptive_field(windows: Sequence[Window]) -> ReceptiveField:
     No window at all sees one position. Araujo, Norris & Sim 2019, Computing receptive fields of convolutional neural
     networks, doi:10.23915/distill.00021. Raises `ValueError` for sizes, strides and dilations below 1 and for negative
     padding.
+
+    >>> receptive_field([Window(size=3), Window(size=3, stride=2)]).size
+    5
     """
     size, stride, start = 1, 1, 0
     for window in windows:

@@ -31,6 +31,9 @@ def brightness(image: Image, factor: Amount) -> Image:
     """`factor · image`, clipped; equals `PIL.ImageEnhance.Brightness`.
 
     Raises `ValueError` for a negative factor.
+
+    >>> brightness(jnp.array([0.0, 0.5, 1.0]).reshape(1, 1, 3), jnp.array(0.5)).ravel()
+    Array([0.  , 0.25, 0.5 ], dtype=float32)
     """
     return blend(jnp.zeros((1, 1, 1)), image, factor)
 
@@ -41,6 +44,9 @@ def contrast(image: Image, factor: Amount) -> Image:
 
     For uint8 `m` is rounded half up, which equals `PIL.ImageEnhance.Contrast`; for float it is not rounded. Raises
     `ValueError` for a negative factor and for other than 1 or 3 channels.
+
+    >>> contrast(jnp.array([[[0.0], [1.0]]]), jnp.array(0.5)).ravel()
+    Array([0.25, 0.75], dtype=float32)
     """
     return blend(_mean_luma(image), image, factor)
 
@@ -78,6 +84,9 @@ def grayscale(image: Image, grey: Bool[Array, ""]) -> Image:
     """The luma of the image in each of its channels where `grey` holds.
 
     Equals Pillow's `convert("L")` for uint8. Raises `ValueError` for other than 1 or 3 channels.
+
+    >>> grayscale(jnp.array([0.0, 0.5, 1.0]).reshape(1, 1, 3), jnp.array(True)).ravel()
+    Array([0.4075, 0.4075, 0.4075], dtype=float32)
     """
     return jnp.where(grey, jnp.broadcast_to(pixels(luma(image), image), image.shape), image)
 

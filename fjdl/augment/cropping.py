@@ -14,6 +14,10 @@ def crop(image: Shaped[Array, "h w c"], start: Int[Array, "2"], *, size: tuple[i
 
     `start` is clipped so that the window lies in the image. Raises `ValueError` for a size that is not positive or is
     larger than the image.
+
+    >>> crop(jnp.arange(4.0).reshape(2, 2, 1) / 4, jnp.array([0, 1]), size=(2, 1))[..., 0]
+    Array([[0.25],
+           [0.75]], dtype=float32)
     """
     h, w, c = image.shape
     if not (0 < size[0] <= h and 0 < size[1] <= w):
@@ -28,6 +32,9 @@ def centre_crop(image: Shaped[Array, "h w c"], *, size: tuple[int, int]) -> Shap
     """The `size` = (height, width) pixels in the middle; where an odd number is cut off, one more of it at the end.
 
     Raises `ValueError` for a size that is not positive or is larger than the image.
+
+    >>> centre_crop(jnp.arange(9.0).reshape(3, 3, 1), size=(1, 1))
+    Array([[[4.]]], dtype=float32)
     """
     return crop(image, centre_start(extent=(image.shape[0], image.shape[1]), size=size), size=size)
 
@@ -68,6 +75,11 @@ def pad(
 
     Equals `numpy.pad` in mode "constant" or "reflect". Raises `ValueError` for a negative padding, for a reflection
     that is not smaller than the image, and for a fill that the image cannot hold; it is rounded for integers.
+
+    >>> pad(jnp.ones((1, 1, 1)), padding=1)[..., 0]
+    Array([[0., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 0.]], dtype=float32)
     """
     within("[0, inf]", padding=padding)
     if reflect and padding >= min(image.shape[:2]):

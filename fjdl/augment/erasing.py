@@ -16,6 +16,10 @@ def erase(image: Image, window: Int[Array, "4"], value: Amount | Float[Array, "h
 
     `value` is one number or an image, with the scale of the image, and is rounded for uint8. Raises `ValueError` for
     one that uint8 cannot hold.
+
+    >>> erase(jnp.ones((2, 2, 1)), jnp.array([0, 0, 1, 2]), jnp.array(0.0))[..., 0]
+    Array([[0., 0.],
+           [1., 1.]], dtype=float32)
     """
     check_fill(image, value=value)
     inside = covered(window, size=(image.shape[0], image.shape[1]))[..., None]
@@ -54,6 +58,11 @@ def cutout(image: Image, centre: Int[Array, "2"], *, length: int, fill: float = 
 
     The square starts `length // 2` before the centre; what lies outside of the image is cut off, so less of it may go
     (DeVries & Taylor 2017, arXiv:1708.04552). Raises `ValueError` for a negative length.
+
+    >>> cutout(jnp.ones((3, 3, 1)), jnp.array([1, 1]), length=1)[..., 0]
+    Array([[1., 1., 1.],
+           [1., 0., 1.],
+           [1., 1., 1.]], dtype=float32)
     """
     within("[0, inf]", length=length)
     check_fill(image, fill=fill)

@@ -17,6 +17,10 @@ def shift(image: Shaped[Array, "h w c"], offset: Int[Array, "2"], *, most: int) 
 
     Equals `scipy.ndimage.shift(image, (*offset, 0), order=0)` for whole pixels. Raises `ValueError` for a negative
     `most`.
+
+    >>> shift(jnp.arange(4.0).reshape(2, 2, 1) / 4, jnp.array([0, 1]), most=1)[..., 0]
+    Array([[0. , 0. ],
+           [0. , 0.5]], dtype=float32)
     """
     within("[0, inf]", most=most)
     return crop(pad(image, padding=most), most - jnp.clip(offset, -most, most), size=(image.shape[0], image.shape[1]))
@@ -31,7 +35,12 @@ def random_shift(key: PRNGKey, image: Shaped[Array, "h w c"], *, most: int) -> S
 
 @typed
 def mirror(image: Shaped[Array, "h w c"], flip: Bool[Array, ""]) -> Shaped[Array, "h w c"]:
-    """The image with left and right exchanged where `flip` holds; equals `numpy.fliplr`."""
+    """The image with left and right exchanged where `flip` holds; equals `numpy.fliplr`.
+
+    >>> mirror(jnp.arange(4.0).reshape(2, 2, 1) / 4, jnp.array(True))[..., 0]
+    Array([[0.25, 0.  ],
+           [0.75, 0.5 ]], dtype=float32)
+    """
     return jnp.where(flip, image[:, ::-1], image)
 
 
@@ -43,7 +52,12 @@ def random_mirror(key: PRNGKey, image: Shaped[Array, "h w c"], *, probability: f
 
 @typed
 def flip_vertical(image: Shaped[Array, "h w c"], flip: Bool[Array, ""]) -> Shaped[Array, "h w c"]:
-    """The image with top and bottom exchanged where `flip` holds; equals `numpy.flipud`."""
+    """The image with top and bottom exchanged where `flip` holds; equals `numpy.flipud`.
+
+    >>> flip_vertical(jnp.arange(4.0).reshape(2, 2, 1) / 4, jnp.array(True))[..., 0]
+    Array([[0.5 , 0.75],
+           [0.  , 0.25]], dtype=float32)
+    """
     return jnp.where(flip, image[::-1], image)
 
 
@@ -60,6 +74,10 @@ def rot90(image: Shaped[Array, "h w c"], quarters: Integer[Array, ""] | int) -> 
     """The image turned counter-clockwise by so many quarters of a turn, exactly; equals `numpy.rot90`.
 
     An odd number exchanges height and width, so a traced one needs a square image: raises `ValueError` otherwise.
+
+    >>> rot90(jnp.arange(4.0).reshape(2, 2, 1) / 4, 1)[..., 0]
+    Array([[0.25, 0.75],
+           [0.  , 0.5 ]], dtype=float32)
     """
     number = known(quarters)
     if number is not None:

@@ -11,7 +11,11 @@ from fjdl.typing import Array, Bool, Float, PRNGKey, typed
 
 @typed
 def add_noise(image: Image, noise: Float[Array, "#h #w #c"]) -> Image:
-    """`image + white · noise`, clipped, and rounded for uint8; noise 0 changes nothing."""
+    """`image + white · noise`, clipped, and rounded for uint8; noise 0 changes nothing.
+
+    >>> add_noise(jnp.array([[[0.5], [1.0]]]), jnp.array([[[0.25], [0.25]]])).ravel()
+    Array([0.75, 1.  ], dtype=float32)
+    """
     values = widened(image)
     return saturate(values + white(image) * noise.astype(values.dtype), image)
 
@@ -28,7 +32,11 @@ def random_gaussian_noise(key: PRNGKey, image: Image, *, deviation: float) -> Im
 
 @typed
 def salt_and_pepper(image: Image, salt: Bool[Array, "h w"], pepper: Bool[Array, "h w"]) -> Image:
-    """The image with white pixels at `salt` and black ones at `pepper`, which comes last."""
+    """The image with white pixels at `salt` and black ones at `pepper`, which comes last.
+
+    >>> salt_and_pepper(jnp.full((1, 2, 1), 0.5), jnp.array([[True, False]]), jnp.array([[False, True]])).ravel()
+    Array([1., 0.], dtype=float32)
+    """
     salted = jnp.where(salt[..., None], jnp.array(white(image), image.dtype), image)
     return jnp.where(pepper[..., None], jnp.zeros((), image.dtype), salted)
 

@@ -12,7 +12,11 @@ from fjdl.typing import Array, Float, Integer, PRNGKey, UInt8, typed
 
 @typed
 def invert(image: Image) -> Image:
-    """`white - image`; equals `PIL.ImageOps.invert`."""
+    """`white - image`; equals `PIL.ImageOps.invert`.
+
+    >>> invert(jnp.array([0.0, 0.5, 1.0]).reshape(1, 1, 3)).ravel()
+    Array([1. , 0.5, 0. ], dtype=float32)
+    """
     return jnp.array(white(image), image.dtype) - image
 
 
@@ -21,6 +25,9 @@ def solarize(image: Image, threshold: Amount) -> Image:
     """`white - image` where the image is at or above `threshold`, which has the scale of the image.
 
     A threshold above white changes nothing. Equals `PIL.ImageOps.solarize`.
+
+    >>> solarize(jnp.array([0.0, 0.5, 1.0]).reshape(1, 1, 3), jnp.array(0.5)).ravel()
+    Array([0. , 0.5, 0. ], dtype=float32)
     """
     return jnp.where(widened(image) < amount(threshold, image), image, invert(image))
 
@@ -31,6 +38,9 @@ def posterize(image: Image, bits: Integer[Array, ""] | int) -> Image:
 
     Float images are rounded to levels before. Equals `PIL.ImageOps.posterize`. Raises `ValueError` for bits outside
     [0, 8]; traced ones are clipped.
+
+    >>> posterize(jnp.array([[[255, 130, 3]]], jnp.uint8), 1).ravel()
+    Array([128, 128,   0], dtype=uint8)
     """
     if isinstance(bits, int):
         within("[0, 8]", bits=bits)
@@ -45,6 +55,9 @@ def gamma(image: Image, exponent: Amount) -> Image:
 
     Rounded for uint8; 0^0 is 1. At black the gradient with respect to the image is 0, where the formula's is infinite
     for an exponent below 1. Raises `ValueError` for a negative exponent.
+
+    >>> gamma(jnp.array([0.0, 0.5, 1.0]).reshape(1, 1, 3), jnp.array(2.0)).ravel()
+    Array([0.  , 0.25, 1.  ], dtype=float32)
     """
     within("[0, inf)", exponent=exponent)
     exponent = amount(exponent, image)
@@ -70,6 +83,9 @@ def autocontrast(image: Image) -> Image:
 
     The fraction is dropped for uint8, which equals `PIL.ImageOps.autocontrast` up to the one level that its floating
     point loses at whole numbers.
+
+    >>> autocontrast(jnp.array([[[0.25], [0.5], [0.75]]])).ravel()
+    Array([0. , 0.5, 1. ], dtype=float32)
     """
     values = widened(image) if image.dtype != jnp.uint8 else jnp.asarray(image, jnp.int32)
     least, largest = jnp.min(values, axis=(0, 1), keepdims=True), jnp.max(values, axis=(0, 1), keepdims=True)

@@ -12,6 +12,9 @@ def from_center_size(boxes: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"
     """Corners of boxes `[x, y, width, height]` around their centre: `(x ± width/2, y ± height/2)`.
 
     A negative size gives an inverted box. Equals `torchvision.ops.box_convert(boxes, "cxcywh", "xyxy")`.
+
+    >>> from_center_size(jnp.array([[2.0, 2.0, 2.0, 4.0]]))
+    Array([[1., 0., 3., 4.]], dtype=float32)
     """
     center, half = _halves(boxes)
     return _join(center - half / 2, center + half / 2, like=boxes)
@@ -22,6 +25,9 @@ def to_center_size(boxes: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
     """Boxes as `[x, y, width, height]` around their centre: `((x0 + x1)/2, (y0 + y1)/2, x1 - x0, y1 - y0)`.
 
     An inverted box has a negative size. Equals `torchvision.ops.box_convert(boxes, "xyxy", "cxcywh")`.
+
+    >>> to_center_size(jnp.array([[1.0, 0.0, 3.0, 4.0]]))
+    Array([[2., 2., 2., 4.]], dtype=float32)
     """
     low, high = _halves(boxes)
     return _join((low + high) / 2, high - low, like=boxes)
@@ -32,6 +38,9 @@ def from_corner_size(boxes: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"
     """Corners of boxes `[x0, y0, width, height]`, the format of COCO: `(x0, y0, x0 + width, y0 + height)`.
 
     Equals `torchvision.ops.box_convert(boxes, "xywh", "xyxy")`.
+
+    >>> from_corner_size(jnp.array([[1.0, 0.0, 2.0, 4.0]]))
+    Array([[1., 0., 3., 4.]], dtype=float32)
     """
     low, size = _halves(boxes)
     return _join(low, low + size, like=boxes)
@@ -42,6 +51,9 @@ def to_corner_size(boxes: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
     """Boxes as `[x0, y0, width, height]`, the format of COCO: `(x0, y0, x1 - x0, y1 - y0)`.
 
     An inverted box has a negative size. Equals `torchvision.ops.box_convert(boxes, "xyxy", "xywh")`.
+
+    >>> to_corner_size(jnp.array([[1.0, 0.0, 3.0, 4.0]]))
+    Array([[1., 0., 2., 4.]], dtype=float32)
     """
     low, high = _halves(boxes)
     return _join(low, high - low, like=boxes)
@@ -53,6 +65,9 @@ def clip_to_image(boxes: Float[Array, "*batch 4"], *, height: float, width: floa
 
     A box that lies outside of the image becomes one of area 0 on its border. The gradient of a coordinate is 1 within
     the image and on its border, else 0. Equals `torchvision.ops.clip_boxes_to_image(boxes, (height, width))`.
+
+    >>> clip_to_image(jnp.array([[-1.0, 0.0, 3.0, 9.0]]), height=4, width=2)
+    Array([[0., 0., 2., 4.]], dtype=float32)
     """
     within("[0, inf]", height=height, width=width)
     limits = jnp.broadcast_to(jnp.asarray([width, height, width, height], boxes.dtype), boxes.shape)

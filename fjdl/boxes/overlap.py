@@ -18,13 +18,20 @@ def area(boxes: Num[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Areas of boxes, `(x1 - x0) · (y1 - y0)`, and 0 with zero gradient for an empty or inverted box.
 
     Equals `torchvision.ops.box_area`, except that the area of an inverted box is never negative.
+
+    >>> area(jnp.array([[0.0, 0.0, 2.0, 2.0]]))
+    Array([4.], dtype=float32)
     """
     return _area(_corners(boxes))
 
 
 @typed
 def intersection(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "*batch"]:
-    """Areas that the boxes `a` and `b` share, 0 with zero gradient where they are disjoint or only touch."""
+    """Areas that the boxes `a` and `b` share, 0 with zero gradient where they are disjoint or only touch.
+
+    >>> intersection(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([2.], dtype=float32)
+    """
     return _intersection(_corners(a), _corners(b))
 
 
@@ -34,6 +41,9 @@ def iou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "*
 
     0 with zero gradient for disjoint boxes, and for two empty ones. Jaccard 1901.
     Equals the diagonal of `torchvision.ops.box_iou(a, b)`, and `pycocotools.mask.iou` on boxes in its format.
+
+    >>> iou(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([0.5], dtype=float32)
     """
     return _iou(_corners(a), _corners(b))
 
@@ -45,6 +55,9 @@ def giou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "
     The hull is the smallest box around all corners of both; where it has no area the value is the IoU, 0. Disjoint
     boxes keep a gradient that draws them together. Rezatofighi et al. 2019, arXiv:1902.09630.
     Equals the diagonal of `torchvision.ops.generalized_box_iou(a, b)` for boxes that are not inverted.
+
+    >>> giou(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([0.5], dtype=float32)
     """
     return _giou(_corners(a), _corners(b))
 
@@ -56,6 +69,9 @@ def diou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "
     The hull is the smallest box around all corners of both; where it is a point the value is the IoU, 0.
     Zheng et al. 2020, arXiv:1911.08287. Equals the diagonal of `torchvision.ops.distance_box_iou(a, b)` for boxes that
     are not inverted.
+
+    >>> diou(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([0.46875], dtype=float32)
     """
     return _diou(_corners(a), _corners(b))
 
@@ -74,13 +90,21 @@ def ciou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "
 
 @typed
 def pairwise_iou(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> Float[Array, "n m"]:
-    """Intersection over union of each box of `a` with each of `b`; equals `torchvision.ops.box_iou`. See `iou`."""
+    """Intersection over union of each box of `a` with each of `b`; equals `torchvision.ops.box_iou`. See `iou`.
+
+    >>> pairwise_iou(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([[0.5]], dtype=float32)
+    """
     return _iou(*_each_with_each(a, b))
 
 
 @typed
 def pairwise_giou(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> Float[Array, "n m"]:
-    """Generalized IoU of each box of `a` with each of `b`; equals `torchvision.ops.generalized_box_iou`. See `giou`."""
+    """Generalized IoU of each box of `a` with each of `b`; equals `torchvision.ops.generalized_box_iou`. See `giou`.
+
+    >>> pairwise_giou(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([[0.5]], dtype=float32)
+    """
     return _giou(*_each_with_each(a, b))
 
 

@@ -13,7 +13,11 @@ from fjdl.typing import Array, Float, Int, Integer, PRNGKey, Shaped, typed
 
 
 def steps_per_epoch(length: int, batch_size: int) -> int:
-    """`ceil(length / batch_size)`; raises `ValueError` where either is below 1."""
+    """`ceil(length / batch_size)`; raises `ValueError` where either is below 1.
+
+    >>> steps_per_epoch(10, 4)
+    3
+    """
     at_least(1, length=length)
     at_least(1, batch_size=batch_size)
     return -(-length // batch_size)
@@ -51,7 +55,12 @@ def batch_indices(
 def sequential_indices(
     *, length: int, batch_size: int
 ) -> tuple[Int[Array, "steps batch"], Float[Array, "steps batch"]]:
-    """Like `epoch_indices` with the examples in their own order, for evaluation."""
+    """Like `epoch_indices` with the examples in their own order, for evaluation.
+
+    >>> sequential_indices(length=3, batch_size=2)[0]
+    Array([[0, 1],
+           [2, 0]], dtype=int32)
+    """
     steps = steps_per_epoch(length, batch_size)
     return _rows(jnp.arange(length), steps, batch_size)
 

@@ -42,6 +42,9 @@ def batch_norm(
     gives NaN.
     Raises `ValueError` for a batch of one value per channel, which has no deviation.
     Ioffe & Szegedy 2015, arXiv:1502.03167. Equals `torch.nn.functional.batch_norm(training=True)`.
+
+    >>> batch_norm(jnp.array([[1.0], [3.0]]), epsilon=0.0)[0].ravel()
+    Array([-1.,  1.], dtype=float32)
     """
     selected = None if mask is None else _selected(mask, x.shape)
     count = _count(selected, x.shape, axis_name)

@@ -17,6 +17,9 @@ def dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: Number) -> Float[A
     The expectation is `x` (inverted dropout, Srivastava et al. 2014, JMLR 15), so nothing is left to do at prediction.
     The same key gives the same mask. `rate` 0 keeps everything and `rate` 1 gives zeros. Equals
     `torch.nn.functional.dropout` up to the generator. Raises `ValueError` for a rate outside [0, 1].
+
+    >>> dropout(jax.random.key(0), jnp.ones(3), rate=0.0)
+    Array([1., 1., 1.], dtype=float32)
     """
     return _inverted(key, x, x.shape, rate)
 
@@ -34,7 +37,11 @@ def classic_dropout(key: PRNGKey, x: Float[Array, "*shape"], *, rate: Number) ->
 
 @typed
 def classic_dropout_inference(x: Float[Array, "*shape"], *, rate: Number) -> Float[Array, "*shape"]:
-    """`(1 - rate) · x`, the expectation of `classic_dropout`, for prediction; `rate` 1 gives zeros."""
+    """`(1 - rate) · x`, the expectation of `classic_dropout`, for prediction; `rate` 1 gives zeros.
+
+    >>> classic_dropout_inference(jnp.array([4.0]), rate=0.25)
+    Array([3.], dtype=float32)
+    """
     within("[0, 1]", rate=rate)
     return jnp.where(rate == 1, 0, widened(x) * (1 - rate)).astype(x.dtype)
 
@@ -66,6 +73,12 @@ def dropout_masks(*, n: int) -> Bool[Array, "masks n"]:
     """All `2ⁿ` masks of `n` entries, True where kept, from none kept to all kept.
 
     Raises `ValueError` for more than 16 entries, or fewer than 0.
+
+    >>> dropout_masks(n=2)
+    Array([[False, False],
+           [ True, False],
+           [False,  True],
+           [ True,  True]], dtype=bool)
     """
     if not 0 <= n <= 16:
         raise ValueError(f"n must lie in [0, 16] to count all 2^n masks, got {n}")

@@ -16,6 +16,10 @@ def one_hot(labels: Integer[Array, "*batch"], *, classes: int) -> Float[Array, "
 
     A label outside [0, classes) never becomes another class: its vector is NaN. Equals
     `torch.nn.functional.one_hot` inside. Raises `ValueError` where `classes` is not positive.
+
+    >>> one_hot(jnp.array([2, 0]), classes=3)
+    Array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
     """
     at_least(1, classes=classes)
     labels = signed(labels)
@@ -31,6 +35,9 @@ def multi_hot(labels: Integer[Array, "*batch m"], *, classes: int) -> Float[Arra
     -1 is no label, for examples with fewer than `m`; a label twice counts once. Any other label outside
     [0, classes) makes the vector NaN. Equals scikit-learn's `MultiLabelBinarizer`. Raises `ValueError` where `classes`
     is not positive.
+
+    >>> multi_hot(jnp.array([[0, 2]]), classes=3)
+    Array([[1., 0., 1.]], dtype=float32)
     """
     at_least(1, classes=classes)
     labels = signed(labels)
@@ -48,6 +55,9 @@ def polynomial_features(
     Each is computed in float32 (float64 for float64) and rounded once, to the dtype of `x`. There are
     C(d + degree, degree) of them. `interaction_only` leaves out products that repeat a feature. Equals
     scikit-learn's `PolynomialFeatures`. Raises `ValueError` for a negative degree.
+
+    >>> polynomial_features(jnp.array([[2.0, 3.0]]), degree=2)
+    Array([[1., 2., 3., 4., 6., 9.]], dtype=float32)
     """
     within("[0, inf]", degree=degree)
     choose = itertools.combinations if interaction_only else itertools.combinations_with_replacement
@@ -59,7 +69,11 @@ def polynomial_features(
 
 @typed
 def flatten(x: Shaped[Array, "n *features"]) -> Shaped[Array, "n m"]:
-    """Each example as one vector, in row-major order: an RGB image of h × w pixels becomes 3hw numbers."""
+    """Each example as one vector, in row-major order: an RGB image of h × w pixels becomes 3hw numbers.
+
+    >>> flatten(jnp.ones((2, 3, 4))).shape
+    (2, 12)
+    """
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 

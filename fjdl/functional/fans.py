@@ -20,6 +20,9 @@ def fans(shape: tuple[int, ...], *, groups: int = 1, transposed: bool = False) -
     the convolution it transposes, `[h, w, out / groups, in]`; with a stride, one output sums over `1 / stride²` of
     these inputs on average. Equals the fans of `torch.nn.init` on the transposed kernel, which knows neither groups
     nor `transposed`. Raises `ValueError` for fewer than two axes and for groups that do not divide the last one.
+
+    >>> fans((3, 3, 16, 32))
+    (144, 288)
     """
     if len(shape) < 2:
         raise ValueError(f"shape must have at least two axes to count inputs and outputs, got {shape}")

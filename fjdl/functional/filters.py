@@ -15,7 +15,13 @@ _Kernel = Float[Array, "3 3 1 channels"]
 
 @typed
 def prewitt_vertical(*, channels: int = 1) -> _Kernel:
-    """Differences summed over three rows: `[[1, 0, -1]] * 3`; minus `scipy.ndimage.prewitt(axis=1)`. Prewitt 1970."""
+    """Differences summed over three rows: `[[1, 0, -1]] * 3`; minus `scipy.ndimage.prewitt(axis=1)`. Prewitt 1970.
+
+    >>> prewitt_vertical(channels=1)[..., 0, 0]
+    Array([[ 1.,  0., -1.],
+           [ 1.,  0., -1.],
+           [ 1.,  0., -1.]], dtype=float32)
+    """
     return _across(1, 1, channels)
 
 
@@ -30,6 +36,11 @@ def sobel_vertical(*, channels: int = 1) -> _Kernel:
     """Differences, the middle row twice: `[[1, 0, -1], [2, 0, -2], [1, 0, -1]]`; minus `scipy.ndimage.sobel(axis=1)`.
 
     Sobel & Feldman 1968.
+
+    >>> sobel_vertical(channels=1)[..., 0, 0]
+    Array([[ 1.,  0., -1.],
+           [ 2.,  0., -2.],
+           [ 1.,  0., -1.]], dtype=float32)
     """
     return _across(1, 2, channels)
 
@@ -60,6 +71,11 @@ def laplacian(*, channels: int = 1) -> _Kernel:
     """The sum of both second differences: `[[0, 1, 0], [1, -4, 1], [0, 1, 0]]`, edges of every direction.
 
     Negative on the bright side of an edge and positive on the dark one. Equals `scipy.ndimage.laplace`.
+
+    >>> laplacian(channels=1)[..., 0, 0]
+    Array([[ 0.,  1.,  0.],
+           [ 1., -4.,  1.],
+           [ 0.,  1.,  0.]], dtype=float32)
     """
     return _repeated([[0, 1, 0], [1, -4, 1], [0, 1, 0]], channels)
 

@@ -28,6 +28,9 @@ def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     Its derivative is `Φ(x) + x φ(x)`. At very negative `x` it keeps its relative precision, where the form with erf
     cancels. Hendrycks & Gimpel 2016, arXiv:1606.08415. Equals `torch.nn.functional.gelu`.
+
+    >>> gelu(jnp.array([-1.0, 0.0, 1.0]))
+    Array([-0.1586...,  0.        ,  0.8413... ], dtype=float32)
     """
 
     def slope(x: Array) -> Array:
@@ -43,6 +46,9 @@ def gelu_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     It is what GPT-2 and BERT were trained with. Computed as `x σ(2u)`. Hendrycks & Gimpel 2016, arXiv:1606.08415.
     Equals `torch.nn.functional.gelu(approximate="tanh")`.
+
+    >>> gelu_tanh(jnp.array([-1.0, 0.0, 1.0]))
+    Array([-0.1588...,  0.      ,  0.8411...], dtype=float32)
     """
     scale, cubic = 2 * math.sqrt(2 / math.pi), 0.044715
 
@@ -62,6 +68,9 @@ def silu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Sigmoid-weighted linear unit, `x σ(x)`, which is `swish` with β = 1.
 
     Its derivative is `σ(x) + x σ(x) σ(-x)`. Elfwing et al. 2018, arXiv:1702.03118. Equals `torch.nn.functional.silu`.
+
+    >>> silu(jnp.array([-1.0, 0.0, 1.0]))
+    Array([-0.2689...,  0.        ,  0.7310... ], dtype=float32)
     """
 
     def slope(x: Array) -> Array:
@@ -81,6 +90,9 @@ def swish(
     It is `x / 2` for β = 0 and nears `relu` as β grows. Its derivatives are `σ(βx) + βx σ(βx) σ(-βx)` and
     `x² σ(βx) σ(-βx)`; that with respect to β is summed in float32. Ramachandran et al. 2017, arXiv:1710.05941. With
     β = 1 it equals `torch.nn.functional.silu`. Raises `ValueError` for a β of any other shape.
+
+    >>> swish(jnp.array([-1.0, 0.0, 1.0]), 2.0)
+    Array([-0.1192...,  0.        ,  0.8807...  ], dtype=float32)
     """
     return _swish(widened(x), over_channels(beta, x)).astype(x.dtype)
 
@@ -90,6 +102,9 @@ def mish(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """`x tanh(softplus(x)) = x tanh(log(1 + eˣ))`, at least -0.31.
 
     Computed as `x n / (n + 2)` with `n = eˣ (eˣ + 2)`. Misra 2019, arXiv:1908.08681. Equals `torch.nn.functional.mish`.
+
+    >>> mish(jnp.array([-1.0, 0.0, 1.0]))
+    Array([-0.3034...,  0.        ,  0.8650...], dtype=float32)
     """
 
     def value(x: Array) -> Array:
@@ -112,6 +127,9 @@ def glu(x: Float[Array, "..."], *, axis: int = -1) -> Float[Array, "..."]:
 
     Dauphin et al. 2017, arXiv:1612.08083. Equals `torch.nn.functional.glu`. Raises `ValueError` for an odd
     axis.
+
+    >>> glu(jnp.array([1.0, 2.0, 0.0, 0.0]))
+    Array([0.5, 1. ], dtype=float32)
     """
     if not -x.ndim <= axis < x.ndim or x.shape[axis] % 2:
         raise ValueError(f"x must have an axis {axis} of even length, got shape {x.shape}")

@@ -165,7 +165,11 @@ def uniform(low: float, high: float) -> Initializer:
 
 @typed
 def constant(value: float) -> Initializer:
-    """`value` everywhere, whatever the key."""
+    """`value` everywhere, whatever the key.
+
+    >>> constant(0.5)(jax.random.key(0), (2,))
+    Array([0.5, 0.5], dtype=float32)
+    """
 
     @typed
     def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
@@ -177,7 +181,11 @@ def constant(value: float) -> Initializer:
 
 @typed
 def zeros() -> Initializer:
-    """0 everywhere: for biases. Kernels of zeros would give every unit of a layer the same gradient for ever."""
+    """0 everywhere: for biases. Kernels of zeros would give every unit of a layer the same gradient for ever.
+
+    >>> zeros()(jax.random.key(0), (2,))
+    Array([0., 0.], dtype=float32)
+    """
     return constant(0.0)
 
 
@@ -217,6 +225,10 @@ def identity(*, gain: float = 1.0) -> Initializer:
 
     Le et al. 2015, arXiv:1504.00941, for recurrent kernels. Equals `torch.nn.init.eye_`. Raises `ValueError` unless
     the kernel has two axes.
+
+    >>> identity()(jax.random.key(0), (2, 2))
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
     """
 
     @typed

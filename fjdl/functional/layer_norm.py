@@ -22,6 +22,9 @@ def layer_norm(
     Computed in float32, centred. A constant row gives `bias` with finite gradient. A sum of squares that overflows,
     from deviations near 1e19 / √d on, gives NaN.
     Ba, Kiros & Hinton 2016, arXiv:1607.06450. Equals `torch.nn.functional.layer_norm(x, (d,))`.
+
+    >>> layer_norm(jnp.array([[1.0, 3.0]]), epsilon=0.0)
+    Array([[-1.,  1.]], dtype=float32)
     """
     wide = widened(x)
     y = affine(centre(wide, mean=lambda values: mean_over(values, axes=(-1,))), epsilon=epsilon)
@@ -37,6 +40,9 @@ def rms_norm(
     Computed in float32. A row of zeros gives 0 with finite gradient. A sum of squares that overflows, from entries near
     1e19 / √d on, gives NaN. Zhang & Sennrich 2019, arXiv:1910.07467.
     Equals `torch.nn.functional.rms_norm(x, (d,), eps=epsilon)`.
+
+    >>> rms_norm(jnp.array([[3.0, 3.0]]), epsilon=0.0)
+    Array([[1., 1.]], dtype=float32)
     """
     wide = widened(x)
     inverse = inverse_deviation(mean_over(jnp.square(wide), axes=(-1,)), epsilon=epsilon)
@@ -58,6 +64,9 @@ def group_norm(
     the dtype of `x`. A constant group gives `bias` with finite gradient; squares overflow to NaN as in `layer_norm`.
     Raises `ValueError` where `groups` does not divide the channels, and for groups of one value, which have no
     deviation. Wu & He 2018, arXiv:1803.08494. Equals `torch.nn.functional.group_norm` on channels first.
+
+    >>> group_norm(jnp.array([[1.0, 3.0, 5.0, 5.0]]), groups=2, epsilon=0.0)
+    Array([[-1.,  1.,  0.,  0.]], dtype=float32)
     """
     channels = x.shape[-1]
     if groups < 1 or channels % groups:

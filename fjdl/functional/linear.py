@@ -17,6 +17,9 @@ def linear(
 
     The kernel is cast to the dtype of `x`; products are summed in float32, and so is the gradient of the bias.
     Equals `torch.nn.functional.linear(x, kernel.T, bias)`.
+
+    >>> linear(jnp.array([[1.0, 2.0]]), jnp.array([[1.0], [10.0]]), jnp.array([0.5]))
+    Array([[21.5]], dtype=float32)
     """
     rows = jnp.asarray(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
     y = matmul(rows, jnp.asarray(kernel).astype(x.dtype))

@@ -13,6 +13,10 @@ def depth_to_space(x: Shaped[Array, "*batch h w c"], *, block: int) -> Shaped[Ar
     Images grow by `block` along both axes and keep 1 / block² of their channels (Shi et al. 2016, arXiv:1609.05158).
     Equals `torch.nn.functional.pixel_shuffle`, and not TensorFlow's operation of this name, where channel k comes last.
     Raises `ValueError` for a block below 1, and unless block² divides the channels.
+
+    >>> depth_to_space(jnp.arange(4.0).reshape(1, 1, 4), block=2)[..., 0]
+    Array([[0., 1.],
+           [2., 3.]], dtype=float32)
     """
     at_least(1, block=block)
     *batch, h, w, c = x.shape
@@ -30,6 +34,9 @@ def space_to_depth(x: Shaped[Array, "*batch h w c"], *, block: int) -> Shaped[Ar
 
     The inverse of `depth_to_space`. Equals `torch.nn.functional.pixel_unshuffle`.
     Raises `ValueError` for a block below 1, and unless it divides height and width.
+
+    >>> space_to_depth(jnp.arange(4.0).reshape(2, 2, 1), block=2)
+    Array([[[0., 1., 2., 3.]]], dtype=float32)
     """
     at_least(1, block=block)
     *batch, h, w, c = x.shape
@@ -47,6 +54,9 @@ def channel_shuffle(x: Shaped[Array, "*batch c"], *, groups: int) -> Shaped[Arra
 
     Zhang et al. 2018, arXiv:1707.01083; `channel_shuffle(groups=c // groups)` is the inverse. Equals
     `torch.nn.functional.channel_shuffle`. Raises `ValueError` unless the groups are at least 1 and divide the channels.
+
+    >>> channel_shuffle(jnp.arange(4.0), groups=2)
+    Array([0., 2., 1., 3.], dtype=float32)
     """
     c = x.shape[-1]
     if groups < 1 or c % groups:

@@ -25,6 +25,9 @@ def leaky_relu(x: Float[Array, "*shape"], *, negative_slope: Number = 0.01) -> F
 
     The gradient at 0 is `negative_slope`. Maas et al. 2013. Equals `torch.nn.functional.leaky_relu`, but with slope 0
     is 0 at -inf. A slope that is an array, traced or not, makes it `prelu`.
+
+    >>> leaky_relu(jnp.array([-1.0, 0.0, 2.0]), negative_slope=0.5)
+    Array([-0.5,  0. ,  2. ], dtype=float32)
     """
     if isinstance(negative_slope, jax.Array):
         return prelu(x, negative_slope)
@@ -40,6 +43,9 @@ def prelu(x: Float[Array, "*shape"], slope: Float[Array, ""] | Float[Array, "c"]
     The gradient at 0 is the slope. That of a slope is the sum of the negative entries times their cotangents, summed
     in float32. With slope 0 it is 0 at -inf. He et al. 2015, arXiv:1502.01852. Equals `torch.nn.functional.prelu`
     after moving channels to the second axis. Raises `ValueError` for a slope of any other shape.
+
+    >>> prelu(jnp.array([-1.0, 0.0, 2.0]), jnp.array(0.25))
+    Array([-0.25,  0.  ,  2.  ], dtype=float32)
     """
     slope = over_channels(slope, x)
     below = jnp.where((x > 0) | ((slope == 0) & jnp.isinf(x)), 0, widened(x))
@@ -52,6 +58,9 @@ def elu(x: Float[Array, "*shape"], *, alpha: Number = 1.0) -> Float[Array, "*sha
 
     The gradient at 0 is `alpha`. Clevert et al. 2015, arXiv:1511.07289. Equals `torch.nn.functional.elu`. Raises
     `ValueError` for an `alpha` that is negative or not finite.
+
+    >>> elu(jnp.array([-1.0, 0.0, 2.0]))
+    Array([-0.6321...,  0.        ,  2.        ], dtype=float32)
     """
     within("[0, inf)", alpha=alpha)
     return _exponential(x, positive=1.0, negative=alpha, width=1.0)
@@ -63,6 +72,9 @@ def selu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
     λ = 1.0507009873554805 and α = 1.6732632423543772, so that a standard normal input has an output of mean 0 and
     variance 1. The gradient at 0 is λα. Klambauer et al. 2017, arXiv:1706.02515. Equals `torch.nn.functional.selu`.
+
+    >>> selu(jnp.array([-1.0, 0.0, 2.0]))
+    Array([-1.1113...,  0.       ,  2.1014... ], dtype=float32)
     """
     return _exponential(x, positive=SELU_SCALE, negative=SELU_SCALE * SELU_ALPHA, width=1.0)
 
@@ -73,6 +85,9 @@ def celu(x: Float[Array, "*shape"], *, alpha: Number = 1.0) -> Float[Array, "*sh
 
     Barron 2017, arXiv:1704.07483. Equals `torch.nn.functional.celu`. Raises `ValueError` for an `alpha` that is not
     positive and finite.
+
+    >>> celu(jnp.array([-1.0, 0.0, 2.0]), alpha=2.0)
+    Array([-0.7869...,  0.        ,  2.        ], dtype=float32)
     """
     within("(0, inf)", alpha=alpha)
     return _exponential(x, positive=1.0, negative=alpha, width=alpha)
@@ -80,13 +95,21 @@ def celu(x: Float[Array, "*shape"], *, alpha: Number = 1.0) -> Float[Array, "*sh
 
 @typed
 def relu6(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`min(max(x, 0), 6)`, with gradient 0 at 0 and at 6; equals `torch.nn.functional.relu6`."""
+    """`min(max(x, 0), 6)`, with gradient 0 at 0 and at 6; equals `torch.nn.functional.relu6`.
+
+    >>> relu6(jnp.array([-1.0, 3.0, 8.0]))
+    Array([0., 3., 6.], dtype=float32)
+    """
     return _clip(x, 0, 6)
 
 
 @typed
 def hard_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`min(max(x, -1), 1)`, with gradient 0 at -1 and at 1; equals `torch.nn.functional.hardtanh`."""
+    """`min(max(x, -1), 1)`, with gradient 0 at -1 and at 1; equals `torch.nn.functional.hardtanh`.
+
+    >>> hard_tanh(jnp.array([-3.0, 0.5, 2.0]))
+    Array([-1. ,  0.5,  1. ], dtype=float32)
+    """
     return _clip(x, -1, 1)
 
 
@@ -95,6 +118,9 @@ def hard_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Piecewise linear sigmoid, `min(max(x + 3, 0), 6) / 6`, with gradient 0 at -3 and at 3.
 
     Howard et al. 2019, arXiv:1905.02244. Equals `torch.nn.functional.hardsigmoid`.
+
+    >>> hard_sigmoid(jnp.array([-3.0, 0.0, 3.0]))
+    Array([0. , 0.5, 1. ], dtype=float32)
     """
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, ((widened(x) + 3) / 6).astype(x.dtype)))
 
@@ -104,6 +130,9 @@ def hard_swish(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """`x · hard_sigmoid(x)`: 0 up to -3, `x` from 3 on, with gradient 0 at -3 and 1 at 3.
 
     Howard et al. 2019, arXiv:1905.02244. Equals `torch.nn.functional.hardswish` on finite numbers, and is 0 at -inf.
+
+    >>> hard_swish(jnp.array([-3.0, 1.5, 3.0]))
+    Array([0.   , 1.125, 3.   ], dtype=float32)
     """
     inside = jnp.where(jnp.abs(x) >= 3, 0, widened(x))
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, x, (inside * (inside + 3) / 6).astype(x.dtype)))
@@ -115,6 +144,9 @@ def softshrink(x: Float[Array, "*shape"], *, threshold: Number = 0.5) -> Float[A
 
     The proximal operator of `threshold · |x|`. Equals `torch.nn.functional.softshrink`. Raises `ValueError` for a
     negative threshold.
+
+    >>> softshrink(jnp.array([-2.0, 0.25, 1.0]))
+    Array([-1.5,  0. ,  0.5], dtype=float32)
     """
     return _beyond(x, threshold, less=threshold)
 
@@ -124,6 +156,9 @@ def hardshrink(x: Float[Array, "*shape"], *, threshold: Number = 0.5) -> Float[A
     """`x` where its size exceeds `threshold` and 0 elsewhere, with gradient 0 at ±`threshold`.
 
     Equals `torch.nn.functional.hardshrink`. Raises `ValueError` for a negative threshold.
+
+    >>> hardshrink(jnp.array([-2.0, 0.25, 1.0]))
+    Array([-2.,  0.,  1.], dtype=float32)
     """
     return _beyond(x, threshold, less=0.0)
 

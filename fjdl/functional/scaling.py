@@ -24,6 +24,9 @@ def fit_mean(x: Num[Array, "n *features"], *, per: Per = "feature") -> Scaling:
     """Mean subtraction, `x - μ`, with one mean per entry of an example or per channel.
 
     Per pixel as in ResNet (He et al. 2016), per channel as in VGG (Simonyan & Zisserman 2015).
+
+    >>> fit_mean(jnp.array([[1.0], [3.0]])).shift
+    Array([2.], dtype=float32)
     """
     mean, _ = _mean_and_deviation(x, per)
     return Scaling(mean, jnp.ones_like(mean))
@@ -45,6 +48,9 @@ def fit_standard(x: Num[Array, "n *features"], *, per: Per = "feature") -> Scali
 
     Per feature it equals scikit-learn's `StandardScaler`; per channel it is the usual normalization of images. Where
     the two numbers are known, `fjdl.functional.preprocessing.standardize` takes them.
+
+    >>> fit_standard(jnp.array([[1.0], [5.0]]))
+    Scaling(shift=Array([3.], dtype=float32), scale=Array([2.], dtype=float32))
     """
     return Scaling(*_mean_and_deviation(x, per))
 
@@ -56,6 +62,9 @@ def fit_min_max(
     """The affine map that takes the training data to [low, high]; a constant feature goes to `low`.
 
     Equals scikit-learn's `MinMaxScaler(feature_range=(low, high))`. Raises `ValueError` unless `low < high`.
+
+    >>> transform(fit_min_max(jnp.array([[1.0], [5.0]])), jnp.array([2.0]))
+    Array([0.25], dtype=float32)
     """
     if known(low) is not None and known(high) is not None and not low < high:
         raise ValueError(f"low must be smaller than high, got low={low} and high={high}")
@@ -70,6 +79,9 @@ def transform(state: Scaling, x: Num[Array, "*batch"]) -> Float[Array, "*batch"]
     """`(x - shift) / scale` for examples or a batch of them, in the dtype of `x`, of the state for integers.
 
     Computed in float32, in float64 where the state is, and rounded once.
+
+    >>> transform(Scaling(jnp.array([1.0]), jnp.array([2.0])), jnp.array([5.0]))
+    Array([2.], dtype=float32)
     """
     shift, scale = (widened(_aligned(part, x)) for part in state)
     return ((x.astype(scale.dtype) - shift) / scale).astype(_float(x, state.scale))
@@ -80,6 +92,9 @@ def inverse_transform(state: Scaling, x: Float[Array, "*batch"]) -> Float[Array,
     """`x · scale + shift`, in the dtype of `x`: from transformed data back to the original units.
 
     Computed in float32, in float64 where the state is, and rounded once.
+
+    >>> inverse_transform(Scaling(jnp.array([1.0]), jnp.array([2.0])), jnp.array([2.0]))
+    Array([5.], dtype=float32)
     """
     shift, scale = (widened(_aligned(part, x)) for part in state)
     return (x.astype(scale.dtype) * scale + shift).astype(x.dtype)

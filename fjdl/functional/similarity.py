@@ -12,6 +12,9 @@ def cosine_similarity(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"]) 
 
     0 with zero gradient where either is the zero vector. Vectors are scaled before they are squared, so entries of
     1e25 and 1e-25 lose nothing; an infinite entry gives NaN. Equals `torch.nn.functional.cosine_similarity(dim=-1)`.
+
+    >>> cosine_similarity(jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 2.0]]))
+    Array([0.], dtype=float32)
     """
     return jnp.sum(unit(widened(x)) * unit(widened(y)), axis=-1).astype(x.dtype)
 
@@ -21,6 +24,10 @@ def cosine_similarities(x: Float[Array, "*batch n d"], y: Float[Array, "*batch m
     """`cosine_similarity` of each row of `x` with each row of `y`, as one matrix product.
 
     Equals `sklearn.metrics.pairwise.cosine_similarity`.
+
+    >>> cosine_similarities(jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([[0.0, 2.0]]))
+    Array([[0.],
+           [1.]], dtype=float32)
     """
     return jnp.matmul(unit(widened(x)), jnp.matrix_transpose(unit(widened(y))), precision="highest").astype(x.dtype)
 
@@ -31,6 +38,9 @@ def euclidean_distance(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"])
 
     The gradient of a distance of 0 is 0. Squares neither overflow at 1e30 nor vanish at 1e-30. Equals
     `torch.nn.functional.pairwise_distance(eps=0)`.
+
+    >>> euclidean_distance(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 4.0]]))
+    Array([5.], dtype=float32)
     """
     return norm(widened(x) - widened(y))[..., 0].astype(x.dtype)
 
@@ -41,6 +51,10 @@ def euclidean_distances(x: Float[Array, "*batch n d"], y: Float[Array, "*batch m
 
     It sums squared differences and no products, so the distance of near points keeps its digits and that of a row from
     itself is exactly 0, with zero gradient. Equals `torch.cdist` without matrix products.
+
+    >>> euclidean_distances(jnp.array([[0.0, 0.0], [3.0, 0.0]]), jnp.array([[3.0, 4.0]]))
+    Array([[5.],
+           [4.]], dtype=float32)
     """
     differences = widened(x)[..., :, None, :] - widened(y)[..., None, :, :]
     return norm(differences)[..., 0].astype(x.dtype)

@@ -18,6 +18,9 @@ def iou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"])
     """One minus the intersection over union, `1 - IoU`, in [0, 1].
 
     1 with zero gradient for disjoint boxes, and where both are empty or inverted: see `fjdl.boxes.iou`.
+
+    >>> iou_loss(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([0.5], dtype=float32)
     """
     return 1 - iou(boxes, targets)
 
@@ -29,6 +32,9 @@ def log_iou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 
 
     inf with zero gradient where the boxes share no area, so only a mask keeps such a box out of a mean.
     Yu et al. 2016 (UnitBox), arXiv:1608.01471.
+
+    >>> log_iou_loss(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([0.6931...], dtype=float32)
     """
     overlap = iou(boxes, targets)
     return jnp.where(overlap == 0, jnp.inf, -jnp.log(jnp.where(overlap == 0, 1, overlap)))
@@ -40,6 +46,9 @@ def giou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]
     """One minus the generalized IoU, `1 - GIoU`, in [0, 2], with a gradient also for disjoint boxes.
 
     Rezatofighi et al. 2019, arXiv:1902.09630. Equals `torchvision.ops.generalized_box_iou_loss` up to its epsilon.
+
+    >>> giou_loss(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([0.5], dtype=float32)
     """
     return 1 - giou(boxes, targets)
 
@@ -50,6 +59,9 @@ def diou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]
     """One minus the distance IoU, `1 - IoU + |Δcenter|² / diagonal(hull)²`, in [0, 2].
 
     Zheng et al. 2020, arXiv:1911.08287. Equals `torchvision.ops.distance_box_iou_loss` up to its epsilon.
+
+    >>> diou_loss(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([0.53125], dtype=float32)
     """
     return 1 - diou(boxes, targets)
 
@@ -68,7 +80,11 @@ def ciou_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]
 @typed
 @fused
 def box_l2_loss(boxes: Float[Array, "*batch 4"], targets: Float[Array, "*batch 4"]) -> Float[Array, "*batch"]:
-    """Sum of the squared differences of the four numbers of a box, `Σᵢ (bᵢ - tᵢ)²`, in any format of boxes."""
+    """Sum of the squared differences of the four numbers of a box, `Σᵢ (bᵢ - tᵢ)²`, in any format of boxes.
+
+    >>> box_l2_loss(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0]]))
+    Array([1.], dtype=float32)
+    """
     return jnp.sum(jnp.square(widened(boxes) - widened(targets)), axis=-1)
 
 

@@ -33,6 +33,9 @@ def softmax_cross_entropy(
     Any other label outside [0, k) never becomes another class: the value and the whole gradient of that example are
     NaN, and only a mask on the values keeps both out of a mean. Infinite logits are treated as in `soft_cross_entropy`.
     Equals `torch.nn.functional.cross_entropy(reduction="none", weight=class_weights, label_smoothing=smoothing)`.
+
+    >>> softmax_cross_entropy(jnp.array([[0.0, 0.0]]), jnp.array([0]))
+    Array([0.6931...], dtype=float32)
     """
     within("[0, 1)", smoothing=smoothing)
     if ignore_label is not None:
@@ -59,6 +62,9 @@ def soft_cross_entropy(logits: Float[Array, "*batch k"], targets: Float[Array, "
     no distribution: its value and gradient are 0, and a mask has to keep it out of the mean.
     Targets are not checked to be non-negative with sum 1. Equals `torch.nn.functional.cross_entropy(reduction="none")`
     with targets of probabilities.
+
+    >>> soft_cross_entropy(jnp.array([[0.0, 0.0]]), jnp.array([[0.5, 0.5]]))
+    Array([0.6931...], dtype=float32)
     """
     return _cross_entropy(widened(logits), widened(targets))
 
@@ -74,6 +80,9 @@ def sigmoid_cross_entropy(
     ends with. Exact for large logits, without clipping: a logit of ±inf costs 0 where the target agrees with it and
     inf where it does not.
     Equals `torch.nn.functional.binary_cross_entropy_with_logits(reduction="none", pos_weight=pos_weight)`.
+
+    >>> sigmoid_cross_entropy(jnp.array([0.0, 100.0]), jnp.array([1.0, 1.0]))
+    Array([0.6931..., 0.       ], dtype=float32)
     """
     logits, targets = widened(logits), widened(targets)
     positive, weight = logits > 0, 1.0

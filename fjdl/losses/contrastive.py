@@ -20,6 +20,9 @@ def contrastive_loss(
     `D² / 2` where `same`, else `max(margin - D, 0)² / 2` with the Euclidean distance D. At D = 0 the gradient is 0, so
     two different examples of equal embedding are not pushed apart.
     Hadsell et al. 2006, eq. 4, whose Y is 1 for pairs that are not the same.
+
+    >>> contrastive_loss(jnp.array([[0.0, 0.0]]), jnp.array([[0.6, 0.8]]), jnp.array([True]))
+    Array([0.5], dtype=float32)
     """
     within("[0, inf)", margin=margin)
     distance = norm(widened(a) - widened(b))[..., 0]
@@ -80,7 +83,11 @@ def supervised_contrastive_loss(
 def has_positive(
     labels: Integer[Array, "n"], *, mask: Bool[Array, "n"] | Num[Array, "n"] | None = None
 ) -> Bool[Array, "n"]:
-    """Which rows have another row of the same label, among those that `mask` keeps: `∃ j ≠ i: labelⱼ = labelᵢ`."""
+    """Which rows have another row of the same label, among those that `mask` keeps: `∃ j ≠ i: labelⱼ = labelᵢ`.
+
+    >>> has_positive(jnp.array([0, 1, 0]))
+    Array([ True, False,  True], dtype=bool)
+    """
     return jnp.any(_positives(labels, _kept(labels.shape[0], mask)), axis=1)
 
 

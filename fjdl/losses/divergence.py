@@ -18,6 +18,9 @@ def entropy(p: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
 
     In [0, log k]: 0 where one outcome is certain, log k where all are equally likely. 0 · log 0 is 0, with gradient 0
     in the place of the infinite one. A negative probability gives NaN. Shannon 1948. Equals `scipy.stats.entropy`.
+
+    >>> entropy(jnp.array([[0.5, 0.5]]))
+    Array([0.6931...], dtype=float32)
     """
     p = widened(p)
     return -jnp.sum(p * jnp.log(jnp.where(p == 0, 1, p)), axis=-1)
@@ -32,6 +35,9 @@ def kl_divergence(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> F
     Raises `ValueError` for a concrete `p` with a negative entry or a row whose sum is not 1 to within 0.05: logits and
     log-probabilities are for `kl_divergence_with_logits`. A traced `p` is not checked.
     Kullback & Leibler 1951. Equals `scipy.special.rel_entr(p, q).sum(-1)`.
+
+    >>> kl_divergence(jnp.array([[1.0, 0.0]]), jnp.array([[0.5, 0.5]]))
+    Array([0.6931...], dtype=float32)
     """
     _refuse_logits(p)
     return _relative_entropy(p, q)
@@ -49,6 +55,9 @@ def kl_divergence_with_logits(
     A target of 0 costs nothing whatever its logit, with gradient 0; a positive one at a logit of -inf costs inf. A row
     of -inf has value and gradient 0.
     Kullback & Leibler 1951. Equals `torch.nn.functional.kl_div(reduction="none").sum(-1)` of log-probabilities.
+
+    >>> kl_divergence_with_logits(jnp.array([[0.0, 0.0]]), jnp.array([[1.0, 0.0]]))
+    Array([0.6931...], dtype=float32)
     """
     logits, targets = widened(logits), widened(targets)
     has_mass = (targets != 0) & (jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf) > -jnp.inf)
@@ -66,6 +75,9 @@ def generalized_kl_divergence(p: Float[Array, "*batch k"], q: Float[Array, "*bat
     `kl_divergence`. 0 where both are equal and positive elsewhere, to full relative precision where they are close; inf
     where `q` alone is 0. A `p_k` of 0 costs `q_k`, with gradient 0 to itself. Half of the Poisson deviance; the
     divergence of non-negative matrix factorization (Lee & Seung 2001). Equals `scipy.special.kl_div(p, q).sum(-1)`.
+
+    >>> generalized_kl_divergence(jnp.array([[0.0, 2.0]]), jnp.array([[3.0, 2.0]]))
+    Array([3.], dtype=float32)
     """
     p, q = widened(p), widened(q)
     has_mass = p != 0
@@ -80,6 +92,9 @@ def js_divergence(p: Float[Array, "*batch k"], q: Float[Array, "*batch k"]) -> F
 
     Symmetric, in [0, log 2]: 0 where both are equal, log 2 where they share no outcome. 0 · log 0 is 0, with gradient
     0 there. Lin 1991. Equals `scipy.spatial.distance.jensenshannon(p, q) ** 2`.
+
+    >>> js_divergence(jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]]))
+    Array([0.6931...], dtype=float32)
     """
     p, q = widened(p), widened(q)
     return 0.5 * jnp.sum(_from_mean(p, q) + _from_mean(q, p), axis=-1)

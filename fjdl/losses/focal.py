@@ -23,6 +23,9 @@ def sigmoid_focal_loss(
     `gamma` 0 is `sigmoid_cross_entropy`. Value and gradient are finite for every finite logit; a logit of ±inf costs 0
     where the target agrees with it and inf where it does not. Lin et al. 2017, arXiv:1708.02002. Equals
     `torchvision.ops.sigmoid_focal_loss`, whose `alpha` is 0.25 by default.
+
+    >>> sigmoid_focal_loss(jnp.array([0.0, 100.0]), jnp.array([1.0, 1.0]))
+    Array([0.1732..., 0.       ], dtype=float32)
     """
     within("[0, inf]", gamma=gamma)
     within("[0, 1]", alpha=alpha)
@@ -45,6 +48,9 @@ def softmax_focal_loss(
     `alpha` holds the α of each class, 1 without it; `gamma` 0 is `softmax_cross_entropy`, whose edges it shares: a
     label outside [0, k) has value and gradient NaN, and a row of -inf costs 0.
     Lin et al. 2017, arXiv:1708.02002. Equals `(1 - exp(-ce)) ** gamma * ce` of PyTorch's cross entropy.
+
+    >>> softmax_focal_loss(jnp.array([[0.0, 0.0]]), jnp.array([0]))
+    Array([0.1732...], dtype=float32)
     """
     within("[0, inf]", gamma=gamma)
     in_range, _ = one_hot(labels, logits.shape[-1])

@@ -18,6 +18,9 @@ def hinge_loss(scores: Float[Array, "*shape"], targets: Signs) -> Float[Array, "
 
     A target is positive above 0, so 0/1 and -1/+1 mean the same; a NaN stays NaN. Cortes & Vapnik 1995. Equals
     `sklearn.metrics.hinge_loss` in the mean.
+
+    >>> hinge_loss(jnp.array([0.5, 0.5, 3.0]), jnp.array([1, -1, 1]))
+    Array([0.5, 1.5, 0. ], dtype=float32)
     """
     return _positive_part(1 - _sign(targets, scores) * widened(scores))
 
@@ -28,6 +31,9 @@ def squared_hinge_loss(scores: Float[Array, "*shape"], targets: Signs) -> Float[
     """Squared hinge loss, one per score: `max(0, 1 - s)²` for positive targets, `max(0, 1 + s)²` for all others.
 
     Targets are those of `hinge_loss`. Its slope is continuous.
+
+    >>> squared_hinge_loss(jnp.array([0.5, 0.5, 3.0]), jnp.array([1, -1, 1]))
+    Array([0.25, 2.25, 0.  ], dtype=float32)
     """
     return jnp.square(hinge_loss(scores, targets))
 
@@ -41,6 +47,9 @@ def crammer_singer_loss(
 
     Rivals that are equal share the gradient. With one class there is no rival and the loss is 0. A label outside
     [0, k) has value and gradient NaN. Crammer & Singer 2001. Equals `sklearn.metrics.hinge_loss` in the mean.
+
+    >>> crammer_singer_loss(jnp.array([[1.0, 2.0]]), jnp.array([0]))
+    Array([2.], dtype=float32)
     """
     logits = widened(logits)
     in_range, hits = one_hot(labels, logits.shape[-1])
@@ -58,6 +67,9 @@ def multi_margin_loss(
 
     `p` is 1 or 2. A label outside [0, k) has value and gradient NaN. Weston & Watkins 1999. Equals
     `torch.nn.functional.multi_margin_loss(p=p, margin=margin, reduction="none")`.
+
+    >>> multi_margin_loss(jnp.array([[1.0, 2.0]]), jnp.array([0]))
+    Array([1.], dtype=float32)
     """
     one_of((1, 2), p=p)
     logits = widened(logits)

@@ -21,6 +21,9 @@ def poly_loss(
     where that term is gone; 0 is `softmax_cross_entropy`, whose edges it shares: a label outside [0, k) has value and
     gradient NaN, and a row of -inf costs 0. The paper takes 2 for ImageNet and -1 for detection.
     Leng et al. 2022, arXiv:2204.12511. Equals `optax.losses.poly_loss_cross_entropy` of one-hot labels.
+
+    >>> poly_loss(jnp.array([[0.0, 0.0]]), jnp.array([0]), epsilon=2.0)
+    Array([1.6931...], dtype=float32)
     """
     within("[-1, inf)", epsilon=epsilon)
     in_range, _ = one_hot(labels, logits.shape[-1])

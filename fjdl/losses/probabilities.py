@@ -22,6 +22,9 @@ def binary_cross_entropy(
 
     Targets `t` lie in [0, 1]. Predictions `p` are clipped to [eps, 1 - eps], with gradient 0 beyond. Equals
     `torch.nn.functional.binary_cross_entropy(reduction="none")` between the clips.
+
+    >>> binary_cross_entropy(jnp.array([0.5]), jnp.array([1.0]))
+    Array([0.6931...], dtype=float32)
     """
     within("(0, 0.5)", eps=eps)
     predictions, targets = widened(predictions), widened(targets)
@@ -37,6 +40,9 @@ def categorical_cross_entropy(
 
     A prediction below `eps` has gradient 0. Neither predictions nor targets are scaled to sum 1. Equals
     `sklearn.metrics.log_loss` of one example, and `soft_cross_entropy` of log-probabilities.
+
+    >>> categorical_cross_entropy(jnp.array([[0.5, 0.5]]), jnp.array([[1.0, 0.0]]))
+    Array([0.6931...], dtype=float32)
     """
     within("(0, 0.5)", eps=eps)
     return -jnp.sum(widened(targets) * _log(widened(predictions), eps), axis=-1)
@@ -51,6 +57,9 @@ def sparse_categorical_cross_entropy(
 
     A prediction below `eps` has gradient 0. A label outside [0, k) has value and gradient NaN, as in
     `softmax_cross_entropy`. Equals `torch.nn.functional.nll_loss(log(p), reduction="none")` above `eps`.
+
+    >>> sparse_categorical_cross_entropy(jnp.array([[0.5, 0.5]]), jnp.array([0]))
+    Array([0.6931...], dtype=float32)
     """
     within("(0, 0.5)", eps=eps)
     in_range, hits = one_hot(labels, predictions.shape[-1])

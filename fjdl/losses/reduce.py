@@ -22,6 +22,9 @@ def weighted_sum(
     NaN or inf there reaches neither the sums nor a gradient. Weights are meant to be non-negative.
     `counts` is summed in the place of the weights, over the same entries, where values are to be divided by something
     else. Sums and counts of parts add up to those of the whole, where means of means do not.
+
+    >>> weighted_sum(jnp.array([1.0, 2.0, 9.0]), mask=jnp.array([True, True, False]))
+    (Array(3., dtype=float32), Array(2., dtype=float32))
     """
     values = widened(values)
     weights = jnp.ones_like(values) if weights is None else widened(weights)
@@ -46,5 +49,8 @@ def mean(
     equals `torch.nn.functional.cross_entropy(weight=class_weights)`, which divides by the sum of the weights; with
     `counts` of ones besides, it divides by the number of examples. Values that a loss has weighted already, as it must
     where class weights meet label smoothing, take the weights as `counts` alone.
+
+    >>> mean(jnp.array([1.0, 4.0]), weights=jnp.array([1.0, 2.0]))
+    Array(3., dtype=float32)
     """
     return safe_divide(*weighted_sum(values, mask=mask, weights=weights, counts=counts))

@@ -20,6 +20,9 @@ def mse_loss(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batc
     The last axis always holds the features of one example, so a scalar regression has shape (n, 1).
     Differences are taken in float32; beyond 1.8e19 their square is inf. With no features the mean is NaN.
     Equals `torch.nn.functional.mse_loss(reduction="none").mean(-1)`.
+
+    >>> mse_loss(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]))
+    Array([2.], dtype=float32)
     """
     return jnp.mean(jnp.square(widened(predictions) - widened(targets)), axis=-1)
 
@@ -31,6 +34,9 @@ def mae_loss(predictions: Float[Array, "*batch d"], targets: Float[Array, "*batc
 
     The gradient is 0 where prediction and target are equal. Equals
     `torch.nn.functional.l1_loss(reduction="none").mean(-1)`.
+
+    >>> mae_loss(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]))
+    Array([1.], dtype=float32)
     """
     return jnp.mean(_absolute(_error(predictions, targets)), axis=-1)
 
@@ -45,6 +51,9 @@ def mape_loss(
     A fraction and no percentage: 0.1 for errors of a tenth of the target. An error at a target of 0 costs some 10¹⁵
     unless `eps`, the size below which all targets count as this large, is raised. The gradient is 0 where prediction
     and target are equal. Equals `sklearn.metrics.mean_absolute_percentage_error` in the mean over examples.
+
+    >>> mape_loss(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]))
+    Array([0.25], dtype=float32)
     """
     within("(0, inf)", eps=eps)
     size = _absolute(widened(targets))
@@ -76,6 +85,9 @@ def huber_loss(
     Value and slope are continuous at `delta` > 0, and no slope exceeds it; it is `delta` times `smooth_l1_loss` of
     the same width. An error of 1e30 costs `1e30 · delta`. Huber 1964. Equals
     `torch.nn.functional.huber_loss(reduction="none").mean(-1)`.
+
+    >>> huber_loss(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]))
+    Array([0.75], dtype=float32)
     """
     within("(0, inf]", delta=delta)
     error = _error(predictions, targets)
@@ -93,6 +105,9 @@ def smooth_l1_loss(
     Value and slope are continuous at `beta`, and no slope exceeds 1; it is `huber_loss` of the same width divided by
     it, and `mae_loss` where `beta` is 0. Girshick 2015, arXiv:1504.08083. Equals
     `torch.nn.functional.smooth_l1_loss(reduction="none").mean(-1)`.
+
+    >>> smooth_l1_loss(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]), beta=4.0)
+    Array([0.25], dtype=float32)
     """
     within("[0, inf]", beta=beta)
     if not isinstance(beta, int | float):
@@ -108,6 +123,9 @@ def log_cosh_loss(predictions: Float[Array, "*batch d"], targets: Float[Array, "
     """Mean over features of `log cosh(ŷ - y)`: half the square of a small error, `|e| - log 2` for a large one.
 
     Its slope is `tanh(e)`. Nothing overflows: an error of 1e30 costs 1e30, and small errors keep their digits.
+
+    >>> log_cosh_loss(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]))
+    Array([0.6625...], dtype=float32)
     """
     return jnp.mean(_log_cosh(_error(predictions, targets)), axis=-1)
 
@@ -124,6 +142,9 @@ def quantile_loss(
     `quantiles` in (0, 1): one number, or one for each of the `d` features. The loss is least in expectation where `ŷ`
     is that quantile of the targets; at 1/2 it is half of `mae_loss`, with whose gradient 0 at an error of 0.
     Koenker & Bassett 1978. Equals `sklearn.metrics.mean_pinball_loss` in the mean over examples.
+
+    >>> quantile_loss(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]]), quantiles=0.75)
+    Array([0.75], dtype=float32)
     """
     within("(0, 1)", quantiles=quantiles)
     if isinstance(quantiles, tuple) and len(quantiles) != predictions.shape[-1]:
@@ -144,6 +165,9 @@ def poisson_nll_loss(
     `y log y - y + log(2πy)/2` for counts `y` above 1. A log rate of -inf costs nothing where the count is 0 and inf
     where it is not; beyond a log rate of 88 (709 in float64) the loss is inf. Equals
     `torch.nn.functional.poisson_nll_loss(full=full, reduction="none").mean(-1)`.
+
+    >>> poisson_nll_loss(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 5.0]]))
+    Array([1.], dtype=float32)
     """
     log_rates, targets = widened(log_rates), widened(targets)
     dominated = (log_rates > 1000) | ((targets == 0) & jnp.isinf(log_rates))

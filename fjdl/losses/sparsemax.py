@@ -22,6 +22,9 @@ def sparsemax_loss(logits: Float[Array, "*batch k"], labels: Integer[Array, "*ba
     logit of -inf at the label inf. Of logits `[0, x]` it is the binary loss of `x`.
     Martins & Astudillo 2016, arXiv:1602.02068. Equals `optax.losses.multiclass_sparsemax_loss`, and of `[0, x]`
     `optax.losses.sparsemax_loss`.
+
+    >>> sparsemax_loss(jnp.array([[3.0, 0.0], [0.0, 0.0]]), jnp.array([0, 0]))
+    Array([0.  , 0.25], dtype=float32)
     """
     in_range, hits = one_hot(labels, logits.shape[-1])
     return nan_unless(in_range, _regret(widened(logits), hits))

@@ -37,6 +37,9 @@ def triplet_margin_loss(
     distances and margin 0.2, Balntas et al. 2016 the plain ones. A distance of 0 and a hinge at exactly 0 have zero
     gradient. For mined triplets: `mean(triplet_margin_loss(x[t.anchor], x[t.positive], x[t.negative]), mask=t.valid)`.
     Equals `torch.nn.functional.triplet_margin_loss(eps=0, reduction="none")`; PyTorch adds 1e-6 to every difference.
+
+    >>> triplet_margin_loss(jnp.array([[0.0]]), jnp.array([[1.0]]), jnp.array([[1.5]]))
+    Array([0.5], dtype=float32)
     """
     within("[0, inf)", margin=margin)
     at_least(1, p=p)

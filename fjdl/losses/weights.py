@@ -16,6 +16,9 @@ def class_weights(counts: Num[Array, " k"]) -> Float[Array, " k"]:
     `N` is the number of all examples and `K` that of the classes that have any, so the weights of the examples sum to
     `N`; a class without examples has weight 0. Of two classes the rare one thus weighs more, in the ratio of the other
     to itself. Equals `sklearn.utils.class_weight.compute_class_weight("balanced")`.
+
+    >>> class_weights(jnp.array([3, 1]))
+    Array([0.6666..., 2.       ], dtype=float32)
     """
     counts = widened(counts)
     present = jnp.sum((counts > 0).astype(counts.dtype))
@@ -35,6 +38,9 @@ def example_weights(
     Their sum is what `torch.nn.functional.cross_entropy(weight=class_weights, ignore_index=ignore_label)` divides by,
     so `mean(values, weights=example_weights(...))` of unweighted values equals it. Any other label outside [0, k) has
     weight NaN, which no mean hides.
+
+    >>> example_weights(jnp.array([1, 0]), jnp.array([1.0, 5.0]))
+    Array([5., 1.], dtype=float32)
     """
     labels = signed(labels)
     if class_weights is None:

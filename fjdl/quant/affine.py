@@ -37,6 +37,9 @@ def absmax_quantize(x: Float[Array, "*shape"], *, bits: int = 8, axis: Axis = No
     for all. Halves round to even. A channel of zeros gets scale 1 and so stays zero; one with a NaN or an infinity gets
     scale NaN and dequantizes to NaN, never to a wrong number. Jacob et al. 2018, arXiv:1712.05877; Dettmers et al.
     2022, arXiv:2208.07339. Raises `ValueError` for bits outside [2, 8], an axis that `x` lacks, and an empty `x`.
+
+    >>> absmax_quantize(jnp.array([-1.0, 0.0, 1.0])).values
+    Array([-127,    0,  127], dtype=int8)
     """
     within("[2, 8]", bits=bits)
     top = 2 ** (bits - 1) - 1
@@ -53,6 +56,9 @@ def zeropoint_quantize(x: Float[Array, "*shape"], *, bits: int = 8, axis: Axis =
     zero_point = −round(min / scale) − 2^(bits−1), so that min lands on the lowest integer; it is kept whole and not
     limited to int8, so that a range far from 0, such as [10, 11], costs no precision. A constant channel is exact.
     Axis, rounding, NaN and errors are as in `absmax_quantize`. Jacob et al. 2018, arXiv:1712.05877.
+
+    >>> zeropoint_quantize(jnp.array([0.0, 1.0])).values
+    Array([-128,  127], dtype=int8)
     """
     within("[2, 8]", bits=bits)
     bottom, top = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
@@ -67,7 +73,11 @@ def zeropoint_quantize(x: Float[Array, "*shape"], *, bits: int = 8, axis: Axis =
 
 @typed
 def dequantize(quantized: Quantized, *, dtype: jax.typing.DTypeLike = jnp.float32) -> Float[Array, "..."]:
-    """(values − zero_point) · scale, computed in float32 and returned in `dtype`."""
+    """(values − zero_point) · scale, computed in float32 and returned in `dtype`.
+
+    >>> dequantize(absmax_quantize(jnp.array([-1.0, 0.0, 1.0])))
+    Array([-1.,  0.,  1.], dtype=float32)
+    """
     values = quantized.values.astype(jnp.float32)
     if quantized.zero_point is not None:
         values = values - quantized.zero_point

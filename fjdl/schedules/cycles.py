@@ -29,6 +29,9 @@ def cosine_restarts(*, peak: Number, steps: int, multiplier: int = 1, final: Num
     there is no last step. Equal to `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(T_0=steps, T_mult=multiplier,
     eta_min=final)`; the periods are counted in integers, so no restart is a step off. Raises `ValueError` where `steps`
     or `multiplier` is not positive, and where `peak` or `final` is negative or not finite.
+
+    >>> cosine_restarts(peak=1.0, steps=4)(jnp.array([0, 4, 8]))
+    Array([1., 1., 1.], dtype=float32)
     """
     within("(0, inf]", steps=steps, multiplier=multiplier)
     within("[0, inf)", peak=peak, final=final)
@@ -63,6 +66,9 @@ def cyclic(
     2017, arXiv:1506.01186. Equal to `torch.optim.lr_scheduler.CyclicLR` with mode "triangular" by default,
     "triangular2" for cycle_factor=0.5, and "exp_range" with gamma=step_factor. Raises `ValueError` where a number of
     steps is not positive, a rate is negative or not finite, or a factor is not in (0, 1].
+
+    >>> cyclic(low=0.0, high=1.0, rise=2)(jnp.array([0, 1, 2, 3, 4]))
+    Array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
     """
     fall = rise if fall is None else fall
     within("(0, inf]", rise=rise, fall=fall)

@@ -24,6 +24,9 @@ def constant(value: Number) -> Schedule:
     """`value` at every step; equal to `optax.constant_schedule`.
 
     Raises `ValueError` where it is negative or not finite.
+
+    >>> constant(0.1)(7)
+    Array(0.1, dtype=float32)
     """
     within("[0, inf)", value=value)
 
@@ -40,6 +43,9 @@ def step_decay(*, peak: Number, every: int, factor: Number) -> Schedule:
 
     Equal to `torch.optim.lr_scheduler.StepLR(step_size=every, gamma=factor)`. Raises `ValueError` where `peak` is
     negative or not finite, `every` is not positive, or `factor` is not in (0, 1].
+
+    >>> step_decay(peak=1.0, every=10, factor=0.5)(jnp.array([9, 10, 20]))
+    Array([1.  , 0.5 , 0.25], dtype=float32)
     """
     within("[0, inf)", peak=peak)
     within("(0, inf]", every=every)
@@ -59,6 +65,9 @@ def piecewise_constant(*, values: Sequence[Number], boundaries: Sequence[int]) -
     Equal to `torch.optim.lr_scheduler.MultiStepLR` and `optax.piecewise_constant_schedule`, which are given factors
     instead; Keras's `PiecewiseConstantDecay` changes one step later. Raises `ValueError` for a value that is negative
     or not finite, and unless the boundaries are positive, rising and one fewer than the values.
+
+    >>> piecewise_constant(values=(1.0, 0.1), boundaries=(10,))(jnp.array([9, 10]))
+    Array([1. , 0.1], dtype=float32)
     """
     within("[0, inf)", **{f"values[{i}]": value for i, value in enumerate(values)})
     require_boundaries(boundaries, parts=len(values))
@@ -76,6 +85,9 @@ def linear(*, peak: Number, steps: int, final: Number = 0.0) -> Schedule:
 
     Equal to `optax.linear_schedule(peak, final, steps)`. Raises `ValueError` where `steps` is not positive, and where
     `peak` or `final` is negative or not finite.
+
+    >>> linear(peak=1.0, steps=10)(jnp.array([0, 5, 10]))
+    Array([1. , 0.5, 0. ], dtype=float32)
     """
     within("(0, inf]", steps=steps)
     within("[0, inf)", peak=peak, final=final)
@@ -94,6 +106,9 @@ def polynomial(*, peak: Number, steps: int, power: Number, final: Number = 0.0) 
     Liu et al. 2015, arXiv:1506.04579 (power 0.9, the "poly" policy of segmentation); equal to
     `optax.polynomial_schedule` and, for final 0, `torch.optim.lr_scheduler.PolynomialLR`. Raises `ValueError` as
     `linear` does, and where `power` is not positive.
+
+    >>> polynomial(peak=1.0, steps=10, power=2.0)(jnp.array([0, 5, 10]))
+    Array([1.  , 0.25, 0.  ], dtype=float32)
     """
     within("(0, inf]", steps=steps)
     within("[0, inf)", peak=peak, final=final)
@@ -114,6 +129,9 @@ def cosine(*, peak: Number, steps: int, final: Number = 0.0) -> Schedule:
     final + (peak − final) ½ (1 + cos(π step / steps)): Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts;
     equal to `optax.cosine_decay_schedule(peak, steps, alpha=final / peak)`. `torch.optim.lr_scheduler.
     CosineAnnealingLR` is equal up to step `steps` and rises again after it. Raises `ValueError` as `linear` does.
+
+    >>> cosine(peak=1.0, steps=10)(jnp.array([0, 10, 20]))
+    Array([1., 0., 0.], dtype=float32)
     """
     within("(0, inf]", steps=steps)
     within("[0, inf)", peak=peak, final=final)
@@ -131,6 +149,9 @@ def exponential(*, peak: Number, rate: Number) -> Schedule:
 
     Equal to `optax.exponential_decay(peak, 1, exp(-rate))` and `torch.optim.lr_scheduler.ExponentialLR(gamma=
     exp(-rate))`. Raises `ValueError` where `peak` or `rate` is negative or not finite.
+
+    >>> exponential(peak=1.0, rate=0.1)(jnp.array([0, 10]))
+    Array([1.        , 0.3678...], dtype=float32)
     """
     within("[0, inf)", peak=peak, rate=rate)
 
@@ -152,6 +173,9 @@ def geometric(
     at every multiple of `every` alone. Equal to `optax.exponential_decay(start, every, factor, begin, stepwise,
     final)`. Raises `ValueError` where `start` or `final` is negative or not finite, `factor` or `every` is not
     positive, or `begin` is negative.
+
+    >>> geometric(start=1.0, factor=0.5, every=10)(jnp.array([0, 10, 20]))
+    Array([1.  , 0.5 , 0.25], dtype=float32)
     """
     within("[0, inf)", start=start, final=final, begin=begin)
     within("(0, inf)", factor=factor, every=every)
@@ -173,6 +197,9 @@ def inverse_time(*, peak: Number, rate: Number) -> Schedule:
     """`peak / (1 + rate · step)` (Robbins & Monro 1951); equal to Keras's `InverseTimeDecay(peak, 1, rate)`.
 
     Raises `ValueError` where `peak` or `rate` is negative or not finite.
+
+    >>> inverse_time(peak=1.0, rate=0.1)(jnp.array([0, 10]))
+    Array([1. , 0.5], dtype=float32)
     """
     within("[0, inf)", peak=peak, rate=rate)
 

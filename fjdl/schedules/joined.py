@@ -63,6 +63,9 @@ def warmup_cosine(*, peak: Number, warmup_steps: int, steps: int, final: Number 
 
     Goyal et al. 2017, arXiv:1706.02677, for the warm-up; equal to `optax.warmup_cosine_decay_schedule(0, peak,
     warmup_steps, steps, final)`. Raises `ValueError` where the warm-up is as long as the whole.
+
+    >>> warmup_cosine(peak=1.0, warmup_steps=4, steps=8)(jnp.array([0, 2, 4, 8]))
+    Array([0. , 0.5, 1. , 0. ], dtype=float32)
     """
     within("(0, inf]", warmup_steps=warmup_steps)
     if warmup_steps >= steps:
@@ -77,6 +80,9 @@ def warmup_inverse_sqrt(*, peak: Number, warmup_steps: int) -> Schedule:
     Vaswani et al. 2017, arXiv:1706.03762, equation 3, whose peak is 1 / √(d_model · w). The root counts from step 0;
     `warmup(inverse_sqrt(peak=peak), steps=w)` counts from the end of the warm-up, and so falls at once. Raises
     `ValueError` where `warmup_steps` is not positive, and where `peak` is negative or not finite.
+
+    >>> warmup_inverse_sqrt(peak=1.0, warmup_steps=4)(jnp.array([2, 4, 16]))
+    Array([0.5, 1. , 0.5], dtype=float32)
     """
     within("(0, inf]", warmup_steps=warmup_steps)
     within("[0, inf)", peak=peak)

@@ -10,7 +10,11 @@ Space = Callable[[float], Any]  # the quantile function of an option: equal part
 
 
 def uniform(low: float, high: float) -> Space:
-    """A number of [low, high), each equally likely; raises `ValueError` unless `low < high`, both finite."""
+    """A number of [low, high), each equally likely; raises `ValueError` unless `low < high`, both finite.
+
+    >>> uniform(0.0, 10.0)(0.25)
+    2.5
+    """
     _require_order(low, high)
     return lambda share: float(low + (high - low) * share)
 
@@ -19,6 +23,9 @@ def log_uniform(low: float, high: float) -> Space:
     """A number of [low, high) whose logarithm is uniform, as suits learning rates and strengths of penalties.
 
     Raises `ValueError` unless `0 < low < high`, both finite.
+
+    >>> log_uniform(0.01, 1.0)(0.5)
+    0.1
     """
     within("(0, inf)", low=low)
     _require_order(low, high)
@@ -26,14 +33,22 @@ def log_uniform(low: float, high: float) -> Space:
 
 
 def integer(low: int, high: int) -> Space:
-    """An integer from `low` to `high`, both included, each equally likely; raises `ValueError` unless `low <= high`."""
+    """An integer from `low` to `high`, both included, each equally likely; raises `ValueError` unless `low <= high`.
+
+    >>> integer(1, 4)(0.5)
+    3
+    """
     if not low <= high:
         raise ValueError(f"low must be at most high, got low={low} and high={high}")
     return lambda share: int(low + math.floor((high - low + 1) * share))
 
 
 def choice(values: Sequence[Any]) -> Space:
-    """One of the values, each equally likely; raises `ValueError` for none."""
+    """One of the values, each equally likely; raises `ValueError` for none.
+
+    >>> choice(("relu", "tanh"))(0.75)
+    'tanh'
+    """
     if not values:
         raise ValueError("values must hold at least one, got none")
     return lambda share: values[math.floor(len(values) * share)]

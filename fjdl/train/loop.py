@@ -48,13 +48,13 @@ def fit_prepared(prepared: Prepared, run: RunDirectory) -> TrainState:
     recipe, splits, mesh, program = prepared  # 1 what will run, and where; nothing compiles twice
     epoch = epochs(recipe, program, splits.train, mesh)  # 2 what we learn from, and what we measure on
     evaluate = program.evaluator.on(splits.validation, part="validation")
-    state = restore_latest(run, program.init(), program.steps_per_epoch)  # 3 born on the devices, or taken up
+    state = restore_latest(run, program.init(), program.steps_per_epoch)  # 3 a new state, or the newest saved one
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
 
     with jax.transfer_guard("disallow"), stop_requests() as stop, Progress(steps, initial=position.step) as progress:
         while not _ended(position, recipe, steps):
             start = time.monotonic()
-            state, report = epoch(state, position.step)  # 4 no word from the devices in between
+            state, report = epoch(state, position.step)  # 4 nothing is read from the devices here
             results = evaluate(evaluated_params(state), state.stats)  # 5 measure the parameters that will be saved
             state = program.remember(state, results[recipe.monitor])
             results, report, here = jax.device_get((results, report, _position(state)))  # 6 the one read

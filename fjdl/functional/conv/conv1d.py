@@ -25,6 +25,9 @@ def conv1d(
     `((before, after),)`. "CAUSAL" is `((dilation (k - 1), 0),)`: no output sees a later input, as in
     `flax.linen.Conv`. Equals `torch.nn.functional.conv1d` after moving channels last. Raises `ValueError` as `conv2d`
     does.
+
+    >>> conv1d(jnp.array([[[1.0], [2.0], [4.0]]]), jnp.ones((2, 1, 1)), padding="VALID").ravel()
+    Array([3., 6.], dtype=float32)
     """
     check_groups(kernel.shape, channels=x.shape[-1], groups=groups)
     x, zeros = continued(x, padding, window=kernel.shape[:1], dilation=dilation)

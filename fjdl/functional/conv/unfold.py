@@ -24,6 +24,9 @@ def im2col(
     `kernel.reshape(-1, c_out)` does, so that a product with that matrix is `conv2d` (Chellapilla et al. 2006). Padding
     holds zeros. `torch.nn.functional.unfold` gives the same numbers with channels before rows and columns, and with
     windows last. The gradient is `col2im`, summed in float32. Raises `ValueError` as `conv2d` does.
+
+    >>> im2col(jnp.arange(4.0).reshape(2, 2, 1), window=2)
+    Array([[[0., 1., 2., 3.]]], dtype=float32)
     """
     rows, across = slide(x.shape[-3:-1], window=window, stride=stride, padding=padding, dilation=dilation)
     return _columns(x, rows, across)

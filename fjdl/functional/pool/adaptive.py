@@ -18,13 +18,21 @@ def adaptive_average_pool2d(x: Float[Array, "*batch h w c"], *, size: Pair) -> F
 
     Bins share an entry where the size does not divide the axis, and repeat entries where it is longer. Summed in
     float32. Equals `torch.nn.functional.adaptive_avg_pool2d`. Raises `ValueError` for an image without pixels.
+
+    >>> adaptive_average_pool2d(jnp.arange(16.0).reshape(1, 4, 4, 1), size=2)[0, :, :, 0]
+    Array([[ 2.5,  4.5],
+           [10.5, 12.5]], dtype=float32)
     """
     return _averages(x, size, axes=2)
 
 
 @typed
 def adaptive_average_pool1d(x: Float[Array, "*batch n c"], *, size: Single) -> Float[Array, "*batch n_out c"]:
-    """`adaptive_average_pool2d` of sequences; equals `torch.nn.functional.adaptive_avg_pool1d`."""
+    """`adaptive_average_pool2d` of sequences; equals `torch.nn.functional.adaptive_avg_pool1d`.
+
+    >>> adaptive_average_pool1d(jnp.array([1.0, 3.0, 5.0, 9.0]).reshape(1, 4, 1), size=2).ravel()
+    Array([2., 7.], dtype=float32)
+    """
     return _averages(x, size, axes=1)
 
 
@@ -48,7 +56,11 @@ def adaptive_max_pool2d(x: Float[Array, "*batch h w c"], *, size: Pair) -> Float
 
 @typed
 def adaptive_max_pool1d(x: Float[Array, "*batch n c"], *, size: Single) -> Float[Array, "*batch n_out c"]:
-    """`adaptive_max_pool2d` of sequences; equals `torch.nn.functional.adaptive_max_pool1d`."""
+    """`adaptive_max_pool2d` of sequences; equals `torch.nn.functional.adaptive_max_pool1d`.
+
+    >>> adaptive_max_pool1d(jnp.array([1.0, 3.0, 5.0, 9.0]).reshape(1, 4, 1), size=2).ravel()
+    Array([3., 9.], dtype=float32)
+    """
     return _maxima(x, size, axes=1)
 
 

@@ -27,6 +27,10 @@ def average_pool2d(
     Padding counts as zeros of the window, or with `count_include_pad=False` not at all.
     Equals `torch.nn.functional.avg_pool2d`.
     Raises `ValueError` for a window larger than the padded image, and for padding as wide as the window.
+
+    >>> average_pool2d(jnp.arange(16.0).reshape(1, 4, 4, 1), window=2)[0, :, :, 0]
+    Array([[ 2.5,  4.5],
+           [10.5, 12.5]], dtype=float32)
     """
     axes = windows_of(x.shape, spatial=2, window=window, stride=stride, padding=padding, ceil_mode=ceil_mode)
     return averages(x, axes, count_include_pad=count_include_pad)
@@ -42,7 +46,11 @@ def average_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Float[Array, "*batch n_out c"]:
-    """Mean of each window of a sequence, as `average_pool2d`; equals `torch.nn.functional.avg_pool1d`."""
+    """Mean of each window of a sequence, as `average_pool2d`; equals `torch.nn.functional.avg_pool1d`.
+
+    >>> average_pool1d(jnp.array([1.0, 3.0, 5.0, 9.0]).reshape(1, 4, 1), window=2).ravel()
+    Array([2., 7.], dtype=float32)
+    """
     axes = windows_of(x.shape, spatial=1, window=window, stride=stride, padding=padding, ceil_mode=ceil_mode)
     return averages(x, axes, count_include_pad=count_include_pad)
 
@@ -81,6 +89,10 @@ def max_pool2d(
     `torch.nn.functional.max_pool2d`, which this equals. Of several NaNs the first takes the gradient, there the last;
     XLA:CPU takes subnormal numbers for 0, and so for equal.
     Raises `ValueError` for a window larger than the padded image, and for padding as wide as the window.
+
+    >>> max_pool2d(jnp.arange(16.0).reshape(1, 4, 4, 1), window=2)[0, :, :, 0]
+    Array([[ 5.,  7.],
+           [13., 15.]], dtype=float32)
     """
     axes = windows_of(
         x.shape, spatial=2, window=window, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
@@ -98,7 +110,11 @@ def max_pool1d(
     dilation: Single = 1,
     ceil_mode: bool = False,
 ) -> Float[Array, "*batch n_out c"]:
-    """Largest entry of each window of a sequence, as `max_pool2d`; equals `torch.nn.functional.max_pool1d`."""
+    """Largest entry of each window of a sequence, as `max_pool2d`; equals `torch.nn.functional.max_pool1d`.
+
+    >>> max_pool1d(jnp.array([1.0, 3.0, 5.0, 9.0]).reshape(1, 4, 1), window=2).ravel()
+    Array([3., 9.], dtype=float32)
+    """
     axes = windows_of(
         x.shape, spatial=1, window=window, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
     )
@@ -127,6 +143,9 @@ def global_average_pool2d(x: Float[Array, "*batch h w c"]) -> Float[Array, "*bat
     """Mean of each channel over the image, in the dtype of `x`, summed in float32 (Lin et al. 2013, arXiv:1312.4400).
 
     Equals `torch.nn.functional.adaptive_avg_pool2d` to size 1. Raises `ValueError` for an image without pixels.
+
+    >>> global_average_pool2d(jnp.arange(16.0).reshape(1, 4, 4, 1))
+    Array([[7.5]], dtype=float32)
     """
     _refuse_without_pixels(x)
     return jnp.mean(widened(x), axis=(-3, -2)).astype(x.dtype)
@@ -137,6 +156,9 @@ def global_max_pool2d(x: Float[Array, "*batch h w c"]) -> Float[Array, "*batch c
     """Largest entry of each channel; the first of equals in row order takes the gradient, and a NaN is the result.
 
     Equals `torch.nn.functional.adaptive_max_pool2d` to size 1. Raises `ValueError` for an image without pixels.
+
+    >>> global_max_pool2d(jnp.arange(16.0).reshape(1, 4, 4, 1))
+    Array([[15.]], dtype=float32)
     """
     _refuse_without_pixels(x)
     *batch, h, w, c = x.shape

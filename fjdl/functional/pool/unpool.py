@@ -63,6 +63,10 @@ def nearest_unpool2d(x: Float[Array, "*batch h w c"], *, window: Pair) -> Float[
     """Each entry repeated over its window, so that `average_pool2d` and `max_pool2d` of the result give `x` back.
 
     Equals `torch.nn.functional.interpolate(mode="nearest")` by whole factors. Raises `ValueError` for a window below 1.
+
+    >>> nearest_unpool2d(jnp.array([[[1.0], [2.0]]]), window=2)[..., 0]
+    Array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]], dtype=float32)
     """
     rows, columns = pair("window", window)
     *batch, h, w, c = x.shape
@@ -75,6 +79,10 @@ def average_unpool2d(x: Float[Array, "*batch h w c"], *, window: Pair) -> Float[
     """Each entry spread evenly over its window, `x / (rows · columns)`, so that sums over windows give `x` back.
 
     This is the gradient of `average_pool2d` with a cotangent of `x`. Raises `ValueError` for a window below 1.
+
+    >>> average_unpool2d(jnp.array([[[4.0], [8.0]]]), window=2)[..., 0]
+    Array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]], dtype=float32)
     """
     rows, columns = pair("window", window)
     share = (widened(x) * (1.0 / (rows * columns))).astype(x.dtype)

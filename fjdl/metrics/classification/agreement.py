@@ -18,6 +18,9 @@ def balanced_accuracy(matrix: Num[Array, "k k"] | Outcomes, *, adjusted: bool = 
 
     `adjusted` moves chance to 0: `(score - 1/c) / (1 - 1/c)` for `c` classes with examples, NaN for one.
     Equals `sklearn.metrics.balanced_accuracy_score`.
+
+    >>> balanced_accuracy(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array(0.75, dtype=float32)
     """
     score = macro(partial(recall, zero_division=jnp.nan), matrix)
     if not adjusted:
@@ -35,6 +38,9 @@ def matthews_correlation(matrix: Num[Array, "k k"] | Outcomes) -> Scalar:
     The value and its gradient are 0 where all labels or all predictions are equal, and for an empty matrix. Computed
     from sums of outcomes, `cov(t, p) = Σ (TP·TN - FP·FN)`, without cancellation for rare classes.
     Matthews 1975; Gorodkin 2004 for `k` classes. Equals `sklearn.metrics.matthews_corrcoef`.
+
+    >>> matthews_correlation(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array(0.5773..., dtype=float32)
     """
     tp, fp, fn, tn = _shares(matrix)
     of_labels, of_predictions = jnp.sum((tp + fn) * (tn + fp)), jnp.sum((tp + fp) * (tn + fn))
@@ -50,6 +56,9 @@ def cohen_kappa(matrix: Num[Array, "k k"], *, weights: Literal["linear", "quadra
     A disagreement of the classes i and j weighs 1, |i - j| ("linear") or (i - j)² ("quadratic"). NaN where chance
     alone never disagrees: all labels and predictions are of one class, or there are none. Cohen 1960; 1968 with
     weights. Equals `sklearn.metrics.cohen_kappa_score`.
+
+    >>> cohen_kappa(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array(0.5, dtype=float32)
     """
     matrix = _proportions(matrix)
     weight = _disagreement(jnp.arange(matrix.shape[0], dtype=matrix.dtype), weights)

@@ -50,6 +50,9 @@ def precision_score(
     """Fraction in [0, 1] of the predictions of a class that are right, TP / (TP + FP).
 
     Equals `sklearn.metrics.precision_score`.
+
+    >>> precision_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.6666..., dtype=float32)
     """
     score = partial(rates.precision, zero_division=zero_division)
     return _averaged(score, y_true, y_pred, labels, pos_label, average, sample_weight)
@@ -69,6 +72,9 @@ def recall_score(
     """Fraction in [0, 1] of the examples of a class that are found, TP / (TP + FN).
 
     Equals `sklearn.metrics.recall_score`.
+
+    >>> recall_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(1., dtype=float32)
     """
     score = partial(rates.recall, zero_division=zero_division)
     return _averaged(score, y_true, y_pred, labels, pos_label, average, sample_weight)
@@ -88,6 +94,9 @@ def specificity_score(
     """Fraction in [0, 1] of the examples of other classes that are not taken for the class, TN / (TN + FP).
 
     Equals `sklearn.metrics.recall_score` of the complements.
+
+    >>> specificity_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.5, dtype=float32)
     """
     score = partial(rates.specificity, zero_division=zero_division)
     return _averaged(score, y_true, y_pred, labels, pos_label, average, sample_weight)
@@ -107,6 +116,9 @@ def f1_score(
     """Harmonic mean in [0, 1] of precision and recall, 2 TP / (2 TP + FP + FN).
 
     Equals `sklearn.metrics.f1_score`.
+
+    >>> f1_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.8, dtype=float32)
     """
     score = partial(rates.f1, zero_division=zero_division)
     return _averaged(score, y_true, y_pred, labels, pos_label, average, sample_weight)
@@ -127,6 +139,9 @@ def fbeta_score(
     """Mean in [0, 1] of precision and `beta`² times as heavy recall, (1 + β²) TP / ((1 + β²) TP + β² FN + FP).
 
     Equals `sklearn.metrics.fbeta_score`.
+
+    >>> fbeta_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]), beta=2.0)
+    Array(0.9090..., dtype=float32)
     """
     score = partial(rates.fbeta, beta=beta, zero_division=zero_division)
     return _averaged(score, y_true, y_pred, labels, pos_label, average, sample_weight)
@@ -146,6 +161,9 @@ def jaccard_score(
     """Intersection over union in [0, 1] of examples and predictions of a class, TP / (TP + FP + FN).
 
     Equals `sklearn.metrics.jaccard_score`, which takes no `zero_division` of NaN.
+
+    >>> jaccard_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.6666..., dtype=float32)
     """
     score = partial(rates.jaccard, zero_division=zero_division)
     return _averaged(score, y_true, y_pred, labels, pos_label, average, sample_weight)

@@ -147,6 +147,10 @@ def confusion_table(
     where no label is in `y_true`. `normalize` divides by the sum of the row
     ("true"), the column ("pred") or everything ("all"), see `normalized`. The same over batches is
     `confusion_matrix(classes)`.
+
+    >>> confusion_table(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array([[1., 1.],
+           [0., 2.]], dtype=float32)
     """
     known = known_labels(labels, y_true, y_pred)
     require_table("the number of labels", len(known))
@@ -162,6 +166,10 @@ def normalized(matrix: Num[Array, "k k"], *, normalize: Normalize) -> Float[Arra
 
     `then(confusion_matrix(10), partial(normalized, normalize="true"))` streams it. Equals
     `sklearn.metrics.confusion_matrix(normalize=...)`.
+
+    >>> normalized(jnp.array([[1.0, 1.0], [0.0, 2.0]]), normalize="true")
+    Array([[0.5, 0.5],
+           [0. , 1. ]], dtype=float32)
     """
     matrix = widened(matrix)
     axis = {"true": 1, "pred": 0, "all": (0, 1)}[normalize]

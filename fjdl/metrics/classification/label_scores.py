@@ -41,6 +41,9 @@ def accuracy_score(
 
     Of indicators `[n, k]`, all `k` must be right. `normalize=False` gives the number or the weight of these examples.
     Equals `sklearn.metrics.accuracy_score`.
+
+    >>> accuracy_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.75, dtype=float32)
     """
     reduce = average if normalize else weighted_total
     return reduce(~jnp.any(_wrong(y_true, y_pred), axis=1), sample_weight)
@@ -53,6 +56,9 @@ def zero_one_loss(
     """Fraction in [0, 1] of examples that are predicted with a mistake, 1 - `accuracy_score`; NaN without examples.
 
     `normalize=False` gives the number or the weight of these examples. Equals `sklearn.metrics.zero_one_loss`.
+
+    >>> zero_one_loss(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.25, dtype=float32)
     """
     reduce = average if normalize else weighted_total
     return reduce(jnp.any(_wrong(y_true, y_pred), axis=1), sample_weight)
@@ -63,6 +69,9 @@ def hamming_loss(y_true: Indicators, y_pred: Indicators, *, sample_weight: Sampl
     """Fraction in [0, 1] of labels that are wrong: of the `k` indicators, else as `zero_one_loss`; NaN without any.
 
     Equals `sklearn.metrics.hamming_loss`.
+
+    >>> hamming_loss(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.25, dtype=float32)
     """
     wrong = _wrong(y_true, y_pred)
     return average(jnp.mean(wrong, axis=1, dtype=jnp.result_type(float)), sample_weight)
@@ -80,6 +89,9 @@ def balanced_accuracy_score(
     """Mean recall in [0, 1] of the classes that have examples, see `balanced_accuracy`.
 
     Equals `sklearn.metrics.balanced_accuracy_score`, which knows no `labels`.
+
+    >>> balanced_accuracy_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.75, dtype=float32)
     """
     outcomes = _outcomes(y_true, y_pred, labels, sample_weight)
     return agreement.balanced_accuracy(outcomes, adjusted=adjusted)
@@ -92,6 +104,9 @@ def matthews_corrcoef(
     """Correlation in [-1, 1] of labels and predictions, 0 where either is constant, see `matthews_correlation`.
 
     Equals `sklearn.metrics.matthews_corrcoef`, which knows no `labels`.
+
+    >>> matthews_corrcoef(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.5773..., dtype=float32)
     """
     return agreement.matthews_correlation(_outcomes(y_true, y_pred, labels, sample_weight))
 
@@ -109,6 +124,9 @@ def cohen_kappa_score(
 
     The order of `labels` is their scale for the weights. In time and memory of O(n + k), without the table of all
     pairs. Equals `sklearn.metrics.cohen_kappa_score`.
+
+    >>> cohen_kappa_score(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]))
+    Array(0.5, dtype=float32)
     """
     known = known_labels(labels, y1, y2)
     rows, columns = positions(y1, known), positions(y2, known)

@@ -67,6 +67,9 @@ def log_loss(
 
     Summed in two floats, so ten million examples are as exact as ten. Equals `sklearn.metrics.log_loss`, which takes
     for None the labels that occur, and refuses what is NaN here.
+
+    >>> log_loss(jnp.array([0, 1]), jnp.array([0.5, 0.5]))
+    Array(0.6931..., dtype=float32)
     """
     reduce = sums.average if normalize else sums.weighted_total
     return reduce(log_losses(y_true, y_proba, labels=labels), sample_weight)
@@ -85,6 +88,9 @@ def brier_score_loss(
 
     Equals `sklearn.metrics.brier_score_loss`, where the positive class of probabilities `[n]` is `pos_label` in place
     of `labels[1]`, and None stands for the labels that occur.
+
+    >>> brier_score_loss(jnp.array([0, 1]), jnp.array([0.5, 1.0]))
+    Array(0.125, dtype=float32)
     """
     return sums.average(brier_scores(y_true, y_proba, labels=labels, scale_by_half=scale_by_half), sample_weight)
 

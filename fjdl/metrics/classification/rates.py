@@ -20,7 +20,11 @@ Score = Callable[[Any], Array]
 
 @typed
 def accuracy_from(matrix: Num[Array, "k k"]) -> Scalar:
-    """Fraction of examples on the diagonal; NaN for an empty matrix. Equals `sklearn.metrics.accuracy_score`."""
+    """Fraction of examples on the diagonal; NaN for an empty matrix. Equals `sklearn.metrics.accuracy_score`.
+
+    >>> accuracy_from(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array(0.75, dtype=float32)
+    """
     matrix = widened(matrix)
     return safe_divide(jnp.trace(matrix), jnp.sum(matrix), otherwise=jnp.nan)
 
@@ -30,6 +34,9 @@ def precision(matrix: Num[Array, "k k"] | Outcomes, *, zero_division: float = 0.
     """Fraction of the predictions of each class that are right, TP / (TP + FP), also positive predictive value `ppv`.
 
     `zero_division` for a class that was never predicted. Equals `sklearn.metrics.precision_score(average=None)`.
+
+    >>> precision(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([1.       , 0.6666...], dtype=float32)
     """
     tp, fp, _, _ = outcomes_of(matrix)
     return safe_divide(tp, tp + fp, otherwise=zero_division)
@@ -40,6 +47,9 @@ def recall(matrix: Num[Array, "k k"] | Outcomes, *, zero_division: float = 0.0) 
     """Fraction of the examples of each class that are found, TP / (TP + FN), also `sensitivity`.
 
     `zero_division` for a class without examples. Equals `sklearn.metrics.recall_score(average=None)`.
+
+    >>> recall(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([0.5, 1. ], dtype=float32)
     """
     tp, _, fn, _ = outcomes_of(matrix)
     return safe_divide(tp, tp + fn, otherwise=zero_division)
@@ -54,6 +64,9 @@ def f1(matrix: Num[Array, "k k"] | Outcomes, *, zero_division: float = 0.0) -> F
     """Harmonic mean of precision and recall of each class, 2 TP / (2 TP + FP + FN).
 
     `zero_division` for a class neither present nor predicted. Equals `sklearn.metrics.f1_score(average=None)`.
+
+    >>> f1(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([0.6666..., 0.8      ], dtype=float32)
     """
     return fbeta(matrix, beta=1.0, zero_division=zero_division)
 
@@ -78,6 +91,9 @@ def jaccard(matrix: Num[Array, "k k"] | Outcomes, *, zero_division: float = 0.0)
     """Intersection over union of the examples and the predictions of each class, TP / (TP + FP + FN).
 
     `zero_division` for a class neither present nor predicted. Equals `sklearn.metrics.jaccard_score(average=None)`.
+
+    >>> jaccard(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([0.5      , 0.6666...], dtype=float32)
     """
     tp, fp, fn, _ = outcomes_of(matrix)
     return safe_divide(tp, tp + fp + fn, otherwise=zero_division)
@@ -88,6 +104,9 @@ def specificity(matrix: Num[Array, "k k"] | Outcomes, *, zero_division: float = 
     """Fraction of the examples of other classes that are not taken for the class, TN / (TN + FP).
 
     `zero_division` where there are no other examples. Equals the recall of "not this class".
+
+    >>> specificity(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([1. , 0.5], dtype=float32)
     """
     _, fp, _, tn = outcomes_of(matrix)
     return safe_divide(tn, tn + fp, otherwise=zero_division)
@@ -98,6 +117,9 @@ def npv(matrix: Num[Array, "k k"] | Outcomes, *, zero_division: float = 0.0) -> 
     """Negative predictive value: fraction of the predictions of other classes that are right, TN / (TN + FN).
 
     `zero_division` where nothing else was predicted. Equals the precision of "not this class".
+
+    >>> npv(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([0.6666..., 1.       ], dtype=float32)
     """
     _, _, fn, tn = outcomes_of(matrix)
     return safe_divide(tn, tn + fn, otherwise=zero_division)
@@ -110,6 +132,9 @@ def false_positive_rate(
     """Fraction of the examples of other classes that are taken for the class, FP / (FP + TN), 1 - `specificity`.
 
     `zero_division` where there are no other examples.
+
+    >>> false_positive_rate(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([0. , 0.5], dtype=float32)
     """
     _, fp, _, tn = outcomes_of(matrix)
     return safe_divide(fp, fp + tn, otherwise=zero_division)
@@ -122,6 +147,9 @@ def false_negative_rate(
     """Fraction of the examples of each class that are missed, FN / (FN + TP), 1 - `recall`.
 
     `zero_division` for a class without examples.
+
+    >>> false_negative_rate(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([0.5, 0. ], dtype=float32)
     """
     tp, _, fn, _ = outcomes_of(matrix)
     return safe_divide(fn, fn + tp, otherwise=zero_division)

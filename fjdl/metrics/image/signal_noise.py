@@ -21,6 +21,9 @@ def peak_signal_noise_ratio(
     `data_range` is the largest possible difference of two pixels: 255 for bytes, 1 for images in [0, 1]. Integers are
     subtracted as floats, so that bytes do not wrap. Equal images have inf, with zero gradient.
     Equals `skimage.metrics.peak_signal_noise_ratio`.
+
+    >>> peak_signal_noise_ratio(jnp.zeros((2, 2, 1)), jnp.full((2, 2, 1), 0.1), data_range=1.0)
+    Array(20., dtype=float32)
     """
     within("(0, inf)", data_range=data_range)
     square = jnp.mean(jnp.square(difference(y_true, y_pred)), axis=(-3, -2, -1))

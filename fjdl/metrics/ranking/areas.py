@@ -53,6 +53,9 @@ def roc_auc_score(
     out of range there, makes everything NaN. Counts are exact, in O(kn log n). Weights are not negative, and
     examples of weight 0 do not count. Equals `sklearn.metrics.roc_auc_score`, which asks for probabilities that sum
     to 1, and whose average is NaN where a class is absent.
+
+    >>> roc_auc_score(jnp.array([0, 1, 0, 1]), jnp.array([0.1, 0.4, 0.6, 0.8]))
+    Array(0.75, dtype=float32)
     """
     _check(y_true, y_score, average, sample_weight)
     one_of(("ovr", "ovo"), multi_class=multi_class)
@@ -86,6 +89,9 @@ def average_precision_score(
     against all others. A class without positives has the value NaN and is left out of the average, where
     `sklearn.metrics.average_precision_score` warns and calls it 0; a class without negatives has the value 1.
     Otherwise equals that function.
+
+    >>> average_precision_score(jnp.array([0, 1, 0, 1]), jnp.array([0.1, 0.4, 0.6, 0.8]))
+    Array(0.8333..., dtype=float32)
     """
     _check(y_true, y_score, average, sample_weight)
     weights = example_weights(y_score, sample_weight)

@@ -115,6 +115,9 @@ def auc(x: Float[Array, " points"], y: Float[Array, " points"]) -> Scalar:
 
     `x` rises from the first to the last point, or falls, and the area has the sign of `y` for both. That it does so
     throughout is not checked. 0 for a single point. Equals `sklearn.metrics.auc`.
+
+    >>> auc(jnp.array([0.0, 0.5, 1.0]), jnp.array([0.0, 1.0, 1.0]))
+    Array(0.75, dtype=float32)
     """
     x, y = widened(x), widened(y)
     steps = jnp.diff(x)

@@ -37,6 +37,9 @@ def dcg_score(
 
     Equal scores share their ranks: each has the mean of the discounts. Järvelin and Kekäläinen 2002.
     Equals `sklearn.metrics.dcg_score`.
+
+    >>> dcg_score(jnp.array([[1, 0]]), jnp.array([[0.9, 0.1]]))
+    Array(1., dtype=float32)
     """
     return average(_gains(y_true, y_score, k, log_base), sample_weight)
 
@@ -53,6 +56,9 @@ def ndcg_score(
 
     0 for an example without relevance; a negative relevance makes it NaN, where scikit-learn refuses it.
     Equals `sklearn.metrics.ndcg_score`.
+
+    >>> ndcg_score(jnp.array([[1, 0]]), jnp.array([[0.9, 0.1]]))
+    Array(1., dtype=float32)
     """
     return average(_normalized_gains(y_true, y_score, k), sample_weight)
 
@@ -86,6 +92,9 @@ def coverage_error(y_true: Indicators, y_score: Float[Array, "n k"], *, sample_w
     """Mean over examples of how many of the highest scores it takes to cover all labels; 0 for one with no label.
 
     Equals `sklearn.metrics.coverage_error`.
+
+    >>> coverage_error(jnp.array([[1, 0]]), jnp.array([[0.1, 0.9]]))
+    Array(2., dtype=float32)
     """
     return average(_checked(_coverage, y_true, y_score, sample_weight), sample_weight)
 

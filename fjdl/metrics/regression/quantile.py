@@ -34,6 +34,9 @@ def median_absolute_error(
 
     NaN without weight, or with a NaN that counts. Equals `sklearn.metrics.median_absolute_error`, but "raw_values" of
     vectors is a scalar.
+
+    >>> median_absolute_error(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(0., dtype=float32)
     """
     y_true, y_pred, _ = weighed_pair(y_true, y_pred, sample_weight)
     return over_outputs(weighted_quantile(jnp.abs(y_true - y_pred), sample_weight, level=0.5), multioutput)
@@ -52,6 +55,9 @@ def mean_pinball_loss(
 
     At ½ it is half the mean absolute error. Koenker and Bassett 1978. Equals `sklearn.metrics.mean_pinball_loss`, but
     "raw_values" of vectors is a scalar.
+
+    >>> mean_pinball_loss(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(0.5, dtype=float32)
     """
     within("[0, 1]", alpha=alpha)
     cost = _pinball(alpha)

@@ -31,6 +31,9 @@ def mean_squared_error(
     """Mean squared error, `Σ w (y - ŷ)² / Σ w`, in squared units of the targets; inf where a square overflows.
 
     Equals `sklearn.metrics.mean_squared_error`, but "raw_values" of vectors is a scalar.
+
+    >>> mean_squared_error(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(3., dtype=float32)
     """
     return _mean_of(jnp.square, y_true, y_pred, sample_weight, multioutput)
 
@@ -47,6 +50,9 @@ def root_mean_squared_error(
 
     Squares neither overflow nor vanish; the gradient of no error at all is 0.
     Equals `sklearn.metrics.root_mean_squared_error`, but "raw_values" of vectors is a scalar.
+
+    >>> root_mean_squared_error(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(1.7320..., dtype=float32)
     """
     error, weights = _errors(y_true, y_pred, sample_weight)
     scale = _largest(error)
@@ -66,6 +72,9 @@ def mean_absolute_error(
     """Mean absolute error, `Σ w |y - ŷ| / Σ w`, in units of the targets; the gradient at no error is 0.
 
     Equals `sklearn.metrics.mean_absolute_error`, but "raw_values" of vectors is a scalar.
+
+    >>> mean_absolute_error(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(1., dtype=float32)
     """
     return _mean_of(_absolute, y_true, y_pred, sample_weight, multioutput)
 
@@ -82,6 +91,9 @@ def mean_absolute_percentage_error(
 
     `ε` is 2⁻⁵² in every dtype, so that an error at a target of 0 costs some 10¹⁵.
     Equals `sklearn.metrics.mean_absolute_percentage_error`, but "raw_values" of vectors is a scalar.
+
+    >>> mean_absolute_percentage_error(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(0.3333..., dtype=float32)
     """
     error, weights = _errors(y_true, y_pred, sample_weight)
     target = jnp.where(_column(weights, error) != 0, jnp.asarray(y_true).astype(error.dtype), 1)
@@ -94,6 +106,9 @@ def max_error(y_true: Num[Array, " n"], y_pred: Num[Array, " n"]) -> Scalar:
     """Largest absolute error, `max |y - ŷ|`, in units of the targets; NaN without examples or with a NaN.
 
     Equals `sklearn.metrics.max_error`.
+
+    >>> max_error(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(3., dtype=float32)
     """
     error, _ = _errors(y_true, y_pred, None)
     return jnp.max(_absolute(error)) if error.size else jnp.full((), jnp.nan, error.dtype)
@@ -113,6 +128,9 @@ def r2_score(
     `ȳ` is taken off without loss of digits, and squares neither overflow nor vanish. "variance_weighted" weights
     outputs by their variance, and equally if all are constant.
     Equals `sklearn.metrics.r2_score`, but "raw_values" of vectors is a scalar.
+
+    >>> r2_score(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(-3.5, dtype=float32)
     """
     error, weights = _errors(y_true, y_pred, sample_weight)
     deviations = centred(jnp.asarray(y_true).astype(error.dtype), weights)
@@ -132,6 +150,9 @@ def explained_variance_score(
 
     A constant target gives 1 if all errors are equal and else 0.
     Equals `sklearn.metrics.explained_variance_score`, but "raw_values" of vectors is a scalar.
+
+    >>> explained_variance_score(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(-2., dtype=float32)
     """
     error, weights = _errors(y_true, y_pred, sample_weight)
     deviations = centred(jnp.asarray(y_true).astype(error.dtype), weights)
@@ -143,6 +164,9 @@ def pearson_correlation(y_true: Num[Array, "n *d"], y_pred: Num[Array, "n *d"]) 
     """Correlation of each output, `Σ (y - ȳ)(ŷ - mean ŷ) / (‖y - ȳ‖ ‖ŷ - mean ŷ‖)`, in [-1, 1].
 
     NaN where either side is constant, as with fewer than two rows. Equals `scipy.stats.pearsonr(y_true, y_pred)[0]`.
+
+    >>> pearson_correlation(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 6.0]))
+    Array(0.9449..., dtype=float32)
     """
     a, b = (unit(centred(y), axis=0) for y in _wide(y_true, y_pred))
     varies = jnp.any(a != 0, axis=0) & jnp.any(b != 0, axis=0)

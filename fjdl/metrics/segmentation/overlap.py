@@ -43,6 +43,9 @@ def pixel_accuracy(matrix: Num[Array, "k k"]) -> Scalar:
     """Fraction in [0, 1] of pixels that are right, `Σ TP / n`; NaN without pixels.
 
     Long, Shelhamer & Darrell 2015, arXiv:1411.4038, §5. Equals `sklearn.metrics.accuracy_score`.
+
+    >>> pixel_accuracy(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array(0.75, dtype=float32)
     """
     return accuracy_from(matrix)
 
@@ -52,6 +55,9 @@ def mean_accuracy(matrix: Num[Array, "k k"]) -> Scalar:
     """Mean of the accuracies of the classes, `1/k Σ TP / (TP + FN)`, over the classes that have pixels.
 
     NaN without pixels. Long, Shelhamer & Darrell 2015, §5. Equals `sklearn.metrics.balanced_accuracy_score`.
+
+    >>> mean_accuracy(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array(0.75, dtype=float32)
     """
     return macro(partial(recall, zero_division=jnp.nan), matrix)
 
@@ -62,6 +68,9 @@ def iou(matrix: Num[Array, "k k"]) -> Float[Array, " k"]:
 
     NaN for a class that is neither present nor predicted, which `jaccard` lets one choose.
     Equals `sklearn.metrics.jaccard_score(average=None)` for the other classes.
+
+    >>> iou(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([0.5      , 0.6666...], dtype=float32)
     """
     return jaccard(matrix, zero_division=jnp.nan)
 
@@ -71,6 +80,9 @@ def mean_iou(matrix: Num[Array, "k k"]) -> Scalar:
     """Mean of `iou` over the classes that are present or predicted; NaN without pixels.
 
     A class that is predicted but not present counts with 0. Long, Shelhamer & Darrell 2015, §5.
+
+    >>> mean_iou(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array(0.5833..., dtype=float32)
     """
     return macro(iou, matrix)
 
@@ -80,6 +92,9 @@ def frequency_weighted_iou(matrix: Num[Array, "k k"]) -> Scalar:
     """Mean of `iou` weighted by the number of pixels of each class, `Σ (TP + FN) · iou / n`; NaN without pixels.
 
     Long, Shelhamer & Darrell 2015, §5. Equals `sklearn.metrics.jaccard_score(average="weighted")`.
+
+    >>> frequency_weighted_iou(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array(0.5833..., dtype=float32)
     """
     return weighted(iou, matrix)
 
@@ -90,5 +105,8 @@ def dice_coefficient(matrix: Num[Array, "k k"]) -> Float[Array, " k"]:
 
     NaN for a class that is neither present nor predicted. Dice 1945, Ecology 26.
     Equals `sklearn.metrics.f1_score(average=None)` for the other classes.
+
+    >>> dice_coefficient(jnp.array([[1.0, 1.0], [0.0, 2.0]]))
+    Array([0.6666..., 0.8      ], dtype=float32)
     """
     return f1(matrix, zero_division=jnp.nan)

@@ -35,6 +35,9 @@ def levenshtein_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
     """Least number of insertions, deletions and substitutions that turn `a` into `b`, on the host (Levenshtein 1966).
 
     Strings are sequences of characters; words are compared by passing lists of them. Symbols are equal as in a `dict`.
+
+    >>> levenshtein_distance("kitten", "sitting")
+    3
     """
     numbers: dict[Hashable, int] = {}
     first, second = (np.array([numbers.setdefault(x, len(numbers)) for x in symbols], int) for symbols in (a, b))

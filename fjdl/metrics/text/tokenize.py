@@ -21,6 +21,9 @@ def tokenize_13a(line: str) -> list[str]:
     ASCII punctuation stands alone, except that apostrophes stay, points and commas stay inside of numbers, and dashes
     stay unless a digit comes before. `<skipped>` goes, a dash at the end of a line joins it with the next, and four
     entities are decoded. Other scripts are split at white space only. Equals the "13a" tokenizer of sacrebleu.
+
+    >>> tokenize_13a("Hello, world!")
+    ['Hello', ',', 'world', '!']
     """
     line = line.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for entity, character in _ENTITIES:

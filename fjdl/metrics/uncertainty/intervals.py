@@ -19,6 +19,9 @@ def wilson_interval(
     The score interval of Wilson (1927), `(s + z²/2 ± z √(s(n-s)/n + z²/4)) / (n + z²)`, its lower end in the
     form without cancellation: exactly 0 without successes, exactly 1 without failures. No examples give (0, 1).
     `successes` lie in [0, count]. Equals `scipy.stats.binomtest(s, n).proportion_ci(confidence, method="wilson")`.
+
+    >>> wilson_interval(jnp.array(0), jnp.array(10))
+    (Array(0., dtype=float32), Array(0.2775..., dtype=float32))
     """
     z = _normal_quantile(confidence)
     successes, count = widened(successes), widened(count)
@@ -36,6 +39,9 @@ def wald_interval(
 
     Cut off at 0 and 1; no examples give (0, 1). It covers too rarely for few successes or failures, and is a point
     where there are none of them: `wilson_interval` is better. `successes` lie in [0, count]. Source: Laplace 1812.
+
+    >>> wald_interval(jnp.array(50), jnp.array(100))
+    (Array(0.4020..., dtype=float32), Array(0.5979..., dtype=float32))
     """
     z = _normal_quantile(confidence)
     successes, count = widened(successes), widened(count)
