@@ -136,7 +136,7 @@ def fbeta_score(
     sample_weight: SampleWeight = None,
     zero_division: float = 0.0,
 ) -> Float[Array, "*classes"]:
-    """Harmonic mean in [0, 1] of precision and recall, which weighs β² times as much, (1 + β²) TP / ((1 + β²) TP + β² FN + FP).
+    """Harmonic mean of precision and recall, which weighs β² times as much, (1 + β²) TP / ((1 + β²) TP + β² FN + FP).
 
     Equals `sklearn.metrics.fbeta_score`.
 

@@ -73,7 +73,7 @@ def f1(matrix: Num[Array, "k k"] | Outcomes, *, zero_division: float = 0.0) -> F
 
 @typed
 def fbeta(matrix: Num[Array, "k k"] | Outcomes, *, beta: float, zero_division: float = 0.0) -> Float[Array, "*classes"]:
-    """Harmonic mean of precision and of recall, which weighs β² times as much, (1 + β²) TP / ((1 + β²) TP + β² FN + FP).
+    """Harmonic mean of precision and recall, recall β² times as heavy, (1 + β²) TP / ((1 + β²) TP + β² FN + FP).
 
     At `beta` 0 it is the precision, at infinity the recall. `zero_division` for a class neither present nor predicted.
     van Rijsbergen 1979, Information Retrieval, ch. 7. Equals `sklearn.metrics.fbeta_score(average=None)`.
