@@ -28,6 +28,7 @@ def test_the_name_of_a_path_joins_keys_positions_and_fields():
     nested = {"a": [0, {"b": optax.EmptyState(), "c": 1}], "d": optax.TraceState(2)}
     leaves = jax.tree_util.tree_leaves_with_path(nested)
     assert [tree.name(path) for path, _ in leaves] == ["a/0", "a/1/c", "d/trace"]
+    assert [tree.whole_name(path) for path, _ in leaves] == ["a/0", "a/1/c", "d/trace"]
 
 
 def test_map_named_hands_over_the_name_and_the_leaves_of_every_tree():

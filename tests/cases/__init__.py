@@ -14,6 +14,7 @@ from tests.cases import (
     initializers,
     losses,
     losses_peers,
+    losses_reduced,
     losses_structured,
     metrics,
     metrics_deviance,
@@ -36,7 +37,7 @@ from tests.cases.case import Case
 
 PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
-    losses_peers, losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking,
+    losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking,
     metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text, augment,
     augment_color, autodiff, search, schedules, quant,
 )  # fmt: skip

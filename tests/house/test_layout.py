@@ -34,12 +34,6 @@ FLAT: dict[str, str] = {
     "tests/worked_numbers": "the numbers of one subject a file",
 }
 
-# Longer files, which are being divided.
-LONG = (
-    "tests/cases/losses.py",
-    "tests/optim/test_laws.py",
-)
-
 
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -93,10 +87,8 @@ def is_private(name: str) -> bool:
 
 def test_no_file_is_longer_than_300_lines() -> None:
     lengths = {name_of(path): len(path.read_text().splitlines()) for path in SOURCES}
-    long = [f"{name}: {length} lines" for name, length in lengths.items() if length > LINES and name not in LONG]
+    long = [f"{name}: {length} lines" for name, length in lengths.items() if length > LINES]
     assert not long, f"divide into files of at most {LINES} lines: {', '.join(long)}"
-    short = [name for name in LONG if lengths.get(name, 0) <= LINES]
-    assert not short, f"no longer exceptions, remove them from LONG: {', '.join(short)}"
 
 
 def test_a_folder_has_at_most_20_files_unless_each_is_one_thing() -> None:
