@@ -1,5 +1,6 @@
 # make demo     train, evaluate, draw and quantize LeNet-5 on real digits
 # make test     everything CI checks
+# make test-metrics   the tests of one room, for each folder of tests/; make test-times prints what each file costs
 # Both create .venv and install what they need on the first call.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 comma := ,
 DEMO := demo/digits_lenet
 
-.PHONY: demo test test-slow fuzz lint clean
+.PHONY: demo test test-slow test-times fuzz lint clean
 
 demo: .venv/.installed
 	@echo "== 1/4 train LeNet-5 on scikit-learn's digits"
@@ -24,6 +25,12 @@ demo: .venv/.installed
 test: .venv/.installed-test lint
 	@echo "== tests (about 13 minutes on 2 cores)"
 	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" tests
+
+test-%: .venv/.installed-test
+	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" tests/$*
+
+test-times: .venv/.installed-test
+	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" -p tests.times tests
 
 test-slow: .venv/.installed-test
 	FJDL_TEST_OPTIMIZED=1 $(BIN)/python -m pytest -n 2 -m slow tests
