@@ -120,10 +120,21 @@ def test_a_second_call_does_not_compile_again(case: Case) -> None:
     assert first.jaxpr is second.jaxpr
 
 
-@every_case
+def composed(case: Case) -> bool:
+    """Whether the row calls several functions in one of its own, which eagerly are very many programs."""
+    return case.name.startswith("tests.")
+
+
+@cases(*[case for case in CASES if not composed(case)])
 def test_jit_equals_eager(case: Case) -> None:
     args = build(case)
     assert_trees_close(jitted(case.name)(*args), case.function(*args), rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@cases(*filter(composed, CASES))
+def test_jit_equals_eager_for_compositions(case: Case) -> None:
+    test_jit_equals_eager(case)
 
 
 @every_case
