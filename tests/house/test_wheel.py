@@ -31,10 +31,10 @@ print(len(names))
 TYPED_SCRIPT = """\
 import jax
 import jax.numpy as jnp
-from fjdl.losses import mse
-fine: jax.Array = mse(jnp.ones(3), jnp.zeros(3))
-text: str = mse(jnp.ones(3), jnp.zeros(3))
-mse(jnp.ones(3), jnp.zeros(3), delta=1)
+from fjdl.losses import mse_loss
+fine: jax.Array = mse_loss(jnp.ones(3), jnp.zeros(3))
+text: str = mse_loss(jnp.ones(3), jnp.zeros(3))
+mse_loss(jnp.ones(3), jnp.zeros(3), delta=1)
 """
 
 
