@@ -56,9 +56,9 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs() -> Iterator[None]:
-    """Drops the compiled programs and gives their memory back where they fill more than a gigabyte and a half."""
+    """Drops the compiled programs and gives their memory back where they fill more than two gigabytes."""
     yield
-    if _resident_bytes() > 1.5e9:
+    if _resident_bytes() > 2e9:
         jax.clear_caches()
         gc.collect()
         if sys.platform == "linux":
