@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,7 +173,8 @@ def provenance(options: Any) -> str:
     )
     waiting = f"{WAIT[0]}={os.environ.get(WAIT[0], 'unset')}"
     values = {f.name.replace("_", "-"): getattr(options, f.name) for f in dataclasses.fields(options)}
-    flags = " ".join(f"--{name} {value}" for name, value in values.items() if name != "write" and value != "")
+    given = {name: str(value) for name, value in values.items() if name != "write" and value != ""}
+    flags = " ".join(f"--{name} {shlex.quote(value)}" for name, value in given.items())
     return (
         f"`python -m experiments.bench {name_of(options)} {flags}`: medians of {options.rounds} turns, "
         f"{hardware(environment())}, {packages}, {waiting}."
