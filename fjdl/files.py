@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Where the block fails it is removed and `path` stays as it was. Errors of the system reach the caller as `OSError`.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
         yield part
         sync(part)

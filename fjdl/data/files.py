@@ -7,7 +7,6 @@ import os
 import time
 import urllib.error
 import urllib.request
-import uuid
 import zlib
 from collections.abc import Generator
 from contextlib import closing, suppress
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from fjdl.errors import DataError, StorageError
+from fjdl.files import replacing
 
 TIMEOUT = 10.0  # seconds without an answer
 SLOWEST = 4096  # bytes a second on average, once TIMEOUT seconds have passed
@@ -127,15 +127,11 @@ def _download(file: RemoteFile, target: Path) -> None:
 
 
 def _download_from(url: str, file: RemoteFile, target: Path) -> None:
-    part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
-        try:
+        with replacing(target) as part:
             _write_verified(part, url, file)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"{target.parent} must be a writable folder, got {_one_line(error)}") from error
 
@@ -156,8 +152,6 @@ def _write_verified(part: Path, url: str, file: RemoteFile) -> None:
             stream.write(chunk)
         if digest.hexdigest() != file.sha256:
             raise DataError(f"{url} (sent a file with sha256 {digest.hexdigest()})")
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _body(url: str, file: RemoteFile) -> Generator[bytes, None, None]:
