@@ -16,8 +16,7 @@ import pytest
 from jaxtyping import AbstractArray
 
 import fjdl
-from fjdl import functional as F
-from fjdl import models
+from fjdl import functional as F, models
 from fjdl.calls import CallError, union
 from fjdl.typing import PRNGKey
 from tests.cases import CASES, Case

@@ -2,8 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 from jax import lax
 
 from fjdl.geometry import check_groups, explicit_padding, output_size, pair, slide, transposed_size

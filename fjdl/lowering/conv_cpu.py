@@ -2,10 +2,10 @@
 
 XLA:CPU has a fast convolution for NHWC and HWIO alone, and only where a layer has more than 16 channels on one side.
 The standard gradients arrive in other layouts and fall to an unoptimized loop inside `lax.scan`, so both are restated
-here in that one layout.  Layers of few channels become products with band matrices (`conv_bands`), those of one channel
-for each kernel sums of shifted images (`conv_depthwise`), windows of one pixel matrix products (`conv_pointwise`).
-Where windows advance by more than a pixel or meet few channels, products with patches (`conv_patches`) are faster, and
-where images are large, products with strips (`conv_strips`).
+here in that one layout.  Layers of few channels become products with band matrices (`bands`), those of one channel
+for each kernel sums of shifted images (`depthwise`), windows of one pixel matrix products (`pointwise`).
+Where windows advance by more than a pixel or meet few channels, products with patches (`patches`) are faster, and
+where images are large, products with strips (`strips`).
 """
 
 import math
@@ -16,21 +16,7 @@ from jax import lax
 from fjdl.lowering import conv_everywhere
 from fjdl.lowering.bilinear import Rules
 from fjdl.lowering.conv_everywhere import LAYOUT, Options, axes_of
-from fjdl.lowering.cpu import (
-    bands as conv_bands,
-)
-from fjdl.lowering.cpu import (
-    depthwise as conv_depthwise,
-)
-from fjdl.lowering.cpu import (
-    patches as conv_patches,
-)
-from fjdl.lowering.cpu import (
-    pointwise as conv_pointwise,
-)
-from fjdl.lowering.cpu import (
-    strips as conv_strips,
-)
+from fjdl.lowering.cpu import bands, depthwise, patches, pointwise, strips
 from fjdl.measured import measured
 from fjdl.numerics import wide
 from fjdl.typing import Array
@@ -69,14 +55,14 @@ def _method(kernel_shape: tuple[int, ...], options: Options, columns: float) -> 
     if not all(isinstance(size, int) for size in options.size):  # `jax.export` leaves it open
         return CANONICAL
     if options.groups > 1:
-        return conv_depthwise.RULES if c_group == 1 else CANONICAL
-    if conv_pointwise.fits(options):
-        return conv_pointwise.RULES
+        return depthwise.RULES if c_group == 1 else CANONICAL
+    if pointwise.fits(options):
+        return pointwise.RULES
     if max(c_group, c_out) <= FEW_CHANNELS and options.dilation == (1, 1):
-        return conv_bands.RULES
+        return bands.RULES
     if max(options.stride) > 1 or c_group < FEW_CHANNELS:
-        return conv_patches.RULES
-    return conv_strips.RULES if _strips_fit(options, columns) else CANONICAL
+        return patches.RULES
+    return strips.RULES if _strips_fit(options, columns) else CANONICAL
 
 
 def _strips(dtype: jnp.dtype) -> float:

@@ -8,8 +8,7 @@ from jax import Array
 
 from fjdl import autodiff
 from fjdl.autodiff import backprop, two_layer
-from fjdl.autodiff.dual import gradient as dual_gradient
-from fjdl.autodiff.dual import tanh, total
+from fjdl.autodiff.dual import gradient as dual_gradient, tanh, total
 from fjdl.autodiff.two_layer import TwoLayer
 from tests.cases.case import Case, inputs, normal, uniform
 

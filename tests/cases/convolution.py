@@ -11,14 +11,8 @@ import scipy.ndimage
 from fjdl.functional import filters
 from fjdl.functional.conv import (
     algorithms as conv_algorithms,
-)
-from fjdl.functional.conv import (
     dense as dense_conv,
-)
-from fjdl.functional.conv import (
     gradients as conv_gradients,
-)
-from fjdl.functional.conv import (
     local,
     separable,
     transposed,

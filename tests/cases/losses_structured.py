@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from fjdl.losses import boxes, contrastive, ctc, embedding, segmentation, sequence, triplet
-from tests.cases.boxes import APART, INVERTED, POINT, TWICE, UNIT
-from tests.cases.boxes import boxes as random_boxes
+from tests.cases.boxes import APART, INVERTED, POINT, TWICE, UNIT, boxes as random_boxes
 from tests.cases.case import Case, f32, i32, inputs, labels, normal, of_torch, uniform
 
 INF, NAN = np.inf, np.nan

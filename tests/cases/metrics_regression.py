@@ -11,10 +11,8 @@ from fjdl.metrics.base import measure
 from fjdl.metrics.image import signal_noise
 from fjdl.metrics.regression import (
     correlation,
-    streaming,
-)
-from fjdl.metrics.regression import (
     scores as regression,
+    streaming,
 )
 from fjdl.metrics.state import covariance
 from tests.cases.case import Case, f32, inputs, normal, uniform

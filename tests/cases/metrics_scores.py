@@ -18,8 +18,6 @@ from fjdl.metrics.classification import (
     multilabel,
     outcomes,
     rates,
-)
-from fjdl.metrics.classification import (
     streaming as classification,
 )
 from tests.cases.case import Case, f32, i32, inputs, labels, normal, uniform

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from fjdl.functional import rearrange, resize
-from fjdl.functional.pool import adaptive, unpool
-from fjdl.functional.pool import fixed as pool
-from fjdl.functional.pool import norm as pool_norm
+from fjdl.functional.pool import adaptive, fixed as pool, norm as pool_norm, unpool
 from tests.cases.case import Case, f32, inputs, normal, of_torch, uniform
 
 INF, NAN = np.inf, np.nan

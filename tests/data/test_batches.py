@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from fjdl.data.batches import batch_indices, epoch_indices, sequential_indices, steps_per_epoch, take
 from tests.support import count_traces, float64

@@ -8,14 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageEnhance, ImageOps
 from scipy import ndimage
 
-from fjdl.augment import blur, boxes, color, cropping, geometry, resize, tone, warp
-from fjdl.augment import plane as maps
+from fjdl.augment import blur, boxes, color, cropping, geometry, plane as maps, resize, tone, warp
 from tests.support import float64
 
 pytestmark = pytest.mark.fuzz

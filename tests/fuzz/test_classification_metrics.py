@@ -7,8 +7,7 @@ import jax
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from fjdl.metrics.classification import (
     averaged_scores,

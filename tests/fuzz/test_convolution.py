@@ -6,8 +6,7 @@ import jax
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from fjdl.functional import conv2d
 from fjdl.functional.conv.algorithms import conv2d_fft, conv2d_im2col

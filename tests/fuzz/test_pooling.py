@@ -8,14 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fjdl.functional import resize
-from fjdl.functional.pool import adaptive, unpool
-from fjdl.functional.pool import fixed as pool
-from fjdl.functional.pool import norm as pool_norm
+from fjdl.functional.pool import adaptive, fixed as pool, norm as pool_norm, unpool
 from fjdl.functional.pool.windows import windows_of
 from tests.support import float64
 

@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from fjdl.metrics.regression import (
     correlation,
-    streaming,
-)
-from fjdl.metrics.regression import (
     scores as regression,
+    streaming,
 )
 from tests.support import float64
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import sklearn.metrics
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fjdl.metrics.base import measure, then

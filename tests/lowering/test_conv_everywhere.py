@@ -5,8 +5,7 @@ import jax
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from jax.extend.core import ClosedJaxpr
 
 from fjdl.lowering import conv_cpu, conv_everywhere

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from fjdl.metrics import base
@@ -22,8 +21,6 @@ from fjdl.metrics.classification import (
     multilabel,
     probabilities,
     rates,
-)
-from fjdl.metrics.classification import (
     streaming as classification,
 )
 from fjdl.metrics.state import amounts, counts, sums

@@ -12,10 +12,8 @@ from fjdl.metrics.base import measure, then
 from fjdl.metrics.image.signal_noise import peak_signal_noise_ratio
 from fjdl.metrics.regression import (
     correlation,
-    streaming,
-)
-from fjdl.metrics.regression import (
     scores as regression,
+    streaming,
 )
 from fjdl.metrics.segmentation.overlap import iou, mean_iou, segmentation_matrix
 from fjdl.metrics.state import amounts, counts

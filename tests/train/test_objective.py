@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from sklearn.linear_model import ElasticNet
-from sklearn.linear_model import LogisticRegression as Peer
+from sklearn.linear_model import ElasticNet, LogisticRegression as Peer
 
 from fjdl import optim, tree
 from fjdl.data.embedded import iris, standardize

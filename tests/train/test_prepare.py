@@ -13,8 +13,7 @@ from experiments.train import train
 from fjdl.data.source import Splits, from_arrays
 from fjdl.errors import UsageError
 from fjdl.models import LogisticRegression
-from fjdl.train import fit
-from fjdl.train import prepare as room
+from fjdl.train import fit, prepare as room
 from fjdl.train.prepare import check, prepare
 from fjdl.train.recipe import Recipe
 from fjdl.train.summary import Summary

@@ -23,8 +23,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from fjdl.metrics.classification import rates
-from fjdl.metrics.classification.confusion_table import Labels as Classes
-from fjdl.metrics.classification.confusion_table import class_outcomes, known_labels
+from fjdl.metrics.classification.confusion_table import Labels as Classes, class_outcomes, known_labels
 from fjdl.metrics.classification.multilabel import label_outcomes, sample_outcomes, selected
 from fjdl.metrics.classification.outcomes import Outcomes
 from fjdl.metrics.classification.rates import Score, micro

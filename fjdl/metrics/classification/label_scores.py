@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from fjdl.checks import at_least
 from fjdl.metrics.base import weight_of_each
 from fjdl.metrics.classification import agreement
-from fjdl.metrics.classification.confusion_table import Labels as Classes
 from fjdl.metrics.classification.confusion_table import (
+    Labels as Classes,
     class_outcomes,
     columns_of,
     known_labels,

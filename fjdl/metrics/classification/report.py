@@ -8,8 +8,13 @@ from jax.core import Tracer
 
 from fjdl.checks import at_least
 from fjdl.metrics.classification import rates
-from fjdl.metrics.classification.averaged_scores import Labels as Indicators
-from fjdl.metrics.classification.averaged_scores import SampleWeight, f1_score, precision_score, recall_score
+from fjdl.metrics.classification.averaged_scores import (
+    Labels as Indicators,
+    SampleWeight,
+    f1_score,
+    precision_score,
+    recall_score,
+)
 from fjdl.metrics.classification.confusion_table import Labels, class_outcomes, known_labels, listed
 from fjdl.metrics.classification.multilabel import label_outcomes, selected
 from fjdl.metrics.classification.outcomes import Outcomes, outcomes_of

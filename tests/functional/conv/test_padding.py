@@ -10,8 +10,7 @@ import pytest
 import torch
 from flax import linen
 
-from fjdl import functional as F
-from fjdl import nn
+from fjdl import functional as F, nn
 from tests.support import float64
 
 MODES = {"CIRCULAR": "circular", "REFLECT": "reflect", "REPLICATE": "replicate"}

@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from fjdl.functional.pool.fixed import average_pool2d, global_max_pool2d, max_pool1d, max_pool2d, max_pool3d
 from fjdl.functional.pool.windows import windows_of
