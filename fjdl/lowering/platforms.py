@@ -1,0 +1,27 @@
+"""One of two forms of an operation, by the platform for which a program is compiled."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from jax import lax
+
+from fjdl.meshes import varying, varying_axes
+from fjdl.typing import PyTree
+
+Result = TypeVar("Result", bound=PyTree)
+
+
+def by_platform(*operands: PyTree, cpu: Callable[..., Result], elsewhere: Callable[..., Result]) -> Result:
+    """`cpu(*operands)` in a program that is compiled for a CPU, and `elsewhere(*operands)` for every other platform.
+
+    Both give results of the same shapes and dtypes. The compiled program holds one of them alone. The choice is made
+    when the program is lowered, so that one that is compiled ahead of time for a TPU, on a machine that has none, gets
+    the form for a TPU.
+
+    >>> import jax.numpy as jnp
+    >>> by_platform(jnp.float32(3.0), cpu=lambda x: x * x, elsewhere=lambda x: x**2)
+    Array(9., dtype=float32)
+    """
+    axes = varying_axes(operands)
+    forms = [lambda *args, form=form: varying(form(*args), axes) for form in (cpu, elsewhere)]
+    return lax.platform_dependent(*operands, cpu=forms[0], default=forms[1])
