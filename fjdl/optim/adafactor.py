@@ -170,11 +170,14 @@ class _Moments(NamedTuple):
 
 def _means(square: Array, min_size: int) -> _Moments:
     """What is kept of the squares of a leaf."""
-    nothing = jnp.zeros(1, square.dtype)
+
+    def nothing() -> Array:
+        return jnp.zeros(1, square.dtype)
+
     if sum(size >= min_size for size in square.shape) < 2:
-        return _Moments(square, nothing, nothing)
+        return _Moments(square, nothing(), nothing())
     second, largest = _largest_axes(square.shape)
-    return _Moments(nothing, jnp.mean(square, axis=largest), jnp.mean(square, axis=second))
+    return _Moments(nothing(), jnp.mean(square, axis=largest), jnp.mean(square, axis=second))
 
 
 def _apart(moments: PyTree) -> tuple[PyTree, PyTree, PyTree]:

@@ -48,10 +48,10 @@ def schedule_free(
     inner = optax.with_extra_args_support(transformation)
 
     def init(params: PyTree) -> ScheduleFreeState:
-        nothing = jnp.zeros(())
+        largest, weight = jnp.zeros(()), jnp.zeros(())  # two arrays, so that a step may be given both to overwrite
         state = inner.init(jax.tree.map(widened, params))
         return ScheduleFreeState(
-            jnp.zeros((), jnp.int32), nothing, nothing, like(momentum, nothing), state, ema_init(params)
+            jnp.zeros((), jnp.int32), largest, weight, like(momentum, weight), state, ema_init(params)
         )
 
     def update(
