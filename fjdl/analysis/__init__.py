@@ -11,6 +11,7 @@ May import floor 0 alone.
 (156, 117600, (4704,))
 """
 
+from fjdl.analysis.chips import Chip, chip_of
 from fjdl.analysis.counts import (
     Layer,
     conv_layer,
@@ -28,9 +29,9 @@ from fjdl.analysis.receptive import ReceptiveField, Window, receptive_field
 from fjdl.analysis.tables import format_comparison, format_table
 
 __all__ = [
-    "Layer", "ReceptiveField", "Window", "activation_memory", "conv_layer", "conv_output_size", "dense_layer",
-    "flatten_layer", "format_comparison", "format_table", "global_pool_layer", "inference_memory", "norm_layer",
-    "parameter_memory", "pool_layer", "receptive_field", "stack", "total", "training_memory",
+    "Chip", "Layer", "ReceptiveField", "Window", "activation_memory", "chip_of", "conv_layer", "conv_output_size",
+    "dense_layer", "flatten_layer", "format_comparison", "format_table", "global_pool_layer", "inference_memory",
+    "norm_layer", "parameter_memory", "pool_layer", "receptive_field", "stack", "total", "training_memory",
 ]  # fmt: skip
 
 
