@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from fjdl.names import other_names
 
 _FILES = (
-    "batch_files", "batches", "cifar", "embedded", "files", "idx", "image_folder", "loading", "mnist", "pickled_arrays",
-    "pickles", "source", "splits",
+    "batch_files", "batches", "blank", "cifar", "embedded", "files", "idx", "image_folder", "loading", "mnist",
+    "pickled_arrays", "pickles", "source", "splits",
 )  # fmt: skip
 
 if not TYPE_CHECKING:

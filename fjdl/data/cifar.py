@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from fjdl.data.batch_files import BatchFiles, Part, load
+from fjdl.data.blank import Blank, blank_images, found_or_blank
 from fjdl.data.files import RemoteFile
 from fjdl.data.pickled_arrays import read_array_pickle
 from fjdl.data.pickles import short
-from fjdl.data.source import Splits, from_arrays, subset
+from fjdl.data.source import Source, Splits, from_arrays, subset
 from fjdl.data.splits import split
 from fjdl.errors import DataError
 
@@ -48,8 +49,7 @@ def cifar10(*, data_dir: Path | str | None = None, validation: int = 5000, split
     drawn from the 50,000 of the official training part; the 10,000 of the test part stay as they are. Raises
     `DataError` where a file is missing, damaged or not of the official form.
     """
-    parts = load("cifar10", CIFAR10, data_dir=data_dir)
-    return _splits("cifar10", parts, OBJECTS, validation=validation, split_seed=split_seed)
+    return _load("cifar10", CIFAR10, OBJECTS, data_dir=data_dir, validation=validation, split_seed=split_seed)
 
 
 def cifar100(
@@ -61,8 +61,7 @@ def cifar100(
     `cifar100/`, `cifar-100-binary/` and `cifar-100-python/`.
     """
     forms, classes = (CIFAR100_COARSE, COARSE) if coarse else (CIFAR100, FINE)
-    parts = load("cifar100", forms, data_dir=data_dir)
-    return _splits("cifar100", parts, classes, validation=validation, split_seed=split_seed)
+    return _load("cifar100", forms, classes, data_dir=data_dir, validation=validation, split_seed=split_seed)
 
 
 def read_binary(data: bytes, *, path: Path | str, classes: tuple[int, ...], use: int) -> Part:
@@ -103,17 +102,33 @@ def _images(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
-def _splits(name: str, parts: list[Part], classes: tuple[str, ...], *, validation: int, split_seed: int) -> Splits:
-    *training, test = parts
-    whole, last = (
-        from_arrays({"image": np.concatenate(images), "label": np.concatenate(labels)})
-        for images, labels in (zip(*training, strict=True), ([array] for array in test))
-    )
+def _load(
+    name: str,
+    forms: tuple[BatchFiles, ...],
+    classes: tuple[str, ...],
+    *,
+    data_dir: Path | str | None,
+    validation: int,
+    split_seed: int,
+) -> Splits:
+    def find() -> list[Source]:
+        *training, test = load(name, forms, data_dir=data_dir)
+        return [_joined(training), _joined([test])]
+
+    def make(_: Blank) -> list[Source]:
+        return [blank_images(length, (32, 32, 3), classes=len(classes)) for length in (50_000, 10_000)]
+
+    whole, test = found_or_blank(name, find, make)
     if not 0 < validation < whole.length:
         raise ValueError(f"validation must lie in [1, {whole.length - 1}], got {validation}")
     share = validation / whole.length
     train, held_out = split(whole.length, fractions=(1 - share, share), seed=split_seed)
-    return Splits(name=name, train=subset(whole, train), validation=subset(whole, held_out), test=last, classes=classes)
+    return Splits(name=name, train=subset(whole, train), validation=subset(whole, held_out), test=test, classes=classes)
+
+
+def _joined(parts: list[Part]) -> Source:
+    images, labels = zip(*parts, strict=True)
+    return from_arrays({"image": np.concatenate(images), "label": np.concatenate(labels)})
 
 
 def _archive(name: str, size: int, sha256: str) -> RemoteFile:

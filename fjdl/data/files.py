@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from fjdl.data.blank import AbsentError, blank
 from fjdl.errors import DataError, StorageError
 from fjdl.files import replacing
 
@@ -54,7 +55,7 @@ def find_or_download(folder: str, file: RemoteFile, *, data_dir: Path | str | No
 
     Size and sha256 are checked at every call. A wrong file in a user's folder raises `DataError` and stays untouched;
     in the cache it is removed and fetched again. Where nothing is found and no mirror answers, `DataError` says what to
-    put where. Raises `StorageError` where the cache cannot be written.
+    put where. Inside of `blank_data` nothing is fetched. Raises `StorageError` where the cache cannot be written.
     """
     *users, cache = search_path(data_dir)
     candidates = [user / folder / file.name for user in users]
@@ -71,6 +72,8 @@ def find_or_download(folder: str, file: RemoteFile, *, data_dir: Path | str | No
             return target
         _log.warning("%s; it is removed and fetched again", fault)
         _remove(target)
+    if blank() is not None:
+        raise AbsentError(f"{file.name} must be in {target.parent} or in FJDL_DATA_DIR/{folder}, got no such file")
     _download(file, target)
     return target
 

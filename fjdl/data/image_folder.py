@@ -1,11 +1,14 @@
 """Image files in one folder for each class, decoded when they are asked for."""
 
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from fjdl.checks import at_least
+from fjdl.data.blank import AbsentError, Blank, blank, found_or_blank
 from fjdl.data.source import Example, Index, Source, Splits, subset
 from fjdl.data.splits import stratified_split
 from fjdl.errors import DataError
@@ -37,15 +40,26 @@ def image_folder(
     positive or leave nothing.
     """
     _check(size, shorter)
-    training, held_out = _parts(Path(path))
-    classes = _classes(training)
-    files, labels = _listed(training, classes, complete=True)
-    whole = _source(files, labels, size, shorter)
-    others = [_source(*_listed(part, classes, complete=False), size, shorter) for part in held_out]
-    shares = ((validation, test), (validation,), ())[len(held_out)]
+
+    def find() -> _Found:
+        training, held_out = _parts(Path(path))
+        classes = _classes(training)
+        files, labels = _listed(training, classes, complete=True)
+        others = [_source(*_listed(part, classes, complete=False), size, shorter) for part in held_out]
+        return _Found(_source(files, labels, size, shorter), others, labels, classes)
+
+    whole, others, labels, classes = found_or_blank(str(path), find, partial(_made_up, size))
+    shares = ((validation, test), (validation,), ())[len(others)]
     drawn = stratified_split(labels, fractions=(1 - sum(shares), *shares), seed=split_seed)
     train, middle, last = *(subset(whole, indices) for indices in drawn), *others
     return Splits(name=Path(path).resolve().name, train=train, validation=middle, test=last, classes=classes)
+
+
+class _Found(NamedTuple):
+    whole: Source  # the training part, or everything
+    others: list[Source]  # the parts beside it
+    labels: np.ndarray  # of the first
+    classes: tuple[str, ...]
 
 
 def decode(path: Path | str, *, size: int, shorter: int | None = None) -> np.ndarray:
@@ -98,7 +112,7 @@ def _square(image: Image.Image, size: int, shorter: int) -> np.ndarray:
 def _parts(root: Path) -> tuple[Path, list[Path]]:
     """The folder of the training part and those that are held out."""
     if not root.is_dir():
-        raise DataError(f"{root} must be a folder of images, got no such folder")
+        raise (DataError if blank() is None else AbsentError)(f"{root} must be a folder of images, got no such folder")
     if not (root / "train").is_dir():
         return root, []
     held_out = [root / name for name in ("val", "test") if (root / name).is_dir()]
@@ -137,3 +151,18 @@ def _source(files: list[str], labels: np.ndarray, size: int, shorter: int | None
         return {"image": stacked.reshape(*numbers.shape, size, size, 3), "label": np.asarray(labels[chosen])}
 
     return Source(len(files), element, streamed=True)
+
+
+def _made_up(size: int, blank: Blank) -> _Found:
+    """Black images in the layout of ImageNet."""
+    labels, held_out = (np.arange(length, dtype=np.int32) % blank.classes for length in blank.images)
+    classes = tuple(f"class {number}" for number in range(blank.classes))
+    return _Found(_black(labels, size), [_black(held_out, size)], labels, classes)
+
+
+def _black(labels: np.ndarray, size: int) -> Source:
+    def element(index: Index) -> Example:
+        chosen = np.asarray(labels[index])
+        return {"image": np.zeros((*chosen.shape, size, size, 3), np.uint8), "label": chosen}
+
+    return Source(len(labels), element, streamed=True)

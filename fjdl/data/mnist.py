@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fjdl.data.blank import Blank, blank_images, found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download, read_gzip
 from fjdl.data.idx import parse_idx
 from fjdl.data.source import Source, Splits, from_arrays, subset
@@ -96,8 +97,14 @@ def _load(
     validation: int,
     split_seed: int,
 ) -> Splits:
-    paths = [find_or_download(name, file, data_dir=data_dir) for file in files]
-    whole, test = (read_pair(*pair, classes=len(classes)) for pair in (paths[:2], paths[2:]))
+    def find() -> list[Source]:
+        paths = [find_or_download(name, file, data_dir=data_dir) for file in files]
+        return [read_pair(*pair, classes=len(classes)) for pair in (paths[:2], paths[2:])]
+
+    def make(_: Blank) -> list[Source]:
+        return [blank_images(length, (28, 28, 1), classes=len(classes)) for length in (60_000, 10_000)]
+
+    whole, test = found_or_blank(name, find, make)
     if not 0 < validation < whole.length:
         raise ValueError(f"validation must lie in [1, {whole.length - 1}], got {validation}")
     share = validation / whole.length

@@ -161,6 +161,10 @@ class _Job(NamedTuple):
     def step(self, states: States, params: PyTree, stats: PyTree, batch: Batch) -> States:
         batch = spread(dict(batch), self.mesh)
         outputs = self._outputs(params, stats, batch)
+        with jax.named_scope("metrics"):
+            return self._updated(states, outputs, batch)
+
+    def _updated(self, states: States, outputs: Any, batch: Batch) -> States:
         new = {
             name: of_batch(f"metric {name!r}", metric.update, states[name], outputs, batch)
             for name, metric in self.metrics.items()
@@ -175,7 +179,8 @@ class _Job(NamedTuple):
         return {name: metric.compute(states[name]) for name, metric in self._measured().items()}
 
     def _outputs(self, params: PyTree, stats: PyTree, batch: Batch) -> Any:
-        inputs = cast(of_batch("inputs", self.inputs, batch), self.dtype)
+        with jax.named_scope("inputs"):
+            inputs = cast(of_batch("inputs", self.inputs, batch), self.dtype)
         return self.model.apply(params, stats, inputs, train=False)[0]
 
     def _measured(self) -> dict[str, Metric]:

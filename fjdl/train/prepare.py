@@ -9,7 +9,6 @@ from jax.sharding import Mesh, Sharding
 from fjdl.batch import assembled
 from fjdl.data.source import Source, Splits
 from fjdl.errors import UsageError
-from fjdl.train.evaluation import Evaluator
 from fjdl.train.inspection import check_data
 from fjdl.train.mesh import along, make_mesh, replicated
 from fjdl.train.program import Program, compile_program
@@ -35,6 +34,41 @@ def prepare(recipe: Recipe, *, devices: list[Any] | None = None) -> Prepared:
     return Prepared(recipe, splits, mesh, program)
 
 
+class Call(NamedTuple):
+    """A jitted function of a training, and the shapes, dtypes and places of what it is called with."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+
+    def shapes(self) -> Any:
+        """The shapes of its results; it is traced and not run."""
+        return jax.eval_shape(self.function, *self.arguments)
+
+
+def training_call(prepared: Prepared, *, single: bool | None = None) -> Call:
+    """How a training calls its program: an epoch of data on the devices, or a step where they are streamed.
+
+    `single=True` gives the step for data on the devices too, a batch of which then comes from the host.
+    """
+    recipe, splits, mesh, program = prepared
+    state = _placed(jax.eval_shape(program.init), replicated(mesh))
+    if splits.train.streamed if single is None else single:
+        batch = _batch(splits.train, recipe.batch_size, along(mesh))
+        tally = _placed(jax.eval_shape(program.single.start), replicated(mesh))
+        return Call(program.single.step, (state, tally, batch))
+    return Call(program.epoch, (state, _arrays(splits.train, replicated(mesh))))
+
+
+def evaluation_call(prepared: Prepared, state: Any, source: Source) -> Call:
+    """How a training evaluates a state on a part of the data: all of it at once, or one batch where it is streamed."""
+    evaluator, mesh = prepared.program.evaluator, prepared.mesh
+    params, stats = evaluated_params(state), state.stats
+    if source.streamed:
+        batch = _batch(source, evaluator.batch_size(source.length), along(mesh))
+        return Call(evaluator.step, (_placed(jax.eval_shape(evaluator.start), replicated(mesh)), params, stats, batch))
+    return Call(evaluator.whole, (params, stats, _arrays(source, replicated(mesh))))
+
+
 def check(prepared: Prepared) -> None:
     """Looks at the data, and traces all that a training and its result run, without running it; JAX keeps the traces.
 
@@ -43,29 +77,20 @@ def check(prepared: Prepared) -> None:
     """
     recipe, splits, mesh, program = prepared
     check_data(recipe, splits)
-    state = _placed(jax.eval_shape(program.init), replicated(mesh))
-    if splits.train.streamed:
-        batch = _batch(splits.train, recipe.batch_size, along(mesh))
-        state, _ = jax.eval_shape(program.single.step, state, program.single.start(), batch)
-    else:
-        state, _ = jax.eval_shape(program.epoch, state, _arrays(splits.train, replicated(mesh)))
+    state, _ = training_call(prepared).shapes()
     state = _placed(state, replicated(mesh))
-    results, _ = (_results(program.evaluator, state, source) for source in (splits.validation, splits.test))
+    results, _ = (_results(prepared, state, source) for source in (splits.validation, splits.test))
     jax.eval_shape(program.remember, state, results[recipe.monitor])
     if results[recipe.told.headline].shape:
         raise UsageError(f"headline must name a scalar, got shape {results[recipe.told.headline].shape}")
 
 
-def _results(evaluator: Evaluator, state: Any, source: Source) -> Any:
+def _results(prepared: Prepared, state: Any, source: Source) -> Any:
     """The shapes of what an evaluation of the state gives."""
-    params, stats, mesh = evaluated_params(state), state.stats, evaluator.mesh
+    found = evaluation_call(prepared, state, source).shapes()
     if source.streamed:
-        batch = _batch(source, evaluator.batch_size(source.length), along(mesh))
-        states = jax.eval_shape(evaluator.step, evaluator.start(), params, stats, batch)
-        results = jax.eval_shape(evaluator.finish, states)
-    else:
-        results = jax.eval_shape(evaluator.whole, params, stats, _arrays(source, replicated(mesh)))
-    return _placed(results, replicated(mesh))
+        found = jax.eval_shape(prepared.program.evaluator.finish, found)
+    return _placed(found, replicated(prepared.mesh))
 
 
 def _arrays(source: Source, sharding: Sharding) -> Shapes:

@@ -111,7 +111,8 @@ def evaluator_of(recipe: Recipe, mesh: Mesh) -> Evaluator:
 def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Arrays) -> tuple[TrainState, EpochReport]:
     length = length_of(arrays)
     epoch = state.step // steps_per_epoch(length, recipe.batch_size)
-    order = epoch_indices(stream_key(recipe.seed, Stream.ORDER), epoch, length=length, batch_size=recipe.batch_size)
+    with jax.named_scope("inputs"):
+        order = epoch_indices(stream_key(recipe.seed, Stream.ORDER), epoch, length=length, batch_size=recipe.batch_size)
 
     def body(carry: tuple[TrainState, Tally], row: Row) -> tuple[tuple[TrainState, Tally], None]:
         return _step(recipe, mesh, steps, *carry, batch_of(arrays, row, mesh, epoch=epoch)), None

@@ -31,5 +31,6 @@ def length_of(arrays: Arrays) -> int:
 
 def batch_of(arrays: Arrays, row: Row, mesh: Mesh, *, epoch: Any = 0) -> dict[str, Array]:
     """Inside `jit`: the batch of the examples in a row, spread over the devices."""
-    indices, mask = spread(row, mesh)
-    return assembled(take(arrays, indices), indices, mask, epoch=epoch)
+    with jax.named_scope("inputs"):
+        indices, mask = spread(row, mesh)
+        return assembled(take(arrays, indices), indices, mask, epoch=epoch)

@@ -48,22 +48,24 @@ def make_train_step(
         batch = _augmented(recipe, state, batch)
         objective = _Objective(recipe, state.stats, _micro_batches(recipe, mesh, batch), _dropout_key(recipe, state))
         result = objective(state.params)
-        norm = global_norm(result.gradients)
-        good = jnp.isfinite(result.value) & jnp.isfinite(norm)
-        updates, opt = optimizer.update(
-            result.gradients,
-            state.opt,
-            state.params,
-            value=result.value,
-            grad=result.gradients,
-            value_fn=objective.value,
-            grad_fn=lambda params: objective(params).gradients,
-            weight=result.examples,
-        )
-        params = optax.apply_updates(state.params, updates)
-        ema = ema_update(state.ema, params, decay=recipe.ema) if recipe.ema is not None else ()
-        new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema)
-        state = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
+        with jax.named_scope("guard"):
+            norm = global_norm(result.gradients)
+            good = jnp.isfinite(result.value) & jnp.isfinite(norm)
+        with jax.named_scope("optimizer"):
+            updates, opt = optimizer.update(
+                result.gradients,
+                state.opt,
+                state.params,
+                value=result.value,
+                grad=result.gradients,
+                value_fn=objective.value,
+                grad_fn=lambda params: objective(params).gradients,
+                weight=result.examples,
+            )
+            params = optax.apply_updates(state.params, updates)
+            ema = ema_update(state.ema, params, decay=recipe.ema) if recipe.ema is not None else ()
+            new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema)
+            state = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
         state = state._replace(
             step=state.step + 1,
             skipped=state.skipped + ~good,
@@ -152,11 +154,13 @@ class _Objective(NamedTuple):
     def _sum(self, params: PyTree, stats: PyTree, part: tuple[Batch, Array]) -> tuple[Array, tuple[Array, PyTree]]:
         """Sum of the losses of a micro-batch, with the number of its examples and the statistics after it."""
         batch, number = part
-        inputs = cast(of_batch("inputs", self.recipe.inputs, batch), self.recipe.dtype)
+        with jax.named_scope("inputs"):
+            inputs = cast(of_batch("inputs", self.recipe.inputs, batch), self.recipe.dtype)
         key = jax.random.fold_in(self.key, number)
         outputs, stats = self.recipe.model.apply(params, stats, inputs, train=True, key=key)
-        values, mask, weights = weighed(self.recipe.loss, outputs, batch)
-        loss, count = weighted_sum(values, mask=mask, weights=weights)
+        with jax.named_scope("loss"):
+            values, mask, weights = weighed(self.recipe.loss, outputs, batch)
+            loss, count = weighted_sum(values, mask=mask, weights=weights)
         return loss, (count, stats)
 
     def _scan(self, add: Callable[[Any, Any], tuple[Any, None]], start: Any) -> Any:
@@ -168,11 +172,13 @@ def _augmented(recipe: Recipe, state: TrainState, batch: Batch) -> Batch:
     if recipe.augment is None:
         return batch
     reserved = {name: batch[name] for name in RESERVED if name in batch}
-    return {**reserved, **of_batch("augment", recipe.augment, _key(recipe, Stream.AUGMENT, state.step), batch)}
+    with jax.named_scope("augment"):
+        return {**reserved, **of_batch("augment", recipe.augment, _key(recipe, Stream.AUGMENT, state.step), batch)}
 
 
 def _penalty(recipe: Recipe, params: PyTree) -> Array:
-    penalty = jnp.zeros(()) if recipe.penalty is None else jnp.asarray(recipe.penalty(params))
+    with jax.named_scope("loss"):
+        penalty = jnp.zeros(()) if recipe.penalty is None else jnp.asarray(recipe.penalty(params))
     if penalty.shape:
         raise ValueError(f"penalty must give one number, got shape {penalty.shape}")
     return penalty

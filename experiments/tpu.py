@@ -1,0 +1,65 @@
+"""What a TPU would run, before one is rented: `python -m experiments.tpu check configs/digits_lenet.py`.
+
+The programs that `experiments.train` would run are compiled ahead of time, by the compiler for TPUs, on a machine that
+has none. Nothing runs on a TPU, and cycles are the compiler's estimates: `docs/tpu.md` says how to read them.
+"""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import tyro
+
+from experiments.command import run_guarded
+from experiments.compiled.topology import CompilerError
+from fjdl.errors import UsageError
+
+ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",  # of the process; programs are compiled for the devices of a topology
+    "TPU_SKIP_MDS_QUERY": "1",  # nobody is asked which TPU this machine has
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "true",  # checks may run side by side
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",  # what libtpu would look for otherwise, and complain that it found none
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_WORKER_ID": "0",
+    "TPU_STDERR_LOG_LEVEL": "3",
+    "TPU_MIN_LOG_LEVEL": "3",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Compile a config for a slice of TPUs and say what it costs; `check CONFIG --help` lists all options."""
+
+    config: tyro.conf.Positional[Path]
+    """The config file; options and the config's own options follow."""
+
+
+def main() -> None:
+    """Checks in a process of its own, or makes the tables."""
+    if sys.argv[1:2] == ["check"] and any(word.endswith(".py") for word in sys.argv[2:]):
+        sys.exit(compile_in_a_process(sys.argv[2:]))
+    chosen = tyro.extras.subcommand_cli_from_dict({"check": Check}, args=sys.argv[1:])
+    raise UsageError(f"a config is needed, such as configs/digits_lenet.py, got {chosen.config}")
+
+
+def compile_in_a_process(arguments: list[str]) -> int:
+    """The exit status of a check in a process that may load the compiler, and may end with it.
+
+    Raises `CompilerError` where a signal ended it.
+    """
+    command = [sys.executable, "-m", "experiments.compiled.child", *arguments]
+    status = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, check=False).returncode
+    if status < 0:
+        name = signal.Signals(-status).name
+        raise CompilerError(
+            f"the TPU compiler ended with {name} in the program that was named last; its words are above"
+        )
+    return status
+
+
+if __name__ == "__main__":
+    run_guarded(main)
