@@ -47,7 +47,7 @@ def recipe(
     decay: float = 2e-6,
     smoothing: float = 0.2,
     views: Literal[1, 2, 6] = 6,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
 ) -> Recipe:
     """Whitened patches, Muon with kernels of fixed norm, alternating mirror images, crops, and six views at the end.
 
@@ -69,7 +69,12 @@ def recipe(
     def optimizer(steps: int) -> optax.GradientTransformation:
         early = max(steps * WHITENING_EPOCHS // max(epochs, WHITENING_EPOCHS), 1)
         kernels = optim.chain(
-            optim.scale_by_muon(momentum=0.6, steps=3, update_rms=None, product_dtype=jnp.dtype(precision)),
+            optim.scale_by_muon(
+                momentum=0.6,
+                steps=3,
+                update_rms=None,
+                product_dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+            ),
             optim.scale_by_learning_rate(linear(peak=muon_rate, steps=steps)),
             optim.fix_norm(),
         )

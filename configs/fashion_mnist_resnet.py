@@ -36,7 +36,7 @@ def recipe(
     weight_decay: float = 5e-4,
     width: int = 64,
     smoothing: float = 0.1,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
 ) -> Recipe:
     """A stem and three residual blocks of 1, 2 and 4 times `width` features, from 14 x 14 pixels on.
 
@@ -49,7 +49,12 @@ def recipe(
 
     def optimizer(steps: int) -> optax.GradientTransformation:
         blocks = optim.chain(
-            optim.scale_by_muon(momentum=0.6, steps=3, update_rms=None, product_dtype=jnp.dtype(precision)),
+            optim.scale_by_muon(
+                momentum=0.6,
+                steps=3,
+                update_rms=None,
+                product_dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+            ),
             optim.scale_by_learning_rate(linear(peak=muon_rate, steps=steps)),
             optim.fix_norm(),
         )

@@ -8,6 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+# Expressions of the configs here, each with the one in whose place it came: recorded runs are the same with either.
+_EARLIER = {
+    "Literal['float32', 'tensorfloat32', 'bfloat16']": "Literal['float32', 'bfloat16']",
+    "jnp.bfloat16 if precision == 'bfloat16' else jnp.float32": "jnp.dtype(precision)",
+}
 _IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})  # no effect, or said by the place
 
 
@@ -15,9 +20,10 @@ def fingerprint(source: str | bytes) -> str:
     """The sha256 of the code: comments, layout, docstrings and the order of imports side by side do not count.
 
     Versions of Python parse the same text into trees that differ in empty fields and in the pieces of f-strings; here
-    empty fields are left out, and the constant pieces of an f-string are joined. Raises `SyntaxError`.
+    empty fields are left out, and the constant pieces of an f-string are joined. A new value that an argument may have
+    does not count where the old ones do what they did. Raises `SyntaxError`.
     """
-    return _sha256(_form(ast.parse(source)))
+    return _sha256(_form(_parsed(source)))
 
 
 def earlier_fingerprints(source: str | bytes) -> set[str]:
@@ -25,7 +31,7 @@ def earlier_fingerprints(source: str | bytes) -> set[str]:
 
     They cover the dumps of this version of Python and of those before it back to 3.11.
     """
-    code = ast.parse(source)
+    code = _parsed(source)
     if ast.get_docstring(code) is not None:
         code.body = code.body[1:]
     dumps = {ast.dump(code)}
@@ -42,6 +48,17 @@ def same_code(path: Path, sha256: str) -> bool:
         return sha256 in {fingerprint(path.read_bytes()), *earlier_fingerprints(path.read_bytes())}
     except SyntaxError:
         return False
+
+
+def _parsed(source: str | bytes) -> ast.Module:
+    """The code with every expression in whose place another came since put back."""
+
+    class PutBack(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> Any:
+            earlier = _EARLIER.get(ast.unparse(node)) if isinstance(node, ast.Subscript | ast.IfExp) else None
+            return ast.parse(earlier, mode="eval").body if earlier else self.generic_visit(node)
+
+    return PutBack().visit(ast.parse(source))
 
 
 def _form(node: Any) -> str:

@@ -108,6 +108,7 @@ def batch_prediction(recipe: Any, stats: Any, source: Any, *, size: int) -> Call
     import numpy as np
 
     from fjdl.batch import assembled, of_batch
+    from fjdl.train.precision import at_precision
     from fjdl.tree import cast
 
     few = np.arange(min(size, source.length))
@@ -118,7 +119,7 @@ def batch_prediction(recipe: Any, stats: Any, source: Any, *, size: int) -> Call
         inputs = cast(of_batch("inputs", recipe.inputs, batch), recipe.dtype)
         return recipe.model.apply(params, stats, inputs, train=False)[0]
 
-    return jax.jit(predict)
+    return jax.jit(at_precision(recipe.precision, predict))
 
 
 def median_milliseconds(call: Callable[[], Any], *, repeats: int) -> float:

@@ -107,7 +107,7 @@ def _experiment(result: dict[str, Any]) -> tuple[Any, ...]:
 
 def _row(group: list[dict[str, Any]]) -> str:
     first = group[0]
-    name = Path(first["config"]["config"]).stem + (" bfloat16" if first["precision"] == "bfloat16" else "")
+    name = Path(first["config"]["config"]).stem + ("" if first["precision"] == "float32" else f" {first['precision']}")
     seeds = sorted(result["seed"] for result in group)
     cells = [
         name,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fjdl.numerics import log1p_of_fraction, norm, safe_divide, signed, unit, wide, widened
+from fjdl.numerics import full_product, log1p_of_fraction, norm, safe_divide, signed, unit, wide, widened
 from tests.support import float64
 
 WIDE = {
@@ -104,3 +104,9 @@ def test_log1p_of_fraction_is_right_to_the_last_digits():
     assert np.all(error <= 3 * np.spacing(exact.astype(np.float32)))
     with float64():
         np.testing.assert_allclose(log1p_of_fraction(jnp.float64(1e-9)), np.log1p(1e-9), rtol=1e-15)
+
+
+def test_full_product_is_a_product_whose_factors_stay_as_they_are(rng):
+    a, b = rng.standard_normal((2, 3, 4)), rng.standard_normal((4, 2))
+    np.testing.assert_allclose(full_product(jnp.float32(a), jnp.float32(b)), a @ b, rtol=1e-5, atol=1e-6)
+    assert "HIGHEST" in str(jax.make_jaxpr(full_product)(a, b))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.numerics import widened
+from fjdl.numerics import full_product, widened
 from fjdl.typing import Array, Float, Inexact, typed
 
 
@@ -19,7 +19,7 @@ class Linear(NamedTuple):
 @typed
 def decision(params: Linear, x: Float[Array, "n d"]) -> Inexact[Array, "n k"]:
     """The map's outputs: predictions of a regression, logits of a classifier."""
-    return x @ params.weights + params.bias[None]
+    return full_product(x, params.weights) + params.bias[None]
 
 
 @typed
@@ -42,8 +42,8 @@ def normal_equations(x: Float[Array, "n d"], y: Float[Array, "n k"], *, l2: floa
     u, s, vt = jnp.linalg.svd(x - mean_x, full_matrices=False)
     kept = s > jnp.finfo(x.dtype).eps * max(x.shape) * s[0]
     gain = jnp.where(kept, s / jnp.where(kept, s * s + l2, 1), 0)
-    weights = vt.T @ (gain[:, None] * (u.T @ (y - mean_y)))
-    return Linear(weights, (mean_y - mean_x @ weights)[0])
+    weights = full_product(vt.T, gain[:, None] * full_product(u.T, y - mean_y))
+    return Linear(weights, (mean_y - full_product(mean_x, weights))[0])
 
 
 @typed

@@ -11,6 +11,7 @@ from fjdl.classical.linear import Linear, decision, zeros
 from fjdl.losses.classification import sigmoid_cross_entropy, softmax_cross_entropy
 from fjdl.losses.reduce import weighted_sum
 from fjdl.meshes import scan
+from fjdl.numerics import full_product
 from fjdl.typing import Array, Float, Int, Integer, typed
 
 _HALVINGS = 10  # of a Newton step that is too long
@@ -92,8 +93,8 @@ def _newton(cost: Callable[[Linear], Array], start: Linear, *, l2: float, iterat
     def step(flat: Array, _: None) -> tuple[Array, None]:
         curvature, axes = jnp.linalg.eigh(jax.hessian(objective)(flat))
         steep = curvature > 10 * flat.size * jnp.finfo(flat.dtype).eps * curvature[-1]
-        along = axes.T @ jax.grad(objective)(flat)
-        direction = axes @ jnp.where(steep, along / jnp.where(steep, curvature, 1), 0)
+        along = full_product(axes.T, jax.grad(objective)(flat))
+        direction = full_product(axes, jnp.where(steep, along / jnp.where(steep, curvature, 1), 0))
         candidates = flat[None] - jnp.exp2(-jnp.arange(_HALVINGS))[:, None] * direction[None]
         costs = jax.vmap(objective)(candidates)
         best = jnp.argmin(costs)

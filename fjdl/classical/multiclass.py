@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.classical.linear import Linear
+from fjdl.numerics import full_product
 from fjdl.typing import Array, Float, Int, Integer, typed
 
 FitBinary = Callable[[Array, Array, Array], Linear]  # (x, targets, weights) to one output, such as `fit_binary`
@@ -67,8 +68,8 @@ def vote(outputs: Float[Array, "n p"], *, classes: int) -> Int[Array, " n"]:
     first, second = (jnp.asarray(side) for side in zip(*pairs(classes=classes), strict=True))
     sides = jax.nn.one_hot(first, classes, dtype=outputs.dtype), jax.nn.one_hot(second, classes, dtype=outputs.dtype)
     won = (outputs > 0).astype(outputs.dtype)
-    votes = won @ sides[0] + (1 - won) @ sides[1]
-    margin = outputs @ (sides[0] - sides[1])
+    votes = full_product(won, sides[0]) + full_product(1 - won, sides[1])
+    margin = full_product(outputs, sides[0] - sides[1])
     return jnp.argmax(votes + margin / (3 * (1 + jnp.abs(margin))), axis=-1)
 
 

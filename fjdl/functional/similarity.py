@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from fjdl.numerics import norm, unit, widened
+from fjdl.numerics import full_product, norm, unit, widened
 from fjdl.typing import Array, Float, typed
 
 
@@ -29,7 +29,7 @@ def cosine_similarities(x: Float[Array, "*batch n d"], y: Float[Array, "*batch m
     Array([[0.],
            [1.]], dtype=float32)
     """
-    return jnp.matmul(unit(widened(x)), jnp.matrix_transpose(unit(widened(y))), precision="highest").astype(x.dtype)
+    return full_product(unit(widened(x)), jnp.matrix_transpose(unit(widened(y)))).astype(x.dtype)
 
 
 @typed

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 
 from fjdl.checks import within
-from fjdl.numerics import widened
+from fjdl.numerics import full_product, widened
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -32,25 +32,25 @@ def fit_whitening(x: Float[Array, "n d"], *, kind: Literal["pca", "zca"] = "zca"
     x = widened(x)
     mean = jnp.mean(x, axis=0)
     centred = x - mean[None]
-    variances, axes = jnp.linalg.eigh(centred.T @ centred / x.shape[0])
+    variances, axes = jnp.linalg.eigh(full_product(centred.T, centred) / x.shape[0])
     variances, axes = jnp.maximum(variances[::-1], 0.0), axes[:, ::-1]
     lengths = jnp.sqrt(variances + epsilon)[None]
     back = axes.T if kind == "zca" else jnp.eye(x.shape[1], dtype=x.dtype)
-    return Whitening(mean, (axes / lengths) @ back, (back.T * lengths) @ axes.T)
+    return Whitening(mean, full_product(axes / lengths, back), full_product(back.T * lengths, axes.T))
 
 
 @typed
 def whiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
     """`(x - mean) @ matrix` for each example, in the dtype of `x`; computed as `transform` is."""
     mean, matrix = widened(state.mean), widened(state.matrix)
-    return ((x.astype(mean.dtype) - _row(mean, x)) @ matrix).astype(x.dtype)
+    return full_product(x.astype(mean.dtype) - _row(mean, x), matrix).astype(x.dtype)
 
 
 @typed
 def unwhiten(state: Whitening, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
     """From whitened data to the original: `x @ inverse + mean`, in the dtype of `x`; computed as `transform` is."""
     mean, inverse = widened(state.mean), widened(state.inverse)
-    return (x.astype(mean.dtype) @ inverse + _row(mean, x)).astype(x.dtype)
+    return (full_product(x.astype(mean.dtype), inverse) + _row(mean, x)).astype(x.dtype)
 
 
 @typed

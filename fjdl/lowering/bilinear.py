@@ -22,6 +22,8 @@ from fjdl.typing import Array
 
 Product = Callable[..., Array]
 
+_PRECISION = "jax_default_matmul_precision"  # what the context manager of this name sets
+
 
 class Rules(NamedTuple):
     """How to compute the three products; each takes two arrays and the operation's static parameters."""
@@ -37,15 +39,34 @@ def bilinear(name: str, plain: Rules, *, platforms: Mapping[str, Mapping[str, Ru
     `plain` is correct everywhere; `platforms` may name faster rules, each with the versions of jaxlib for which they
     were measured, as in `{"cpu": {"0.10.2": rules, "0.12.0": others}}`; see `measured`. The gradient rules must return
     the shape of the operand they replace, which they learn from static parameters.
+
+    Rules become programs long after the operation was called, so the operation keeps the precision that
+    `jax.default_matmul_precision` has around its call, for itself and for its derivatives: the products of its rules
+    have it.
     """
     faster = {platform: measured(rules) for platform, rules in (platforms or {}).items()}
     out, lhs, rhs = (Primitive(f"{name}_{part}") for part in Rules._fields)
     for primitive, part in zip((out, lhs, rhs), Rules._fields, strict=True):
-        _define(primitive, getattr(plain, part), {k: getattr(rules, part) for k, rules in faster.items()})
+        chosen = {platform: _at_precision(getattr(rules, part)) for platform, rules in faster.items()}
+        _define(primitive, _at_precision(getattr(plain, part)), chosen)
     ad.defbilinear(out, lambda ct, a, b, **p: lhs.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(a, ct, **p))
     ad.defbilinear(lhs, lambda ct, a, b, **p: out.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(ct, a, **p))
     ad.defbilinear(rhs, lambda ct, a, b, **p: lhs.bind(b, ct, **p), lambda ct, a, b, **p: out.bind(a, ct, **p))
-    return lambda lhs, rhs, **static: out.bind(*alike(lhs, rhs), **static)
+
+    def operation(lhs: Array, rhs: Array, **static: Any) -> Array:
+        return out.bind(*alike(lhs, rhs), precision=getattr(jax.config, _PRECISION), **static)
+
+    return operation
+
+
+def _at_precision(rule: Product) -> Product:
+    """The rule as a function of the precision of its products too."""
+
+    def within(*args: Array, precision: str | None, **static: Any) -> Array:
+        with jax.default_matmul_precision(precision):
+            return rule(*args, **static)
+
+    return within
 
 
 def _define(primitive: Primitive, plain: Product, faster: dict[str, Product]) -> None:

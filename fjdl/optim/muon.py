@@ -13,7 +13,7 @@ from fjdl import tree
 from fjdl.checks import within
 from fjdl.explicit import explicit_mesh, with_automatic_axes
 from fjdl.meshes import fori_loop, varying_axes
-from fjdl.numerics import norm, widened
+from fjdl.numerics import full_product, norm, widened
 from fjdl.optim.adam import scale_by_adam
 from fjdl.optim.base import (
     Count,
@@ -166,8 +166,8 @@ def _lying(matrix: Inexact[Array, "*batch m n"]) -> Inexact[Array, "*batch k l"]
 
 def _nearer_to_orthogonal(_: Array, x: Inexact[Array, "*batch m n"]) -> Inexact[Array, "*batch m n"]:
     a, b, c = _QUINTIC
-    gram = jnp.matmul(x, x.mT.conj(), precision="highest")
-    return a * x + jnp.matmul(b * gram + c * jnp.matmul(gram, gram, precision="highest"), x, precision="highest")
+    gram = full_product(x, x.mT.conj())
+    return a * x + full_product(b * gram + c * full_product(gram, gram), x)
 
 
 def _orthogonalized(leaves: PyTree, **options: Any) -> PyTree:

@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from fjdl.autodiff.second_order import hessian
 from fjdl.checks import within
+from fjdl.numerics import full_product
 from fjdl.optim.base import (
     LearningRate,
     Number,
@@ -81,6 +82,6 @@ def _solve(
     curvature = (jnp.abs(eigenvalues) if saddle_free else eigenvalues) + like(damping, eigenvalues)
     rounding = gradient.size * jnp.finfo(curvature.dtype).eps * jnp.max(jnp.abs(curvature))
     flat = jnp.abs(curvature) <= rounding
-    components = jnp.matmul(vectors.T, gradient, precision=jax.lax.Precision.HIGHEST)
+    components = full_product(vectors.T, gradient)
     components = jnp.where(flat, 0, components / jnp.where(flat, 1, curvature))
-    return jnp.matmul(vectors, components, precision=jax.lax.Precision.HIGHEST)
+    return full_product(vectors, components)

@@ -19,6 +19,7 @@ from fjdl.metrics.state.mean import mean
 from fjdl.model import Model
 from fjdl.train.inspection import checked
 from fjdl.train.mesh import along, make_mesh, replicated, spread
+from fjdl.train.precision import Precision, activation_dtype, at_precision
 from fjdl.train.recipe import Batch, Loss
 from fjdl.train.resident import Arrays, Row, batch_of, length_of, place
 from fjdl.train.step import weighed
@@ -85,7 +86,7 @@ def evaluate(
     inputs: Callable[[Batch], Any],
     loss: Loss | None = None,
     batch_size: int = 256,
-    dtype: Any = jnp.float32,
+    precision: Precision = "float32",
     mesh: Mesh | None = None,
     workers: int = 0,
 ) -> Results:
@@ -95,7 +96,7 @@ def evaluate(
     for an example of a streamed source that breaks a rule of the loss.
     """
     made = evaluator(
-        model, metrics, inputs=inputs, loss=loss, batch_size=batch_size, dtype=dtype, mesh=mesh, workers=workers
+        model, metrics, inputs=inputs, loss=loss, batch_size=batch_size, precision=precision, mesh=mesh, workers=workers
     )
     return made.on(source)(params, stats)
 
@@ -107,18 +108,21 @@ def evaluator(
     inputs: Callable[[Batch], Any],
     loss: Loss | None = None,
     batch_size: int = 256,
-    dtype: Any = jnp.float32,
+    precision: Precision = "float32",
     mesh: Mesh | None = None,
     workers: int = 0,
 ) -> Evaluator:
     """The evaluation of a model by metrics of `(outputs, batch)`, as `metrics.on` makes them.
 
-    `inputs`, `loss` and `workers` are as in a `Recipe`, `dtype` is that of activations, `mesh` has all local devices by
-    default. Every example counts once; the loss is the mean over examples.
+    `inputs`, `loss`, `precision` and `workers` are as in a `Recipe`, `mesh` has all local devices by default. Every
+    example counts once; the loss is the mean over examples.
     """
     mesh = mesh or make_mesh()
-    job = _Job(model, metrics, inputs, loss, dtype, mesh, _batch_size(batch_size, mesh))
-    jit = partial(jax.jit, out_shardings=replicated(mesh))
+    job = _Job(model, metrics, inputs, loss, activation_dtype(precision), mesh, _batch_size(batch_size, mesh))
+
+    def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        return jax.jit(at_precision(precision, function), out_shardings=replicated(mesh), **options)
+
     return Evaluator(
         whole=jit(job.whole),
         start=jit(job.start),

@@ -102,7 +102,7 @@ def evaluator_of(recipe: Recipe, mesh: Mesh) -> Evaluator:
         inputs=recipe.inputs,
         loss=recipe.loss,
         batch_size=max(recipe.batch_size, min(4 * recipe.batch_size, 1024)),
-        dtype=recipe.dtype,
+        precision=recipe.precision,
         mesh=mesh,
         workers=recipe.workers,
     )

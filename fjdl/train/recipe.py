@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
 from fjdl.model import Model
+from fjdl.train.precision import Precision, activation_dtype, check_precision
 from fjdl.train.summary import Summary
 from fjdl.typing import Array, PRNGKey, PyTree
 
@@ -52,7 +52,7 @@ class Recipe:
     epochs: int
     batch_size: int
     seed: int = 0
-    precision: Literal["float32", "bfloat16"] = "float32"  # of activations; parameters stay float32
+    precision: Precision = "float32"  # of activations and products, see `train.precision`; parameters stay float32
     augment: Callable[[PRNGKey, Batch], Batch] | None = None
     penalty: Callable[[PyTree], Array] | None = None  # of the parameters, added to the mean loss, see losses.penalties
     accumulate: int = 1  # micro-batches whose gradients make one step; equal to the whole batch at once
@@ -75,9 +75,8 @@ class Recipe:
             self.batch_size % self.accumulate == 0,
             f"batch_size must be a multiple of accumulate, got {self.batch_size} and {self.accumulate}",
         )
-        for name, known in (("precision", ("float32", "bfloat16")), ("mode", ("max", "min"))):
-            value = getattr(self, name)
-            _require(value in known, f"{name} must be one of {list(known)}, got {value!r}")
+        check_precision(self.precision)
+        _require(self.mode in ("max", "min"), f"mode must be one of ['max', 'min'], got {self.mode!r}")
         _require(self.ema is None or 0 <= self.ema < 1, f"ema must lie in [0, 1), got {self.ema}")
         _require(self.patience is None or self.patience >= 1, f"patience must be at least 1, got {self.patience}")
         for name, chosen in (("monitor", self.monitor), ("headline", self.summary and self.summary.headline)):
@@ -95,7 +94,7 @@ class Recipe:
     @property
     def dtype(self) -> Any:
         """Dtype of activations."""
-        return jnp.bfloat16 if self.precision == "bfloat16" else jnp.float32
+        return activation_dtype(self.precision)
 
 
 def _require(condition: bool, rule: str) -> None:

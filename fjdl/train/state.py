@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.optim import ema_init
+from fjdl.train.precision import products
 from fjdl.train.recipe import Recipe
 from fjdl.typing import Array, Int, PRNGKey, PyTree
 
@@ -48,7 +49,8 @@ def stream_key(seed: int, stream: Stream) -> PRNGKey:
 
 def init_state(recipe: Recipe, inputs: Any, *, steps: int) -> TrainState:
     """The state before the first step; the same for any number of devices."""
-    params, stats = recipe.model.init(stream_key(recipe.seed, Stream.INIT), inputs)
+    with products(recipe.precision):
+        params, stats = recipe.model.init(stream_key(recipe.seed, Stream.INIT), inputs)
     worst = -jnp.inf if recipe.mode == "max" else jnp.inf
     return TrainState(
         step=_count(0),

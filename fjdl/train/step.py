@@ -14,6 +14,7 @@ from fjdl.metrics.base import counted
 from fjdl.numerics import safe_divide
 from fjdl.optim import ema_update
 from fjdl.train.mesh import spread
+from fjdl.train.precision import at_precision
 from fjdl.train.recipe import Batch, Loss, Recipe
 from fjdl.train.state import Stream, TrainState, stream_key
 from fjdl.tree import cast, global_norm
@@ -73,7 +74,7 @@ def make_train_step(
         )
         return state, StepReport(result.loss, result.penalty, result.examples, gradient_norm=norm, bad=~good)
 
-    return step
+    return at_precision(recipe.precision, step)
 
 
 class Weighed(NamedTuple):

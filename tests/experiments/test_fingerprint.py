@@ -136,3 +136,23 @@ def test_a_hash_of_an_older_version_is_known(tmp_path: Path) -> None:
     path.write_text("def recipe(:")
     assert not same_code(path, today)
     assert not same_code(tmp_path / "gone.py", today)
+
+
+PRECISIONS = """from typing import Literal
+
+import jax.numpy as jnp
+
+def recipe(*, precision: {choice} = "float32"):
+    return {dtype}
+"""
+
+
+def test_a_config_that_got_a_third_precision_has_the_hash_of_its_runs_before() -> None:
+    before = PRECISIONS.format(choice='Literal["float32", "bfloat16"]', dtype="jnp.dtype(precision)")
+    today = PRECISIONS.format(
+        choice='Literal["float32", "tensorfloat32", "bfloat16"]',
+        dtype='(jnp.bfloat16 if precision == "bfloat16" else jnp.float32)',
+    )
+    assert fingerprint(today) == fingerprint(before)
+    assert earlier_fingerprints(today) == earlier_fingerprints(before)
+    assert fingerprint(today.replace("tensorfloat32", "float16")) != fingerprint(before)

@@ -114,6 +114,7 @@ def test_a_recipe_is_built_without_touching_data(path: Path, no_data: None) -> N
     assert (recipe.seed, recipe.precision) == (0, "float32")
     assert build(seed=7).seed == 7
     assert build(precision="bfloat16").dtype == jax.numpy.bfloat16
+    assert build(precision="tensorfloat32").precision == "tensorfloat32"
 
 
 @each_trained_config

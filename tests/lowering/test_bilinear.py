@@ -3,7 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fjdl.functional import conv2d, linear
 from fjdl.lowering.bilinear import Rules, bilinear
+from tests.products import products_of
 from tests.support import float64
 
 OUTER = Rules(
@@ -117,3 +119,48 @@ def test_a_second_eager_call_compiles_nothing(operands):
     assert len(traces) == once
     product(a, b, scale=2.0)
     assert len(traces) > once
+
+
+LAYERS = {
+    "convolution": (lambda x, k: conv2d(x, k, stride=2), (1, 6, 6, 2), (3, 3, 2, 4)),
+    "product": (linear, (3, 2), (2, 4)),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(("asked", "expected"), [("float32", "HIGHEST"), ("high", "HIGH"), (None, "DEFAULT")], ids=str)
+def test_the_precision_is_that_around_the_call_for_every_derivative_too(layer, asked, expected):
+    """The derivatives and the programs are made outside."""
+    function, *shapes = LAYERS[layer]
+    arrays = [jnp.ones(shape) for shape in shapes]
+
+    def called(x, kernel):
+        with jax.default_matmul_precision(asked):
+            return function(x, kernel)
+
+    def slopes(x, kernel):
+        outputs, back = jax.vjp(called, x, kernel)
+        return jax.vmap(back)(jnp.stack([outputs, outputs]))
+
+    second = jax.jacfwd(jax.grad(lambda x, kernel: jnp.sum(called(x, kernel) ** 2)), 1)
+    for program in (called, slopes, second):
+        found = products_of(jax.jit(program).trace(*arrays).lower(lowering_platforms=("tpu",)))
+        assert {product.precision for product in found} == {expected}
+
+
+def test_the_precision_that_is_set_for_the_whole_process_holds_too():
+    jax.config.update("jax_default_matmul_precision", "highest")
+    try:
+        found = products_of(
+            jax.jit(linear).trace(jnp.ones((3, 2)), jnp.ones((2, 4))).lower(lowering_platforms=("tpu",))
+        )
+    finally:
+        jax.config.update("jax_default_matmul_precision", None)
+    assert [product.precision for product in found] == ["HIGHEST"]
+
+
+def test_numbers_of_the_cpu_do_not_depend_on_the_precision(rng):
+    x, kernel = (jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((2, 8, 8, 3), (3, 3, 3, 4)))
+    usual = conv2d(x, kernel)
+    with jax.default_matmul_precision("highest"):
+        np.testing.assert_array_equal(conv2d(x, kernel), usual)

@@ -98,7 +98,7 @@ def test_bfloat16_is_the_dtype_of_what_the_model_sees() -> None:
         seen.append(x.dtype)
         return LINE.apply(params, stats, x)
 
-    half = evaluator(Model(LINE.init, apply), {}, inputs=inputs, dtype=jnp.bfloat16, mesh=mesh())
+    half = evaluator(Model(LINE.init, apply), {}, inputs=inputs, precision="bfloat16", mesh=mesh())
     jax.eval_shape(half.whole, PARAMS, STATS, {"x": X})
     assert seen == [jnp.bfloat16]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fjdl.numerics import widened
+from fjdl.numerics import full_product, widened
 from fjdl.typing import Array, Float, Num, typed
 
 
@@ -27,7 +27,7 @@ def one_against_rest(matrix: Num[Array, "k k"]) -> Outcomes:
     matrix = widened(matrix)
     own = jnp.eye(matrix.shape[0], dtype=bool)
     wrong = jnp.where(own, 0, matrix)
-    not_predicted = jnp.matmul(matrix, (~own).astype(matrix.dtype), precision=jax.lax.Precision.HIGHEST)
+    not_predicted = full_product(matrix, (~own).astype(matrix.dtype))
     return Outcomes(
         jnp.diagonal(matrix),
         jnp.sum(wrong, axis=0),

@@ -11,7 +11,7 @@ from fjdl.metrics.state import amounts, counts, sums
 from fjdl.metrics.state.amounts import Amount
 from fjdl.metrics.state.counts import Count
 from fjdl.metrics.state.sums import Sum
-from fjdl.numerics import safe_divide, widened
+from fjdl.numerics import full_product, safe_divide, widened
 from fjdl.typing import Array, Bool, Float, Num, typed
 
 _BLOCK = 256  # rows of one product
@@ -106,7 +106,7 @@ def _of_batch(x: Float[Array, "n v"], weights: Bool[Array, " n"] | Float[Array, 
 def _products(x: Float[Array, "n v"], y: Float[Array, "n v"]) -> Float[Array, "v v"]:
     """`xᵀy`, multiplied in blocks of rows, as one long product would add up its terms one after the other."""
     x, y = (jnp.pad(z, ((0, -z.shape[0] % _BLOCK), (0, 0))).reshape(-1, _BLOCK, z.shape[1]) for z in (x, y))
-    products = jnp.matmul(jnp.swapaxes(x, 1, 2), y, precision=jax.lax.Precision.HIGHEST)
+    products = full_product(jnp.swapaxes(x, 1, 2), y)
     return jnp.sum(products, axis=0)
 
 
