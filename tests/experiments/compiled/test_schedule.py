@@ -109,6 +109,7 @@ def test_products_that_are_not_as_asked() -> None:
     assert (muon.kind, muon.operands, muon.precision) == ("optimizer", "f32 x f32", "highest")
     exact = deviations(MODULE, LINES, "float32")
     assert {(row.operands, row.precision) for row in exact} == {("bf16 x bf16", "default"), ("f32 x bf16", "default")}
+    assert deviations(MODULE, LINES, "tensorfloat32") == exact  # one that is more exact is as asked
 
 
 def test_resident_data_and_their_copies() -> None:
