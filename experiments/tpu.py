@@ -14,6 +14,7 @@ from pathlib import Path
 import tyro
 
 from experiments.command import run_guarded
+from experiments.compiled.page import make
 from experiments.compiled.topology import CompilerError
 from fjdl.errors import UsageError
 
@@ -38,12 +39,37 @@ class Check:
     """The config file; options and the config's own options follow."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Compile all configs for a slice of one host and one of several, and write the tables of a page."""
+
+    write: Path = Path("docs/tpu.md")
+    """The Markdown file whose generated parts are replaced row by row."""
+    only: tuple[str, ...] = ()
+    """Names of configs; the rows of others stay."""
+    topologies: tuple[str, ...] = ("v5e:2x2", "v5e:4x4")
+    """The slices, a table each."""
+    precision: str = "bfloat16"
+    """Of activations and products."""
+    again: bool = False
+    """Compile what has a row already anew."""
+
+
 def main() -> None:
     """Checks in a process of its own, or makes the tables."""
     if sys.argv[1:2] == ["check"] and any(word.endswith(".py") for word in sys.argv[2:]):
         sys.exit(compile_in_a_process(sys.argv[2:]))
-    chosen = tyro.extras.subcommand_cli_from_dict({"check": Check}, args=sys.argv[1:])
-    raise UsageError(f"a config is needed, such as configs/digits_lenet.py, got {chosen.config}")
+    chosen = tyro.extras.subcommand_cli_from_dict({"check": Check, "table": Table}, args=sys.argv[1:])
+    if isinstance(chosen, Check):
+        raise UsageError(f"a config is needed, such as configs/digits_lenet.py, got {chosen.config}")
+    make(
+        chosen.write,
+        compile_in_a_process,
+        topologies=chosen.topologies,
+        precision=chosen.precision,
+        only=chosen.only,
+        again=chosen.again,
+    )
 
 
 def compile_in_a_process(arguments: list[str]) -> int:

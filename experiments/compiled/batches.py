@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from experiments.compiled.programs import Compiled, TooLarge
-from experiments.compiled.report import bounds_of, size, table
+from experiments.compiled.report import bounds_of, size, table, too_large
 from fjdl.analysis import Chip
+from fjdl.errors import UsageError
 
 MOST = 8  # programs that a search compiles
 
@@ -61,7 +62,7 @@ def sizes_around(batch: int, unit: int) -> list[int]:
 
 
 def sweep(compile_at: Try, batches: list[int], chip: Chip) -> Iterator[str]:
-    """A row for each batch size, up to the first that does not fit."""
+    """A row for each batch size, up to the first that does not fit or that the recipe refuses."""
     head = (
         "batch",
         "a device",
@@ -76,14 +77,19 @@ def sweep(compile_at: Try, batches: list[int], chip: Chip) -> Iterator[str]:
         "by cycles",
     )
     rows: list[tuple[str, ...]] = []
+    ending = "all of them fit"
     for batch in batches:
-        found = compile_at(batch)
+        try:
+            found = compile_at(batch)
+        except UsageError as error:
+            ending = f"a batch of {batch} is refused: {error}"
+            break
         if isinstance(found, TooLarge):
-            asked = size(found.asked) if found.asked else "too much"
-            rows.append((str(batch), "does not fit", asked, *[""] * (len(head) - 3)))
+            ending = too_large(found, chip)
             break
         rows.append(_row(found, chip))
     yield from table(head, rows)
+    yield ending
 
 
 def _row(facts: Compiled, chip: Chip) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ import tyro
 
 from experiments.command import Experiment, parse, run_guarded
 from experiments.compiled.topology import Slice, find_slice, require_compiler, require_name
-from experiments.mistakes import users_mistakes
 
 Part = Literal["training", "step", "evaluation"]
 
@@ -58,8 +57,7 @@ def check(options: Options, experiment: Experiment) -> None:
     where = find_slice(options.topology)
     with blank_data(always=options.blank_data) as made_up:
         job = Job(experiment.recipe, where, hlo=options.hlo, top=options.top)
-        with users_mistakes():
-            job.prepared()
+        job.prepared()
         print(heading(experiment, where, made_up), flush=True)
         if options.against:
             from experiments.compiled.twins import compare

@@ -9,6 +9,7 @@ from experiments.compiled.batches import largest_batch, sizes_around, sweep
 from experiments.compiled.programs import Compiled, TooLarge, compile_part
 from experiments.compiled.report import report, too_large
 from experiments.compiled.topology import Slice
+from experiments.mistakes import users_mistakes
 from fjdl.errors import UsageError
 from fjdl.train.prepare import Prepared, prepare
 from fjdl.train.recipe import Recipe
@@ -28,10 +29,11 @@ class Job:
         """Batches are multiples of it."""
         return len(self.where.devices) * self.recipe.accumulate
 
-    def prepared(self, batch: int | None = None, **changes: object) -> Prepared:
-        """The recipe, perhaps with another batch or other changes, on the slice."""
+    def prepared(self, batch: int | None = None) -> Prepared:
+        """The recipe, perhaps with another batch, on the slice."""
         size = batch or self.recipe.batch_size
-        return prepare(dataclasses.replace(self.recipe, batch_size=size, **changes), devices=self.where.devices)
+        with users_mistakes():
+            return prepare(dataclasses.replace(self.recipe, batch_size=size), devices=self.where.devices)
 
     def compile(self, part: str, batch: int | None = None) -> Compiled | TooLarge:
         """The facts of one program; says on the error stream what is being compiled."""

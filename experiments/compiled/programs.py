@@ -13,6 +13,7 @@ from experiments.compiled.memory import Held, Memory, held_data, memory_of
 from experiments.compiled.products import Deviation, deviations
 from experiments.compiled.schedule import Executed, executed, loops, step_of
 from experiments.compiled.topology import CompilerError, Slice
+from experiments.mistakes import users_mistakes
 from fjdl.train.prepare import Call, Prepared, evaluation_call, training_call
 
 PARTS = ("training", "step", "evaluation")
@@ -101,8 +102,10 @@ def batch_of(prepared: Prepared, part: str) -> int:
 
 def compile_part(prepared: Prepared, part: str, where: Slice) -> tuple[Compiled | TooLarge, str]:
     """What a part of training compiles to, with the program's text."""
-    call, batch = call_of(prepared, part), batch_of(prepared, part)
     start = time.monotonic()
+    with users_mistakes():
+        call, batch = call_of(prepared, part), batch_of(prepared, part)
+        call.shapes()
     made = compile_call(call, batch)
     if isinstance(made, TooLarge):
         return made, ""

@@ -67,7 +67,7 @@ def require_compiler() -> str:
     """The version of libtpu; raises `UsageError` where it is not installed."""
     if importlib.util.find_spec("libtpu") is None:
         raise UsageError(
-            "the TPU compiler is not installed: pip install 'fjdl[tpu-check]' brings libtpu, which runs without a TPU"
+            "the TPU compiler is not installed: pip install 'fjdl[tpu]' brings libtpu, which compiles without a TPU too"
         )
     return importlib.metadata.version("libtpu")
 
