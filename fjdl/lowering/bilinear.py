@@ -10,6 +10,7 @@ slowly.
 import functools
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -48,7 +49,7 @@ def bilinear(name: str, plain: Rules, *, platforms: Mapping[str, Mapping[str, Ru
     out, lhs, rhs = (Primitive(f"{name}_{part}") for part in Rules._fields)
     for primitive, part in zip((out, lhs, rhs), Rules._fields, strict=True):
         chosen = {platform: _at_precision(getattr(rules, part)) for platform, rules in faster.items()}
-        _define(primitive, _at_precision(getattr(plain, part)), chosen)
+        define(primitive, _at_precision(getattr(plain, part)), chosen)
     ad.defbilinear(out, lambda ct, a, b, **p: lhs.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(a, ct, **p))
     ad.defbilinear(lhs, lambda ct, a, b, **p: out.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(ct, a, **p))
     ad.defbilinear(rhs, lambda ct, a, b, **p: lhs.bind(b, ct, **p), lambda ct, a, b, **p: out.bind(a, ct, **p))
@@ -69,8 +70,8 @@ def _at_precision(rule: Product) -> Product:
     return within
 
 
-def _define(primitive: Primitive, plain: Product, faster: dict[str, Product]) -> None:
-    """Evaluation, shapes, batching and lowering of one product."""
+def define(primitive: Primitive, plain: Product, faster: Mapping[str, Product] = MappingProxyType({})) -> None:
+    """Evaluation, shapes, batching and lowering of one operation; `faster` names its forms for platforms."""
 
     @functools.cache
     def compiled(**static: Any) -> Product:

@@ -1,7 +1,7 @@
-"""Means over windows, as sums of strided slices."""
+"""Means over windows."""
 
 import math
-from functools import reduce
+from functools import partial, reduce
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +9,8 @@ import numpy as np
 from fjdl.functional.pool.windows import along, combined
 from fjdl.functional.windows import taps
 from fjdl.geometry import Axis
+from fjdl.lowering import windows
+from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
 
@@ -16,16 +18,26 @@ from fjdl.typing import Array, Float, typed
 @typed
 def averages(x: Float[Array, "..."], axes: tuple[Axis, ...], *, count_include_pad: bool) -> Float[Array, "..."]:
     """Mean of each window, in the dtype of `x`."""
-    wide = widened(x)
-    if len(axes) == 2 and all(axis.tiled for axis in axes):
-        total = _tile_sum(wide, axes)
-    else:
-        total = combined(wide, axes, combine=jnp.add, fill=0.0)
+    total = _sums(widened(x), axes)
     counts = [_counts(axis, count_include_pad) for axis in axes]
     if all((n == axis.window).all() for n, axis in zip(counts, axes, strict=True)):
         return (total * (1.0 / math.prod(axis.window for axis in axes))).astype(x.dtype)
     sizes = math.prod(along(axis, n, x.ndim) for n, axis in zip(counts, axes, strict=True))
     return (total / np.asarray(sizes, total.dtype)).astype(x.dtype)
+
+
+def _sums(x: Array, axes: tuple[Axis, ...]) -> Array:
+    added = partial(_added, axes=axes)
+    if not windows.known(axes):
+        return added(x)
+    return by_platform(x, cpu=added, elsewhere=partial(windows.sums, axes=axes))
+
+
+def _added(x: Array, axes: tuple[Axis, ...]) -> Array:
+    """Sums of strided slices, as XLA:CPU runs them fast."""
+    if len(axes) == 2 and all(axis.tiled for axis in axes):
+        return _tile_sum(x, axes)
+    return combined(x, axes, combine=jnp.add, fill=0.0)
 
 
 def _counts(axis: Axis, count_include_pad: bool) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""Maxima over windows whose derivative goes to one entry: to the first of the largest."""
+"""Maxima over windows whose derivative goes to one entry: to the first of the largest.
+
+What is here is written for XLA:CPU, which compares slices of the image fastest. Other platforms have windows of their
+own, `fjdl.lowering.windows`.
+"""
 
 import math
 from functools import partial
@@ -12,6 +16,10 @@ from jax import lax
 from fjdl.functional.pool.windows import along, combined
 from fjdl.functional.windows import padded, taps
 from fjdl.geometry import Axis
+from fjdl.lowering import windows
+from fjdl.lowering.linear import linear
+from fjdl.lowering.platforms import by_platform
+from fjdl.meshes import adjoint
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Integer, typed
 
@@ -21,6 +29,14 @@ TERMS = 25  # windows that share an entry, up to which the sum over all of them 
 @typed
 def maxima(x: Float[Array, "..."], axes: tuple[Axis, ...]) -> Float[Array, "..."]:
     """Largest entry of each window."""
+    compared = partial(_compared, axes=axes)
+    if any(axis.dilation > 1 for axis in axes) or not windows.known(axes):  # which XLA's windows do not take
+        return compared(x)
+    return by_platform(x, cpu=compared, elsewhere=lambda x: windows.maxima(x, axes))
+
+
+def _compared(x: Array, axes: tuple[Axis, ...]) -> Array:
+    """The largest entries as slices of the image that are compared."""
     if math.prod(_span(axis) for axis in axes) <= TERMS:
         return _maxima(x, axes)
     return maxima_and_winners(x, axes)[0]
@@ -35,7 +51,7 @@ def _maxima(x: Array, axes: tuple[Axis, ...]) -> Array:
 def _maxima_jvp(axes: tuple[Axis, ...], primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     """Stated as a masked sum, whose transpose writes each entry once and has no slices with strides to put back."""
     values, winners = maxima_and_winners(*primals, axes)
-    return values, _entries(*tangents, winners, axes).astype(values.dtype)
+    return values, _chosen(*tangents, winners, axes=axes)
 
 
 @typed
@@ -82,7 +98,15 @@ def _reduced(values: list[Array], numbers: list[Array], axis: Axis) -> tuple[Arr
     return value, number
 
 
-def _entries(x: Array, winners: Array, axes: tuple[Axis, ...]) -> Array:
+def _given_back(y: Array, winners: Array, *, axes: tuple[Axis, ...]) -> Array:
+    """Each entry of `y` added to zeros at the entry that its number names."""
+    shape = [*winners.shape]
+    for axis in axes:
+        shape[axis.position] = axis.size
+    return adjoint(lambda x: _entries(x, winners, axes=axes), y, shape=tuple(shape), dtype=y.dtype)
+
+
+def _entries(x: Array, winners: Array, *, axes: tuple[Axis, ...]) -> Array:
     """The entry of each window that its number names, as a sum of masked blocks, each as long as the stride.
 
     Written so that the transpose reads: what the blocks of one offset give to all windows is laid over what those of
@@ -105,7 +129,10 @@ def _entries(x: Array, winners: Array, axes: tuple[Axis, ...]) -> Array:
         named = jnp.expand_dims(numbers[tuple(index)], phases) == places
         total += jnp.pad(jnp.where(named, blocks, 0).sum(axis=phases), sides)
     middle = tuple(slice(low, low + n) for (low, _), n in zip(margins, winners.shape, strict=True))
-    return lax.optimization_barrier(total)[middle]
+    return lax.optimization_barrier(total)[middle].astype(x.dtype)
+
+
+_chosen = linear("fjdl_chosen_entries", forward=_entries, backward=_given_back)
 
 
 def _blocked(x: Array, axes: tuple[Axis, ...]) -> Array:
