@@ -49,7 +49,7 @@ def bilinear(name: str, plain: Rules, *, platforms: Mapping[str, Mapping[str, Ru
     out, lhs, rhs = (Primitive(f"{name}_{part}") for part in Rules._fields)
     for primitive, part in zip((out, lhs, rhs), Rules._fields, strict=True):
         chosen = {platform: _at_precision(getattr(rules, part)) for platform, rules in faster.items()}
-        define(primitive, _at_precision(getattr(plain, part)), chosen)
+        define(primitive, _at_precision(getattr(plain, part)), faster=chosen)
     ad.defbilinear(out, lambda ct, a, b, **p: lhs.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(a, ct, **p))
     ad.defbilinear(lhs, lambda ct, a, b, **p: out.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(ct, a, **p))
     ad.defbilinear(rhs, lambda ct, a, b, **p: lhs.bind(b, ct, **p), lambda ct, a, b, **p: out.bind(a, ct, **p))
@@ -70,7 +70,7 @@ def _at_precision(rule: Product) -> Product:
     return within
 
 
-def define(primitive: Primitive, plain: Product, faster: Mapping[str, Product] = MappingProxyType({})) -> None:
+def define(primitive: Primitive, plain: Product, *, faster: Mapping[str, Product] = MappingProxyType({})) -> None:
     """Evaluation, shapes, batching and lowering of one operation; `faster` names its forms for platforms."""
 
     @functools.cache

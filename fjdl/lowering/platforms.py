@@ -11,10 +11,16 @@ from fjdl.typing import PyTree
 Result = TypeVar("Result", bound=PyTree)
 
 
-def by_platform(*operands: PyTree, cpu: Callable[..., Result], elsewhere: Callable[..., Result]) -> Result:
-    """`cpu(*operands)` in a program that is compiled for a CPU, and `elsewhere(*operands)` for every other platform.
+def by_platform(
+    *operands: PyTree,
+    elsewhere: Callable[..., Result],
+    cpu: Callable[..., Result] | None = None,
+    tpu: Callable[..., Result] | None = None,
+) -> Result:
+    """`cpu(*operands)` in a program that is compiled for a CPU, `tpu(*operands)` for a TPU, and `elsewhere(*operands)`.
 
-    Both give results of the same shapes and dtypes. The compiled program holds one of them alone. The choice is made
+    The last is for every other platform, and for one of the two that is not given. All give results of the same shapes
+    and dtypes. The compiled program holds one of them alone. The choice is made
     when the program is lowered, so that one that is compiled ahead of time for a TPU, on a machine that has none, gets
     the form for a TPU.
 
@@ -23,5 +29,8 @@ def by_platform(*operands: PyTree, cpu: Callable[..., Result], elsewhere: Callab
     Array(9., dtype=float32)
     """
     axes = varying_axes(operands)
-    forms = [lambda *args, form=form: varying(form(*args), axes) for form in (cpu, elsewhere)]
-    return lax.platform_dependent(*operands, cpu=forms[0], default=forms[1])
+    given = {"cpu": cpu, "tpu": tpu, "default": elsewhere}
+    forms = {
+        name: lambda *args, form=form: varying(form(*args), axes) for name, form in given.items() if form is not None
+    }
+    return lax.platform_dependent(*operands, **forms)

@@ -1,6 +1,7 @@
-"""Maxima and sums over windows as XLA's own operations, which read and write each array once.
+"""Maxima and sums over windows as XLA's own operations, which a TPU runs in one pass.
 
-A TPU has instructions for them. Axes that are no windows are left as they are, whatever their number.
+Elsewhere XLA takes them apart: the order in which it looks at the entries of a window is its own then, and so is the
+winner of a tie. Axes that are no windows are left as they are, whatever their number.
 """
 
 from functools import partial
@@ -43,15 +44,19 @@ def _maxima_jvp(axes: Axes, primals: tuple[Array], tangents: tuple[Array]) -> tu
     return maxima(*primals, axes), _chosen(*tangents, *primals, axes=axes)
 
 
-def maxima_and_places(x: Array, axes: Axes) -> tuple[Array, Array]:
-    """Largest entry of each window, and its place in row order in the image without padding. No derivative."""
-    values, places, _ = _first_of_largest(x, x, axes)
-    return values, places
-
-
 def _gathered(x: Array, keys: Array, *, axes: Axes) -> Array:
-    """The entry of `x` where `keys` has the largest of each window."""
-    return _first_of_largest(x, keys, axes)[2]
+    """The entry of `x` where `keys` has the largest of each window, the first of equals whatever the order of work."""
+    keys, places, x = alike(keys, _places(keys.shape, axes), x)
+    none = (np.asarray(-np.inf, keys.dtype), np.int32(np.iinfo(np.int32).max), np.zeros((), x.dtype))
+    return lax.reduce_window((keys, places, x), none, _better, **_reduced(axes, keys.ndim))[2]
+
+
+def _better(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Of two triples of key, place and value the one of the larger key, or of the first place."""
+    above = (a[0] > b[0]) | ((a[0] != a[0]) & (b[0] == b[0]))
+    level = (a[0] == b[0]) | ((a[0] != a[0]) & (b[0] != b[0]))
+    stays = above | (level & (a[1] < b[1]))
+    return tuple(lax.select(stays, left, right) for left, right in zip(a, b, strict=True))
 
 
 def _scattered(y: Array, keys: Array, *, axes: Axes) -> Array:
@@ -72,20 +77,6 @@ _chosen = linear("fjdl_chosen_of_windows", forward=_gathered, backward=_scattere
 def _stays(a: Array, b: Array) -> Array:
     """Whether an entry stays the largest beside one that comes after it."""
     return (a >= b) | (a != a)
-
-
-def _first_of_largest(x: Array, keys: Array, axes: Axes) -> tuple[Array, Array, Array]:
-    """The largest of `keys`, its place, and the entry of `x` there: the first of equals, whatever the order of work."""
-
-    def better(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
-        above = (a[0] > b[0]) | ((a[0] != a[0]) & (b[0] == b[0]))
-        level = (a[0] == b[0]) | ((a[0] != a[0]) & (b[0] != b[0]))
-        stays = above | (level & (a[1] < b[1]))
-        return tuple(lax.select(stays, left, right) for left, right in zip(a, b, strict=True))
-
-    keys, places, x = alike(keys, _places(keys.shape, axes), x)
-    none = (np.asarray(-np.inf, keys.dtype), np.int32(np.iinfo(np.int32).max), np.zeros((), x.dtype))
-    return lax.reduce_window((keys, places, x), none, better, **_reduced(axes, keys.ndim))
 
 
 def _places(shape: tuple[int, ...], axes: Axes) -> Array:

@@ -33,6 +33,8 @@ UNTYPED: dict[str, str] = {
     "fjdl.lowering.conv_everywhere": RULES,
     "fjdl.lowering.conv_cpu": RULES,
     "fjdl.lowering.matmul": RULES,
+    "fjdl.lowering.linear": "defines primitives; the public functions that bind them are checked",
+    "fjdl.lowering.windows": RULES,
     "fjdl.lowering.taps": RULES,
     "fjdl.lowering.cpu.bands": RULES,
     "fjdl.lowering.cpu.depthwise": RULES,

@@ -23,6 +23,16 @@ def test_a_program_holds_the_form_of_its_platform_alone(platform: str, form: str
     assert f"stablehlo.{other} " not in text
 
 
+def test_a_tpu_may_have_a_form_of_its_own() -> None:
+    def own(x: jax.Array) -> jax.Array:
+        return by_platform(x, tpu=lambda x: jnp.cos(x), elsewhere=lambda x: jnp.sin(x))
+
+    traced = jax.jit(own).trace(jnp.ones(3))
+    texts = {name: traced.lower(lowering_platforms=(name,)).as_text() for name in ("cpu", "tpu", "cuda")}
+    assert ["stablehlo.cosine " in text for text in texts.values()] == [False, True, False]
+    assert ["stablehlo.sine " in text for text in texts.values()] == [True, False, True]
+
+
 def test_it_is_differentiated_mapped_and_called_without_a_program() -> None:
     x = jnp.arange(3.0)
     np.testing.assert_allclose(chosen(x), np.sin(np.arange(3.0)), rtol=1e-6)

@@ -30,7 +30,7 @@ def _sums(x: Array, axes: tuple[Axis, ...]) -> Array:
     added = partial(_added, axes=axes)
     if not windows.known(axes):
         return added(x)
-    return by_platform(x, cpu=added, elsewhere=partial(windows.sums, axes=axes))
+    return by_platform(x, tpu=partial(windows.sums, axes=axes), elsewhere=added)
 
 
 def _added(x: Array, axes: tuple[Axis, ...]) -> Array:

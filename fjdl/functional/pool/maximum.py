@@ -1,7 +1,7 @@
 """Maxima over windows whose derivative goes to one entry: to the first of the largest.
 
-What is here is written for XLA:CPU, which compares slices of the image fastest. Other platforms have windows of their
-own, `fjdl.lowering.windows`.
+A TPU has an operation for both, `fjdl.lowering.windows`. What is here is written for XLA:CPU, which compares slices of
+the image fastest; a GPU gets it too, because XLA scatters there in no fixed order.
 """
 
 import math
@@ -32,7 +32,7 @@ def maxima(x: Float[Array, "..."], axes: tuple[Axis, ...]) -> Float[Array, "..."
     compared = partial(_compared, axes=axes)
     if any(axis.dilation > 1 for axis in axes) or not windows.known(axes):  # which XLA's windows do not take
         return compared(x)
-    return by_platform(x, cpu=compared, elsewhere=lambda x: windows.maxima(x, axes))
+    return by_platform(x, tpu=lambda x: windows.maxima(x, axes), elsewhere=compared)
 
 
 def _compared(x: Array, axes: tuple[Axis, ...]) -> Array:

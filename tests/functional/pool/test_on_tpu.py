@@ -1,6 +1,7 @@
-"""Pools in the form that every platform but the CPU gets, run on the CPU beside the CPU's form and PyTorch."""
+"""Pools in the form that a TPU gets, run on the CPU beside the CPU's form and PyTorch."""
 
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -13,9 +14,6 @@ from jax.sharding import AxisType
 from fjdl.functional.pool import average, maximum
 from fjdl.functional.pool.adaptive import adaptive_max_pool2d
 from fjdl.functional.pool.fixed import average_pool2d, max_pool1d, max_pool2d, max_pool3d
-from fjdl.functional.pool.unpool import max_pool2d_with_indices
-from fjdl.geometry import slide
-from fjdl.lowering import windows
 from tests.functional.pool.test_fixed import (
     AVERAGE,
     GRID,
@@ -28,12 +26,15 @@ from tests.functional.pool.test_fixed import (
 from tests.meshes import SPLIT, value_and_gradients
 from tests.support import float64
 
+# The CPU has no select-and-scatter: XLA makes it a reduction of windows, from jaxlib 0.12 on in an order of its own.
+in_row_order = pytest.mark.skipif(not version("jaxlib").startswith("0.10."), reason="XLA:CPU breaks ties otherwise")
+
 
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls take the form of the other platforms."""
+def on_tpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls take the form of a TPU."""
     for module in (average, maximum):
-        monkeypatch.setattr(module, "by_platform", lambda *operands, cpu, elsewhere: elsewhere(*operands))
+        monkeypatch.setattr(module, "by_platform", lambda *operands, tpu, elsewhere: tpu(*operands))
 
 
 def kinds_of_images(rng: np.random.Generator) -> np.ndarray:
@@ -45,6 +46,7 @@ def kinds_of_images(rng: np.random.Generator) -> np.ndarray:
     return np.stack([plain, np.maximum(np.round(plain), 0), -1 - abs(plain), all_of[0], some, all_of[1], infinite])
 
 
+@in_row_order
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("options", [*GRID, *MAXIMUM_ONLY], ids=str)
 def test_maxima_and_their_gradients_are_those_of_the_cpu(options, dtype, rng, request):
@@ -52,27 +54,28 @@ def test_maxima_and_their_gradients_are_those_of_the_cpu(options, dtype, rng, re
     shape = jax.eval_shape(partial(max_pool2d, **options), x).shape
     cotangent = rng.integers(1, 5, shape)
     expected = jax.jit(partial(value_and_gradient, partial(max_pool2d, **options)))(x, cotangent)
-    request.getfixturevalue("elsewhere")
+    request.getfixturevalue("on_tpu")
     actual = jax.jit(partial(value_and_gradient, partial(max_pool2d, **options)))(x, cotangent)
     for a, b in zip(actual, expected, strict=True):
         assert a.dtype == dtype
         np.testing.assert_array_equal(np.asarray(a, np.float32), np.asarray(b, np.float32))
 
 
-@pytest.mark.usefixtures("elsewhere")
+@in_row_order
+@pytest.mark.usefixtures("on_tpu")
 @pytest.mark.parametrize("options", [*GRID, *MAXIMUM_ONLY], ids=str)
 def test_ties_go_to_the_first_entry_as_in_torch(options, rng):
     x = np.maximum(np.round(rng.standard_normal((2, 7, 9, 3))), 0)
     assert_equals_torch(max_pool2d, MAXIMUM, x, **options)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("on_tpu")
 @pytest.mark.parametrize("options", [*GRID, {"window": 3, "padding": 1, "count_include_pad": False}], ids=str)
 def test_averages_and_their_gradients_equal_torch(options, rng):
     assert_equals_torch(average_pool2d, AVERAGE, rng.standard_normal((2, 7, 9, 3)), **options)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("on_tpu")
 def test_averages_of_halves_are_summed_in_float32(rng):
     x = jnp.asarray(rng.standard_normal((1, 34, 34, 2)), jnp.bfloat16)
     exact = torch_pool(AVERAGE, torch.tensor(np.asarray(x, np.float64)), window=17)
@@ -81,7 +84,8 @@ def test_averages_of_halves_are_summed_in_float32(rng):
     np.testing.assert_allclose(np.asarray(y, np.float64), exact, rtol=2**-8, atol=1e-6)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@in_row_order
+@pytest.mark.usefixtures("on_tpu")
 @pytest.mark.parametrize(
     ("ours", "theirs", "shape", "options"),
     [
@@ -107,7 +111,7 @@ def test_sequences_volumes_and_other_pools(ours, theirs, shape, options, rng, mo
         np.testing.assert_array_equal(np.reshape(actual[0], pooled.movedim(1, -1).shape), pooled.movedim(1, -1))
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("on_tpu")
 @pytest.mark.parametrize("options", [{"window": 2}, {"window": 3, "stride": 2, "padding": 1}], ids=str)
 def test_derivatives_of_the_second_order_in_both_modes_equal_torch_and_autodiff_of_slices(options, rng):
     def curved(x: jax.Array) -> jax.Array:
@@ -121,7 +125,7 @@ def test_derivatives_of_the_second_order_in_both_modes_equal_torch_and_autodiff_
             np.testing.assert_allclose(jax.jit(order(curved))(x), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("on_tpu")
 @pytest.mark.parametrize("axes", [(0, 0), (None, 0), (0, None)], ids=str)
 def test_a_mapped_axis_is_one_more_leading_axis(axes, rng):
     pool = partial(max_pool2d, window=3, stride=2)
@@ -133,7 +137,7 @@ def test_a_mapped_axis_is_one_more_leading_axis(axes, rng):
         np.testing.assert_array_equal(pulled[i], jax.jit(partial(value_and_gradient, pool))(*one)[1])
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("on_tpu")
 @pytest.mark.parametrize("pool", [max_pool2d, average_pool2d])
 def test_inside_of_shard_map_it_is_checked_over_which_axes_values_vary(pool, rng):
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
@@ -143,14 +147,6 @@ def test_inside_of_shard_map_it_is_checked_over_which_axes_values_vary(pool, rng
     expected, (slope,) = jax.jit(both)(x)
     np.testing.assert_allclose(value, expected, rtol=1e-6)
     np.testing.assert_allclose(gradient, slope, rtol=1e-6)
-
-
-def test_places_are_those_of_the_cpu(rng):
-    x = jnp.asarray(kinds_of_images(rng), jnp.float32)
-    expected = jax.jit(partial(max_pool2d_with_indices, window=3, stride=2, padding=1))(x)
-    axes = slide(x.shape[1:3], window=3, stride=2, padding=1)
-    for a, b in zip(jax.jit(partial(windows.maxima_and_places, axes=axes))(x), expected, strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("pool", [max_pool2d, average_pool2d])
@@ -167,9 +163,8 @@ def test_each_platform_gets_its_own_form_for_any_number_of_images(pool: Any) -> 
         for platform in ("cpu", "tpu", "cuda")
     }
     window = "stablehlo.select_and_scatter" if pool is max_pool2d else "stablehlo.reduce_window"
-    assert [window in texts[platform] for platform in ("cpu", "tpu", "cuda")] == [False, True, True]
-    for platform in ("tpu", "cuda"):
-        assert not any(name in texts[platform] for name in ("optimization_barrier", "stablehlo.slice", 'gather"('))
+    assert [window in texts[platform] for platform in ("cpu", "tpu", "cuda")] == [False, True, False]
+    assert not any(name in texts["tpu"] for name in ("optimization_barrier", "stablehlo.slice", 'gather"('))
 
 
 def test_a_gradient_outside_of_a_program_keeps_no_masks() -> None:
