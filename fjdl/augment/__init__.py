@@ -1,7 +1,8 @@
 """Changes of training images, on the device: a `random_` function draws, its deterministic twin computes.
 
 Functions of one image `[h, w, c]` become functions of a batch by `each_image`, functions of a sample, whose boxes and
-mask move with the image, by `each_example`; mixup and cutmix take the whole batch. May import floor 0 and `fjdl.boxes`.
+mask move with the image, by `each_example`; mixup and cutmix take the whole batch. May import floor 0, `fjdl.boxes` and
+`fjdl.lowering`.
 
 >>> from fjdl import augment
 >>> image = jnp.array([[0.1, 0.2], [0.3, 0.4]])[:, :, None]

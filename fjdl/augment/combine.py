@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.meshes import cond, switch
-from fjdl.typing import PRNGKey
+from fjdl.typing import Array, Int, PRNGKey
 
 Random = Callable[[PRNGKey, Any], Any]
 
@@ -53,7 +53,13 @@ def choose_one(*functions: Random, probabilities: Sequence[float] | None = None)
 
     def apply(key: PRNGKey, x: Any) -> Any:
         choice, rest = jax.random.split(key)
-        chosen = jax.random.choice(choice, len(functions), p=jnp.array(given, jnp.float32))
-        return switch(chosen, functions, rest, x)
+        return switch(_drawn(choice, given), functions, rest, x)
 
     return apply
+
+
+def _drawn(key: PRNGKey, probabilities: Sequence[float]) -> Int[Array, ""]:
+    """An index with these probabilities, that of `jax.random.choice`, which searches for it in a loop."""
+    sums = jnp.cumsum(jnp.array(probabilities, jnp.float32))
+    drawn = sums[-1] * (1 - jax.random.uniform(key, (), sums.dtype))
+    return jnp.sum(sums < drawn, dtype=jnp.int32)

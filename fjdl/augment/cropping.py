@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import filled
 from fjdl.checks import within
+from fjdl.lowering.slices import window
 from fjdl.typing import Array, Int, PRNGKey, Shaped, typed
 
 
@@ -19,12 +20,12 @@ def crop(image: Shaped[Array, "h w c"], start: Int[Array, "2"], *, size: tuple[i
     Array([[0.25],
            [0.75]], dtype=float32)
     """
-    h, w, c = image.shape
+    h, w, _ = image.shape
     if not (0 < size[0] <= h and 0 < size[1] <= w):
         raise ValueError(f"size must be positive and at most that of the image, ({h}, {w}), got {size}")
     start = jnp.asarray(start)
     start = jnp.clip(start, 0, jnp.array([h - size[0], w - size[1]], start.dtype))
-    return jax.lax.dynamic_slice(image, (start[0], start[1], jnp.zeros_like(start[0])), (*size, c))
+    return window(image, start, size=size)
 
 
 @typed

@@ -75,7 +75,7 @@ def inverse(matrix: Matrix) -> Matrix:
     linear = jnp.stack([jnp.stack([d, -b]), jnp.stack([-c, a])]) * scale
     offset = -(linear[:, :1] * matrix[0, 2] + linear[:, 1:] * matrix[1, 2])
     undone = jnp.concatenate([linear, offset], axis=1)
-    nowhere = jnp.zeros_like(matrix).at[:, 2].set(jnp.inf)
+    nowhere = jnp.array([[0, 0, jnp.inf]] * 2, matrix.dtype)
     return jnp.where(singular, nowhere, undone)
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from fjdl.augment.pixels import pixels
 from fjdl.augment.window import random_window
 from fjdl.checks import within
+from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Int, PRNGKey, Shaped, typed
 
@@ -33,7 +34,9 @@ def resized_crop(
     start, extent = inside(window, size=(image.shape[0], image.shape[1]))
     if nearest:
         rows, columns = (_nearest(start[a], extent[a], size=size[a]) for a in (0, 1))
-        return jnp.asarray(image)[rows[:, None], columns[None, :]]
+        if not jnp.issubdtype(image.dtype, jnp.integer):
+            return _gathered(image, rows, columns)
+        return by_platform(image, rows, columns, cpu=_gathered, elsewhere=_selected)
     values = widened(image)
     for axis in (0, 1):
         places = jnp.arange(image.shape[axis]).astype(values.dtype) + 0.5
@@ -74,6 +77,19 @@ def inside(window: Int[Array, "4"], *, size: tuple[int, int]) -> tuple[Int[Array
 
 def _nearest(start: Int[Array, ""], extent: Int[Array, ""], *, size: int) -> Int[Array, " size"]:
     return start + (2 * jnp.arange(size, dtype=start.dtype) + 1) * extent // (2 * size)
+
+
+def _gathered(image: Array, rows: Array, columns: Array) -> Array:
+    return jnp.asarray(image)[rows[:, None], columns[None, :]]
+
+
+def _selected(image: Array, rows: Array, columns: Array) -> Array:
+    """Each row, then each column, as the sum of one and of zeros: a gather for each image is slow but on CPU."""
+    h, w, _ = image.shape
+    tall = rows[:, None] == jnp.arange(h, dtype=rows.dtype)[None]
+    image = jnp.sum(jnp.where(tall[:, :, None, None], image[None], 0), axis=1, dtype=image.dtype)
+    wide = columns[:, None] == jnp.arange(w, dtype=columns.dtype)[None]
+    return jnp.sum(jnp.where(wide[None, :, :, None], image[:, None], 0), axis=2, dtype=image.dtype)
 
 
 def _triangles(

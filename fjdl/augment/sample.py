@@ -151,7 +151,8 @@ def rot90_sample(sample: Sample, quarters: Integer[Array, ""] | int, *, smallest
         [[-1, 0, w], [0, -1, h]],
         [[0, -1, h], [1, 0, 0]],
     ]
-    matrix = jnp.array(turns, jnp.float32)[jnp.asarray(quarters) % 4]
+    number = jnp.asarray(jnp.asarray(quarters) % 4, jnp.int32)
+    matrix = jax.lax.select_n(number, *(jnp.array(turn, jnp.float32) for turn in turns))
     return _moved(sample, matrix, image=lambda image: rot90(image, quarters), smallest=smallest)
 
 

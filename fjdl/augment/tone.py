@@ -2,12 +2,16 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fjdl.augment.color import blend
 from fjdl.augment.pixels import Amount, Image, amount, ascending, from_levels, levels, saturate, white
 from fjdl.checks import within
+from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Float, Integer, PRNGKey, UInt8, typed
+
+_LEVELS = np.arange(256, dtype=np.uint8)
 
 
 @typed
@@ -104,7 +108,7 @@ def equalize(image: Image) -> Image:
     """
     level = levels(image)
     curve, step = jax.vmap(_equalizing_curve, in_axes=-1)(level.reshape(-1, level.shape[-1]))
-    even = jax.vmap(lambda c, channel: c[channel], in_axes=(0, -1), out_axes=-1)(curve, jnp.asarray(level, jnp.int32))
+    even = jax.vmap(_looked_up, in_axes=(0, -1), out_axes=-1)(curve, level)
     return jnp.where((step == 0)[None, None], image, from_levels(even, image))
 
 
@@ -119,11 +123,33 @@ def sharpness(image: Image, factor: Amount) -> Image:
 
 
 def _equalizing_curve(level: UInt8[Array, " n"]) -> tuple[UInt8[Array, "256"], Integer[Array, ""]]:
-    histogram = jnp.zeros(256, jnp.int32).at[jnp.asarray(level, jnp.int32)].add(1)
+    histogram = by_platform(level, cpu=_counts_by_scatter, elsewhere=_counts_by_comparison)
     below = jnp.cumsum(histogram) - histogram
-    step = below[jnp.max(level, initial=0).astype(jnp.int32)] // 255
+    step = jnp.sum(level < jnp.max(level, initial=0), dtype=jnp.int32) // 255
     curve = (step // 2 + below) // jnp.maximum(step, 1)
     return jnp.minimum(curve, 255).astype(jnp.uint8), step
+
+
+def _looked_up(curve: UInt8[Array, "256"], level: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
+    """The entry of the curve at each level; other platforms select it, since a gather for each image is slow there."""
+    return by_platform(curve, level, cpu=_by_gather, elsewhere=_by_comparison)
+
+
+def _by_gather(curve: Array, level: Array) -> Array:
+    return curve[jnp.asarray(level, jnp.int32)]
+
+
+def _by_comparison(curve: Array, level: Array) -> Array:
+    entries = jnp.where(level[..., None] == _LEVELS[None, None], curve[None, None], 0)
+    return jnp.sum(entries, axis=-1, dtype=jnp.int32).astype(jnp.uint8)
+
+
+def _counts_by_scatter(level: Array) -> Array:
+    return jnp.zeros(256, jnp.int32).at[jnp.asarray(level, jnp.int32)].add(1)
+
+
+def _counts_by_comparison(level: Array) -> Array:
+    return jnp.sum(level[:, None] == _LEVELS[None], axis=0, dtype=jnp.int32)
 
 
 def _smooth(image: Image) -> Float[Array, "h w c"]:

@@ -38,4 +38,6 @@ def random_window(
     starts = jnp.minimum((drawn[2:] * (spare + 1).astype(jnp.float32)).astype(jnp.int32), spare)
     whole = jnp.array([0, 0, *size], jnp.int32)
     found = jnp.any(fits)
-    return jnp.where(found, jnp.concatenate([starts, sides])[:, jnp.argmax(fits)], whole), found
+    attempts = jnp.concatenate([starts, sides])
+    first = jax.lax.select_n(jnp.argmax(fits).astype(jnp.int32), *(attempts[:, i] for i in range(ATTEMPTS)))
+    return jnp.where(found, first, whole), found
