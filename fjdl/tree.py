@@ -10,9 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from fjdl.numerics import squared_modulus, widened
-from fjdl.typing import PyTree, Scalar
+from fjdl.typing import Array, PyTree, Scalar
 
 
 def names(tree: PyTree) -> list[str]:
@@ -60,22 +61,74 @@ def select(tree: PyTree, rules: Sequence[tuple[str, Any]]) -> PyTree:
 
 
 def global_norm(tree: PyTree) -> Scalar:
-    """Euclidean norm over all leaves in float32 or wider, scaled by the largest entry so that 1e30 does not overflow.
+    """Euclidean norm over all leaves in float32 or wider; it neither overflows at 1e30 nor vanishes at 1e-30.
 
-    Complex entries count by their modulus. The gradient at an all-zero tree is 0; a NaN or an infinity anywhere makes
-    the norm non-finite.
+    Complex entries count by their modulus. The gradient is `leaf / norm`, and 0 at an all-zero tree; a NaN or an
+    infinity anywhere makes the norm non-finite. CPUs divide by the largest entry before they square. Other platforms
+    read every leaf once, as they pay for each pass over a small one: they square entries as they are, divided by a
+    great power of two, and multiplied by it, and take the sum that fits (Blue 1978, doi:10.1145/355769.355771).
 
     >>> global_norm({"a": jnp.array([3.0]), "b": jnp.array([4.0])})
     Array(5., dtype=float32)
     """
     leaves = [widened(leaf) for leaf in jax.tree.leaves(tree)]
-    if not leaves:
-        return jnp.zeros(())
+    return _norm(leaves) if leaves else jnp.zeros(())
+
+
+@jax.custom_jvp
+def _norm(leaves: list[Array]) -> Scalar:
+    return lax.platform_dependent(leaves, cpu=norm_in_two_passes, default=norm_in_one_pass)
+
+
+@_norm.defjvp
+def _slope(primals: tuple[list[Array]], tangents: tuple[list[Array]]) -> tuple[Scalar, Scalar]:
+    (leaves,), (moves,) = primals, tangents
+    norm = _norm(leaves)
+    length = jnp.where(norm == 0, jnp.ones_like(norm), norm)
+    return norm, reduce(jnp.add, [_product(leaf / length, move) for leaf, move in zip(leaves, moves, strict=True)])
+
+
+def _product(x: Array, y: Array) -> Scalar:
+    """The inner product of two arrays, of complex ones as vectors of real numbers."""
+    return jnp.sum(x.real * y.real + x.imag * y.imag if jnp.iscomplexobj(x) else x * y)
+
+
+def _far(dtype: jax.typing.DTypeLike) -> float:
+    """2^80 in float32: no square of a number that is divided by it overflows, no one that is multiplied vanishes."""
+    return 2.0 ** (jnp.finfo(dtype).maxexp * 5 // 8)
+
+
+def norm_in_two_passes(leaves: list[Array]) -> Scalar:
+    """The norm by the squares of what is left after division by the largest entry."""
     largest = reduce(jnp.maximum, [jnp.max(jnp.abs(leaf), initial=0.0) for leaf in leaves])
-    scale = jax.lax.stop_gradient(jnp.where((largest > 0) & jnp.isfinite(largest), largest, jnp.ones_like(largest)))
+    far = _far(largest.dtype)
+    scale = jnp.clip(
+        largest, 1 / far, far
+    )  # the inverse of a greater one is 0, where numbers below the normal ones are
     total = reduce(jnp.add, [jnp.sum(squared_modulus(leaf / scale)) for leaf in leaves])
-    zero = total == 0
-    return jnp.where(zero, jnp.zeros_like(total), scale * jnp.sqrt(jnp.where(zero, jnp.ones_like(total), total)))
+    return scale * jnp.sqrt(total)
+
+
+def norm_in_one_pass(leaves: list[Array]) -> Scalar:
+    """The norm by three sums of squares, of which one fits; leaves of one shape are read together."""
+    parts = [part for leaf in leaves for part in ((leaf.real, leaf.imag) if jnp.iscomplexobj(leaf) else (leaf,))]
+    dtype = jnp.result_type(*parts)
+    info, far = jnp.finfo(dtype), _far(dtype)
+    least = sum(part.size for part in parts) * float(info.tiny / info.eps)
+    alike: dict[tuple[int, ...], list[Array]] = {}
+    for part in parts:
+        alike.setdefault(part.shape, []).append(part.astype(dtype))
+
+    def total(change: Callable[[Array], Array]) -> Scalar:
+        squares = [[jnp.square(change(part)) for part in group] for group in alike.values()]
+        return reduce(jnp.add, [jnp.sum(reduce(jnp.add, group)) for group in squares])
+
+    # XLA may turn (c x) (c x) into (c c) (x x), but not where a choice stands between; entries left out count nothing
+    plain = total(lambda x: x)
+    great = total(lambda x: jnp.where(jnp.abs(x) <= 1, 0, x / far))
+    small = total(lambda x: jnp.where(jnp.abs(x) >= 1, 0, x * far))
+    extreme = jnp.where(plain > 1, far * jnp.sqrt(great), jnp.sqrt(small) / far)
+    return jnp.where(jnp.isfinite(plain) & (plain >= least), jnp.sqrt(plain), extreme)
 
 
 def cast(tree: PyTree, dtype: jax.typing.DTypeLike) -> PyTree:

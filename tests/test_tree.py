@@ -1,3 +1,4 @@
+import itertools
 import re
 from typing import Any, NamedTuple
 
@@ -90,12 +91,58 @@ def test_global_norm_equals_optax_and_numpy(rng):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", [1e30, 1e-30])
+@pytest.mark.parametrize("size", [1.6e38, 1e30, 2e19, 1.0, 2e-19, 1e-30, 2e-38])
 def test_global_norm_neither_overflows_nor_underflows(size):
     leaves = {"a": jnp.full(4, size, jnp.float32), "b": jnp.zeros(2)}
     value, gradient = jax.jit(jax.value_and_grad(tree.global_norm))(leaves)
     np.testing.assert_allclose(value, 2 * size, rtol=1e-6)
     np.testing.assert_allclose(gradient["a"], np.full(4, 0.5), rtol=1e-6)
+
+
+SPREAD = [1e38, -3e37, 1e30, -1e25, 1e19, 5e18, 1.0, 1e-18, -1e-19, 1e-25, 1e-30, -1e-34]
+
+
+def test_both_ways_of_the_norm_are_the_norm(rng):
+    """Of leaves of one shape and of others, whose entries are alike or far apart."""
+
+    def leaves(first, second):
+        values = np.append(rng.standard_normal(17), 1) * first, rng.standard_normal((2, 3)) * second
+        return [values[0][:9], values[0][9:], values[1]]
+
+    both = jax.jit(lambda leaves: (tree.norm_in_one_pass(leaves), tree.norm_in_two_passes(leaves)))
+    for first, second in itertools.product(SPREAD, SPREAD):
+        rounded = [leaf.astype(np.float32) for leaf in leaves(first / 4, second / 4)]
+        expected = np.linalg.norm(np.concatenate([leaf.ravel() for leaf in rounded]).astype(np.float64))
+        np.testing.assert_allclose(both(rounded), expected, rtol=1e-6)
+
+
+def test_the_way_of_other_platforms_promises_the_same():
+    norm = jax.jit(tree.norm_in_one_pass)
+    assert [float(norm([jnp.zeros(2), jnp.zeros((0, 3))])), float(norm([jnp.zeros((0, 3))]))] == [0, 0]
+    for poison in (np.nan, np.inf, -np.inf):
+        assert not np.isfinite(norm([jnp.ones(3), jnp.asarray([1.0, poison])]))
+    np.testing.assert_allclose(norm([jnp.array([3e30 + 4e30j]), jnp.array([12e30])]), 13e30, rtol=1e-6)
+    for size in (1e38, 1e30, 1.0, 1e-30):
+        np.testing.assert_allclose(norm([jnp.full(1, size, jnp.float32)]), size, rtol=1e-6)
+    with float64():
+        leaves = [jnp.asarray([3e300]), jnp.asarray([4e300, 0, 0])]
+        np.testing.assert_allclose(tree.norm_in_one_pass(leaves), 5e300, rtol=1e-15)
+        mixed = [jnp.asarray([3.0], jnp.float32), jnp.asarray([4.0]), jnp.asarray([12j], jnp.complex64)]
+        assert tree.norm_in_one_pass(mixed).dtype == jnp.float64
+        np.testing.assert_allclose(tree.norm_in_one_pass(mixed), 13, rtol=1e-15)
+
+
+def test_on_tpus_leaves_of_one_shape_are_summed_together():
+    leaves = [jnp.ones(3)] * 5 + [jnp.ones((2, 2))] * 4
+    text = jax.jit(tree.global_norm).trace(leaves).lower(lowering_platforms=("tpu",)).as_text()
+    assert text.count("stablehlo.reduce(") == 2 * 3
+
+
+def test_the_gradient_of_the_norm_has_a_gradient(rng):
+    x = rng.standard_normal(4).astype(np.float32)
+    length = np.linalg.norm(x)
+    expected = (np.eye(4) - np.outer(x, x) / length**2) / length
+    np.testing.assert_allclose(jax.jit(jax.hessian(tree.global_norm))(x), expected, atol=1e-5)
 
 
 def test_global_norm_of_zeros_is_0_with_zero_gradient():
