@@ -34,7 +34,7 @@ def places(rng: np.random.Generator, extent: tuple[int, ...], size: tuple[int, .
     return np.array([[0, 0], spare, [0, spare[1]], [spare[0], 0], *every], np.int32)
 
 
-def bits(values: jax.Array) -> bytes:
+def bits(values: jax.Array | np.ndarray) -> bytes:
     return np.asarray(values).tobytes()
 
 
@@ -43,8 +43,8 @@ def bits(values: jax.Array) -> bytes:
 def test_every_form_cuts_the_window_bit_for_bit(
     rng: np.random.Generator, dtype: str, extent: tuple[int, int], size: tuple[int, int]
 ) -> None:
-    x, starts = numbers(rng, (*extent, 2), dtype), places(rng, extent, size)
-    expected = np.stack([x[y : y + size[0], c : c + size[1]] for y, c in starts])
+    array, starts = numbers(rng, (*extent, 2), dtype), places(rng, extent, size)
+    x, expected = jnp.asarray(array), np.stack([array[y : y + size[0], c : c + size[1]] for y, c in starts])
     forms = [by_slice, by_selections, window, *([by_products] if dtype in BYTES else [])]
     cut = jax.jit(lambda starts: [jax.vmap(partial(form, x, size=size))(starts) for form in forms])
     for form, found in zip(forms, cut(starts), strict=True):
