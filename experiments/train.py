@@ -31,6 +31,8 @@ class Options:
     """Where everything of this run goes; runs/<name of the config> by default."""
     dry_run: bool = False
     """Print shapes, parameters, MACs and memory, take one step, write nothing."""
+    profile: str | None = None
+    """Trace these steps for xprof, as START:STOP such as 10:15; over data on the devices, the epochs that hold them."""
 
 
 def main() -> None:
@@ -42,13 +44,15 @@ def main() -> None:
         with users_mistakes():
             dry_run(experiment.recipe)
         return
-    train(experiment, options.run_dir or Path("runs") / options.config.stem)
+    train(experiment, options.run_dir or Path("runs") / options.config.stem, profile=options.profile)
 
 
-def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
+def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) -> dict[str, Any]:
     """Trains in `run_dir`, evaluates the best epoch on the test part once, and writes result.json."""
+    from fjdl.train.header import header, lines
     from fjdl.train.loop import fit_prepared
     from fjdl.train.prepare import check, prepare
+    from fjdl.train.profiling import parse_steps
     from fjdl.train.result import final_result
     from fjdl.train.resume import restore_best
     from fjdl.train.rundir import RunDirectory, finished, open_run, require_config, write_result
@@ -61,8 +65,10 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
     @functools.cache
     def prepared() -> Any:
         made = prepare(experiment.recipe)
+        steps = made.program.steps_per_epoch * made.recipe.epochs
+        profiled = None if profile is None else parse_steps(profile, steps=steps)
         check(made)
-        return made
+        return made, profiled
 
     if not (run_dir / "result.json").exists():
         with users_mistakes():
@@ -74,8 +80,10 @@ def train(experiment: Experiment, run_dir: Path) -> dict[str, Any]:
             return _nothing_to_do(result, run_dir)
         for warning in run.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        state = fit_prepared(prepared(), run)
-        result = final_result(prepared(), run, restore_best(run, state), steps=int(state.step))
+        made, profiled = prepared()
+        print(lines([("config", config["config"]), *header(made), ("run", str(run_dir))]), flush=True)
+        state = fit_prepared(made, run, profiled=profiled)
+        result = final_result(made, run, restore_best(run, state), steps=int(state.step))
         write_result(run, result)
     print(describe(result))
     return result

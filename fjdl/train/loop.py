@@ -1,6 +1,5 @@
 """The loop over epochs, the only one in the package."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from fjdl.train import checkpoint
 from fjdl.train.feed import epochs
 from fjdl.train.json_files import append_jsonl
 from fjdl.train.prepare import Prepared, check, prepare
+from fjdl.train.profiling import Profile, Steps
 from fjdl.train.program import EpochReport, Program
 from fjdl.train.progress import Progress
 from fjdl.train.recipe import Recipe
@@ -20,6 +20,7 @@ from fjdl.train.refused import Refused, last_refused
 from fjdl.train.resume import restore_latest
 from fjdl.train.rundir import RunDirectory, locked
 from fjdl.train.state import TrainState, evaluated_params
+from fjdl.train.watch import Timing, Watch, work_of
 from fjdl.tree import digest
 from fjdl.typing import Array, PyTree
 
@@ -43,32 +44,38 @@ def fit(recipe: Recipe, run_dir: Path | str | RunDirectory, *, devices: list[Any
         return fit_prepared(prepared, run)
 
 
-def fit_prepared(prepared: Prepared, run: RunDirectory) -> TrainState:
-    """`fit` of what was prepared and checked, so that nothing is loaded, built or traced twice."""
-    recipe, splits, mesh, program = prepared  # 1 what will run, and where; nothing compiles twice
-    epoch = epochs(recipe, program, splits.train, mesh)  # 2 what we learn from, and what we measure on
-    evaluate = program.evaluator.on(splits.validation, part="validation")
-    state = restore_latest(run, program.init(), program.steps_per_epoch)  # 3 a new state, or the newest saved one
-    position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
+def fit_prepared(prepared: Prepared, run: RunDirectory, *, profiled: Steps | None = None) -> TrainState:
+    """`fit` of what was prepared and checked, so that nothing is loaded, built or traced twice.
 
-    with jax.transfer_guard("disallow"), stop_requests() as stop, Progress(steps, initial=position.step) as progress:
+    The steps that are `profiled` leave a trace in the run's folder "profile", see `Profile`.
+    """
+    recipe, splits, mesh, program = prepared  # 1 what will run, and where; nothing compiles twice
+    state = restore_latest(run, program.init(), program.steps_per_epoch)  # 2 a new state, or the newest saved one
+    position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
+    progress = Progress(steps, initial=position.step)
+    watch, profile = Watch(work_of(prepared), mesh, progress), Profile(profiled, run.profile)
+    epoch = epochs(recipe, program, splits.train, mesh, observers=(watch, profile))  # 3 what we learn from,
+    evaluate = program.evaluator.on(splits.validation, part="validation")  # and what we measure on
+
+    with jax.transfer_guard("disallow"), stop_requests() as stop, progress, profile, watch:
         while not _ended(position, recipe, steps):
-            start = time.monotonic()
+            watch.begin()
             state, report = epoch(state, position.step)  # 4 nothing is read from the devices here
             results = evaluate(evaluated_params(state), state.stats)  # 5 measure the parameters that will be saved
             state = program.remember(state, results[recipe.monitor])
+            watch.trained(report)
             results, report, here = jax.device_get((results, report, _position(state)))  # 6 the one read
             position = _read(here)
             refused = last_refused(report, recipe, splits.train.length)
             _check_finite(report, recipe, run, refused)  # 7 a diverged state is never saved
             due = _due(position, recipe, program, steps)
-            seconds = time.monotonic() - start
+            timing = watch.timing()
             training = _training(report, recipe, refused)
-            _record(run, position, program, results, training, state if due else None, seconds)  # 8 before the save
+            _record(run, position, program, results, training, state if due else None, timing)  # 8 before the save
             if due or stop.requested:
                 checkpoint.save(run.checkpoints, position.step, state, protect=[position.best])
                 stop.raise_if_requested()
-            progress.update(position.step, _text(results, report, recipe, refused))
+            progress.update(position.step, _text(results, report, recipe, refused, timing))
     return state
 
 
@@ -124,16 +131,17 @@ def _record(
     results: PyTree,
     training: Mapping[str, Any],
     saved: TrainState | None,
-    seconds: float,
+    timing: Timing,
 ) -> None:
     """One line for what the seed decides, with the digest of a state that is saved, and one for the time."""
     where = {"step": position.step, "epoch": position.step // program.steps_per_epoch}
     validation = {f"validation_{name}": float(value) for name, value in results.items() if value.ndim == 0}
     state = {} if saved is None else {"state": digest(saved)}
     append_jsonl(run.metrics, {**where, **training, **validation, **state})
-    append_jsonl(run.timing, {**where, "seconds": seconds})
+    append_jsonl(run.timing, {**where, **timing._asdict()})
 
 
-def _text(results: dict[str, Any], report: EpochReport, recipe: Recipe, refused: Refused | None) -> str:
+def _text(results: dict[str, Any], report: EpochReport, recipe: Recipe, refused: Refused | None, timing: Timing) -> str:
     bad = f", {int(report.bad)} steps refused (last {refused})" if refused else ""
-    return f"loss {report.loss:.4f}, validation {recipe.monitor} {float(results[recipe.monitor]):.4f}{bad}"
+    told = f"loss {report.loss:.4f}, validation {recipe.monitor} {float(results[recipe.monitor]):.4f}{bad}"
+    return ", ".join(filter(None, (told, timing.text())))

@@ -16,18 +16,28 @@ class Progress:
 
     def __init__(self, total: int, *, initial: int = 0, seconds: float = 5.0, stream: TextIO | None = None) -> None:
         self._total, self._seconds, self._stream = total, seconds, stream or sys.stderr
-        self._shown, self._pending = -math.inf, ""
-        self._bar = _bar(total, initial, self._stream) if self._stream.isatty() else None
+        self._initial, self._began = initial, time.monotonic()
+        self._shown, self._pending, self._text = -math.inf, "", ""
+        self._terminal, self._bar = self._stream.isatty(), None
 
     def update(self, step: int, text: str = "") -> None:
         """Shows that `step` steps are done; a terminal that is gone stops nothing."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(text, refresh=False)
+        self._text = text
+        self._show(step, since=self._shown)
+
+    def move(self, step: int) -> None:
+        """Shows that `step` steps are under way, inside of an epoch: beside the text of the last update."""
+        self._show(step, since=max(self._shown, self._began))
+
+    def _show(self, step: int, *, since: float) -> None:
+        if self._terminal:
             with contextlib.suppress(OSError):
+                self._bar = self._bar or _bar(self._total, self._initial, self._stream)
+                self._bar.set_postfix_str(self._text, refresh=False)
                 self._bar.update(step - self._bar.n)
             return
-        self._pending = f"step {step}/{self._total}  {text}".rstrip()
-        if time.monotonic() - self._shown >= self._seconds:
+        self._pending = f"step {step}/{self._total}  {self._text}".rstrip()
+        if time.monotonic() - since >= self._seconds:
             self._print()
 
     def close(self) -> None:

@@ -53,6 +53,11 @@ class RunDirectory:
         return self.path / "plots"
 
     @property
+    def profile(self) -> Path:
+        """Folder of traces, where one was asked for."""
+        return self.path / "profile"
+
+    @property
     def metrics(self) -> Path:
         """One JSON record a line for what depends on the seed alone."""
         return self.path / "metrics.jsonl"

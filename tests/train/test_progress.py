@@ -55,3 +55,27 @@ def test_on_a_terminal_progress_is_a_bar() -> None:
         progress.update(10, "loss 0.25")
     assert "10/10" in stream.getvalue()
     assert "loss 0.25" in stream.getvalue()
+
+
+def test_inside_an_epoch_steps_move_without_a_text_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(shown.time, "monotonic", lambda: now[0])
+    stream, terminal = io.StringIO(), Terminal()
+    for where in (stream, terminal):
+        now[0] = 100.0
+        with Progress(9, seconds=5.0, stream=where) as progress:
+            for step in range(1, 4):
+                progress.move(step)
+                now[0] += 2.0
+            progress.update(4, "loss 4")
+            now[0] += 6.0
+            progress.move(5)
+    assert stream.getvalue().splitlines() == ["step 4/9  loss 4", "step 5/9  loss 4"]
+    assert "5/9" in terminal.getvalue()
+
+
+def test_a_bar_appears_with_the_first_step_so_that_lines_may_come_before() -> None:
+    stream = Terminal()
+    with Progress(9, stream=stream):
+        assert stream.getvalue() == ""
+    assert stream.getvalue() == ""

@@ -1,0 +1,55 @@
+"""What is about to be trained, on what, in a few lines."""
+
+from collections import Counter
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fjdl.data.source import Source
+from fjdl.train.prepare import Prepared
+from fjdl.train.recipe import Recipe
+from fjdl.tree import count, size_in_bytes
+
+
+def header(prepared: Prepared) -> list[tuple[str, str]]:
+    """Pairs of a name and what stands behind it: data, model, training, devices."""
+    recipe, splits, mesh, program = prepared
+    parts = ", ".join(f"{getattr(splits, part).length:,} {part}" for part in ("train", "validation", "test"))
+    parameters = count(jax.eval_shape(program.init).params)
+    return [
+        ("data", f"{splits.name}: {parts}; {_where(splits.train, mesh)}"),
+        ("model", f"{parameters:,} parameters, {recipe.precision}"),
+        ("training", f"{recipe.epochs:,} epochs of {program.steps_per_epoch:,} steps, seed {recipe.seed}"),
+        ("devices", f"{devices(mesh)}; {_batch(recipe, mesh)}"),
+    ]
+
+
+def lines(pairs: list[tuple[str, str]]) -> str:
+    """The pairs as aligned lines."""
+    width = max(len(name) for name, _ in pairs)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in pairs)
+
+
+def devices(mesh: Mesh) -> str:
+    """Platform, number and kind of the devices, such as "tpu, 4 x TPU v5 lite"."""
+    kinds = Counter((device.platform, device.device_kind) for device in mesh.devices.flat)
+    return ", ".join(f"{platform}, {number} x {kind}" for (platform, kind), number in kinds.items())
+
+
+def _where(source: Source, mesh: Mesh) -> str:
+    if source.streamed:
+        return "streamed"
+    size = size_in_bytes(source.element(np.arange(1))) * source.length
+    return f"{_size(size)} on the {'device' if mesh.size == 1 else 'devices'}"
+
+
+def _batch(recipe: Recipe, mesh: Mesh) -> str:
+    each = recipe.batch_size // recipe.accumulate // mesh.size
+    at_a_time = f" in {recipe.accumulate} parts" if recipe.accumulate > 1 else ""
+    return f"batches of {recipe.batch_size:,}{at_a_time}, {each:,} a device"
+
+
+def _size(number: int) -> str:
+    scales = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+    return next((f"{number / scale:.3g} {unit}" for unit, scale in scales if number >= scale), f"{number} bytes")

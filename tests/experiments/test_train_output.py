@@ -1,0 +1,19 @@
+"""What a training prints, and the trace that it leaves on request."""
+
+from pathlib import Path
+
+from tests.experiments.support import Command, sentence
+
+
+def test_a_header_and_a_trace_of_the_steps_that_were_asked_for(command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    outcome = command("train", "configs/iris_mlp.py", "--epochs", 3, "--run-dir", run, "--profile", "8:9")
+    assert outcome.status == 0, outcome.err
+    config, data, *_ = outcome.out.splitlines()
+    assert (config, data.split()[:2]) == ("config    configs/iris_mlp.py", ["data", "iris:"])
+    assert f"\nrun       {run}\ncompiling ...\n" in outcome.out
+    assert f"xprof --port 8791 {run / 'profile'}" in outcome.out
+    assert list((run / "profile").rglob("*.xplane.pb"))
+    outcome = command("train", "configs/iris_mlp.py", "--run-dir", tmp_path / "other", "--profile", "8:900000")
+    assert (outcome.status, sentence(outcome)[:31]) == (2, "profile must be START:STOP, ste")
+    assert not (tmp_path / "other").exists()

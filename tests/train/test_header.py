@@ -1,0 +1,39 @@
+"""What is said before a training."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from fjdl.models import MLP
+from fjdl.train.header import header, lines
+from fjdl.train.prepare import prepare
+from tests.train.toy import devices, quick, recipe, splits
+
+
+@pytest.mark.parametrize(
+    ("count", "changes", "batch"),
+    [
+        (1, {}, "cpu, 1 x cpu; batches of 32, 32 a device"),
+        (4, {"accumulate": 2, "precision": "bfloat16"}, "cpu, 4 x cpu; batches of 32 in 2 parts, 4 a device"),
+    ],
+)
+def test_data_model_training_and_devices_are_named(count: int, changes: dict[str, Any], batch: str) -> None:
+    made = prepare(recipe(model=quick(MLP(hidden=(16,), classes=10)), **changes), devices=devices(count))
+    told = dict(header(made))
+    where = "the device" if count == 1 else "the devices"
+    assert told == {
+        "data": f"some digits: 100 train, 60 validation, 50 test; 26 kB on {where}",
+        "model": f"{64 * 16 + 16 + 16 * 10 + 10:,} parameters, {made.recipe.precision}",
+        "training": "3 epochs of 4 steps, seed 0",
+        "devices": batch,
+    }
+
+
+def test_streamed_data_are_said_to_be() -> None:
+    data = dataclasses.replace(splits(), train=splits().train._replace(streamed=True))
+    assert dict(header(prepare(recipe(splits=lambda: data), devices=devices())))["data"].endswith("; streamed")
+
+
+def test_names_and_values_are_aligned() -> None:
+    assert lines([("run", "a"), ("devices", "b")]) == "run      a\ndevices  b"
