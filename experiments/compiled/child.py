@@ -53,6 +53,7 @@ def check(options: Options, experiment: Experiment) -> None:
     """What the command does once its arguments are read."""
     from experiments.compiled.job import Job
     from fjdl.data.blank import blank_data
+    from fjdl.files import write_atomically
 
     where = find_slice(options.topology)
     with blank_data(always=options.blank_data) as made_up:
@@ -69,7 +70,7 @@ def check(options: Options, experiment: Experiment) -> None:
             found = [job.part(part) for part in dict.fromkeys(options.programs)]
     if options.json:
         facts = {"setting": setting(experiment, where, made_up), "programs": [as_plain(row) for row in found]}
-        options.json.write_text(json.dumps(facts, indent=1))
+        write_atomically(options.json, json.dumps(facts, indent=1))
 
 
 def heading(experiment: Experiment, where: Slice, made_up: Sequence[str]) -> str:

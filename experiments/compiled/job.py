@@ -10,7 +10,8 @@ from experiments.compiled.programs import Compiled, TooLarge, compile_part
 from experiments.compiled.report import report, too_large
 from experiments.compiled.topology import Slice
 from experiments.mistakes import users_mistakes
-from fjdl.errors import UsageError
+from fjdl.errors import StorageError, UsageError
+from fjdl.files import write_atomically
 from fjdl.train.prepare import Prepared, prepare
 from fjdl.train.recipe import Recipe
 
@@ -40,15 +41,18 @@ class Job:
         made = self.prepared(batch)
         say(f"compiling {part} with batch {made.recipe.batch_size} for {self.where.name} …")
         facts, text = compile_part(made, part, self.where)
-        if self.hlo is not None and text:
-            self.keep(f"{part}-{made.recipe.batch_size}", text)
+        self.keep(f"{part}-{made.recipe.batch_size}", text)
         return facts
 
     def keep(self, name: str, text: str) -> None:
-        """Writes a program's text."""
-        assert self.hlo is not None
-        self.hlo.mkdir(parents=True, exist_ok=True)
-        (self.hlo / f"{name}.hlo").write_text(text)
+        """Writes a program's text where texts are wanted; raises `StorageError` where that cannot be."""
+        if self.hlo is None:
+            return
+        try:
+            self.hlo.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{self.hlo} must be a folder that can be written, got {error.strerror}") from error
+        write_atomically(self.hlo / f"{name}.hlo", text)
 
     def part(self, part: str) -> Compiled:
         """Compiles one program and prints its numbers; raises `UsageError` with the largest batch that fits."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from experiments.compiled.hlo import Instruction, Module, Shape
-from experiments.compiled.schedule import NOTHING, loops
+from experiments.compiled.schedule import NOTHING
 
 
 class Memory(NamedTuple):
@@ -53,20 +53,12 @@ def held_data(module: Module, arrays: Iterable[tuple[str, int]]) -> list[Held]:
     wanted = {array for array in arrays if array[1] >= 2**16}
     found = [
         Held(str(shape), line.opcode != "parameter", shape.bytes, shape.padded)
-        for line in _lines(module)
+        for line in module.computations[module.entry].values()
+        if line.opcode == "parameter" or line.opcode not in {*NOTHING, "while"}
         for shape in _large(line)
         if (shape.dtype, shape.elements) in wanted
     ]
     return sorted(set(found), key=lambda held: (held.copy, -held.padded))
-
-
-def _lines(module: Module) -> Iterator[Instruction]:
-    """Arguments of the program, and what makes arrays outside of its loops."""
-    inside = {loop.computation for loop in loops(module, module.entry)} | {module.entry}
-    for name in inside & {module.entry}:
-        for line in module.computations[name].values():
-            if line.opcode == "parameter" or line.opcode not in {*NOTHING, "while"}:
-                yield line
 
 
 def _large(line: Instruction) -> Iterator[Shape]:

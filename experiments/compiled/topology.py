@@ -106,7 +106,7 @@ def _options(name: str) -> dict[str, Any]:
 
 
 def _examples() -> str:
-    return ", ".join(f"{version}:{shape}" for version, shapes in EXAMPLES.items() for shape in shapes[-3:])
+    return ", ".join(f"{version}:{shape}" for version, shapes in EXAMPLES.items() for shape in shapes[:4])
 
 
 def _short(error: Exception) -> str:

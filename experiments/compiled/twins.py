@@ -108,8 +108,7 @@ def _compile(job: Job, twin: Twin) -> Compiled | TooLarge:
     made = compile_call(call_of(twin, prepared), batch)
     if isinstance(made, TooLarge):
         return made
-    if job.hlo is not None:
-        job.keep(f"flax-{batch}", made.as_text())
+    job.keep(f"flax-{batch}", made.as_text())
     return read(
         made,
         part="step",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments import tpu
 from experiments.compiled import topology
 from experiments.compiled.batches import largest_batch, sizes_around
 from experiments.compiled.bounds import bounds
@@ -69,6 +70,28 @@ def test_options_are_explained_and_a_config_is_asked_for(command: Command) -> No
     outcome = command("tpu", "check", "configs")
     assert outcome.status == USAGE
     assert sentence(outcome).startswith("a config is needed, such as configs/digits_lenet.py")
+
+
+def test_help_shows_the_options_of_the_config_too(command: Command) -> None:
+    outcome = command("compiled.child", "configs/digits_mlp.py", "--help")
+    assert outcome.status == 0
+    assert all(flag in outcome.out for flag in ("--topology", "--sweep-batch", "--against", "--hidden", "--precision"))
+
+
+def test_a_compiler_that_ends_without_a_word_is_reported_in_a_sentence(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def killed(words: list[str], *, env: dict[str, str], check: bool) -> subprocess.CompletedProcess[str]:
+        asked.append(env)
+        return subprocess.CompletedProcess(words, -6)
+
+    monkeypatch.setattr(tpu.subprocess, "run", killed)
+    outcome = command("tpu", "check", "configs/digits_mlp.py")
+    assert outcome.status == 1
+    assert sentence(outcome).startswith("the TPU compiler ended with SIGABRT in the program that was named last")
+    assert (asked[0]["JAX_PLATFORMS"], asked[0]["ALLOW_MULTIPLE_LIBTPU_LOAD"]) == ("cpu", "true")
 
 
 def test_the_command_imports_no_jax() -> None:
