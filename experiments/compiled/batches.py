@@ -24,7 +24,7 @@ class Largest(NamedTuple):
 def largest_batch(compile_at: Try, *, refused: int, unit: int, most: int = MOST) -> Largest:
     """The largest multiple of `unit` below `refused` that fits: powers of two down, then halves of what is between.
 
-    At most so many programs are compiled; the answer is then a batch that fits, and perhaps not the largest.
+    It ends where what is between is an eighth of what fits, or after `most` programs.
     """
     low, high, facts, compilations = 0, refused, None, 0
     size = _power_below(refused, unit)
@@ -34,7 +34,7 @@ def largest_batch(compile_at: Try, *, refused: int, unit: int, most: int = MOST)
             low, facts = size, found
             break
         high, size = size, size // 2 // unit * unit
-    while low and compilations < most and (middle := (low + high) // 2 // unit * unit) > low:
+    while high - low > low // 8 and low and compilations < most and (middle := (low + high) // 2 // unit * unit) > low:
         compilations += 1
         if isinstance(found := compile_at(middle), Compiled):
             low, facts = middle, found

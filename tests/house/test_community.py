@@ -41,12 +41,13 @@ def test_the_tests_that_the_guide_names_exist() -> None:
 
 
 ANSWERS = {
-    "max pooling's gradient on CPU": ("fjdl/functional/pool/maximum.py", "def _maxima_jvp"),
+    "max pooling's gradient": ("fjdl/functional/pool/maximum.py", "def _maxima_jvp"),
     "the F1 score": ("fjdl/metrics/classification/averaged_scores.py", "def f1_score"),
     "what a checkpoint contains": ("fjdl/train/state.py", "class TrainState"),
     "the config hash": ("experiments/fingerprint.py", "def fingerprint"),
     "how a batch is drawn": ("fjdl/data/batches.py", "def batch_indices"),
     "the speed comparison with PyTorch": ("experiments/benchmarks", ""),
+    "what a config would cost on a TPU": ("experiments/compiled", ""),
     "which test knows W27": ("docs/worked_numbers.md", r"\| W27 \|"),
 }
 
