@@ -138,9 +138,13 @@ def enable_compilation_cache() -> None:
 
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
 
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(Path.home() / ".cache" / "fjdl" / "xla")
-    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_compilation_cache_dir", compilation_cache())
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+def compilation_cache() -> str:
+    """The folder of compiled programs."""
+    return os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(Path.home() / ".cache" / "fjdl" / "xla")
 
 
 @contextlib.contextmanager
