@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from experiments.compiled.hlo import Instruction, Module, Shape
+from experiments.compiled.hlo import Instruction, Module
 from experiments.compiled.kinds import collective, kind_of
 from experiments.compiled.schedule import Executed
 
@@ -39,11 +39,10 @@ def collectives(module: Module, lines: Sequence[Executed]) -> list[Collective]:
         if kind is None or line.opcode.endswith("-done"):
             continue
         started = line.opcode.endswith("-start")
-        shapes = _results(line, started)
-        key = kind, "+".join(sorted({shape.dtype for shape in shapes})), started
+        key = kind, "+".join(sorted({shape.dtype for shape in line.made})), started
         overlapped, number, size = groups.get(key, (0, 0, 0))
         more = times * (started and _work_between(lines, place))
-        groups[key] = overlapped + more, number + times, size + times * sum(shape.bytes for shape in shapes)
+        groups[key] = overlapped + more, number + times, size + times * line.bytes
     found = [Collective(*key, *row) for key, row in groups.items()]
     return sorted(found, key=lambda row: -row.bytes)
 
@@ -82,14 +81,6 @@ def _work_between(lines: Sequence[Executed], start: int) -> bool:
         if where == begun.computation and line.cycles:
             return True
     return False
-
-
-def _results(line: Instruction, started: bool) -> tuple[Shape, ...]:
-    """The shapes that it gives; a start, but one of an all-reduce, gives its operands before them."""
-    shapes = tuple(shape for shape in line.shapes if shape.dims) or line.shapes
-    if started and line.opcode != "all-reduce-start" and len(shapes) > 1:
-        return shapes[len(shapes) // 2 :]
-    return shapes
 
 
 def _label(module: Module, line: Instruction) -> str:

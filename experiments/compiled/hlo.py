@@ -84,9 +84,19 @@ class Instruction(NamedTuple):
         return tuple(name for group in groups for name in re.findall(r"[\w.\-]+", group))
 
     @property
+    def made(self) -> tuple[Shape, ...]:
+        """What it makes: the start of an asynchronous operation also names what it reads, before that or behind."""
+        if self.opcode == "copy-start":
+            return self.shapes[:1]
+        arrays = tuple(shape for shape in self.shapes if shape.dims)
+        if self.opcode.endswith("-start") and self.opcode != "all-reduce-start" and len(arrays) > 1:
+            return arrays[len(arrays) // 2 :]
+        return arrays or self.shapes
+
+    @property
     def bytes(self) -> int:
-        """Bytes of the result, without padding."""
-        return sum(shape.bytes for shape in self.shapes)
+        """Bytes of what it makes, without padding."""
+        return sum(shape.bytes for shape in self.made)
 
     def attribute(self, key: str) -> str | None:
         """The word behind `key=`; None where there is none."""

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from experiments.compiled.hlo import Instruction, Module, Shape
-from experiments.compiled.schedule import NOTHING
+from experiments.compiled.kinds import kind_of
+from experiments.compiled.schedule import NOTHING, Executed
 
 
 class Memory(NamedTuple):
@@ -21,6 +22,14 @@ class Memory(NamedTuple):
     def held(self) -> int:
         """What is taken while the program runs."""
         return self.arguments + self.outputs - self.aliased + self.temporaries + self.code
+
+
+class Wide(NamedTuple):
+    """Large float32 arrays that a step of bfloat16 writes to the device's large memory."""
+
+    kind: str
+    number: int
+    bytes: int
 
 
 class Held(NamedTuple):
@@ -61,8 +70,20 @@ def held_data(module: Module, arrays: Iterable[tuple[str, int]]) -> list[Held]:
     return sorted(set(found), key=lambda held: (held.copy, -held.padded))
 
 
+def wide_arrays(module: Module, lines: Iterable[Executed], *, above: int = 2**20) -> list[Wide]:
+    """Float32 arrays of at least so many bytes, by the kind of what makes them; the optimizer's are left out."""
+    groups: dict[str, tuple[int, int]] = {}
+    for found in lines:
+        for shape in _large(found.instruction):
+            kind = kind_of(module, found)
+            if shape.dtype == "f32" and shape.bytes >= above and kind != "optimizer":
+                number, size = groups.get(kind, (0, 0))
+                groups[kind] = number + found.times, size + found.times * shape.padded
+    rows = [Wide(kind, *row) for kind, row in groups.items()]
+    return sorted(rows, key=lambda row: (-row.bytes, row.kind))
+
+
 def _large(line: Instruction) -> Iterator[Shape]:
-    """The results that lie in the device's large memory; of a copy that starts, only what it makes."""
-    shapes = line.shapes[:1] if line.opcode == "copy-start" else line.shapes
+    """What it makes in the device's large memory; the end of an asynchronous pair makes nothing more."""
     if not line.opcode.endswith("-done"):
-        yield from (shape for shape in shapes if shape.space == 0)
+        yield from (shape for shape in line.made if shape.space == 0)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from experiments.compiled.collectives import Collective, Unpriced, collectives, unpriced
 from experiments.compiled.hlo import Module, parse
 from experiments.compiled.kinds import Price, name_of, prices
-from experiments.compiled.memory import Held, Memory, held_data, memory_of
+from experiments.compiled.memory import Held, Memory, Wide, held_data, memory_of, wide_arrays
 from experiments.compiled.products import Deviation, deviations
 from experiments.compiled.schedule import Executed, executed, loops, step_of
 from experiments.compiled.topology import CompilerError, Slice
@@ -54,6 +54,7 @@ class Compiled:
     unpriced: tuple[Unpriced, ...]
     collectives: tuple[Collective, ...]
     deviations: tuple[Deviation, ...]
+    wide: tuple[Wide, ...]  # of a program in bfloat16
     inner: tuple[Inner, ...]
     costly: tuple[Costly, ...]
 
@@ -187,6 +188,7 @@ def read(
         unpriced=tuple(unpriced(module, lines)),
         collectives=tuple(collectives(module, lines)),
         deviations=tuple(deviations(module, lines, precision)),
+        wide=tuple(wide_arrays(module, lines)) if precision == "bfloat16" else (),
         inner=tuple(_inner(module, step.computation)),
         costly=tuple(_costly(module, lines)),
     )

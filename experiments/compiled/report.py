@@ -26,6 +26,7 @@ def report(facts: Compiled, chip: Chip, *, top: int = 0) -> str:
         *_collectives(facts),
         *_unpriced(facts),
         *_deviations(facts),
+        *_wide(facts),
         *_inner(facts),
         *_costly(facts, top),
     ]
@@ -128,6 +129,13 @@ def _deviations(facts: Compiled) -> Iterator[str]:
     for row in facts.deviations:
         operands = f"{row.operands}, precision {row.precision}"
         yield f"    {row.number:>5} {row.kind}: {operands}, such as {shortened(row.example)}"
+
+
+def _wide(facts: Compiled) -> Iterator[str]:
+    if facts.wide:
+        yield "  float32 arrays of 1 MiB or more that a step writes, those of the optimizer left out:"
+    for row in facts.wide:
+        yield f"    {row.number:>5} of {row.kind}, {size(row.bytes)}"
 
 
 def _inner(facts: Compiled) -> Iterator[str]:

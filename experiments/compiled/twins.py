@@ -90,9 +90,22 @@ def comparison(ours: Compiled, theirs: Compiled) -> Iterator[tuple[str, str, str
             pair = [getattr(facts.kinds[kind], direction) if kind in facts.kinds else 0 for facts in (ours, theirs)]
             if any(pair):
                 yield _row(f"  {kind}, {direction}, k", pair[0] / 1e3, pair[1] / 1e3, ",.1f")
+    for label in _without_price(ours, theirs):
+        made = [_bytes_of(label, facts) / 1e6 for facts in (ours, theirs)]
+        yield _row(f"  {label}, MB, no price", made[0], made[1], ",.1f")
     ours_priced, theirs_priced = (sum(price.operations for price in x.kinds.values()) for x in (ours, theirs))
     yield _row("priced operations", ours_priced, theirs_priced, ",.0f")
     yield _row("seconds of compiling", ours.seconds, theirs.seconds, ",.0f")
+
+
+def _without_price(*sides: Compiled, above: int = 100_000) -> list[str]:
+    """What has no price and makes so many bytes on one side; collectives have a row, prefetches run beside the rest."""
+    rows = [row for facts in sides for row in facts.unpriced if row.bytes >= above]
+    return sorted({f"{row.opcode} ({row.kind})" for row in rows if row.kind not in ("collectives", "copies")})
+
+
+def _bytes_of(label: str, facts: Compiled) -> int:
+    return sum(row.bytes for row in facts.unpriced if f"{row.opcode} ({row.kind})" == label)
 
 
 def _row(label: str, ours: float, theirs: float, form: str) -> tuple[str, str, str, str]:

@@ -52,6 +52,21 @@ def test_what_a_fusion_is_made_of() -> None:
     assert [x.opcode for x in MODULE.inner(line)] == ["parameter", "parameter", "convert", "convolution", "convert"]
 
 
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ("(f32[8]{0:T(128)S(1)}, f32[8]{0:T(128)}, u32[]{:S(2)}) copy-start(%a)", ["f32[8]"]),
+        ("((bf16[64,28]{1,0}), bf16[64,7]{1,0:S(1)}, s32[]{:S(2)}) slice-start(%a), slice={[0:64]}", ["bf16[64,7]"]),
+        ("(f32[4]{0}, f32[16]{0}) all-gather-start(%a), dimensions={0}", ["f32[16]"]),
+        ("(f32[4]{0}, bf16[16]{0}) all-reduce-start(%a, %a), to_apply=%add", ["f32[4]", "bf16[16]"]),
+        ("f32[] add(%a, %a)", ["f32[]"]),
+    ],
+)
+def test_what_an_instruction_makes(line: str, made: list[str]) -> None:
+    module = parse(f"ENTRY %main (a: f32[8]) -> f32[8] {{\n  %it = {line}\n}}\n")
+    assert [str(shape) for shape in module.computations["main"]["it"].made] == made
+
+
 def test_a_text_without_an_entry_is_refused() -> None:
     with pytest.raises(ValueError, match="must have an ENTRY, got none"):
         parse("%add (x: f32[]) -> f32[] {\n  ROOT %x = f32[] parameter(0)\n}\n")

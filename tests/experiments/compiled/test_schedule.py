@@ -5,7 +5,7 @@ import pytest
 from experiments.compiled.collectives import Collective, collectives, unpriced
 from experiments.compiled.hlo import parse
 from experiments.compiled.kinds import Price, prices, total
-from experiments.compiled.memory import held_data
+from experiments.compiled.memory import Wide, held_data, wide_arrays
 from experiments.compiled.products import deviations
 from experiments.compiled.schedule import cycles, executed, loops, step_of, trips
 from tests.experiments.compiled.program import PROGRAM
@@ -116,3 +116,13 @@ def test_resident_data_and_their_copies() -> None:
     data, copy = held_data(MODULE, [("u8", 1000 * 32 * 32 * 3), ("s32", 1000)])
     assert (data.shape, data.copy, data.bytes, data.padded) == ("u8[1000,32,32,3]", False, 3_072_000, 3_145_728)
     assert (copy.copy, copy.padded) == (True, 4 * 3_072_000)  # 32 columns in 128 lanes
+
+
+def test_large_float32_arrays_by_what_makes_them() -> None:
+    pixels = 64 * 8 * 8 * 128 * 4  # 16 channels in 128 lanes
+    assert wide_arrays(MODULE, LINES, above=2**17) == [
+        Wide("convolution", 1, pixels),
+        Wide("copies", 1, pixels),  # a conversion without a name
+        Wide("pool", 1, pixels),
+    ]
+    assert wide_arrays(MODULE, LINES) == []
