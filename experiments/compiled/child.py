@@ -30,6 +30,8 @@ class Options:
     """Compile the training for batches from a quarter of the config's to eight times it, a row each."""
     against: Literal["flax"] | None = None
     """Compile a plain Flax and optax twin of the step too, without augmentation on both sides, and compare."""
+    augmentation: bool = True
+    """Whether the recipe's augmentation is compiled too."""
     blank_data: bool = False
     """Take made-up data of the right shapes even where the files are at hand, as is done where they are not."""
     top: int = 0
@@ -57,7 +59,8 @@ def check(options: Options, experiment: Experiment) -> None:
 
     where = find_slice(options.topology)
     with blank_data(always=options.blank_data) as made_up:
-        job = Job(experiment.recipe, where, hlo=options.hlo, top=options.top)
+        recipe = experiment.recipe if options.augmentation else dataclasses.replace(experiment.recipe, augment=None)
+        job = Job(recipe, where, hlo=options.hlo, top=options.top)
         job.prepared()
         print(heading(experiment, where, made_up), flush=True)
         if options.against:

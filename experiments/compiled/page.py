@@ -99,12 +99,12 @@ def check_row(name: str, facts: Mapping[str, Any]) -> list[str]:
         f"epoch of {found['steps']}" if found["steps"] > 1 else "step",
         str(found["batch"]),
         *(_mega(memory[part]) for part in ("arguments", "temporaries", "peak")),
-        f"{found['flops'] / 1e9:.4g}",
+        _number(found["flops"] / 1e9),
         _mega(found["traffic"]),
         str(exchanges_of(found)),
         f"{cycles / 1e3:,.0f}",
-        f"{100 * limits.mfu:.2g}",
-        f"{100 * limits.priced_mfu:.2g}" if limits.priced_mfu is not None else "",
+        _number(100 * limits.mfu),
+        _number(100 * limits.priced_mfu) if limits.priced_mfu is not None else "",
         f"{found['seconds']:.0f}",
     ]
 
@@ -177,6 +177,13 @@ def _line(cells: Sequence[str]) -> str:
 
 def _mega(size: float) -> str:
     return f"{size / 1e6:,.1f}" if size < 1e8 else f"{size / 1e6:,.0f}"
+
+
+def _number(value: float) -> str:
+    """Three digits of a number; below a hundredth they say nothing."""
+    if 0 < value < 0.01:
+        return "< 0.01"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _pair(ours: float, theirs: float) -> str:

@@ -63,8 +63,10 @@ def _mode(product: Instruction) -> str:
 
 
 def _as_asked(operands: tuple[str, ...], mode: str, precision: str) -> bool:
+    """Zeros and ones, which are pred, are exact in every precision."""
     if any(dtype.startswith(NARROW) for dtype in operands):
         return True
+    dtypes = {*operands} - {"pred"}
     if precision == "bfloat16":
-        return set(operands) == {"bf16"}
-    return set(operands) == {"f32"} and mode in EXACT[precision]
+        return dtypes <= {"bf16"}
+    return dtypes <= {"f32"} and (not dtypes or mode in EXACT[precision])

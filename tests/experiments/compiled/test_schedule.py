@@ -112,6 +112,29 @@ def test_products_that_are_not_as_asked() -> None:
     assert deviations(MODULE, LINES, "tensorfloat32") == exact  # one that is more exact is as asked
 
 
+@pytest.mark.parametrize(
+    ("operands", "mode", "asked", "fine"),
+    [
+        (("bf16", "bf16"), "", "bfloat16", True),
+        (("bf16", "pred"), "", "bfloat16", True),  # a choice by zeros and ones
+        (("f32", "pred"), "", "bfloat16", False),
+        (("s8", "s8"), "", "bfloat16", True),  # a quantized product
+        (("f32", "f32"), ", operand_precision={highest,highest}", "float32", True),
+        (("f32", "f32"), "", "float32", False),  # one pass in bfloat16
+        (("f32", "f32"), ", operand_precision={highest,default}", "float32", False),
+        (("bf16", "f32"), ", operand_precision={highest,highest}", "float32", False),
+        (("f32", "f32"), ", operand_precision={high,high}", "tensorfloat32", True),
+    ],
+)
+def test_which_products_are_as_asked(operands: tuple[str, str], mode: str, asked: str, fine: bool) -> None:
+    first, second = operands
+    module = parse(
+        f"ENTRY %main (a: {first}[8,8]) -> f32[8,8] {{\n  %a = {first}[8,8] parameter(0)\n"
+        f"  %b = {second}[8,8] parameter(1)\n  %c = f32[8,8] dot(%a, %b), lhs_contracting_dims={{1}}{mode}\n}}\n"
+    )
+    assert bool(deviations(module, executed(module, "main"), asked)) != fine
+
+
 def test_resident_data_and_their_copies() -> None:
     data, copy = held_data(MODULE, [("u8", 1000 * 32 * 32 * 3), ("s32", 1000)])
     assert (data.shape, data.copy, data.bytes, data.padded) == ("u8[1000,32,32,3]", False, 3_072_000, 3_145_728)
