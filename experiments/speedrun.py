@@ -91,7 +91,7 @@ def compiled(build: Callable[[Any], Any], recipe: Any) -> tuple[Callable[[int], 
     from fjdl.train.whole import whole_training
 
     splits, mesh = recipe.splits(), make_mesh()
-    train, test = place(splits.train, mesh), place(splits.test, mesh)
+    train, test = (place(part, mesh, resident=recipe.resident) for part in (splits.train, splits.test))
 
     def whole(seed: Any, train: Any, test: Any) -> Any:
         return whole_training(build(seed), train, end=test, mesh=mesh).end

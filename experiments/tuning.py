@@ -52,7 +52,7 @@ def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
 
     splits = recipe.splits()
     mesh = make_mesh()
-    data = {part: place(getattr(splits, part), mesh) for part in ("train", "validation")}
+    data = {part: place(getattr(splits, part), mesh, resident=recipe.resident) for part in ("train", "validation")}
     fields = {"optimizer": str, "what": str}
     whole = [checked(record, fields, where=f"a line of {records}") for record in read_jsonl(records)]
     write_atomically(records, "".join(map(encode_json, whole)))

@@ -15,6 +15,7 @@ from experiments.compiled.schedule import Executed, executed, loops, step_of
 from experiments.compiled.topology import CompilerError, Slice
 from experiments.mistakes import users_mistakes
 from fjdl.train.prepare import Call, Prepared, evaluation_call, training_call
+from fjdl.train.resident import Resident
 
 PARTS = ("training", "step", "evaluation")
 
@@ -119,7 +120,7 @@ def compile_part(prepared: Prepared, part: str, where: Slice) -> tuple[Compiled 
         seconds=time.monotonic() - start,
         devices=len(where.devices),
         model_flops=model_flops(prepared, part, batch) / len(where.devices),
-        data=resident(call, prepared),
+        data=resident(call),
     )
     return facts, made.as_text()
 
@@ -204,13 +205,12 @@ def model_flops(prepared: Prepared, part: str, batch: int) -> float:
     return (2.0 if part == "evaluation" else 6.0) * total(layers).macs * batch
 
 
-def resident(call: Call, prepared: Prepared) -> tuple[tuple[str, int], ...]:
+def resident(call: Call) -> tuple[tuple[str, int], ...]:
     """Dtypes and sizes on one device of the arrays of a data set that the call is given as a whole."""
     import jax
 
     data = call.arguments[-1]
-    lengths = {prepared.splits.train.length, prepared.splits.validation.length}
-    arrays = [leaf for leaf in jax.tree.leaves(data) if leaf.shape and leaf.shape[0] in lengths]
+    arrays = jax.tree.leaves(data) if isinstance(data, Resident) else []
     return tuple((_short_dtype(leaf), _elements(leaf)) for leaf in arrays)
 
 

@@ -21,7 +21,7 @@ from fjdl.train.inspection import checked
 from fjdl.train.mesh import along, make_mesh, replicated, spread
 from fjdl.train.precision import Precision, activation_dtype, at_precision
 from fjdl.train.recipe import Batch, Loss
-from fjdl.train.resident import Arrays, Row, batch_of, length_of, place
+from fjdl.train.resident import Arrays, Row, Where, batch_of, length_of, place
 from fjdl.train.step import weighed
 from fjdl.tree import cast
 from fjdl.typing import PyTree
@@ -47,6 +47,7 @@ class Evaluator(NamedTuple):
     look: Callable[..., Iterator[Any]]  # streamed batches, each looked at before it goes on, see `inspection.checked`
     mesh: Mesh
     workers: int
+    resident: Where = "auto"
 
     def on(self, source: Source, *, part: str = "given") -> Callable[[PyTree, PyTree], Results]:
         """`(params, stats) -> results` on the examples of `source`, which errors call `part`.
@@ -55,7 +56,7 @@ class Evaluator(NamedTuple):
         """
         if source.streamed:
             return partial(self._streamed, source, part)
-        arrays = place(source, self.mesh)
+        arrays = place(source, self.mesh, resident=self.resident)
         return lambda params, stats: self.whole(params, stats, arrays)
 
     def predict(self, params: PyTree, stats: PyTree, source: Source, *, answer: Answer = _unchanged) -> PyTree:
@@ -64,7 +65,7 @@ class Evaluator(NamedTuple):
         They are computed in the batches of the evaluation. Examples lie along the first axis of the outputs and of what
         `answer` makes of them. Raises `UsageError` for a streamed source.
         """
-        found = self.answers(answer, params, stats, place(source, self.mesh))
+        found = self.answers(answer, params, stats, place(source, self.mesh, resident=self.resident))
         return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:])[: source.length], found)
 
     def _streamed(self, source: Source, part: str, params: PyTree, stats: PyTree) -> Results:
@@ -89,6 +90,7 @@ def evaluate(
     precision: Precision = "float32",
     mesh: Mesh | None = None,
     workers: int = 0,
+    resident: Where = "auto",
 ) -> Results:
     """The result of each metric, and the mean loss over examples where there is a loss, on every example of `source`.
 
@@ -96,7 +98,15 @@ def evaluate(
     for an example of a streamed source that breaks a rule of the loss.
     """
     made = evaluator(
-        model, metrics, inputs=inputs, loss=loss, batch_size=batch_size, precision=precision, mesh=mesh, workers=workers
+        model,
+        metrics,
+        inputs=inputs,
+        loss=loss,
+        batch_size=batch_size,
+        precision=precision,
+        mesh=mesh,
+        workers=workers,
+        resident=resident,
     )
     return made.on(source)(params, stats)
 
@@ -111,11 +121,12 @@ def evaluator(
     precision: Precision = "float32",
     mesh: Mesh | None = None,
     workers: int = 0,
+    resident: Where = "auto",
 ) -> Evaluator:
     """The evaluation of a model by metrics of `(outputs, batch)`, as `metrics.on` makes them.
 
-    `inputs`, `loss`, `precision` and `workers` are as in a `Recipe`, `mesh` has all local devices by default. Every
-    example counts once; the loss is the mean over examples.
+    `inputs`, `loss`, `precision`, `workers` and `resident` are as in a `Recipe`, `mesh` has all local devices by
+    default. Every example counts once; the loss is the mean over examples.
     """
     mesh = mesh or make_mesh()
     job = _Job(model, metrics, inputs, loss, activation_dtype(precision), mesh, _batch_size(batch_size, mesh))
@@ -133,6 +144,7 @@ def evaluator(
         look=partial(checked, inputs=inputs, loss=loss),
         mesh=mesh,
         workers=workers,
+        resident=resident,
     )
 
 

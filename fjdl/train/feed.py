@@ -39,7 +39,7 @@ def epochs(
     """
     if source.streamed:
         return _batch_by_batch(recipe, program, source, mesh, observers)
-    arrays = place(source, mesh)
+    arrays = place(source, mesh, resident=recipe.resident)
 
     def epoch(state: TrainState, done: int) -> tuple[TrainState, EpochReport]:
         stop = done + program.steps_per_epoch

@@ -9,12 +9,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from fjdl.errors import UsageError
 from fjdl.typing import PyTree
 
-_AXIS = "data"
+AXIS = "data"
 
 
 def make_mesh(devices: list[Any] | None = None) -> Mesh:
     """All local devices, or those given, on one axis."""
-    return Mesh(np.asarray(devices or jax.local_devices()), (_AXIS,), axis_types=(AxisType.Auto,))
+    return Mesh(np.asarray(devices or jax.local_devices()), (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -24,12 +24,12 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 def along(mesh: Mesh) -> NamedSharding:
     """Each device its part of the first axis."""
-    return NamedSharding(mesh, PartitionSpec(_AXIS))
+    return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
 def spread(batch: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
     """Inside `jit`: each device takes its part of the batch along `axis`."""
-    sharding = NamedSharding(mesh, PartitionSpec(*[None] * axis, _AXIS))
+    sharding = NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), batch)
 
 

@@ -13,6 +13,7 @@ from fjdl.train.inspection import check_data
 from fjdl.train.mesh import along, make_mesh, replicated
 from fjdl.train.program import Program, compile_program
 from fjdl.train.recipe import Recipe
+from fjdl.train.resident import abstract
 from fjdl.train.state import evaluated_params
 
 Shapes = dict[str, jax.ShapeDtypeStruct]
@@ -56,7 +57,7 @@ def training_call(prepared: Prepared, *, single: bool | None = None) -> Call:
         batch = _batch(splits.train, recipe.batch_size, along(mesh))
         tally = _placed(jax.eval_shape(program.single.start), replicated(mesh))
         return Call(program.single.step, (state, tally, batch))
-    return Call(program.epoch, (state, _arrays(splits.train, replicated(mesh))))
+    return Call(program.epoch, (state, abstract(splits.train, mesh, resident=recipe.resident)))
 
 
 def evaluation_call(prepared: Prepared, state: Any, source: Source) -> Call:
@@ -66,7 +67,7 @@ def evaluation_call(prepared: Prepared, state: Any, source: Source) -> Call:
     if source.streamed:
         batch = _batch(source, evaluator.batch_size(source.length), along(mesh))
         return Call(evaluator.step, (_placed(jax.eval_shape(evaluator.start), replicated(mesh)), params, stats, batch))
-    return Call(evaluator.whole, (params, stats, _arrays(source, replicated(mesh))))
+    return Call(evaluator.whole, (params, stats, abstract(source, mesh, resident=prepared.recipe.resident)))
 
 
 def check(prepared: Prepared) -> None:
@@ -91,10 +92,6 @@ def _results(prepared: Prepared, state: Any, source: Source) -> Any:
     if source.streamed:
         found = jax.eval_shape(prepared.program.evaluator.finish, found)
     return _placed(found, replicated(prepared.mesh))
-
-
-def _arrays(source: Source, sharding: Sharding) -> Shapes:
-    return _rows(source.element(0), source.length, sharding)
 
 
 def _batch(source: Source, size: int, sharding: Sharding) -> Shapes:

@@ -13,7 +13,7 @@ from fjdl.data.batches import epoch_indices, steps_per_epoch
 from fjdl.numerics import safe_divide
 from fjdl.train.evaluation import Evaluator, Results, evaluator
 from fjdl.train.mesh import check_batch, replicated, spread
-from fjdl.train.recipe import Recipe
+from fjdl.train.recipe import Batch, Recipe
 from fjdl.train.resident import Arrays, Row, batch_of, length_of
 from fjdl.train.state import Stream, TrainState, evaluated_params, init_state, remember, stream_key
 from fjdl.train.step import StepReport, make_train_step
@@ -52,7 +52,7 @@ class SingleBatches(NamedTuple):
     """Jitted functions for training batches that come one by one."""
 
     start: Callable[[], Tally]
-    step: Callable[[TrainState, Tally, Arrays], tuple[TrainState, Tally]]
+    step: Callable[[TrainState, Tally, Batch], tuple[TrainState, Tally]]
     finish: Callable[[Tally], EpochReport]
 
 
@@ -105,6 +105,7 @@ def evaluator_of(recipe: Recipe, mesh: Mesh) -> Evaluator:
         precision=recipe.precision,
         mesh=mesh,
         workers=recipe.workers,
+        resident=recipe.resident,
     )
 
 
@@ -137,7 +138,7 @@ def _start() -> Tally:
 
 
 def _step(
-    recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, tally: Tally, batch: Arrays
+    recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, tally: Tally, batch: Batch
 ) -> tuple[TrainState, Tally]:
     new, report = make_train_step(recipe, mesh, steps=steps)(state, spread(dict(batch), mesh))
     good = ~report.bad

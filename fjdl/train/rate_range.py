@@ -63,7 +63,7 @@ def learning_rate_range(
         losses = _losses(recipe, mesh, program.init(), arrays, steps=steps)
         return suggested_rates(jax.vmap(schedule)(jnp.arange(steps, dtype=jnp.int32)), losses)
 
-    return run(place(splits.train, mesh))
+    return run(place(splits.train, mesh, resident=recipe.resident))
 
 
 @typed

@@ -12,6 +12,7 @@ from fjdl.errors import UsageError
 from fjdl.metrics import Metric
 from fjdl.model import Model
 from fjdl.train.precision import Precision, activation_dtype, check_precision
+from fjdl.train.resident import Where, check_resident
 from fjdl.train.summary import Summary
 from fjdl.typing import Array, PRNGKey, PyTree
 
@@ -61,6 +62,7 @@ class Recipe:
     mode: Literal["max", "min"] = "max"
     patience: int | None = None  # epochs without a new best after which training stops
     save_every: int = 1  # epochs between checkpoints; a new best is always saved
+    resident: Where = "auto"  # data in memory: a copy on each device, or a part, see `train.resident.place`
     workers: int = 0  # processes that make streamed examples, beside the threads of this one
     max_bad_steps: int = 20  # consecutive non-finite steps after which training stops
     summary: Summary | None = None  # how results are told; that of the task whose loss this is by default
@@ -76,6 +78,7 @@ class Recipe:
             f"batch_size must be a multiple of accumulate, got {self.batch_size} and {self.accumulate}",
         )
         check_precision(self.precision)
+        check_resident(self.resident)
         _require(self.mode in ("max", "min"), f"mode must be one of ['max', 'min'], got {self.mode!r}")
         _require(self.ema is None or 0 <= self.ema < 1, f"ema must lie in [0, 1), got {self.ema}")
         _require(self.patience is None or self.patience >= 1, f"patience must be at least 1, got {self.patience}")

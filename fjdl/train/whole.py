@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from fjdl.train.mesh import make_mesh
 from fjdl.train.program import EpochReport, compile_program
 from fjdl.train.recipe import Recipe
-from fjdl.train.resident import Arrays, length_of
+from fjdl.train.resident import Arrays, first_of, length_of
 from fjdl.train.state import TrainState
 
 
@@ -30,11 +30,11 @@ def whole_training(
 
         run = jax.jit(lambda seed, rate: whole_training(build(seed, rate), train, each=validation))
 
-    where `build` makes the recipe and `train` and `validation` are as `place` gives them. The batches, their order and
+    where `build` makes the recipe and `train` and `validation` are as `place` gives them, or mappings of arrays with
+    the examples along their first axis. The batches, their order and
     the keys are those of `fit`. It has neither checkpoints nor early stopping, and no epoch is remembered as the best.
     """
-    example = {name: array[0] for name, array in train.items()}
-    program = compile_program(recipe, mesh or make_mesh(), examples=length_of(train), example=example)
+    program = compile_program(recipe, mesh or make_mesh(), examples=length_of(train), example=first_of(train))
 
     def epoch(state: TrainState, _: None) -> tuple[TrainState, tuple[EpochReport, dict[str, Any]]]:
         state, report = program.epoch(state, train)

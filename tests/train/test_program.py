@@ -52,7 +52,7 @@ def test_an_epoch_is_its_steps_one_after_the_other() -> None:
     made = recipe(model=quick(MLP(hidden=(16,), classes=10, dropout=0.3)), augment=noise, ema=0.9)
     compiled = program(made)
     after, reports = epochs(compiled, 2)
-    arrays, state = place(splits().train, mesh()), compiled.init()
+    arrays, state = to_arrays(splits().train), compiled.init()
     step = jax.jit(make_train_step(made, mesh(), steps=12))
     for epoch, report in enumerate(reports):
         told = []
@@ -98,7 +98,7 @@ def test_nothing_compiles_twice() -> None:
 
 def test_examples_stay_in_their_own_dtype_on_every_device() -> None:
     placed = place(digits().test, mesh(2))
-    assert {name: (array.dtype, len(array.devices())) for name, array in placed.items()} == {
+    assert {name: (array.dtype, len(array.devices())) for name, array in placed.rows.items()} == {
         "image": (jnp.uint8, 2),
         "label": (jnp.int32, 2),
     }
