@@ -9,7 +9,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from fjdl.checks import within
 from fjdl.fused import fused
-from fjdl.losses.labels import largest, nan_unless, one_hot
+from fjdl.losses.labels import hits, known, largest, nan_unless
 from fjdl.measured import measured
 from fjdl.numerics import is_label, log1p_of_fraction, log_softmax, signed, widened
 from fjdl.typing import Array, Float, Integer, Number, typed
@@ -43,9 +43,9 @@ def softmax_cross_entropy(
         rest = jnp.where(ignored[..., None], 0, logits), jnp.where(ignored, 0, labels)
         return jnp.where(ignored, 0, softmax_cross_entropy(*rest, smoothing=smoothing, class_weights=class_weights))
     logits, classes = widened(logits), logits.shape[-1]
-    in_range, _ = one_hot(labels, classes)
+    in_range = known(labels, classes)
     if class_weights is None and isinstance(smoothing, int | float):
-        return nan_unless(in_range, _label_cross_entropy(logits, jnp.where(in_range, signed(labels), 0), smoothing))
+        return nan_unless(in_range, _label_cross_entropy(logits, signed(labels), smoothing))
     targets = _smoothed(labels, smoothing, logits)
     if class_weights is not None:
         targets = targets * jnp.broadcast_to(widened(class_weights), targets.shape)
@@ -104,7 +104,7 @@ def _along_last(weights: Float[Array, "..."], shape: tuple[int, ...]) -> Float[A
 def _label_cross_entropy(
     logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], smoothing: Number
 ) -> Float[Array, "*batch"]:
-    """`_cross_entropy` with the smoothed one-hot vectors of labels in [0, k), which it never writes to memory."""
+    """`_cross_entropy` with the smoothed one-hot vectors of labels, which it never writes to memory."""
     surprisal = _surprisal(logits)
     own = _entry(surprisal, labels)
     return own if smoothing == 0 else (1 - smoothing) * own + smoothing * jnp.mean(surprisal, axis=-1)
@@ -153,7 +153,7 @@ def _smoothed(
 ) -> Float[Array, "*batch k"]:
     """One-hot vectors of which `smoothing` is spread over all classes, in the shape and dtype of `like`."""
     classes = like.shape[-1]
-    return one_hot(labels, classes)[1].astype(like.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
+    return hits(labels, classes).astype(like.dtype) * (1 - smoothing) + smoothing / max(classes, 1)
 
 
 def _entry(x: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Float[Array, "*batch"]:
@@ -163,7 +163,7 @@ def _entry(x: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Flo
         return jnp.take_along_axis(x, labels[..., None], axis=-1, mode="clip")[..., 0]
 
     def sum_out(x: Array, labels: Array) -> Array:
-        return jnp.sum(jnp.where(one_hot(labels, x.shape[-1])[1], x, 0), axis=-1)
+        return jnp.sum(jnp.where(hits(labels, x.shape[-1]), x, 0), axis=-1)
 
     on_cpu = measured({"0.10.2": look_up, "0.12.0": look_up})
     return jax.lax.platform_dependent(x, labels, cpu=on_cpu, default=sum_out)

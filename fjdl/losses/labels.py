@@ -15,10 +15,19 @@ def largest(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch 1"]:
 
 def one_hot(labels: Integer[Array, "*batch"], classes: int) -> tuple[Bool[Array, "*batch"], Bool[Array, "*batch k"]]:
     """Which labels are in [0, classes), and which class is each example's, the first where the label is not."""
+    in_range = known(labels, classes)
+    return in_range, hits(jnp.where(in_range, signed(labels), 0), classes)
+
+
+def known(labels: Integer[Array, "*batch"], classes: int) -> Bool[Array, "*batch"]:
+    """Which labels are in [0, classes)."""
+    return (signed(labels) >= 0) & (signed(labels) < classes)
+
+
+def hits(labels: Integer[Array, "*batch"], classes: int) -> Bool[Array, "*batch k"]:
+    """Which class is each example's, none where the label is not in [0, classes)."""
     labels = signed(labels)
-    in_range = (labels >= 0) & (labels < classes)
-    numbers = jnp.arange(classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (classes,))
-    return in_range, jnp.where(in_range, labels, 0)[..., None] == numbers
+    return labels[..., None] == jnp.arange(classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (classes,))
 
 
 def at_label(

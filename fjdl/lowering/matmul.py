@@ -1,5 +1,8 @@
 """Matrix products that are summed in float32, and their gradients, as the platform runs them fast."""
 
+from collections.abc import Callable
+
+import jax.numpy as jnp
 from jax import lax
 
 from fjdl.lowering.bilinear import Rules, bilinear
@@ -13,14 +16,26 @@ def _contract(a: Array, b: Array, axis_a: int, axis_b: int) -> Array:
     return lax.dot_general(a, b, dimensions, preferred_element_type=wide(a.dtype)).astype(a.dtype)
 
 
-_PLAIN = Rules(
-    out=lambda x, kernel: _contract(x, kernel, 1, 0),
-    lhs=lambda y, kernel: _contract(y, kernel, 1, 1),
-    rhs=lambda x, y: _contract(x, y, 0, 0),
-)
+def _contract_on_tpu(a: Array, b: Array, axis_a: int, axis_b: int) -> Array:
+    """Products of bfloat16 are summed in float32 there and written in bfloat16, without an array of float32 between."""
+    if a.dtype == jnp.bfloat16:
+        return lax.dot_general(a, b, (((axis_a,), (axis_b,)), ((), ())))
+    return _contract(a, b, axis_a, axis_b)
+
+
+def _rules(contract: Callable[[Array, Array, int, int], Array]) -> Rules:
+    return Rules(
+        out=lambda x, kernel: contract(x, kernel, 1, 0),
+        lhs=lambda y, kernel: contract(y, kernel, 1, 1),
+        rhs=lambda x, y: contract(x, y, 0, 0),
+    )
+
+
 _CPU = Rules(
     out=lambda x, kernel: product(x, kernel, (1, 0)).astype(x.dtype),
     lhs=lambda y, kernel: product(y, kernel, (1, 1)).astype(y.dtype),
     rhs=lambda x, y: product_of_columns(x, y).astype(x.dtype),
 )
-matmul = bilinear("fjdl_matmul", _PLAIN, platforms={"cpu": {"0.10.2": _CPU, "0.12.0": _CPU}})
+_TPU = _rules(_contract_on_tpu)
+_PLATFORMS = {"cpu": {"0.10.2": _CPU, "0.12.0": _CPU}, "tpu": {"0.10.2": _TPU}}
+matmul = bilinear("fjdl_matmul", _rules(_contract), platforms=_PLATFORMS)
