@@ -10,6 +10,7 @@ from jax.custom_derivatives import SymbolicZero
 from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.labels import hits, known, largest, nan_unless
+from fjdl.lowering.platforms import by_platform
 from fjdl.measured import measured
 from fjdl.numerics import is_label, log1p_of_fraction, log_softmax, signed, widened
 from fjdl.typing import Array, Float, Integer, Number, typed
@@ -105,9 +106,19 @@ def _label_cross_entropy(
     logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], smoothing: Number
 ) -> Float[Array, "*batch"]:
     """`_cross_entropy` with the smoothed one-hot vectors of labels, which it never writes to memory."""
-    surprisal = _surprisal(logits)
-    own = _entry(surprisal, labels)
-    return own if smoothing == 0 else (1 - smoothing) * own + smoothing * jnp.mean(surprisal, axis=-1)
+
+    def of_surprisals(logits: Array, labels: Array) -> Array:
+        surprisal = _surprisal(logits)
+        own = _entry(surprisal, labels)
+        return own if smoothing == 0 else (1 - smoothing) * own + smoothing * jnp.mean(surprisal, axis=-1)
+
+    def of_sums(logits: Array, labels: Array) -> Array:
+        shifted, total = _below_and_total(logits)
+        own = jnp.sum(jnp.where(hits(labels, logits.shape[-1]), shifted, 0), axis=-1)
+        mixed = own if smoothing == 0 else (1 - smoothing) * own + smoothing * jnp.mean(shifted, axis=-1)
+        return jnp.where(largest(logits)[..., 0] == -jnp.inf, 0, jnp.log(total[..., 0]) - mixed)
+
+    return by_platform(logits, labels, tpu=of_sums, elsewhere=of_surprisals)
 
 
 @_label_cross_entropy.defjvp
@@ -141,7 +152,27 @@ def _slope(
     logits: Float[Array, "*batch k"], targets: Float[Array, "*batch k"], total: Float[Array, "*batch 1"]
 ) -> Float[Array, "*batch k"]:
     """Derivative of cross entropy by the logits, computed in one pass; 0 where a row's largest logit is infinite."""
-    return jnp.where(jnp.isinf(largest(logits)), 0, total * jnp.exp(log_softmax(logits, -1)) - targets)
+
+    def of_logarithms(logits: Array, targets: Array, total: Array) -> Array:
+        return jnp.where(jnp.isinf(largest(logits)), 0, total * jnp.exp(log_softmax(logits, -1)) - targets)
+
+    def of_sums(logits: Array, targets: Array, total: Array) -> Array:
+        shifted, weight = _below_and_total(logits)
+        settled = jnp.isinf(jax.lax.stop_gradient(largest(logits)) - jnp.clip(logits, -1, 1))
+        return jnp.where(settled, 0, total * (jnp.exp(shifted) / weight) - targets)
+
+    return by_platform(logits, targets, total, tpu=of_sums, elsewhere=of_logarithms)
+
+
+def _below_and_total(logits: Float[Array, "*batch k"]) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch 1"]]:
+    """Each logit less the largest of its row, and the sum of their exponentials, for a TPU.
+
+    Nothing is computed for a row apart from its sums: a TPU makes a small program of its own of each such number. Where
+    the largest is infinite, entries that equal it are 0. The sum is at least 1.
+    """
+    shifted = logits - jax.lax.stop_gradient(largest(logits))
+    shifted = jnp.where(jnp.isnan(shifted) & ~jnp.isnan(logits), 0, shifted)
+    return shifted, jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)
 
 
 def _surprisal(logits: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:

@@ -5,10 +5,13 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.geometry import certain
 from fjdl.lowering.bilinear import Rules, bilinear
 from fjdl.lowering.cpu.matrix import product, product_of_columns
 from fjdl.numerics import wide
 from fjdl.typing import Array
+
+SMALL = 2**20  # entries of a product that a TPU leaves in float32
 
 
 def _contract(a: Array, b: Array, axis_a: int, axis_b: int) -> Array:
@@ -17,10 +20,14 @@ def _contract(a: Array, b: Array, axis_a: int, axis_b: int) -> Array:
 
 
 def _contract_on_tpu(a: Array, b: Array, axis_a: int, axis_b: int) -> Array:
-    """Products of bfloat16 are summed in float32 there and written in bfloat16, without an array of float32 between."""
-    if a.dtype == jnp.bfloat16:
-        return lax.dot_general(a, b, (((axis_a,), (axis_b,)), ((), ())))
-    return _contract(a, b, axis_a, axis_b)
+    """Products of bfloat16 are summed in float32 there too, and large ones are written in bfloat16 at once.
+
+    Small ones stay on the chip, and gradients in float32 join those of the biases in one exchange between devices.
+    """
+    entries = a.shape[1 - axis_a] * b.shape[1 - axis_b]
+    if a.dtype != jnp.bfloat16 or certain(lambda: entries <= SMALL):
+        return _contract(a, b, axis_a, axis_b)
+    return lax.dot_general(a, b, (((axis_a,), (axis_b,)), ((), ())))
 
 
 def _rules(contract: Callable[[Array, Array, int, int], Array]) -> Rules:
