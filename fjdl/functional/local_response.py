@@ -8,6 +8,9 @@ from jax import lax
 
 from fjdl.checks import at_least, within
 from fjdl.functional.pointwise import absent, parameter_of
+from fjdl.geometry import Axis
+from fjdl.lowering import windows
+from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed
 
@@ -67,16 +70,32 @@ _normalized.defjvp(_normalized_jvp, symbolic_zeros=True)
 
 
 def _neighbours(x: Array, size: int) -> Array:
-    """Sums over a window of the last axis, as a sum of shifted slices, which XLA fuses."""
+    """Sums over a window of the last axis."""
+    return by_platform(x, tpu=partial(_windows, size), elsewhere=partial(_slices, size))
+
+
+def _spread(x: Array, size: int) -> Array:
+    """The same sums, written for their transpose."""
+    return by_platform(x, tpu=partial(_windows, size), elsewhere=partial(_pieces, size))
+
+
+def _windows(size: int, x: Array) -> Array:
+    channels, before = x.shape[-1], size // 2
+    axis = Axis(channels, size, 1, (before, size - 1 - before), dilation=1, output=channels, position=-1)
+    return windows.sums(x, (axis,))
+
+
+def _slices(size: int, x: Array) -> Array:
+    """Sums over windows as a sum of shifted slices, which XLA:CPU fuses."""
     width, before = x.shape[-1], size // 2
     padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)])
     return reduce(jnp.add, (lax.slice_in_dim(padded, start, start + width, axis=-1) for start in range(size)))
 
 
-def _spread(x: Array, size: int) -> Array:
-    """The same sums, written so that their transpose is a sum of slices: of pieces laid over each other, the middle.
+def _pieces(size: int, x: Array) -> Array:
+    """The same as pieces laid over each other, of which it is the middle, so that the transpose is a sum of slices.
 
-    The barrier keeps XLA from computing each cotangent once for every window over it.
+    The barrier keeps XLA:CPU from computing each cotangent once for every window over it.
     """
     width, first = x.shape[-1], size - 1 - size // 2
     rest = [(0, 0)] * (x.ndim - 1)

@@ -2,7 +2,8 @@
 
 A loss is a function of predictions and targets, options by name. Its name ends in `_loss`, unless it is an entropy or
 a divergence: `mse_loss`, but `softmax_cross_entropy`. Second names, such as `cross_entropy`, stand in `fjdl.names`.
-Penalties of parameter trees are functions of the module `penalties`. May import floor 0 and `fjdl.boxes`.
+Penalties of parameter trees are functions of the module `penalties`. May import floor 0, `fjdl.boxes` and
+`fjdl.lowering`.
 
 >>> from fjdl import losses
 >>> logits, labels = jnp.array([[2.0, 0.0], [0.0, 0.0]]), jnp.array([0, 1])

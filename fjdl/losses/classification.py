@@ -197,7 +197,7 @@ def _entry(x: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Flo
         return jnp.sum(jnp.where(hits(labels, x.shape[-1]), x, 0), axis=-1)
 
     on_cpu = measured({"0.10.2": look_up, "0.12.0": look_up})
-    return jax.lax.platform_dependent(x, labels, cpu=on_cpu, default=sum_out)
+    return by_platform(x, labels, cpu=on_cpu, elsewhere=sum_out)
 
 
 def _weigh(weights: Float[Array, "*shape"], values: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

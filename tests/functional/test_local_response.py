@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fjdl.functional import local_response
 from fjdl.functional.local_response import local_response_norm
 from tests.support import float64
 
@@ -22,8 +23,11 @@ def test_the_defaults_are_those_of_alexnet():
     np.testing.assert_allclose(local_response_norm(x)[0, 50], 100 / (2 + 1e-4 * 5 * 1e4) ** 0.75, rtol=1e-6)
 
 
+@pytest.mark.parametrize("tpu", [False, True], ids=["elsewhere", "tpu"])
 @pytest.mark.parametrize("size", [2, 5, 9])
-def test_gradients_equal_torch_for_windows_wider_than_the_channels_too(size, rng):
+def test_gradients_equal_torch_for_windows_wider_than_the_channels_too(size, tpu, rng, monkeypatch):
+    if tpu:
+        monkeypatch.setattr(local_response, "by_platform", lambda x, *, tpu, elsewhere: tpu(x))
     x, cotangent = rng.standard_normal((2, 2, 3, 5, 4))
     tensor = torch.tensor(x, requires_grad=True)
     first = tensor.movedim(-1, 1)

@@ -15,7 +15,9 @@ from tests.support import float64
 @pytest.fixture
 def on_tpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls take the form of a TPU."""
-    monkeypatch.setattr(classification, "by_platform", lambda *operands, tpu, elsewhere: tpu(*operands))
+    monkeypatch.setattr(
+        classification, "by_platform", lambda *operands, elsewhere, tpu=None, cpu=None: (tpu or elsewhere)(*operands)
+    )
 
 
 def rows(rng: np.random.Generator) -> tuple[jax.Array, jax.Array]:
