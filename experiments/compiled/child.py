@@ -47,7 +47,7 @@ def main() -> None:
     options, experiment = parse(Options, sys.argv[1:])
     require_name(options.topology)
     require_compiler()
-    _quiet()
+    _uncached()
     check(options, experiment)
 
 
@@ -117,7 +117,7 @@ def as_plain(row: Any) -> Any:
     return [as_plain(value) for value in row] if isinstance(row, (tuple, list)) else row
 
 
-def _quiet() -> None:
+def _uncached() -> None:
     """A compilation that is measured comes from no cache."""
     import jax
 

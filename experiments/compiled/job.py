@@ -46,7 +46,7 @@ class Job:
 
     def keep(self, name: str, text: str) -> None:
         """Writes a program's text where texts are wanted; raises `StorageError` where that cannot be."""
-        if self.hlo is None:
+        if self.hlo is None or not text:
             return
         try:
             self.hlo.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ class Job:
         tried = f"{found.compilations} programs were compiled to find it"
         if found.batch is None:
             return f"{sentence}, and no smaller batch that was tried does ({found.compilations} programs)"
-        return f"{sentence}; the largest that fits is --batch-size {found.batch} ({tried})"
+        return f"{sentence}; the largest found that fits is --batch-size {found.batch} ({tried})"
 
     def sweep(self) -> list[Compiled | TooLarge]:
         """Compiles the training for several batch sizes and prints a row for each."""

@@ -12,7 +12,8 @@ COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute
 COPIES = ("copy", "copy-start", "copy-done", "transpose", "slice-start", "slice-done")
 
 # The first pattern that is found in an operation's name says its kind. `fjdl.train` names the parts of a step, Flax the
-# modules, JAX the operations.
+# modules, JAX the operations. Products of the first kinds are theirs, others are convolutions or dots.
+OWNERS = ("guard", "optimizer", "augmentation", "metrics", "input")
 PATTERNS = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
@@ -20,10 +21,10 @@ PATTERNS = tuple(
         ("optimizer", r"\boptimizer\b|apply_updates"),
         ("augmentation", r"\baugment"),
         ("metrics", r"\bmetrics\b"),
-        ("input", r"\binputs?\b|\bgather_batch\b|epoch_indices|permutation|shuffle"),
+        ("input", r"\binputs?\b|permutation|shuffle"),
         ("norm", r"[nN]orm|running_moments"),
         ("pool", r"[pP]ool|reduce_window|select_and_(?:scatter|gather)"),
-        ("loss", r"\bloss\b|cross_entropy|softmax|logsumexp|one_hot|weight_penalty|l2_loss"),
+        ("loss", r"\bloss\b|cross_entropy|softmax|logsumexp|one_hot"),
         ("convolution", r"conv_general_dilated|\bconv\w*2d\b"),
         ("dot", r"dot_general"),
         ("activation", r"jvp|transpose\(|\brelu\b|gelu|Dropout|dropout"),
@@ -61,11 +62,8 @@ def kind_of(module: Module, found: Executed) -> str:
 
 
 def product_kind(line: Instruction) -> str:
-    """Whether a product, which TPU programs call a convolution in any case, is one; products of the optimizer are its.
-
-    So are those of the augmentation, the metrics and the input.
-    """
-    owner = next((kind for kind, pattern in PATTERNS[:5] if pattern.search(line.op_name)), None)
+    """The kind of a product; programs for TPUs call a dot a convolution too, its name does not."""
+    owner = next((kind for kind, pattern in PATTERNS if kind in OWNERS and pattern.search(line.op_name)), None)
     return owner or ("dot" if "dot_general" in line.op_name else "convolution")
 
 

@@ -11,13 +11,11 @@ from experiments.compiled.hlo import Module, parse
 from experiments.compiled.kinds import Price, name_of, prices
 from experiments.compiled.memory import Held, Memory, Wide, held_data, memory_of, wide_arrays
 from experiments.compiled.products import Deviation, deviations
-from experiments.compiled.schedule import Executed, executed, loops, step_of
+from experiments.compiled.schedule import Executed, cycles, executed, loops, step_of
 from experiments.compiled.topology import CompilerError, Slice
 from experiments.mistakes import users_mistakes
 from fjdl.train.prepare import Call, Prepared, evaluation_call, training_call
 from fjdl.train.resident import Resident
-
-PARTS = ("training", "step", "evaluation")
 
 
 class Costly(NamedTuple):
@@ -52,6 +50,7 @@ class Compiled:
     traffic: float  # bytes accessed, on-chip memory included
     model_flops: float  # by formula, 0 where the layers are not known
     kinds: dict[str, Price]
+    around: int  # estimated cycles of one call outside of its steps
     unpriced: tuple[Unpriced, ...]
     collectives: tuple[Collective, ...]
     deviations: tuple[Deviation, ...]
@@ -186,6 +185,7 @@ def read(
         traffic=float(cost.get("bytes accessed", 0.0)),
         model_flops=model_flops,
         kinds=prices(module, lines),
+        around=cycles(module, module.entry) - step.trips * cycles(module, step.computation),
         unpriced=tuple(unpriced(module, lines)),
         collectives=tuple(collectives(module, lines)),
         deviations=tuple(deviations(module, lines, precision)),

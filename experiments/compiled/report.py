@@ -7,7 +7,7 @@ from experiments.compiled.kinds import total
 from experiments.compiled.programs import Compiled, TooLarge
 from fjdl.analysis import Chip
 
-PARTS = {"training": "training", "step": "single step", "evaluation": "evaluation"}
+TITLES = {"training": "training", "step": "single step", "evaluation": "evaluation"}
 
 
 def bounds_of(facts: Compiled, chip: Chip) -> Bounds:
@@ -55,7 +55,7 @@ def _title(facts: Compiled) -> str:
     runs = f"{facts.steps} steps a call" if facts.steps > 1 else "one step a call"
     share = facts.batch / facts.devices
     each = f"{facts.batch} examples, {share:g} a device"
-    return f"{PARTS[facts.part]}: {runs}, {each}, {facts.precision}; lowered and compiled in {facts.seconds:.0f} s"
+    return f"{TITLES[facts.part]}: {runs}, {each}, {facts.precision}; lowered and compiled in {facts.seconds:.0f} s"
 
 
 def _memory(facts: Compiled, chip: Chip) -> Iterator[str]:
@@ -100,6 +100,8 @@ def _kinds(facts: Compiled) -> Iterator[str]:
         share = 100 * price.cycles / whole.cycles
         numbers = f"{price.forward:>12,} {price.backward:>12,} {price.cycles:>12,} {share:>5.1f} %"
         yield f"    {kind:14} {numbers} {price.operations:>10,}"
+    if facts.around:
+        yield f"    and {facts.around:,} a call outside of its steps"
 
 
 def _collectives(facts: Compiled) -> Iterator[str]:

@@ -66,6 +66,7 @@ def test_everything_is_told() -> None:
         "0.2 FLOP/byte: bound by memory traffic, at most 100 steps/s and 0.2 % of 197 TFLOP/s (v5e)",
         "3,397 estimated cycles, 0.002265 ms at 1.5 GHz: 4.416e+05 steps/s, 883.1 %",
         "convolution 1,000 2,000 3,000 88.3 % 2",
+        "and 16 a call outside of its steps",
         "1 all-reduce of f32, 9.2 kB, synchronous",
         "1 all-gather of f32, 4.1 kB, asynchronous, 1 of 1 with work meanwhile",
         "1 select-and-scatter (pool), 262.1 kB of results",
@@ -113,7 +114,7 @@ def job(monkeypatch: pytest.MonkeyPatch) -> Job:
 
 def test_a_program_that_is_too_large_is_refused_with_the_batch_that_fits(job: Job) -> None:
     rule = (
-        "a batch of 64 does not fit: it asks for 18000 MB of the 16000 MB of a device; the largest that fits is "
+        "a batch of 64 does not fit: it asks for 18000 MB of the 16000 MB of a device; the largest found that fits is "
         "--batch-size 40 (4 programs were compiled to find it)"  # 32, 48, 40, 44
     )
     with pytest.raises(UsageError, match=rule.replace("(", r"\(").replace(")", r"\)")):
@@ -124,8 +125,10 @@ def test_a_program_that_is_too_large_is_refused_with_the_batch_that_fits(job: Jo
 
 def test_texts_are_kept_where_they_are_wanted(job: Job, tmp_path: Path) -> None:
     job.keep("training", "text")
+    Job(job.recipe, job.where, hlo=tmp_path / "texts").keep("too large", "")
     Job(job.recipe, job.where, hlo=tmp_path / "texts").keep("training", "text")
     assert (tmp_path / "texts" / "training.hlo").read_text() == "text"
+    assert len(list((tmp_path / "texts").iterdir())) == 1
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="must be a folder that can be written"):
         Job(job.recipe, job.where, hlo=tmp_path / "file").keep("training", "text")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,13 @@ def test_the_mesh_of_the_twin_is_that_of_the_config() -> None:
     ours = prepared("iris_logistic", jax.devices()[:4])
     call = call_of(twin_of("iris_logistic", {"weight_decay": 1e-3}, jnp.float32), ours)
     assert call.arguments[1]["features"].sharding.mesh == make_mesh(jax.devices()[:4])
+
+
+def test_the_parts_of_a_step_have_names_in_its_program() -> None:
+    with blank_data(always=True):
+        ours = prepare(load_config(ROOT / "configs" / "digits_lenet.py")(), devices=jax.devices()[:1])
+    epoch = training_call(ours)
+    text = epoch.function.lower(*epoch.arguments).as_text(debug_info=True)
+    names = set(re.findall(r'"([^"]*)"', text))
+    for part in ("inputs/", "augment/", "jvp(inputs)/", "jvp(loss)/", "transpose(jvp(loss))/", "guard/", "optimizer/"):
+        assert any(name.startswith(part) or f"/{part}" in name for name in names), part
