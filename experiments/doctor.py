@@ -1,33 +1,31 @@
 """What JAX sees on this machine, and what to do: `python -m experiments.doctor`.
 
-Exit status 0 where the machine is healthy, 1 where there is something to do. A Python that is too old for fjdl is told
-so too: this file is one that it can read.
+Exit status 0 where the machine is healthy, 1 where there is something to do.
 """
 
+import dataclasses
 import sys
-from typing import Any
+from collections.abc import Sequence
 
-OLDEST_PYTHON = (3, 11)
+import tyro
+
+from experiments.command import run_guarded
+from experiments.health.facts import SIZE, Device, Facts, Folder, gather
+from experiments.health.findings import Finding, findings
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Look at Python, packages, devices, folders and variables, and say what to do."""
+
+    json: bool = False
+    """Print one JSON object with the same content."""
 
 
 def main() -> None:
     """Prints facts and findings, as text or as JSON."""
-    import dataclasses
-
-    import tyro
-
-    @dataclasses.dataclass(frozen=True)
-    class Options:
-        """Look at Python, packages, devices, folders and variables, and say what to do."""
-
-        json: bool = False
-        """Print one JSON object with the same content."""
-
     options = tyro.cli(Options, args=sys.argv[1:])
     print("asking JAX for its devices ...", file=sys.stderr, flush=True)
-    from experiments.health.facts import gather
-    from experiments.health.findings import findings
-
     facts = gather()
     found = findings(facts)
     print(as_json(facts, found) if options.json else as_text(facts, found))
@@ -35,7 +33,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def as_json(facts: Any, found: Any) -> str:
+def as_json(facts: Facts, found: Sequence[Finding]) -> str:
     """One object: the facts by their names, and under "findings" what to do."""
     from fjdl.train.json_files import encode_json
 
@@ -45,7 +43,7 @@ def as_json(facts: Any, found: Any) -> str:
     return encode_json(content, indent=2).rstrip()
 
 
-def as_text(facts: Any, found: Any) -> str:
+def as_text(facts: Facts, found: Sequence[Finding]) -> str:
     """A few lines of facts, then the findings."""
     versions = {"python": facts.python, "fjdl": facts.fjdl, **facts.packages}
     memory = "" if facts.memory_bytes is None else f", {_size(facts.memory_bytes)} of memory"
@@ -65,21 +63,9 @@ def as_text(facts: Any, found: Any) -> str:
     return f"{text}\nto do:\n{numbered}"
 
 
-def too_old(version: Any) -> "str | None":
-    """A sentence for a Python below 3.11."""
-    if tuple(version[:2]) >= OLDEST_PYTHON:
-        return None
-    return (
-        f"Python {version[0]}.{version[1]} is too old, fjdl needs 3.11 or newer, and pip takes an old jax for it: "
-        "make an environment with a newer one, such as uv venv --python 3.12"
-    )
-
-
-def _device(device: Any) -> str:
+def _device(device: Device) -> str:
     if device.product_seconds is None:
         return f"{device.kind}: {device.error}"
-    from experiments.health.facts import SIZE
-
     rate = 2 * SIZE**3 / device.product_seconds / 1e9
     memory = "memory is not told"
     if device.memory_bytes is not None and device.memory_limit_bytes is not None:
@@ -88,7 +74,7 @@ def _device(device: Any) -> str:
     return f"{device.kind}: {memory}; {product}"
 
 
-def _folder(folder: Any) -> str:
+def _folder(folder: Folder) -> str:
     free = "" if folder.free_bytes is None else f", {_size(folder.free_bytes)} free"
     if not folder.exists:
         return f"{folder.path}, not made yet{free}"
@@ -103,8 +89,4 @@ def _size(number: int) -> str:
 
 
 if __name__ == "__main__":
-    if old := too_old(sys.version_info):
-        sys.exit(f"fjdl: {old}")
-    from experiments.command import run_guarded
-
     run_guarded(main)

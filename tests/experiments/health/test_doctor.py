@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments import doctor
+from experiments import doctor, too_old
 from experiments.health import facts as gathered
 from experiments.health.facts import Device, Facts, Folder, gather
 from experiments.health.findings import RULES, findings
@@ -147,9 +147,9 @@ def test_processes_that_hold_a_file_are_found(tmp_path: Path) -> None:
 
 
 def test_a_python_that_is_too_old_is_told_so() -> None:
-    assert doctor.too_old((3, 11, 0)) is doctor.too_old((4, 0)) is None
-    assert "Python 3.10 is too old, fjdl needs 3.11" in (doctor.too_old((3, 10, 12)) or "")
-    ast.parse((ROOT / "experiments" / "doctor.py").read_text(), feature_version=(3, 10))
+    assert too_old((3, 11, 0)) is too_old((4, 0)) is None
+    assert "Python 3.10 is too old, fjdl needs 3.11" in (too_old((3, 10, 12)) or "")
+    ast.parse((ROOT / "experiments" / "__init__.py").read_text(), feature_version=(3, 10))
     python = shutil.which("python3.10")
     if python is None or subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
         pytest.skip("no python3.10 on the PATH")
