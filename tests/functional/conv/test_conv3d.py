@@ -5,6 +5,7 @@ import pytest
 import torch
 from jax import lax
 
+from fjdl.functional.conv import conv3d as module
 from fjdl.functional.conv.conv3d import conv3d
 from tests.support import float64
 
@@ -17,6 +18,26 @@ def test_paddings_equal_torch(padding, theirs, rng):
     with float64():
         y = jax.jit(lambda *a: conv3d(*a, padding=padding))(x, kernel)
     np.testing.assert_allclose(y, expected.movedim(1, -1), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"stride": 2, "padding": 1}, {"dilation": 2, "groups": 2, "padding": "REFLECT"}, {"stride": 3, "padding": 1}],
+    ids=str,
+)
+def test_the_convolution_of_volumes_that_other_platforms_get_equals_that_of_slices(options, rng, monkeypatch):
+    x, kernel, bias = rng.standard_normal((2, 6, 5, 6, 4)), rng.standard_normal((3, 2, 3, 4, 4)), rng.standard_normal(4)
+    kernel = kernel[..., : 4 // options.get("groups", 1), :]
+
+    def both(*operands):
+        y, pullback = jax.vjp(lambda *a: conv3d(*a, **options), *operands)
+        return y, pullback(jnp.cos(y))
+
+    with float64():
+        expected = jax.jit(both)(x, kernel, bias)
+        monkeypatch.setattr(module, "by_platform", lambda *operands, cpu, elsewhere: elsewhere(*operands))
+        actual = jax.jit(lambda *a: both(*a))(x, kernel, bias)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11), actual, expected)
 
 
 def test_second_derivatives_equal_those_of_xlas_convolution(rng):
