@@ -12,6 +12,7 @@ from tests.products import products_of
 
 ASKED = ("functional.", "autodiff.")  # layers, and textbook derivations of them
 STATED = ("functional.whitening.", "functional.resize.", "functional.similarity.")
+WIDE = ("f32", "f64", "f32>", "f64>")  # factors that may be rounded, complex ones too
 MULTIPLY = ("dot_general[", "conv_general_dilated[", "fjdl_matmul", "fjdl_conv2d")  # in a jaxpr
 
 
@@ -21,12 +22,12 @@ def asks(case: Case) -> bool:
 
 
 def roundings(case: Case) -> set[str]:
-    """The precisions of the products of floats in the row's value and gradients."""
+    """The precisions of the products of float32 or wider in the row's value and gradients."""
     traced = jax.jit(lambda *arrays: result_and_gradients(case, arrays)).trace(*arrays_of(case))
     if not any(name in str(traced.jaxpr) for name in MULTIPLY):
         return set()
     found = products_of(traced.lower(lowering_platforms=("tpu",)))
-    return {product.precision for product in found if "f" in product.factors[0]}
+    return {product.precision for product in found if any(factor.endswith(WIDE) for factor in product.factors)}
 
 
 @cases(*filter(asks, CASES))
