@@ -207,11 +207,8 @@ def model_flops(prepared: Prepared, part: str, batch: int) -> float:
 
 def resident(call: Call) -> tuple[tuple[str, int], ...]:
     """Dtypes and sizes on one device of the arrays of a data set that the call is given as a whole."""
-    import jax
-
     data = call.arguments[-1]
-    arrays = jax.tree.leaves(data) if isinstance(data, Resident) else []
-    return tuple((_short_dtype(leaf), _elements(leaf)) for leaf in arrays)
+    return tuple((_short_dtype(x), _elements(x)) for x in data.rows.values()) if isinstance(data, Resident) else ()
 
 
 def _elements(leaf: Any) -> int:

@@ -105,12 +105,13 @@ def first_of(arrays: Arrays) -> dict[str, Array]:
 
 def batch_of(arrays: Arrays, row: Row, mesh: Mesh, *, epoch: Any = 0) -> dict[str, Array]:
     """Inside `jit`: the batch of the examples in a row, spread over the devices."""
-    indices, mask = spread(row, mesh)
-    if not isinstance(arrays, Resident):
-        return assembled(take(arrays, indices), indices, mask, epoch=epoch)
-    rows = _collected(arrays.rows, row[0], mesh) if arrays.sharded else _taken(arrays.rows, indices)
-    examples = {name: _shaped(rows[name], shape) for name, shape in arrays.shapes}
-    return assembled(examples, indices, mask, epoch=epoch)
+    with jax.named_scope("inputs"):
+        indices, mask = spread(row, mesh)
+        if not isinstance(arrays, Resident):
+            return assembled(take(arrays, indices), indices, mask, epoch=epoch)
+        rows = _collected(arrays.rows, row[0], mesh) if arrays.sharded else _taken(arrays.rows, indices)
+        examples = {name: _shaped(rows[name], shape) for name, shape in arrays.shapes}
+        return assembled(examples, indices, mask, epoch=epoch)
 
 
 def _is_sharded(resident: Where, size: int, mesh: Mesh) -> bool:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 from experiments.command import describe, load_config
-from experiments.compiled.programs import read
+from experiments.compiled.programs import read, resident
 from experiments.compiled.twins import TWINS, call_of, start, twin_of
 from fjdl.data.blank import blank_data
 from fjdl.errors import UsageError
@@ -86,3 +86,11 @@ def test_the_parts_of_a_step_have_names_in_its_program() -> None:
     names = set(re.findall(r'"([^"]*)"', text))
     for part in ("inputs/", "augment/", "jvp(inputs)/", "jvp(loss)/", "transpose(jvp(loss))/", "guard/", "optimizer/"):
         assert any(name.startswith(part) or f"/{part}" in name for name in names), part
+
+
+def test_the_data_that_lie_on_a_device_are_known_by_their_size() -> None:
+    parted = dataclasses.replace(prepared("digits_lenet", jax.devices()[:4]).recipe, resident="sharded")
+    with blank_data(always=True):
+        ours = prepare(parted, devices=jax.devices()[:4])
+    assert resident(training_call(ours)) == (("u8", 292 * 64), ("s32", 292))  # a quarter of 1,168 images
+    assert resident(training_call(ours, single=True)) == ()
