@@ -3,12 +3,12 @@
 from collections import Counter
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from fjdl.data.source import Source
 from fjdl.train.prepare import Prepared
 from fjdl.train.recipe import Recipe
+from fjdl.train.resident import abstract
 from fjdl.tree import count, size_in_bytes
 
 
@@ -18,7 +18,7 @@ def header(prepared: Prepared) -> list[tuple[str, str]]:
     parts = ", ".join(f"{getattr(splits, part).length:,} {part}" for part in ("train", "validation", "test"))
     parameters = count(jax.eval_shape(program.init).params)
     return [
-        ("data", f"{splits.name}: {parts}; {_where(splits.train, mesh)}"),
+        ("data", f"{splits.name}: {parts}; {_where(recipe, splits.train, mesh)}"),
         ("model", f"{parameters:,} parameters, {recipe.precision}"),
         ("training", f"{recipe.epochs:,} epochs of {program.steps_per_epoch:,} steps, seed {recipe.seed}"),
         ("devices", f"{devices(mesh)}; {_batch(recipe, mesh)}"),
@@ -37,11 +37,14 @@ def devices(mesh: Mesh) -> str:
     return ", ".join(f"{platform}, {number} x {kind}" for (platform, kind), number in kinds.items())
 
 
-def _where(source: Source, mesh: Mesh) -> str:
+def _where(recipe: Recipe, source: Source, mesh: Mesh) -> str:
     if source.streamed:
         return "streamed"
-    size = size_in_bytes(source.element(np.arange(1))) * source.length
-    return f"{_size(size)} on the {'device' if mesh.size == 1 else 'devices'}"
+    plan = abstract(source, mesh, resident=recipe.resident)
+    size = _size(size_in_bytes(plan.rows))
+    if mesh.size == 1:
+        return f"{size} on the device"
+    return f"{size} in {mesh.size} parts on the devices" if plan.sharded else f"{size} on each device"
 
 
 def _batch(recipe: Recipe, mesh: Mesh) -> str:

@@ -21,13 +21,18 @@ from tests.train.toy import devices, quick, recipe, splits
 def test_data_model_training_and_devices_are_named(count: int, changes: dict[str, Any], batch: str) -> None:
     made = prepare(recipe(model=quick(MLP(hidden=(16,), classes=10)), **changes), devices=devices(count))
     told = dict(header(made))
-    where = "the device" if count == 1 else "the devices"
+    where = "26 kB on the device" if count == 1 else "26 kB on each device"
     assert told == {
-        "data": f"some digits: 100 train, 60 validation, 50 test; 26 kB on {where}",
+        "data": f"some digits: 100 train, 60 validation, 50 test; {where}",
         "model": f"{64 * 16 + 16 + 16 * 10 + 10:,} parameters, {made.recipe.precision}",
         "training": "3 epochs of 4 steps, seed 0",
         "devices": batch,
     }
+
+
+def test_data_in_parts_are_said_to_be() -> None:
+    made = prepare(recipe(resident="sharded"), devices=devices(4))
+    assert dict(header(made))["data"].endswith("; 26 kB in 4 parts on the devices")
 
 
 def test_streamed_data_are_said_to_be() -> None:
