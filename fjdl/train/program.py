@@ -157,8 +157,10 @@ def _step(
 
 def _cause(report: StepReport) -> Array:
     """The place in `CAUSES` of what was not finite first."""
-    finite = jnp.stack([jnp.isfinite(report.loss), jnp.isfinite(report.penalty), jnp.isfinite(report.gradient_norm)])
-    return jnp.argmin(finite).astype(jnp.int32)
+    found = jnp.int32(0)
+    for place, number in reversed([*enumerate((report.loss, report.penalty, report.gradient_norm))]):
+        found = jnp.where(jnp.isfinite(number), found, place)
+    return found
 
 
 def _finish(tally: Tally) -> EpochReport:
