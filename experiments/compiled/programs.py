@@ -110,6 +110,8 @@ def compile_part(prepared: Prepared, part: str, where: Slice) -> tuple[Compiled 
     made = compile_call(call, batch)
     if isinstance(made, TooLarge):
         return made, ""
+    if (held := memory_of(made).held) > where.chip.device_hbm:  # the compiler itself looks at temporaries alone
+        return TooLarge(batch=batch, asked=held, available=where.chip.device_hbm), made.as_text()
     facts = read(
         made,
         part=part,
@@ -145,10 +147,12 @@ def compile_call(call: Call, batch: int) -> Any:
 def sizes_of(message: str) -> tuple[int | None, int | None]:
     """Bytes asked for and available, as the compiler's message names them.
 
-    >>> sizes_of("Ran out of memory in memory space hbm. Used 17.50G of 15.75G hbm.")
-    (18790481920, 16911433728)
+    >>> sizes_of("the total memory required for HLO temporaries (43.21G) exceeds available HBM (15.75G).")
+    (46396384215, 16911433728)
     """
-    found = re.search(r"Used ([\d.]+)([KMGT]?) of ([\d.]+)([KMGT]?)", message)
+    number = r"([\d.]+)([KMGT]?)"
+    found = re.search(rf"\({number}\) exceeds available HBM \({number}\)", message)
+    found = found or re.search(rf"Used {number} of {number}", message)
     if not found:
         return None, None
     units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}

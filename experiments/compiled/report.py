@@ -41,14 +41,16 @@ def too_large(facts: TooLarge, chip: Chip) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in MB or GB, powers of 1000.
+    """Bytes in kB, MB or GB, powers of 1000.
 
-    >>> size(56_400_000), size(3_483_000_000)
-    ('56.4 MB', '3483 MB')
+    >>> size(56_400_000), size(3_483_000_000), size(17_180_000_000)
+    ('56.4 MB', '3483 MB', '17.18 GB')
     """
     if count < 1e6:
         return f"{count / 1e3:.1f} kB"
-    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e6:.0f} MB"
+    if count < 1e10:
+        return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e6:.0f} MB"
+    return f"{count / 1e9:.2f} GB"
 
 
 def _title(facts: Compiled) -> str:

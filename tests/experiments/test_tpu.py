@@ -100,9 +100,24 @@ def test_the_command_imports_no_jax() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_the_message_of_a_program_that_is_too_large() -> None:
-    message = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 17.50G of 15.75G hbm. Exceeded by 1.75G."
-    assert sizes_of(message) == (int(17.5 * 2**30), int(15.75 * 2**30))
+@pytest.mark.parametrize(
+    ("message", "asked", "available"),
+    [
+        (
+            "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO temporaries (18.63G) "
+            "exceeds available HBM (15.75G).",
+            18.63,
+            15.75,
+        ),
+        (
+            "Ran out of memory in memory space hbm. Used 17.50G of 15.75G hbm. Exceeded hbm capacity by 1.75G.",
+            17.5,
+            15.75,
+        ),
+    ],
+)
+def test_the_message_of_a_program_that_is_too_large(message: str, asked: float, available: float) -> None:
+    assert sizes_of(message) == (int(asked * 2**30), int(available * 2**30))
     assert sizes_of("something else") == (None, None)
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import pytest
 
 from experiments.command import load_config
+from experiments.compiled import programs
 from experiments.compiled.batches import sweep
 from experiments.compiled.job import Job
 from experiments.compiled.kinds import PATTERNS
@@ -17,6 +19,7 @@ from experiments.compiled.topology import Slice
 from experiments.compiled.twins import comparison
 from fjdl.analysis import Chip, chip_of
 from fjdl.errors import StorageError, UsageError
+from fjdl.train.prepare import prepare
 from tests.experiments.compiled.program import PROGRAM
 from tests.support import ROOT
 
@@ -58,7 +61,7 @@ def test_everything_is_told() -> None:
         "training: 3 steps a call, 256 examples, 64 a device, bfloat16; lowered and compiled in 12 s",
         "memory of a device: arguments 3.0 MB, temporaries 20.0 MB, outputs beside them 100.0 kB, code 400.0 kB; "
         "peak 21.0 MB",
-        "held while it runs 23.5 MB, free 17156 MB of 17180 MB",
+        "held while it runs 23.5 MB, free 17.16 GB of 17.18 GB",
         "data u8[1000,32,32,3]: 3.1 MB, 1.02 x with padding",
         "copy of the data u8[1000,32,32,3]: 12.3 MB, 4.00 x with padding",
         "a step of a device: 1.97 GFLOP, 0.500 of 3 x 2 x forward MACs; 8190 MB accessed",
@@ -95,7 +98,7 @@ def test_a_sweep_ends_at_the_first_batch_that_does_not_fit() -> None:
     assert head.split()[:3] == ["batch", "a", "device"]
     assert first.split()[:2] == ["128", "32"]
     assert "25,600" in second  # examples in a second, 100 steps of 256
-    assert end == "a batch of 512 does not fit: it asks for 20000 MB of the 17000 MB of a device"
+    assert end == "a batch of 512 does not fit: it asks for 20.00 GB of the 17.00 GB of a device"
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ def job(monkeypatch: pytest.MonkeyPatch) -> Job:
 
 def test_a_program_that_is_too_large_is_refused_with_the_batch_that_fits(job: Job) -> None:
     rule = (
-        "a batch of 64 does not fit: it asks for 18000 MB of the 16000 MB of a device; the largest found that fits is "
+        "a batch of 64 does not fit: it asks for 18.00 GB of the 16.00 GB of a device; the largest found that fits is "
         "--batch-size 40 (4 programs were compiled to find it)"  # 32, 48, 40, 44
     )
     with pytest.raises(UsageError, match=rule.replace("(", r"\(").replace(")", r"\)")):
@@ -157,3 +160,13 @@ def named(name: str) -> Iterator[str]:
 )
 def test_kinds_by_name(name: str, kind: str) -> None:
     assert next(named(name)) == kind
+
+
+def test_a_program_that_fits_only_without_its_arguments_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = SimpleNamespace(**{**vars(SIZES), "argument_size_in_bytes": 10 * 2**30, "temp_size_in_bytes": 7 * 2**30})
+    made = Program()
+    monkeypatch.setattr(made, "memory_analysis", lambda: given, raising=False)
+    monkeypatch.setattr(programs, "compile_call", lambda call, batch: made)
+    prepared = prepare(load_config(ROOT / "configs" / "iris_logistic.py")(), devices=jax.devices()[:4])
+    facts, _ = programs.compile_part(prepared, "training", Slice("v5e:2x2", [object()] * 4, 1, v5e()))
+    assert facts == TooLarge(batch=16, asked=17 * 2**30 + 500_000, available=16 * 2**30)
