@@ -32,7 +32,10 @@ def sums(x: Array, axes: Axes) -> Array:
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def maxima(x: Array, axes: Axes) -> Array:
-    """Largest entry of each window; the first of equals takes the gradient, the first NaN before all.
+    """Largest entry of each window; the first of equals takes the gradient, and a NaN is the result.
+
+    Which entry takes the gradient of a window with a NaN is left open: a choice that looked for NaN would not be a mere
+    comparison, and XLA then gathers all images on every device to choose.
 
     The windows are not dilated. Padding is never chosen.
     """
@@ -62,7 +65,7 @@ def _better(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
 def _scattered(y: Array, keys: Array, *, axes: Axes) -> Array:
     """Each entry of `y` added to zeros where `keys` has the largest of its window."""
     scalar = jax.ShapeDtypeStruct((), keys.dtype)
-    select, add = (jax.make_jaxpr(function)(scalar, scalar) for function in (_stays, lax.add))
+    select, add = (jax.make_jaxpr(function)(scalar, scalar) for function in (lax.ge, lax.add))
     geometry = _plain(axes, keys.ndim)
     y, keys, zero = alike(y.astype(keys.dtype), keys, jnp.zeros((), keys.dtype))
     return lax.select_and_scatter_p.bind(
@@ -72,11 +75,6 @@ def _scattered(y: Array, keys: Array, *, axes: Axes) -> Array:
 
 
 _chosen = linear("fjdl_chosen_of_windows", forward=_gathered, backward=_scattered)
-
-
-def _stays(a: Array, b: Array) -> Array:
-    """Whether an entry stays the largest beside one that comes after it."""
-    return (a >= b) | (a != a)
 
 
 def _places(shape: tuple[int, ...], axes: Axes) -> Array:

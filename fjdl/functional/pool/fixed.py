@@ -86,9 +86,9 @@ def max_pool2d(
     windows up and drops a last one that would start in the padding after the image.
     Padding never wins; a dilated window with all of its entries in the padding gives -inf. Among equal entries the
     first in row order takes the whole gradient, and a NaN in a window is its result, as in
-    `torch.nn.functional.max_pool2d`, which this equals. Of several NaNs the first takes the gradient, there the last;
-    XLA:CPU takes subnormal numbers for 0, and so for equal. An entry of several windows has the sum of their gradients,
-    in float32, or on a TPU in the dtype of `x`.
+    `torch.nn.functional.max_pool2d`, which this equals. Of several NaNs the first takes the gradient, there the last,
+    and on a TPU that is left open; XLA:CPU takes subnormal numbers for 0, and so for equal. An entry of several windows
+    has the sum of their gradients, in float32, or on a TPU in the dtype of `x`.
     Raises `ValueError` for a window larger than the padded image, and for padding as wide as the window.
 
     >>> max_pool2d(jnp.arange(16.0).reshape(1, 4, 4, 1), window=2)[0, :, :, 0]
