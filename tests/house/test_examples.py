@@ -1,4 +1,4 @@
-"""Every `>>>` in a docstring of fjdl runs and gives what stands below it, and every room shows one.
+"""Every `>>>` in a docstring of fjdl and of the commands runs and gives what stands below it, and every room shows one.
 
 An example sees `jax`, `jnp`, `np` and the names of its own module; everything else it imports. White space does not
 count and `...` stands for anything, so that long decimals can be cut: `Array(0.693..., dtype=float32)`.
@@ -37,7 +37,7 @@ def examples(path: Path) -> list[tuple[str, int, str]]:
     return found
 
 
-SHOWN = [path for path in sorted((ROOT / "fjdl").rglob("*.py")) if examples(path)]
+SHOWN = [path for folder in ("fjdl", "experiments") for path in sorted((ROOT / folder).rglob("*.py")) if examples(path)]
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=dotted)
