@@ -1,17 +1,20 @@
-"""Batch normalization: training form, running statistics, inference form."""
+"""Batch normalization: training form, that of a product, running statistics, inference form."""
 
 import math
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.functional.conv.conv2d import conv2d
+from fjdl.functional.linear import linear
 from fjdl.functional.moments import affine, centre, inverse_deviation, trailing
+from fjdl.functional.single_pass import AxisName, Examples, normalized, normalized_product, of_examples
+from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Bool, Float, Num, Number, Scalar, typed
-
-AxisName = str | tuple[str, ...] | None
 
 
 class Moments(NamedTuple):
@@ -29,6 +32,7 @@ def batch_norm(
     bias: Float[Array, "c"] | None = None,
     *,
     mask: Bool[Array, "..."] | Num[Array, "..."] | None = None,
+    shift: Float[Array, "c"] | None = None,
     epsilon: Number = 1e-5,
     axis_name: AxisName = None,
 ) -> tuple[Float[Array, "*batch c"], Moments]:
@@ -40,26 +44,87 @@ def batch_norm(
     `axis_name` joins the parts to one batch, exactly also where their masks differ.
     Zero variance gives `bias` with finite gradient. A sum of squares that overflows, from deviations near 1e19 / √n on,
     gives NaN.
+    `shift`, a guess of the mean such as the running one, lets accelerators take the statistics of 16-bit data in one
+    pass, with an error of the variance of about 2⁻²² (μ - shift)²: at (μ - shift) / σ = 100 that is 0.2 %. CPUs, wider
+    data, and calls without it take two passes, whose variance has all digits.
     Raises `ValueError` for a batch of one value per channel, which has no deviation.
     Ioffe & Szegedy 2015, arXiv:1502.03167. Equals `torch.nn.functional.batch_norm(training=True)`.
 
     >>> batch_norm(jnp.array([[1.0], [3.0]]), epsilon=0.0)[0].ravel()
     Array([-1.,  1.], dtype=float32)
     """
-    selected = None if mask is None else _selected(mask, x.shape)
-    count = _count(selected, x.shape, axis_name)
-    values = widened(x) if selected is None else jnp.where(selected, widened(x), 0)
+    examples = _examples(mask, x.shape, axis_name)
+    twice = partial(_two_passes, epsilon=epsilon, axis_name=axis_name)
+    if shift is None or x.dtype.itemsize > 2:
+        return twice(x, scale, bias, examples)
+
+    def once(
+        x: Array, scale: Array | None, bias: Array | None, examples: Examples, shift: Array
+    ) -> tuple[Array, Moments]:
+        y, mean, variance = normalized(x, scale, bias, examples, shift, epsilon=epsilon, over=axis_name)
+        return y, Moments(mean, variance, examples.count)
+
+    about = jax.lax.stop_gradient(widened(shift))
+    return by_platform(
+        jnp.asarray(x), scale, bias, examples, about, cpu=lambda *args: twice(*args[:-1]), elsewhere=once
+    )
+
+
+@typed
+def batch_norm_of_product(
+    x: Float[Array, "*batch k"],
+    kernel: Float[Array, "k c"],
+    scale: Float[Array, "c"] | None = None,
+    bias: Float[Array, "c"] | None = None,
+    *,
+    mask: Bool[Array, "..."] | Num[Array, "..."] | None = None,
+    shift: Float[Array, "c"] | None = None,
+    epsilon: Number = 1e-5,
+    axis_name: AxisName = None,
+) -> tuple[Float[Array, "*batch c"], Moments]:
+    """`batch_norm` of `x @ kernel`, a convolution of one pixel: the result and the moments of the product.
+
+    On accelerators, for 16-bit data, the moments are made of the mean and the covariance of x, and the normalization is
+    folded into the kernel: the product is never written, neither here nor for the gradient, and is not rounded before
+    it is normalized. It pays where the kernel has at least as many columns as rows. The variance has then an error of
+    about 2⁻²² times the largest variance that a kernel of this norm can give, μ² of x included. Elsewhere it is the one
+    after the other. The options and errors are those of `batch_norm`.
+
+    >>> batch_norm_of_product(jnp.array([[1.0], [3.0]]), jnp.array([[2.0]]), epsilon=0.0)[0].ravel()
+    Array([-1.,  1.], dtype=float32)
+    """
+
+    def apart(x: Array, kernel: Array, scale: Array | None, bias: Array | None, *rest: Array | None) -> Any:
+        y = linear(x, kernel) if x.ndim < 3 else conv2d(x, kernel[None, None], padding="VALID")
+        mask, shift = rest
+        return batch_norm(y, scale, bias, mask=mask, shift=shift, epsilon=epsilon, axis_name=axis_name)
+
+    def folded(x: Array, kernel: Array, scale: Array | None, bias: Array | None, *rest: Array | None) -> Any:
+        examples = _examples(rest[0], x.shape, axis_name)
+        y, mean, variance = normalized_product(x, kernel, scale, bias, examples, epsilon=epsilon, over=axis_name)
+        return y, Moments(mean, variance, examples.count)
+
+    operands = (jnp.asarray(x), kernel, scale, bias, mask, shift)
+    return apart(*operands) if x.dtype.itemsize > 2 else by_platform(*operands, cpu=apart, elsewhere=folded)
+
+
+def _two_passes(
+    x: Array, scale: Array | None, bias: Array | None, examples: Examples, *, epsilon: Number, axis_name: AxisName
+) -> tuple[Array, Moments]:
+    count = examples.count.astype(widened(x).dtype)
 
     def mean(values: Array) -> Array:
-        values = values if selected is None else jnp.where(selected, values, 0)
-        total = jnp.sum(values, axis=tuple(range(x.ndim - 1)), keepdims=True)
-        return safe_divide(_join(total, axis_name), count.astype(values.dtype))
+        total = jnp.sum(of_examples(values, examples), axis=tuple(range(x.ndim - 1)), keepdims=True)
+        return safe_divide(_join(total, axis_name), count)
 
-    centred = centre(values, mean=mean)
-    y = affine(centred, scale, bias, epsilon=epsilon)
-    y = y if selected is None else jnp.where(selected, y, 0)
-    moments = Moments(centred.mean.reshape(-1), centred.variance.reshape(-1), count.astype(values.dtype))
-    return y.astype(x.dtype), moments
+    centred = centre(of_examples(widened(x), examples), mean=mean)
+    y = of_examples(affine(centred, scale, bias, epsilon=epsilon), examples)
+    return y.astype(x.dtype), Moments(centred.mean.reshape(-1), centred.variance.reshape(-1), count)
+
+
+def _examples(mask: Array | None, shape: tuple[int, ...], axis_name: AxisName) -> Examples:
+    selected = None if mask is None else _selected(mask, shape)
+    return Examples(selected, _count(selected, shape, axis_name))
 
 
 @typed

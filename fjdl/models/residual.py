@@ -13,6 +13,7 @@ from flax import linen
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu
 from fjdl.nn import BatchNorm, Conv, Dropout
+from fjdl.nn.conv_norm import conv_then_norm
 from fjdl.typing import Array
 
 Part = Callable[..., linen.Module]
@@ -41,8 +42,8 @@ class ProjectionShortcut(Shortcut):
         """[n, h, w, channels] to [n, ⌈h / stride⌉, ⌈w / stride⌉, features]."""
         if not (self.always or _changes(x, self.features, self.stride)):
             return x
-        x = conv(self.features, 1, stride=self.stride, name="conv")(x)
-        return x if self.norm is None else self.norm(name="norm")(x, train=train)
+        project = conv(self.features, 1, stride=self.stride, name="conv")
+        return project(x) if self.norm is None else conv_then_norm(x, project, self.norm(name="norm"), train=train)
 
 
 class ZeroPadShortcut(Shortcut):
@@ -105,8 +106,8 @@ class BottleneckBlock(linen.Module):
         y = relu(self.norm(name="norm1")(y, train=train))
         y = conv(self.features, 3, stride=second, name="conv2")(y)
         y = relu(self.norm(name="norm2")(y, train=train))
-        y = conv(4 * self.features, 1, name="conv3")(y)
-        y = (self.last_norm or self.norm)(name="norm3")(y, train=train)
+        last = conv(4 * self.features, 1, name="conv3"), (self.last_norm or self.norm)(name="norm3")
+        y = conv_then_norm(y, *last, train=train)
         return relu(y + _around(self, x, 4 * self.features, norm=self.norm, train=train))
 
 

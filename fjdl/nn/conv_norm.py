@@ -6,6 +6,7 @@ from flax import linen
 
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu
+from fjdl.geometry import pair
 from fjdl.nn.layers import Conv
 from fjdl.nn.norm import BatchNorm
 from fjdl.typing import Array
@@ -44,6 +45,19 @@ class ConvNorm(linen.Module):
         )(x)
         x = BatchNorm(momentum=self.momentum, epsilon=self.epsilon, name="norm")(x, train=train)
         return self.activation(x)
+
+
+def conv_then_norm(x: Array, conv: Conv, norm: linen.Module, *, train: bool) -> Array:
+    """`norm(conv(x))`, in training as `batch_norm_of_product` where that pays.
+
+    That is where `norm` is a `BatchNorm` and `conv` has windows of one pixel, no bias, and no fewer features than
+    channels.
+    """
+    pixels = pair("window", conv.window) == (1, 1) and conv.groups == 1 and not conv.use_bias
+    whole = isinstance(norm, BatchNorm) and norm.groups == 1 and not norm.two_passes
+    if train and pixels and whole and conv.features >= x.shape[-1] and x.dtype.itemsize == 2:
+        return conv(x, product=lambda x, kernel: norm(x, train=True, kernel=kernel))
+    return norm(conv(x), train=train)
 
 
 class Stage(linen.Module):

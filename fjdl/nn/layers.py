@@ -3,6 +3,7 @@
 Parameters are float32; a layer computes in the dtype of its input, so a network fed bfloat16 runs in bfloat16.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flax import linen
@@ -54,11 +55,18 @@ class Conv(linen.Module):
     bias_init: Initializer = initializers.zeros()
 
     @linen.compact
-    def __call__(self, x: Array) -> Array:
-        """[..., h, w, channels] to [..., h_out, w_out, features]."""
+    def __call__(self, x: Array, *, product: Callable[[Array, Array], Array] | None = None) -> Array:
+        """[..., h, w, channels] to [..., h_out, w_out, features].
+
+        Where `product` is given, it makes the result of the pixels that windows of one pixel meet, [..., channels], and
+        of the kernel as a matrix [channels, features], in place of the convolution.
+        """
         at_least(1, features=self.features)
         shape = (*pair("window", self.window), x.shape[-1] // self.groups, self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
+        if product is not None:
+            rows, columns = pair("stride", self.stride)
+            return product(x[..., ::rows, ::columns, :], kernel[0, 0])
         bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
         return conv2d(
             x, kernel, bias, stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups

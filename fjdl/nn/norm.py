@@ -3,12 +3,21 @@
 Parameters and statistics are float32; a layer returns the dtype of its input.
 """
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 from flax import linen
 
 from fjdl.analysis import Layer, norm_layer
 from fjdl.functional import initializers
-from fjdl.functional.batch_norm import AxisName, batch_norm, batch_norm_inference, running_moments
+from fjdl.functional.batch_norm import (
+    AxisName,
+    batch_norm,
+    batch_norm_inference,
+    batch_norm_of_product,
+    running_moments,
+)
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
 from fjdl.functional.local_response import local_response_norm
 from fjdl.typing import Array
@@ -22,7 +31,12 @@ class BatchNorm(linen.Module):
     """`batch_norm` in training, which moves the running statistics of "batch_stats"; `batch_norm_inference` otherwise.
 
     `momentum` and `unbiased` are those of `running_moments`. Under `jit` the batch is the whole batch, on however many
-    devices; `axis_name` is for `shard_map` and `vmap`.
+    devices; `axis_name` is for `shard_map` and `vmap`. With `groups` above 1 each of so many equal parts of the batch,
+    in its order, is normalized by statistics of its own, and the running ones take their means (Hoffer et al. 2017,
+    arXiv:1705.08741): with one part on each device, none waits for the others' sums.
+
+    On accelerators 16-bit data give their statistics in one pass about the running mean, see `batch_norm`; with
+    `two_passes` in two, as everywhere else.
     """
 
     momentum: float = 0.9
@@ -31,24 +45,47 @@ class BatchNorm(linen.Module):
     use_bias: bool = True
     unbiased: bool = False
     axis_name: AxisName = None
+    groups: int = 1
+    two_passes: bool = False
     scale_init: Initializer = _ONES
 
     @linen.compact
-    def __call__(self, x: Array, *, train: bool, mask: Array | None = None) -> Array:
-        """[..., channels] to the same shape; `mask` says which examples enter the statistics."""
-        channels = x.shape[-1]
+    def __call__(self, x: Array, *, train: bool, mask: Array | None = None, kernel: Array | None = None) -> Array:
+        """[..., channels] to the same shape; `mask` says which examples enter the statistics.
+
+        With a `kernel` [inputs, channels] it is [..., inputs] whose product with it is normalized, in training alone.
+        """
+        channels = x.shape[-1] if kernel is None else kernel.shape[-1]
         scale = self.param("scale", self.scale_init, (channels,)) if self.use_scale else None
         bias = self.param("bias", _ZEROS, (channels,)) if self.use_bias else None
         mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
         variance = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
         if not train:
             return batch_norm_inference(x, mean.value, variance.value, scale, bias, epsilon=self.epsilon)
-        y, moments = batch_norm(x, scale, bias, mask=mask, epsilon=self.epsilon, axis_name=self.axis_name)
+        y, moments = self._normalized(x, kernel, scale, bias, mask, shift=None if self.two_passes else mean.value)
         if not self.is_initializing():
             mean.value, variance.value = running_moments(
                 mean.value, variance.value, *moments, momentum=self.momentum, unbiased=self.unbiased
             )
         return y
+
+    def _normalized(self, x: Array, kernel: Array | None, *rest: Array | None, shift: Array | None) -> Any:
+        """The result, and its moments: of each group, then their means."""
+        options = {"shift": shift, "epsilon": self.epsilon, "axis_name": self.axis_name}
+
+        def of_part(x: Array, mask: Array | None) -> Any:
+            if kernel is None:
+                return batch_norm(x, *rest[:2], mask=mask, **options)
+            return batch_norm_of_product(x, kernel, *rest[:2], mask=mask, **options)
+
+        mask = rest[2]
+        if self.groups == 1:
+            return of_part(x, mask)
+        if x.shape[0] % self.groups:
+            raise ValueError(f"groups must divide the batch, got groups={self.groups} and a batch of {x.shape[0]}")
+        parts = jax.tree.map(lambda a: a.reshape(self.groups, a.shape[0] // self.groups, *a.shape[1:]), (x, mask))
+        y, moments = jax.vmap(of_part)(*parts)
+        return y.reshape(x.shape[0], *y.shape[2:]), jax.tree.map(lambda m: jnp.mean(m, axis=0), moments)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """What the layer costs for one example of `shape`."""

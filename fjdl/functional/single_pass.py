@@ -1,0 +1,136 @@
+"""Batch normalization whose statistics take one pass over the data, as accelerators run it fast.
+
+There the sums of an array and of its squares are made while a convolution writes it, and those of a product from the
+products of what goes in, so that neither is read again. The two passes of `fjdl.functional.batch_norm` cannot be.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fjdl.functional.moments import inverse_deviation, trailing
+from fjdl.lowering.projection import cross, project
+from fjdl.numerics import safe_divide, widened
+from fjdl.typing import Array, Number
+
+AxisName = str | tuple[str, ...] | None
+ONES = 8  # columns of ones with which a sum becomes a matrix product
+exact = partial(jnp.matmul, precision="highest")
+
+
+class Examples(NamedTuple):
+    """Which values count, and how many there are of each channel, over all devices."""
+
+    selected: Array | None  # bool, with the rank of the data, or all of them
+    count: Array
+
+
+def of_examples(values: Array, examples: Examples) -> Array:
+    """The values, and 0 for those that do not count."""
+    return values if examples.selected is None else jnp.where(examples.selected, values, 0)
+
+
+def normalized(
+    x: Array,
+    scale: Array | None,
+    bias: Array | None,
+    examples: Examples,
+    shift: Array,
+    *,
+    epsilon: Number,
+    over: AxisName,
+) -> tuple[Array, Array, Array]:
+    """`x` normalized, the mean and the biased variance of each channel, from sums about `shift`.
+
+    The variance has an error of about 2⁻²² (mean - shift)², so `shift` should lie within some deviations of the mean.
+    """
+    mean, variance = _moments(over, x, shift, examples)
+    slope = _slope(variance, scale, epsilon=epsilon)
+    y = (widened(x) - trailing(mean, like=widened(x))) * slope
+    return _finished(y if bias is None else y + bias, examples, x.dtype), mean, variance
+
+
+def normalized_product(
+    x: Array,
+    kernel: Array,
+    scale: Array | None,
+    bias: Array | None,
+    examples: Examples,
+    *,
+    epsilon: Number,
+    over: AxisName,
+) -> tuple[Array, Array, Array]:
+    """`x @ kernel` normalized, its mean and its biased variance, all without the product itself.
+
+    Where x has the mean m and the covariance C, the product has the mean m W and the variances diag(Wᵀ C W). So the
+    normalization is known beforehand and goes into the kernel, W · slope, and one product gives the result. Its
+    gradient needs neither the product nor the result.
+    """
+    x = of_examples(x, examples)
+    mean, covariance = _covariance(over, x, examples)
+    kernel = widened(kernel)
+    variance = jnp.maximum(jnp.sum(kernel * exact(covariance, kernel), axis=0), 0)
+    mean = exact(mean, kernel)
+    slope = _slope(variance, scale, epsilon=epsilon)
+    offset = -mean * slope if bias is None else bias - mean * slope
+    return _finished(widened(project(x, kernel * slope)) + offset, examples, x.dtype), mean, variance
+
+
+def _slope(variance: Array, scale: Array | None, *, epsilon: Number) -> Array:
+    slope = inverse_deviation(variance, epsilon=epsilon)
+    return slope if scale is None else slope * scale.astype(slope.dtype)
+
+
+def _finished(y: Array, examples: Examples, dtype: jnp.dtype) -> Array:
+    return of_examples(y, examples).astype(dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _moments(over: AxisName, x: Array, shift: Array, examples: Examples) -> tuple[Array, Array]:
+    """Mean and biased variance of each channel."""
+    wide = widened(x)
+    deviation = of_examples(wide - trailing(shift, like=wide), examples)
+    first, second = _joined((_sum(deviation), _sum(jnp.square(deviation))), over)
+    rest = safe_divide(first, examples.count)
+    return shift + rest, jnp.maximum(safe_divide(second, examples.count) - jnp.square(rest), 0)
+
+
+@_moments.defjvp
+def _moments_jvp(over: AxisName, primals: tuple, tangents: tuple) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Stated with x itself, so that its transpose is one multiple of x and one number for each channel."""
+    x, _, examples = primals
+    mean, variance = _moments(over, *primals)
+    tangent = of_examples(widened(tangents[0]), examples)
+    first, second = _joined((_sum(tangent), _sum(widened(x) * tangent)), over)
+    moved = safe_divide(first, examples.count)
+    return (mean, variance), (moved, 2 * (safe_divide(second, examples.count) - mean * moved))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _covariance(over: AxisName, x: Array, examples: Examples) -> tuple[Array, Array]:
+    """Mean of each channel and covariance of each two; what does not count is 0."""
+    ones = jnp.ones((*x.shape[:-1], ONES), x.dtype)
+    first, second = _joined((cross(ones, x)[0], cross(x, x)), over)
+    mean = safe_divide(first, examples.count)
+    return mean, safe_divide(second, examples.count) - mean[:, None] * mean[None, :]
+
+
+@_covariance.defjvp
+def _covariance_jvp(over: AxisName, primals: tuple, tangents: tuple) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Stated so that the symmetric matrix of the products is transposed once."""
+    x, examples = primals
+    mean, covariance = _covariance(over, *primals)
+    first, second = _joined((_sum(widened(tangents[0])), cross(x, tangents[0])), over)
+    moved, products = safe_divide(first, examples.count), safe_divide(second, examples.count)
+    outer = mean[:, None] * moved[None, :]
+    return (mean, covariance), (moved, products + products.T - outer - outer.T)
+
+
+def _sum(x: Array) -> Array:
+    return jnp.sum(x, axis=tuple(range(x.ndim - 1)))
+
+
+def _joined(sums: tuple[Array, ...], over: AxisName) -> tuple[Array, ...]:
+    return sums if over is None else jax.lax.psum(sums, over)
