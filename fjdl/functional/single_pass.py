@@ -4,6 +4,7 @@ There the sums of an array and of its squares are made while a convolution write
 products of what goes in, so that neither is read again. The two passes of `fjdl.functional.batch_norm` cannot be.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -46,10 +47,11 @@ def normalized(
 
     The variance has an error of about 2⁻²² (mean - shift)², so `shift` should lie within some deviations of the mean.
     """
+    x = of_examples(x, examples)
     mean, variance = _moments(over, x, shift, examples)
     slope = _slope(variance, scale, epsilon=epsilon)
-    y = (widened(x) - trailing(mean, like=widened(x))) * slope
-    return _finished(y if bias is None else y + bias, examples, x.dtype), mean, variance
+    y = _each_channel(jnp.multiply, _each_channel(jnp.subtract, widened(x), mean), slope)
+    return _finished(y, bias, examples, x.dtype), mean, variance
 
 
 def normalized_product(
@@ -68,14 +70,15 @@ def normalized_product(
     normalization is known beforehand and goes into the kernel, W · slope, and one product gives the result. Its
     gradient needs neither the product nor the result.
     """
-    x = of_examples(x, examples)
-    mean, covariance = _covariance(over, x, examples)
-    kernel = widened(kernel)
+    dtype, kernel = x.dtype, widened(kernel)
+    x = of_examples(widened(x), examples)  # so that its gradients are added in float32
+    mean, covariance = _covariance(over, dtype, x, examples)
     variance = jnp.maximum(jnp.sum(kernel * exact(covariance, kernel), axis=0), 0)
     mean = exact(mean, kernel)
     slope = _slope(variance, scale, epsilon=epsilon)
     offset = -mean * slope if bias is None else bias - mean * slope
-    return _finished(widened(project(x, kernel * slope)) + offset, examples, x.dtype), mean, variance
+    y = project(x, _each_channel(jnp.multiply, kernel, slope), dtype=dtype)
+    return _finished(y, offset, examples, dtype), mean, variance
 
 
 def _slope(variance: Array, scale: Array | None, *, epsilon: Number) -> Array:
@@ -83,15 +86,19 @@ def _slope(variance: Array, scale: Array | None, *, epsilon: Number) -> Array:
     return slope if scale is None else slope * scale.astype(slope.dtype)
 
 
-def _finished(y: Array, examples: Examples, dtype: jnp.dtype) -> Array:
-    return of_examples(y, examples).astype(dtype)
+def _finished(y: Array, offset: Array | None, examples: Examples, dtype: jnp.dtype) -> Array:
+    return of_examples(y if offset is None else _each_channel(jnp.add, y, offset), examples).astype(dtype)
+
+
+def _each_channel(operation: Callable[[Array, Array], Array], x: Array, channels: Array) -> Array:
+    return operation(x, trailing(channels, like=x))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _moments(over: AxisName, x: Array, shift: Array, examples: Examples) -> tuple[Array, Array]:
     """Mean and biased variance of each channel."""
     wide = widened(x)
-    deviation = of_examples(wide - trailing(shift, like=wide), examples)
+    deviation = of_examples(_each_channel(jnp.subtract, wide, shift), examples)
     first, second = _joined((_sum(deviation), _sum(jnp.square(deviation))), over)
     rest = safe_divide(first, examples.count)
     return shift + rest, jnp.maximum(safe_divide(second, examples.count) - jnp.square(rest), 0)
@@ -108,21 +115,23 @@ def _moments_jvp(over: AxisName, primals: tuple, tangents: tuple) -> tuple[tuple
     return (mean, variance), (moved, 2 * (safe_divide(second, examples.count) - mean * moved))
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _covariance(over: AxisName, x: Array, examples: Examples) -> tuple[Array, Array]:
-    """Mean of each channel and covariance of each two; what does not count is 0."""
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _covariance(over: AxisName, dtype: jnp.dtype, x: Array, examples: Examples) -> tuple[Array, Array]:
+    """Mean of each channel and covariance of each two, of numbers of a dtype; those that do not count are 0."""
     ones = jnp.ones((*x.shape[:-1], ONES), x.dtype)
-    first, second = _joined((cross(ones, x)[0], cross(x, x)), over)
+    first, second = _joined((cross(ones, x, dtype=dtype)[0], cross(x, x, dtype=dtype)), over)
     mean = safe_divide(first, examples.count)
     return mean, safe_divide(second, examples.count) - mean[:, None] * mean[None, :]
 
 
 @_covariance.defjvp
-def _covariance_jvp(over: AxisName, primals: tuple, tangents: tuple) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+def _covariance_jvp(
+    over: AxisName, dtype: jnp.dtype, primals: tuple, tangents: tuple
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Stated so that the symmetric matrix of the products is transposed once."""
     x, examples = primals
-    mean, covariance = _covariance(over, *primals)
-    first, second = _joined((_sum(widened(tangents[0])), cross(x, tangents[0])), over)
+    mean, covariance = _covariance(over, dtype, *primals)
+    first, second = _joined((_sum(tangents[0]), cross(x, tangents[0], dtype=dtype)), over)
     moved, products = safe_divide(first, examples.count), safe_divide(second, examples.count)
     outer = mean[:, None] * moved[None, :]
     return (mean, covariance), (moved, products + products.T - outer - outer.T)

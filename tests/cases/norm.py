@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from fjdl.functional.batch_norm import batch_norm, batch_norm_inference, running_moments
+from fjdl.functional.batch_norm import batch_norm, batch_norm_inference, batch_norm_of_product, running_moments
 from fjdl.functional.dropout import (
     classic_dropout,
     classic_dropout_inference,
@@ -35,6 +35,14 @@ def batch_norm_in_one_dtype(x: Any, scale: Any, bias: Any, mask: Any = None) -> 
 
 def masked_batch_norm_in_one_dtype(x: Any, scale: Any, bias: Any) -> Any:
     return batch_norm_in_one_dtype(x, scale, bias, PRESENT)
+
+
+def shifted_batch_norm_in_one_dtype(x: Any, scale: Any, bias: Any, shift: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(x.dtype), batch_norm(x, scale, bias, shift=shift))
+
+
+def batch_norm_of_product_in_one_dtype(x: Any, kernel: Any, scale: Any, bias: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(x.dtype), batch_norm_of_product(x, kernel, scale, bias))
 
 
 def channels_first(function: Any) -> Any:
@@ -90,6 +98,18 @@ CASES: list[Case] = [
                 r"the shape of mask must be a beginning of \(3, 4\), got \(4,\)",
             ),
         ),
+    ),
+    Case(
+        shifted_batch_norm_in_one_dtype,
+        inputs(IMAGE, normal(6), normal(6), normal(6)),
+        (0, 1, 2),
+        oracle=lambda x, scale, bias, shift: by_torch(x, scale, bias),
+    ),
+    Case(
+        batch_norm_of_product_in_one_dtype,
+        inputs(IMAGE, normal(6, 4), normal(4), normal(4)),
+        (0, 1, 2, 3),
+        oracle=lambda x, kernel, scale, bias: by_torch(x @ kernel, scale, bias),
     ),
     Case(
         running_moments,

@@ -1,14 +1,19 @@
+import sys
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from flax import linen
 
+from fjdl.functional import batch_norm
 from fjdl.functional.rectifiers import relu6
-from fjdl.nn import Dropout, pure
-from fjdl.nn.conv_norm import ConvNorm, Stage
+from fjdl.models.residual import BottleneckBlock
+from fjdl.nn import BatchNorm, Conv, Dropout, pure
+from fjdl.nn.conv_norm import ConvNorm, Stage, conv_then_norm
 from tests.models.parity import random_variables
 
 
@@ -44,3 +49,61 @@ def test_a_stage_tells_its_blocks_that_they_train() -> None:
     stage = Stage((partial(Dropout, 1.0),))
     np.testing.assert_array_equal(stage.apply({}, x), x)
     np.testing.assert_array_equal(stage.apply({}, x, train=True, rngs={"dropout": jax.random.key(0)}), 0 * x)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("accelerator", [False, True], ids=["cpu", "accelerator"])
+def test_a_block_of_bfloat16_trains_as_its_layers_in_float32(
+    accelerator: bool, stride: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The expanding convolutions of a bottleneck and of its shortcut are never written on an accelerator."""
+    block = pure(BottleneckBlock(4, stride=stride))
+    x = jnp.asarray(np.abs(rng.standard_normal((8, 6, 6, 8))), jnp.float32)
+    params, stats = random_variables(block, x)
+
+    def step(x: Any) -> Any:
+        def loss(params: Any) -> Any:
+            y, new = block.apply(params, stats, x, train=True, key=jax.random.key(0))
+            return jnp.sum(jnp.square(y.astype(jnp.float32))), new
+
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+
+    (value, moved), gradients = step(x)
+    if accelerator:
+        choose = lambda *operands, cpu, elsewhere: elsewhere(*operands)  # noqa: E731
+        monkeypatch.setattr(sys.modules[batch_norm.__module__], "by_platform", choose)
+    (rounded, moved_too), rounded_gradients = step(x.astype(jnp.bfloat16))
+    assert jax.tree.structure(moved) == jax.tree.structure(moved_too)
+    np.testing.assert_allclose(rounded, value, rtol=0.02)
+    for ours, exact in zip(
+        jax.tree.leaves((moved_too, rounded_gradients)), jax.tree.leaves((moved, gradients)), strict=True
+    ):
+        assert ours.dtype == jnp.float32
+        assert np.linalg.norm(ours - exact) < 0.06 * np.linalg.norm(exact) + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("conv", "norm", "joined"),
+    [
+        (Conv(8, 1, use_bias=False), BatchNorm(), True),
+        (Conv(3, 1, use_bias=False), BatchNorm(), False),
+        (Conv(8, 3, use_bias=False), BatchNorm(), False),
+        (Conv(8, 1), BatchNorm(), False),
+        (Conv(8, 1, use_bias=False), BatchNorm(groups=2), False),
+        (Conv(8, 1, use_bias=False), BatchNorm(two_passes=True), False),
+    ],
+    ids=["expanding", "narrowing", "a window of 9 pixels", "a bias", "groups", "two passes"],
+)
+def test_only_convolutions_of_one_pixel_that_expand_are_joined(conv: Any, norm: Any, joined: bool) -> None:
+    """Told by whether the convolution itself is in the program for a TPU, as [2, 4, 4, features] before the norm."""
+
+    class Both(linen.Module):
+        @linen.compact
+        def __call__(self, x: Any) -> Any:
+            return conv_then_norm(x, conv.copy(name="conv"), norm.copy(name="norm"), train=True)
+
+    x = jax.ShapeDtypeStruct((2, 4, 4, 6), jnp.bfloat16)
+    variables = jax.eval_shape(Both().init, jax.random.key(0), x)
+    program = jax.jit(lambda variables, x: Both().apply(variables, x, mutable=["batch_stats"]))
+    text = program.trace(variables, x).lower(lowering_platforms=("tpu",)).as_text()
+    assert ("tensor<6x6xf32>" in text) == joined

@@ -165,3 +165,31 @@ def test_a_mask_and_an_axis_name_reach_the_function() -> None:
     pieces, stats = jax.jit(jax.vmap(part, axis_name="parts"))(X.reshape(4, 4, 3))
     np.testing.assert_allclose(pieces.reshape(16, 3), batch(BatchNorm(), X)[0], atol=1e-6)
     np.testing.assert_allclose(stats["batch_stats"]["mean"][2], 0.1 * np.mean(X, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_each_group_of_a_batch_has_statistics_of_its_own(groups: int, rng: np.random.Generator) -> None:
+    """As in ghost batch normalization: the parts one by one, and the means of their moments."""
+    x = rng.standard_normal((8, 3, 2)).astype(np.float32) * 3 + 1
+    y, updates = batch(BatchNorm(groups=groups), jnp.asarray(x))
+    parts = np.split(x, groups)
+    expected = [(part - part.mean((0, 1))) / np.sqrt(part.var((0, 1)) + 1e-5) for part in parts]
+    np.testing.assert_allclose(y, np.concatenate(expected), rtol=1e-4, atol=1e-5)
+    statistics = updates["batch_stats"]
+    np.testing.assert_allclose(statistics["mean"], 0.1 * x.mean((0, 1)), rtol=1e-4, atol=1e-6)
+    variance = np.mean([part.var((0, 1)) for part in parts], axis=0)
+    np.testing.assert_allclose(statistics["var"], 0.9 + 0.1 * variance, rtol=1e-4)
+
+
+def test_groups_take_their_part_of_the_mask(rng: np.random.Generator) -> None:
+    x, mask = rng.standard_normal((8, 2)).astype(np.float32), jnp.arange(8) % 4 != 3
+    y, _ = batch(BatchNorm(groups=2), jnp.asarray(x), mask=mask)
+    for start in (0, 4):
+        part = x[start : start + 3]
+        np.testing.assert_allclose(y[start : start + 3], (part - part.mean(0)) / np.sqrt(part.var(0) + 1e-5), rtol=1e-4)
+        assert not np.asarray(y[start + 3]).any()
+
+
+def test_groups_that_do_not_divide_the_batch_are_refused() -> None:
+    with pytest.raises(ValueError, match="groups must divide the batch, got groups=3 and a batch of 8"):
+        batch(BatchNorm(groups=3), jnp.ones((8, 2)))
