@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from fjdl.functional.moments import inverse_deviation, trailing
 from fjdl.lowering.projection import cross, project
 from fjdl.numerics import safe_divide, widened
-from fjdl.typing import Array, Number
+from fjdl.typing import Array, Float, Number, typed
 
 AxisName = str | tuple[str, ...] | None
 ONES = 8  # columns of ones with which a sum becomes a matrix product
@@ -28,21 +28,23 @@ class Examples(NamedTuple):
     count: Array
 
 
-def of_examples(values: Array, examples: Examples) -> Array:
+@typed
+def of_examples(values: Float[Array, "*shape"], examples: Examples) -> Float[Array, "*shape"]:
     """The values, and 0 for those that do not count."""
     return values if examples.selected is None else jnp.where(examples.selected, values, 0)
 
 
+@typed
 def normalized(
-    x: Array,
-    scale: Array | None,
-    bias: Array | None,
+    x: Float[Array, "*batch c"],
+    scale: Float[Array, "c"] | None,
+    bias: Float[Array, "c"] | None,
     examples: Examples,
-    shift: Array,
+    shift: Float[Array, "c"],
     *,
     epsilon: Number,
     over: AxisName,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "*batch c"], Float[Array, "c"], Float[Array, "c"]]:
     """`x` normalized, the mean and the biased variance of each channel, from sums about `shift`.
 
     The variance has an error of about 2⁻²² (mean - shift)², so `shift` should lie within some deviations of the mean.
@@ -54,16 +56,17 @@ def normalized(
     return _finished(y, bias, examples, x.dtype), mean, variance
 
 
+@typed
 def normalized_product(
-    x: Array,
-    kernel: Array,
-    scale: Array | None,
-    bias: Array | None,
+    x: Float[Array, "*batch k"],
+    kernel: Float[Array, "k c"],
+    scale: Float[Array, "c"] | None,
+    bias: Float[Array, "c"] | None,
     examples: Examples,
     *,
     epsilon: Number,
     over: AxisName,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Float[Array, "*batch c"], Float[Array, "c"], Float[Array, "c"]]:
     """`x @ kernel` normalized, its mean and its biased variance, all without the product itself.
 
     Where x has the mean m and the covariance C, the product has the mean m W and the variances diag(Wᵀ C W). So the

@@ -52,34 +52,33 @@ def test_a_stage_tells_its_blocks_that_they_train() -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("accelerator", [False, True], ids=["cpu", "accelerator"])
-def test_a_block_of_bfloat16_trains_as_its_layers_in_float32(
-    accelerator: bool, stride: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+def test_a_block_of_bfloat16_on_an_accelerator_is_as_near_to_float32_as_its_layers_one_by_one(
+    stride: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The expanding convolutions of a bottleneck and of its shortcut are never written on an accelerator."""
+    """The expanding convolutions of a bottleneck and of its shortcut are never written there."""
     block = pure(BottleneckBlock(4, stride=stride))
     x = jnp.asarray(np.abs(rng.standard_normal((8, 6, 6, 8))), jnp.float32)
+    weights = rng.standard_normal((8, 6 // stride, 6 // stride, 16)).astype(np.float32)
     params, stats = random_variables(block, x)
 
     def step(x: Any) -> Any:
         def loss(params: Any) -> Any:
             y, new = block.apply(params, stats, x, train=True, key=jax.random.key(0))
-            return jnp.sum(jnp.square(y.astype(jnp.float32))), new
+            return jnp.sum(y.astype(jnp.float32) * weights), new
 
-        return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+        (_, moved), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+        return moved, gradients
 
-    (value, moved), gradients = step(x)
-    if accelerator:
-        choose = lambda *operands, cpu, elsewhere: elsewhere(*operands)  # noqa: E731
-        monkeypatch.setattr(sys.modules[batch_norm.__module__], "by_platform", choose)
-    (rounded, moved_too), rounded_gradients = step(x.astype(jnp.bfloat16))
-    assert jax.tree.structure(moved) == jax.tree.structure(moved_too)
-    np.testing.assert_allclose(rounded, value, rtol=0.02)
-    for ours, exact in zip(
-        jax.tree.leaves((moved_too, rounded_gradients)), jax.tree.leaves((moved, gradients)), strict=True
-    ):
-        assert ours.dtype == jnp.float32
-        assert np.linalg.norm(ours - exact) < 0.06 * np.linalg.norm(exact) + 1e-3
+    def error(found: Any) -> list[float]:
+        pairs = zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True)
+        return [float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in pairs]
+
+    exact, on_cpu = step(x), step(x.astype(jnp.bfloat16))
+    choose = lambda *operands, cpu, elsewhere: elsewhere(*operands)  # noqa: E731
+    monkeypatch.setattr(sys.modules[batch_norm.__module__], "by_platform", choose)
+    elsewhere = step(x.astype(jnp.bfloat16))
+    assert jax.tree.map(jnp.result_type, elsewhere) == jax.tree.map(jnp.result_type, on_cpu)
+    assert all(ours < 1.5 * theirs + 0.01 for ours, theirs in zip(error(elsewhere), error(on_cpu), strict=True))
 
 
 @pytest.mark.parametrize(
