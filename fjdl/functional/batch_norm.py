@@ -62,7 +62,7 @@ def batch_norm(
         x: Array, scale: Array | None, bias: Array | None, examples: Examples, shift: Array
     ) -> tuple[Array, Moments]:
         y, mean, variance = normalized(x, scale, bias, examples, shift, epsilon=epsilon, over=axis_name)
-        return y, Moments(mean, variance, examples.count)
+        return y, Moments(mean, variance, examples.number)
 
     about = jax.lax.stop_gradient(widened(shift))
     return by_platform(
@@ -102,7 +102,7 @@ def batch_norm_of_product(
     def folded(x: Array, kernel: Array, scale: Array | None, bias: Array | None, *rest: Array | None) -> Any:
         examples = _examples(rest[0], x.shape, axis_name)
         y, mean, variance = normalized_product(x, kernel, scale, bias, examples, epsilon=epsilon, over=axis_name)
-        return y, Moments(mean, variance, examples.count)
+        return y, Moments(mean, variance, examples.number)
 
     operands = (jnp.asarray(x), kernel, scale, bias, mask, shift)
     return apart(*operands) if x.dtype.itemsize > 2 else by_platform(*operands, cpu=apart, elsewhere=folded)
@@ -111,7 +111,7 @@ def batch_norm_of_product(
 def _two_passes(
     x: Array, scale: Array | None, bias: Array | None, examples: Examples, *, epsilon: Number, axis_name: AxisName
 ) -> tuple[Array, Moments]:
-    count = examples.count.astype(widened(x).dtype)
+    count = examples.number.astype(widened(x).dtype)
 
     def mean(values: Array) -> Array:
         total = jnp.sum(of_examples(values, examples), axis=tuple(range(x.ndim - 1)), keepdims=True)

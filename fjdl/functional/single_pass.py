@@ -25,7 +25,7 @@ class Examples(NamedTuple):
     """Which values count, and how many there are of each channel, over all devices."""
 
     selected: Array | None  # bool, with the rank of the data, or all of them
-    count: Array
+    number: Array
 
 
 @typed
@@ -79,7 +79,7 @@ def normalized_product(
     variance = jnp.maximum(jnp.sum(kernel * exact(covariance, kernel), axis=0), 0)
     mean = exact(mean, kernel)
     slope = _slope(variance, scale, epsilon=epsilon)
-    offset = -mean * slope if bias is None else bias - mean * slope
+    offset = -mean * slope if bias is None else widened(bias) - mean * slope
     y = project(x, _each_channel(jnp.multiply, kernel, slope), dtype=dtype)
     return _finished(y, offset, examples, dtype), mean, variance
 
@@ -103,8 +103,8 @@ def _moments(over: AxisName, x: Array, shift: Array, examples: Examples) -> tupl
     wide = widened(x)
     deviation = of_examples(_each_channel(jnp.subtract, wide, shift), examples)
     first, second = _joined((_sum(deviation), _sum(jnp.square(deviation))), over)
-    rest = safe_divide(first, examples.count)
-    return shift + rest, jnp.maximum(safe_divide(second, examples.count) - jnp.square(rest), 0)
+    rest = safe_divide(first, examples.number)
+    return shift + rest, jnp.maximum(safe_divide(second, examples.number) - jnp.square(rest), 0)
 
 
 @_moments.defjvp
@@ -114,8 +114,8 @@ def _moments_jvp(over: AxisName, primals: tuple, tangents: tuple) -> tuple[tuple
     mean, variance = _moments(over, *primals)
     tangent = of_examples(widened(tangents[0]), examples)
     first, second = _joined((_sum(tangent), _sum(widened(x) * tangent)), over)
-    moved = safe_divide(first, examples.count)
-    return (mean, variance), (moved, 2 * (safe_divide(second, examples.count) - mean * moved))
+    moved = safe_divide(first, examples.number)
+    return (mean, variance), (moved, 2 * (safe_divide(second, examples.number) - mean * moved))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -123,8 +123,8 @@ def _covariance(over: AxisName, dtype: jnp.dtype, x: Array, examples: Examples) 
     """Mean of each channel and covariance of each two, of numbers of a dtype; those that do not count are 0."""
     ones = jnp.ones((*x.shape[:-1], ONES), x.dtype)
     first, second = _joined((cross(ones, x, dtype=dtype)[0], cross(x, x, dtype=dtype)), over)
-    mean = safe_divide(first, examples.count)
-    return mean, safe_divide(second, examples.count) - mean[:, None] * mean[None, :]
+    mean = safe_divide(first, examples.number)
+    return mean, safe_divide(second, examples.number) - mean[:, None] * mean[None, :]
 
 
 @_covariance.defjvp
@@ -135,7 +135,7 @@ def _covariance_jvp(
     x, examples = primals
     mean, covariance = _covariance(over, dtype, *primals)
     first, second = _joined((_sum(tangents[0]), cross(x, tangents[0], dtype=dtype)), over)
-    moved, products = safe_divide(first, examples.count), safe_divide(second, examples.count)
+    moved, products = safe_divide(first, examples.number), safe_divide(second, examples.number)
     outer = mean[:, None] * moved[None, :]
     return (mean, covariance), (moved, products + products.T - outer - outer.T)
 

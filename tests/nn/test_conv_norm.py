@@ -31,7 +31,7 @@ def test_it_equals_torchs_three_layers(rng: np.random.Generator, window: int, st
     y = torch.nn.functional.batch_norm(y, moments["mean"], moments["var"], norm["scale"], norm["bias"], eps=1e-3)
     y = torch.nn.functional.relu6(y)
     ours = module.apply({"params": params, **stats}, x)
-    np.testing.assert_allclose(ours, y.permute(0, 2, 3, 1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(ours), y.permute(0, 2, 3, 1), rtol=1e-4, atol=1e-5)
 
 
 def test_a_stage_runs_its_blocks_in_a_row_under_numbers() -> None:
