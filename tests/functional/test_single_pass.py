@@ -175,9 +175,8 @@ def test_bfloat16_on_an_accelerator_is_as_near_to_float64_as_the_two_passes(
         exact = [np.asarray(g) for g in gradient(*(jnp.asarray(np.asarray(a, np.float64)) for a in (x, kernel)))]
 
     def error(found: Any) -> list[float]:
-        return [
-            np.linalg.norm(np.asarray(a, np.float64) - b) / np.linalg.norm(b) for a, b in zip(found, exact, strict=True)
-        ]
+        pairs = zip(found, exact, strict=True)
+        return [float(np.linalg.norm(np.asarray(a, np.float64) - b) / np.linalg.norm(b)) for a, b in pairs]
 
     on_cpu = gradient(x, kernel)
     monkeypatch.setattr(sys.modules[batch_norm.__module__], "by_platform", elsewhere)
