@@ -25,33 +25,76 @@ def known(axes: Axes) -> bool:
     return all(isinstance(size, int) for axis in axes for size in (*axis.padding, *axis.missing))
 
 
+def takes(axes: Axes) -> bool:
+    """Whether `maxima` has a form for windows that are dilated so, of known sizes."""
+    whole = (axis.dilation == 1 or (axis.stride == 1 and axis.padding[0] % axis.dilation == 0) for axis in axes)
+    return known(axes) and all(isinstance(axis.size, int) or axis.dilation == 1 for axis in axes) and all(whole)
+
+
 def sums(x: Array, axes: Axes) -> Array:
     """Sum of each window, with zeros for padding, in the dtype of `x`."""
-    return lax.reduce_window(x, np.zeros((), x.dtype), lax.add, **_reduced(axes, x.ndim))
+    return lax.reduce_window(x, np.zeros((), x.dtype), lax.add, **_geometry(axes, x.ndim))
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def maxima(x: Array, axes: Axes) -> Array:
     """Largest entry of each window; the first of equals takes the gradient, and a NaN is the result.
 
     Which entry takes the gradient of a window with a NaN is left open: a choice that looked for NaN would not be a mere
     comparison, and XLA then gathers all images on every device to choose.
 
-    The windows are not dilated. Padding is never chosen.
+    Padding is never chosen. Dilated windows are those of every d-th pixel, one image of them for each phase, because
+    XLA has no gradient of them.
     """
-    return lax.reduce_window(x, np.asarray(-np.inf, x.dtype), lax.max, **_reduced(axes, x.ndim))
+    spread = [axis for axis in axes if axis.dilation > 1]
+    for axis in spread:
+        x = _phases(x, axis)
+    y = _maxima(x, tuple(_within_phase(axis) for axis in axes))
+    for axis in reversed(spread):
+        y = _joined(y, axis)
+    return y
 
 
-@maxima.defjvp
+def _within_phase(axis: Axis) -> Axis:
+    if axis.dilation == 1:
+        return axis
+    size, output = -(-axis.size // axis.dilation), -(-axis.output // axis.dilation)
+    padding = (axis.padding[0] // axis.dilation, 0)
+    return axis._replace(size=size, padding=padding, dilation=1, output=output)
+
+
+def _phases(x: Array, axis: Axis) -> Array:
+    """[d, ..., n / d, ...]: the pixels of each phase along the axis, those beyond the image -inf."""
+    place = x.ndim + axis.position
+    beyond = [(0, 0, 0)] * x.ndim
+    beyond[place] = (0, -axis.size % axis.dilation, 0)
+    x = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), beyond)
+    x = x.reshape(*x.shape[:place], -1, axis.dilation, *x.shape[place + 1 :])
+    return jnp.moveaxis(x, place + 1, 0)
+
+
+def _joined(y: Array, axis: Axis) -> Array:
+    """What `_phases` took apart, cut to the number of windows."""
+    place = y.ndim + axis.position - 1
+    y = jnp.moveaxis(y, 0, place + 1)
+    y = y.reshape(*y.shape[:place], -1, *y.shape[place + 2 :])
+    return lax.slice_in_dim(y, 0, axis.output, axis=place)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _maxima(x: Array, axes: Axes) -> Array:
+    return lax.reduce_window(x, np.asarray(-np.inf, x.dtype), lax.max, **_geometry(axes, x.ndim))
+
+
+@_maxima.defjvp
 def _maxima_jvp(axes: Axes, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    return maxima(*primals, axes), _chosen(*tangents, *primals, axes=axes)
+    return _maxima(*primals, axes), _chosen(*tangents, *primals, axes=axes)
 
 
 def _gathered(x: Array, keys: Array, *, axes: Axes) -> Array:
     """The entry of `x` where `keys` has the largest of each window, the first of equals whatever the order of work."""
     keys, places, x = alike(keys, _places(keys.shape, axes), x)
     none = (np.asarray(-np.inf, keys.dtype), np.int32(np.iinfo(np.int32).max), np.zeros((), x.dtype))
-    return lax.reduce_window((keys, places, x), none, _better, **_reduced(axes, keys.ndim))[2]
+    return lax.reduce_window((keys, places, x), none, _better, **_geometry(axes, keys.ndim))[2]
 
 
 def _better(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -66,7 +109,7 @@ def _scattered(y: Array, keys: Array, *, axes: Axes) -> Array:
     """Each entry of `y` added to zeros where `keys` has the largest of its window."""
     scalar = jax.ShapeDtypeStruct((), keys.dtype)
     select, add = (jax.make_jaxpr(function)(scalar, scalar) for function in (lax.ge, lax.add))
-    geometry = _plain(axes, keys.ndim)
+    geometry = _geometry(axes, keys.ndim)
     y, keys, zero = alike(y.astype(keys.dtype), keys, jnp.zeros((), keys.dtype))
     return lax.select_and_scatter_p.bind(
         keys, y, zero,
@@ -85,26 +128,18 @@ def _places(shape: tuple[int, ...], axes: Axes) -> Array:
     return places
 
 
-class _Plain(TypedDict):
+class _Geometry(TypedDict):
     window_dimensions: tuple[int, ...]
     window_strides: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
 
 
-class _Dilated(_Plain):
-    window_dilation: tuple[int, ...]
-
-
-def _plain(axes: Axes, ndim: int) -> _Plain:
+def _geometry(axes: Axes, ndim: int) -> _Geometry:
     return {
         "window_dimensions": _of_all(ndim, 1, {axis.position: axis.window for axis in axes}),
         "window_strides": _of_all(ndim, 1, {axis.position: axis.stride for axis in axes}),
         "padding": _of_all(ndim, (0, 0), {axis.position: axis.missing for axis in axes}),
     }
-
-
-def _reduced(axes: Axes, ndim: int) -> _Dilated:
-    return {**_plain(axes, ndim), "window_dilation": _of_all(ndim, 1, {axis.position: axis.dilation for axis in axes})}
 
 
 def _of_all(ndim: int, other: Any, own: dict[int, Any]) -> tuple[Any, ...]:

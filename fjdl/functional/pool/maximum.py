@@ -30,7 +30,7 @@ TERMS = 25  # windows that share an entry, up to which the sum over all of them 
 def maxima(x: Float[Array, "..."], axes: tuple[Axis, ...]) -> Float[Array, "..."]:
     """Largest entry of each window."""
     compared = partial(_compared, axes=axes)
-    if any(axis.dilation > 1 for axis in axes) or not windows.known(axes):  # which XLA's windows do not take
+    if not windows.takes(axes):
         return compared(x)
     return by_platform(x, tpu=lambda x: windows.maxima(x, axes), elsewhere=compared)
 

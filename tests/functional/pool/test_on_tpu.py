@@ -47,9 +47,15 @@ def kinds_of_images(rng: np.random.Generator) -> np.ndarray:
     return np.stack([plain, np.maximum(np.round(plain), 0), -1 - abs(plain), all_of[0], some, all_of[1], infinite])
 
 
+DILATED = [
+    {"window": (2, 3), "stride": 1, "dilation": (3, 2), "padding": ((0, 1), (2, 1))},
+    {"window": (3, 1), "stride": (1, 2), "dilation": (2, 1), "padding": ((2, 2), (0, 0))},
+]
+
+
 @in_row_order
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("options", [*GRID, *MAXIMUM_ONLY], ids=str)
+@pytest.mark.parametrize("options", [*GRID, *MAXIMUM_ONLY, *DILATED], ids=str)
 def test_maxima_and_their_gradients_are_those_of_the_cpu(options, dtype, rng, request):
     x = jnp.asarray(kinds_of_images(rng), dtype)
     shape = jax.eval_shape(partial(max_pool2d, **options), x).shape
