@@ -172,6 +172,9 @@ def test_each_platform_gets_its_own_form_for_any_number_of_images(pool: Any) -> 
     window = "stablehlo.select_and_scatter" if pool is max_pool2d else "stablehlo.reduce_window"
     assert [window in texts[platform] for platform in ("cpu", "tpu", "cuda")] == [False, True, False]
     assert not any(name in texts["tpu"] for name in ("optimization_barrier", "stablehlo.slice", 'gather"('))
+    # XLA shares the gradient of a maximum between devices where one comparison chooses, and else gathers all images.
+    assert texts["tpu"].count("stablehlo.compare") == (pool is max_pool2d)
+    assert "stablehlo.or " not in texts["tpu"]
 
 
 def test_the_choice_of_a_tpu_is_one_comparison_which_xla_splits_over_devices() -> None:
