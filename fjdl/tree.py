@@ -110,15 +110,14 @@ def norm_in_two_passes(leaves: list[Array]) -> Scalar:
 
 
 def norm_in_one_pass(leaves: list[Array]) -> Scalar:
-    """The norm by three sums of squares, of which one fits; leaves of one shape are read together, and all vectors."""
+    """The norm by three sums of squares, of which one fits; leaves of one shape are read together."""
     parts = [part for leaf in leaves for part in ((leaf.real, leaf.imag) if jnp.iscomplexobj(leaf) else (leaf,))]
     dtype = jnp.result_type(*parts)
-    parts = _vectors_together([part.astype(dtype) for part in parts])
     info, far = jnp.finfo(dtype), _far(dtype)
     least = sum(part.size for part in parts) * float(info.tiny / info.eps)
     alike: dict[tuple[int, ...], list[Array]] = {}
     for part in parts:
-        alike.setdefault(part.shape, []).append(part)
+        alike.setdefault(part.shape, []).append(part.astype(dtype))
 
     def total(change: Callable[[Array], Array]) -> Scalar:
         squares = [[jnp.square(change(part)) for part in group] for group in alike.values()]
@@ -130,14 +129,6 @@ def norm_in_one_pass(leaves: list[Array]) -> Scalar:
     small = total(lambda x: jnp.where(jnp.abs(x) >= 1, 0, x * far))
     extreme = jnp.where(plain > 1, far * jnp.sqrt(great), jnp.sqrt(small) / far)
     return jnp.where(jnp.isfinite(plain) & (plain >= least), jnp.sqrt(plain), extreme)
-
-
-def _vectors_together(parts: list[Array]) -> list[Array]:
-    """The arrays, vectors and scalars of different lengths as one; the barrier keeps XLA from taking it apart again."""
-    short, long = [p for p in parts if p.ndim < 2], [p for p in parts if p.ndim > 1]
-    if len({p.size for p in short}) < 3:
-        return parts
-    return [*long, lax.optimization_barrier(jnp.concatenate([jnp.ravel(p) for p in short]))]
 
 
 def cast(tree: PyTree, dtype: jax.typing.DTypeLike) -> PyTree:

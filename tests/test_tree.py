@@ -132,14 +132,10 @@ def test_the_way_of_other_platforms_promises_the_same():
         np.testing.assert_allclose(tree.norm_in_one_pass(mixed), 13, rtol=1e-15)
 
 
-def test_on_tpus_leaves_of_one_shape_are_summed_together_and_all_vectors():
+def test_on_tpus_leaves_of_one_shape_are_summed_together():
     leaves = [jnp.ones(3)] * 5 + [jnp.ones((2, 2))] * 4
     text = jax.jit(tree.global_norm).trace(leaves).lower(lowering_platforms=("tpu",)).as_text()
     assert text.count("stablehlo.reduce(") == 2 * 3
-    vectors = [jnp.ones(()), *map(jnp.ones, (3, 5, 2, 7)), jnp.ones((2, 2))]
-    text = jax.jit(tree.global_norm).trace(vectors).lower(lowering_platforms=("tpu",)).as_text()
-    assert text.count("stablehlo.reduce(") == 2 * 3
-    np.testing.assert_allclose(jax.jit(tree.norm_in_one_pass)(vectors), np.sqrt(22), rtol=1e-6)
 
 
 def test_the_gradient_of_the_norm_has_a_gradient(rng):
