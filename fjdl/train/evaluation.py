@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from fjdl.batch import of_batch
+from fjdl.batch import EXAMPLE_MASK, of_batch
 from fjdl.data.batches import sequential_indices
 from fjdl.data.loading import load_batches_in_order, to_device
 from fjdl.data.source import Source
@@ -181,8 +181,10 @@ class _Job(NamedTuple):
             return self._updated(states, outputs, batch)
 
     def _updated(self, states: States, outputs: Any, batch: Batch) -> States:
+        """The states with a batch; metrics see its mask as booleans, so that they count and do not add up weights."""
+        counted = {**batch, EXAMPLE_MASK: batch[EXAMPLE_MASK].astype(bool)} if EXAMPLE_MASK in batch else batch
         new = {
-            name: of_batch(f"metric {name!r}", metric.update, states[name], outputs, batch)
+            name: of_batch(f"metric {name!r}", metric.update, states[name], outputs, counted)
             for name, metric in self.metrics.items()
         }
         if self.loss is None:

@@ -13,7 +13,8 @@ from fjdl.errors import DataError, UsageError
 from fjdl.model import Model
 from fjdl.train import evaluate
 from fjdl.train.evaluation import Evaluator, evaluator
-from fjdl.train.tasks import regression
+from fjdl.train.resident import place
+from fjdl.train.tasks import classification, regression
 from tests.train.toy import mesh
 
 COUNT = 13
@@ -107,3 +108,18 @@ def test_a_streamed_example_that_breaks_a_rule_of_the_loss_is_named() -> None:
     spoilt = from_arrays({"x": X, "target": np.where(np.arange(COUNT) == 7, np.nan, TARGET)})._replace(streamed=True)
     with pytest.raises(DataError, match=r"^validation part, row 7: target must be finite, got nan$"):
         made().on(spoilt, part="validation")(PARAMS, STATS)
+
+
+def test_examples_are_counted_and_not_added_up_as_weights() -> None:
+    """Sums of real weights are folded by halves, which devices that share a batch do by sending one another rows."""
+    task = classification(3)
+    network = Model(lambda key, x: ({}, {}), lambda params, stats, x, **_: (x * params["w"][None], stats))
+    examples, labels = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32), np.arange(300) % 3
+    source = from_arrays({"x": examples, "label": labels.astype(np.int32)})
+    made = evaluator(network, task.metrics, inputs=inputs, loss=task.loss, batch_size=128, mesh=mesh(4))
+    arrays = place(source, made.mesh)
+    text = made.whole.lower({"w": jnp.ones(3)}, {}, arrays).as_text()  # type: ignore[attr-defined]
+    assert "_fold" not in text
+    results = made.whole({"w": jnp.ones(3)}, {}, arrays)
+    assert float(results["accuracy"]) == np.float32((examples.argmax(-1) == labels).mean())
+    assert int(results["confusion"].sum()) == 300
