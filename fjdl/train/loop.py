@@ -14,7 +14,7 @@ from fjdl.train.json_files import append_jsonl
 from fjdl.train.prepare import Prepared, check, prepare
 from fjdl.train.profiling import Profile, Steps
 from fjdl.train.program import EpochReport, Program
-from fjdl.train.progress import Progress
+from fjdl.train.progress import Progress, Say, silent
 from fjdl.train.recipe import Recipe
 from fjdl.train.refused import Refused, last_refused
 from fjdl.train.resume import restore_latest
@@ -44,16 +44,19 @@ def fit(recipe: Recipe, run_dir: Path | str | RunDirectory, *, devices: list[Any
         return fit_prepared(prepared, run)
 
 
-def fit_prepared(prepared: Prepared, run: RunDirectory, *, profiled: Steps | None = None) -> TrainState:
+def fit_prepared(
+    prepared: Prepared, run: RunDirectory, *, profiled: Steps | None = None, say: Say = silent
+) -> TrainState:
     """`fit` of what was prepared and checked, so that nothing is loaded, built or traced twice.
 
-    The steps that are `profiled` leave a trace in the run's folder "profile", see `Profile`.
+    The steps that are `profiled` leave a trace in the run's folder "profile", see `Profile`; `say` gets lines about
+    compilation and the trace.
     """
     recipe, splits, mesh, program = prepared  # 1 what will run, and where; nothing compiles twice
     state = restore_latest(run, program.init(), program.steps_per_epoch)  # 2 a new state, or the newest saved one
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
     progress = Progress(steps, initial=position.step)
-    watch, profile = Watch(work_of(prepared), mesh, progress), Profile(profiled, run.profile)
+    watch, profile = Watch(work_of(prepared), mesh, progress, say=say), Profile(profiled, run.profile, say=say)
     epoch = epochs(recipe, program, splits.train, mesh, observers=(watch, profile))  # 3 what we learn from,
     evaluate = program.evaluator.on(splits.validation, part="validation")  # and what we measure on
 

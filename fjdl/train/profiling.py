@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import jax
 
 from fjdl.errors import UsageError
+from fjdl.train.progress import Say, silent
 from fjdl.typing import PyTree
 
 
@@ -38,8 +39,8 @@ class Profile:
     contain a step of the range. Where the traced steps end, the host waits for them.
     """
 
-    def __init__(self, steps: Steps | None, folder: Path) -> None:
-        self._steps, self._folder, self._running = steps, folder, False
+    def __init__(self, steps: Steps | None, folder: Path, *, say: Say = silent) -> None:
+        self._steps, self._folder, self._running, self._say = steps, folder, False, say
 
     def before(self, step: int, *, until: int) -> None:
         """The steps from `step` to `until` - 1 are about to be handed to the devices."""
@@ -53,7 +54,7 @@ class Profile:
         if self._running and self._steps is not None and step >= self._steps.stop:
             jax.block_until_ready(result)
             self._end()
-            print(f"traced in {self._folder}; to look at it: pip install xprof && xprof --port 8791 {self._folder}")
+            self._say(f"traced in {self._folder}; to look at it: pip install xprof && xprof --port 8791 {self._folder}")
 
     def _end(self) -> None:
         jax.profiler.stop_trace()
@@ -68,4 +69,4 @@ class Profile:
         if self._running:
             self._end()
         elif self._steps is not None and error is None:
-            print(f"no step of {self._steps.start}:{self._steps.stop} was trained here, nothing was traced", flush=True)
+            self._say(f"no step of {self._steps.start}:{self._steps.stop} was trained here, nothing was traced")

@@ -4,8 +4,16 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TextIO
+
+Say = Callable[[str], None]  # what is done with a line that a training has to say
+
+
+def silent(line: str) -> None:
+    """Says nothing."""
+    del line
 
 
 class Progress:

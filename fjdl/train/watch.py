@@ -11,7 +11,7 @@ from fjdl.analysis import chip_of, total
 from fjdl.batch import alone, of_batch
 from fjdl.train.compile_time import CompileTime
 from fjdl.train.prepare import Prepared
-from fjdl.train.progress import Progress
+from fjdl.train.progress import Progress, Say, silent
 from fjdl.typing import PyTree
 
 GIB = 2**30
@@ -58,8 +58,8 @@ class Timing(NamedTuple):
 class Watch:
     """Times one epoch after the other, inside its block, and moves the progress along."""
 
-    def __init__(self, work: Work, mesh: Mesh, progress: Progress) -> None:
-        self._work, self._mesh, self._progress = work, mesh, progress
+    def __init__(self, work: Work, mesh: Mesh, progress: Progress, *, say: Say = silent) -> None:
+        self._work, self._mesh, self._progress, self._say = work, mesh, progress, say
         self._compiling, self._announced = CompileTime(), False
         self._start = self._free = time.monotonic()
         self._compiled, self._compiled_in_training, self._waited = 0.0, 0.0, 0.0
@@ -73,7 +73,7 @@ class Watch:
         self._waited, self._ended = 0.0, None
         self._last = None
         if not self._announced:
-            print("compiling ...", flush=True)
+            self._say("compiling ...")
 
     def before(self, step: int, *, until: int) -> None:
         """A batch has come; the wait for it counts where the devices had done all steps before by then."""
@@ -87,7 +87,7 @@ class Watch:
         self._compiled_in_training = self._compiling.seconds() - self._compiled
         if not self._announced:
             self._announced = True
-            print(f"compiled the training in {self._compiled_in_training:.1f} s", flush=True)
+            self._say(f"compiled the training in {self._compiled_in_training:.1f} s")
         if self._work.streamed and step % self._work.steps:
             self._progress.move(step)
         elif self._work.streamed:
