@@ -1,7 +1,9 @@
 """Unpooling: larger images from pooled ones."""
 
 import math
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -9,6 +11,7 @@ from fjdl.checks import within
 from fjdl.functional.pool.maximum import maxima, maxima_and_winners
 from fjdl.functional.pool.windows import windows_of
 from fjdl.geometry import Padding, Pair, pair
+from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Int, Integer, typed
 
@@ -52,10 +55,22 @@ def max_unpool2d(
     area = size[0] * size[1]
     images = math.prod(batch)
     places = jnp.where((indices < 0) | (indices >= area), area, indices).reshape(images, h * w, c)
-    image, channel = jnp.arange(images)[:, None, None], jnp.arange(c)[None, None]
-    empty = jnp.zeros((images, area, c), x.dtype)
-    filled = empty.at[image, places, channel].set(jnp.reshape(x, places.shape), mode="drop")
+    entries = jnp.reshape(x, places.shape)
+    filled = by_platform(entries, places, cpu=partial(_filled, area), elsewhere=jax.vmap(partial(_filled_image, area)))
     return filled.reshape(*batch, *size, c)
+
+
+def _filled(area: int, entries: Array, places: Array) -> Array:
+    images, _, c = entries.shape
+    image, channel = jnp.arange(images)[:, None, None], jnp.arange(c)[None, None]
+    return jnp.zeros((images, area, c), entries.dtype).at[image, places, channel].set(entries, mode="drop")
+
+
+def _filled_image(area: int, entries: Array, places: Array) -> Array:
+    """Of one image: mapped over them, which tells XLA that it need not gather those of other devices."""
+    channel = jnp.arange(entries.shape[1])[None]
+    empty = jnp.zeros((area, entries.shape[1]), entries.dtype)
+    return empty.at[places, channel].set(entries, mode="drop")
 
 
 @typed

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fjdl.functional.pool import unpool
 from fjdl.functional.pool.fixed import average_pool2d, max_pool2d
 from fjdl.functional.pool.unpool import (
     average_unpool2d,
@@ -16,7 +17,9 @@ from fjdl.functional.pool.unpool import (
 from tests.support import float64
 
 
-def test_pooling_and_unpooling_equal_torch_with_their_gradients(rng):
+@pytest.mark.parametrize("platform", ["cpu", "elsewhere"])
+def test_pooling_and_unpooling_equal_torch_with_their_gradients(platform, rng, monkeypatch):
+    monkeypatch.setattr(unpool, "by_platform", lambda *operands, **forms: forms[platform](*operands))
     x = np.round(2 * rng.standard_normal((2, 6, 8, 3)))  # with ties
     cotangent = rng.standard_normal(x.shape)
     tensor = torch.tensor(x, requires_grad=True)
