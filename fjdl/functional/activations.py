@@ -26,25 +26,12 @@ def identity(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """`max(x, 0)`, with gradient 0 at 0; a NaN stays NaN.
 
-    The gradient asks the result which entries were positive, so that x need not be kept for it.
-
     Nair & Hinton 2010. Equals `torch.nn.functional.relu`.
 
     >>> relu(jnp.array([-1.0, 0.0, 2.0]))
     Array([0., 0., 2.], dtype=float32)
     """
-    return _relu(x)
-
-
-@jax.custom_jvp
-def _relu(x: Array) -> Array:
     return jnp.where(x <= 0, 0, x)
-
-
-@_relu.defjvp
-def _relu_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    y = _relu(*primals)
-    return y, jnp.where(y <= 0, 0, *tangents)
 
 
 @typed
