@@ -1,7 +1,8 @@
 """Muon: momentum whose matrices are replaced by the nearest orthogonal ones."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ from jax.typing import DTypeLike
 from fjdl import tree
 from fjdl.checks import within
 from fjdl.explicit import explicit_mesh, with_automatic_axes
+from fjdl.lowering.platforms import by_platform
 from fjdl.meshes import fori_loop, varying_axes
 from fjdl.numerics import full_product, norm, widened
 from fjdl.optim.adam import scale_by_adam
@@ -65,11 +67,13 @@ def newton_schulz(
     require_static(steps=steps)
     within("(0, inf]", steps=steps)
     within("(0, inf]", eps=eps)
-    x = _lying(widened(matrix))
-    length = norm(x.reshape((*x.shape[:-2], math.prod(x.shape[-2:]))))[..., None]
-    x = (x / jnp.maximum(length, like(eps, length))).astype(product_dtype or x.dtype)
-    x = fori_loop(0, steps, _nearer_to_orthogonal, x).astype(matrix.dtype)
-    return x if x.shape == matrix.shape else x.mT
+    iterated = partial(_iterated, steps=steps, eps=eps, product_dtype=product_dtype)
+
+    def turned(matrix: Array) -> Array:
+        x = iterated(_lying(matrix))
+        return x if x.shape == matrix.shape else x.mT
+
+    return by_platform(jnp.asarray(matrix), cpu=turned, elsewhere=iterated)
 
 
 @typed
@@ -164,10 +168,26 @@ def _lying(matrix: Inexact[Array, "*batch m n"]) -> Inexact[Array, "*batch k l"]
     return matrix.mT if matrix.shape[-2] > matrix.shape[-1] else matrix
 
 
+def _iterated(
+    matrix: Inexact[Array, "*batch m n"], *, steps: Count, eps: Number, product_dtype: DTypeLike | None
+) -> Inexact[Array, "*batch m n"]:
+    x = widened(matrix)
+    length = norm(x.reshape((*x.shape[:-2], math.prod(x.shape[-2:]))))[..., None]
+    x = (x / jnp.maximum(length, like(eps, length))).astype(product_dtype or x.dtype)
+    return fori_loop(0, steps, _nearer_to_orthogonal, x).astype(matrix.dtype)
+
+
+def _standing(matrix: Inexact[Array, "*batch m n"]) -> Inexact[Array, "*batch k l"]:
+    """The matrix or its transpose, whichever has no fewer rows than columns, as kernels of convolutions have."""
+    return matrix.mT if matrix.shape[-2] < matrix.shape[-1] else matrix
+
+
 def _nearer_to_orthogonal(_: Array, x: Inexact[Array, "*batch m n"]) -> Inexact[Array, "*batch m n"]:
     a, b, c = _QUINTIC
-    gram = full_product(x, x.mT.conj())
-    return a * x + full_product(b * gram + c * full_product(gram, gram), x)
+    lying = x.shape[-2] <= x.shape[-1]
+    gram = full_product(x, x.mT.conj()) if lying else full_product(x.mT.conj(), x)
+    change = b * gram + c * full_product(gram, gram)
+    return a * x + (full_product(change, x) if lying else full_product(x, change))
 
 
 def _orthogonalized(leaves: PyTree, **options: Any) -> PyTree:
@@ -180,13 +200,19 @@ def _orthogonalized(leaves: PyTree, **options: Any) -> PyTree:
 
 
 def _by_shape(leaves: PyTree, **options: Any) -> PyTree:
+    """Each leaf's matrix orthogonalized; an accelerator does not turn kernels, which would be copies."""
+    lying, standing = (partial(_stacked, turn=turn, **options) for turn in (_lying, _standing))
+    return jax.lax.platform_dependent(leaves, cpu=lying, default=standing)  # each varies over its own axes of a mesh
+
+
+def _stacked(leaves: PyTree, *, turn: Callable[[Array], Array], **options: Any) -> PyTree:
     flat, structure = jax.tree.flatten(leaves)
-    matrices = [_lying(_matrix(leaf)) for leaf in flat]
+    matrices = [turn(_matrix(leaf)) for leaf in flat]
     kinds = [(matrix.shape, matrix.dtype, varying_axes(matrix)) for matrix in matrices]
     for kind in dict.fromkeys(kinds):
         places = [place for place, one in enumerate(kinds) if one == kind]
         stacked = jnp.stack([matrices[place] for place in places])
-        for place, result in zip(places, newton_schulz(stacked, **options), strict=True):
+        for place, result in zip(places, _iterated(stacked, **options), strict=True):
             matrices[place] = result
     return jax.tree.unflatten(structure, [_like_leaf(m, leaf) for m, leaf in zip(matrices, flat, strict=True)])
 
