@@ -55,6 +55,7 @@ OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., An
         )
     ),
     (F.batch_norm, "epsilon", (1e-5, 0.3), partial(first(F.batch_norm), LOGITS)),
+    (F.batch_norm_of_product, "epsilon", (1e-5, 0.3), partial(first(F.batch_norm_of_product), LOGITS, LOGITS.T)),
     (F.batch_norm_inference, "epsilon", (0.0, 0.3), partial(F.batch_norm_inference, LOGITS, MEAN, VARIANCE)),
     (
         F.running_moments,
