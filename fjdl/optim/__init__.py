@@ -10,7 +10,7 @@ Complex parameters have complex means and real squares, |g|²; their gradient is
 PyTorch's is. PyTorch's adaptive methods square both parts of a complex number apart; optax's are equal to these.
 
 One optimizer a file, and one file for each way of changing another: clipping, decay, averages, groups of parameters.
-May import floor 0, `fjdl.schedules` and `fjdl.autodiff`.
+May import floor 0, `fjdl.lowering`, `fjdl.schedules` and `fjdl.autodiff`.
 
 >>> import optax
 >>> from fjdl import optim
