@@ -37,12 +37,18 @@ def test_no_versions_and_what_is_none_are_refused() -> None:
 
 
 def versioned(tree: ast.AST) -> Iterator[tuple[int, set[str]]]:
-    """Line and keys of every dictionary whose keys are versions."""
+    """Line and keys of every dictionary whose keys are versions, but of those for TPUs, on which no test runs."""
+    for_tpus = {id(value) for node in ast.walk(tree) if isinstance(node, ast.Dict) for value in of_key(node, "tpu")}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Dict):
+        if isinstance(node, ast.Dict) and id(node) not in for_tpus:
             keys = {key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
             if keys and all(re.fullmatch(r"\d+\.\d+\.\d+", key) for key in keys):
                 yield node.lineno, keys
+
+
+def of_key(node: ast.Dict, name: str) -> list[ast.expr]:
+    pairs = zip(node.keys, node.values, strict=True)
+    return [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == name]
 
 
 def on_cpu(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -58,8 +64,16 @@ def test_every_choice_was_measured_on_the_versions_that_are_tested() -> None:
     assert [entry for entry in found if entry[2] != PINS] == []
 
 
+PLAIN = {  # formulas as they were before accelerators got forms of their own; the CPU keeps their bits
+    "lying",
+    "norm_in_two_passes",
+}
+
+
 def test_every_function_for_the_cpu_alone_is_a_measured_choice() -> None:
     texts = {path: path.read_text("utf-8") for path in SOURCES}
     found = [(path, name) for path, text in texts.items() for _, name in on_cpu(ast.parse(text))]
     assert found
-    assert [(path, name) for path, name in found if f"{name} = measured(" not in texts[path]] == []
+    assert [
+        (path, name) for path, name in found if f"{name} = measured(" not in texts[path] and name not in PLAIN
+    ] == []
