@@ -101,10 +101,8 @@ def _far(dtype: jax.typing.DTypeLike) -> float:
 def norm_in_two_passes(leaves: list[Array]) -> Scalar:
     """The norm by the squares of what is left after division by the largest entry."""
     largest = reduce(jnp.maximum, [jnp.max(jnp.abs(leaf), initial=0.0) for leaf in leaves])
-    far = _far(largest.dtype)
-    scale = jnp.clip(
-        largest, 1 / far, far
-    )  # the inverse of a greater one is 0, where numbers below the normal ones are
+    far = _far(largest.dtype)  # the inverse of a greater one is 0, where numbers below the normal ones are
+    scale = jnp.clip(largest, 1 / far, far)
     total = reduce(jnp.add, [jnp.sum(squared_modulus(leaf / scale)) for leaf in leaves])
     return scale * jnp.sqrt(total)
 

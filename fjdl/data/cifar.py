@@ -10,8 +10,8 @@ from fjdl.data.blank import Blank, blank_images, found_or_blank
 from fjdl.data.files import RemoteFile
 from fjdl.data.pickled_arrays import read_array_pickle
 from fjdl.data.pickles import short
-from fjdl.data.source import Source, Splits, from_arrays, subset
-from fjdl.data.splits import split
+from fjdl.data.source import Source, Splits, from_arrays
+from fjdl.data.splits import with_validation
 from fjdl.errors import DataError
 
 HOME = "https://www.cs.toronto.edu/~kriz/"
@@ -119,11 +119,7 @@ def _load(
         return [blank_images(length, (32, 32, 3), classes=len(classes)) for length in (50_000, 10_000)]
 
     whole, test = found_or_blank(name, find, make)
-    if not 0 < validation < whole.length:
-        raise ValueError(f"validation must lie in [1, {whole.length - 1}], got {validation}")
-    share = validation / whole.length
-    train, held_out = split(whole.length, fractions=(1 - share, share), seed=split_seed)
-    return Splits(name=name, train=subset(whole, train), validation=subset(whole, held_out), test=test, classes=classes)
+    return with_validation(name, whole, test, classes=classes, validation=validation, seed=split_seed)
 
 
 def _joined(parts: list[Part]) -> Source:

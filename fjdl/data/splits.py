@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fjdl.data.source import Source, Splits, subset
+
 
 def split(length: int, *, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:
     """One increasing int64 index vector per fraction; together they hold `0 … length - 1`, each exactly once.
@@ -12,6 +14,20 @@ def split(length: int, *, fractions: Sequence[float], seed: int) -> tuple[np.nda
     largest remainder. Raises `ValueError` where the fractions are not positive with sum 1, or a part would be empty.
     """
     return stratified_split(np.zeros(length, np.int64), fractions=fractions, seed=seed)
+
+
+def with_validation(
+    name: str, whole: Source, test: Source, *, classes: tuple[str, ...], validation: int, seed: int
+) -> Splits:
+    """The parts of a data set that has an official test part: so many examples for validation are drawn from the rest.
+
+    Raises `ValueError` unless both what is drawn and what is left have an example.
+    """
+    if not 0 < validation < whole.length:
+        raise ValueError(f"validation must lie in [1, {whole.length - 1}], got {validation}")
+    share = validation / whole.length
+    train, held_out = split(whole.length, fractions=(1 - share, share), seed=seed)
+    return Splits(name=name, train=subset(whole, train), validation=subset(whole, held_out), test=test, classes=classes)
 
 
 def stratified_split(labels: np.ndarray, *, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.functional.conv.conv2d import conv2d
 from fjdl.functional.linear import linear
-from fjdl.functional.moments import affine, centre, inverse_deviation, trailing
-from fjdl.functional.single_pass import AxisName, Examples, normalized, normalized_product, of_examples
+from fjdl.functional.moments import affine, centre, normalized_by
+from fjdl.functional.single_pass import AxisName, Examples, joined, normalized, normalized_product, of_examples
 from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Bool, Float, Num, Number, Scalar, typed
@@ -94,13 +94,12 @@ def batch_norm_of_product(
     Array([-1.,  1.], dtype=float32)
     """
 
-    def apart(x: Array, kernel: Array, scale: Array | None, bias: Array | None, *rest: Array | None) -> Any:
+    def apart(x: Array, kernel: Array, scale: Any, bias: Any, mask: Any, shift: Any) -> tuple[Array, Moments]:
         y = linear(x, kernel) if x.ndim < 3 else conv2d(x, kernel[None, None], padding="VALID")
-        mask, shift = rest
         return batch_norm(y, scale, bias, mask=mask, shift=shift, epsilon=epsilon, axis_name=axis_name)
 
-    def folded(x: Array, kernel: Array, scale: Array | None, bias: Array | None, *rest: Array | None) -> Any:
-        examples = _examples(rest[0], x.shape, axis_name)
+    def folded(x: Array, kernel: Array, scale: Any, bias: Any, mask: Any, _: Any) -> tuple[Array, Moments]:
+        examples = _examples(mask, x.shape, axis_name)
         y, mean, variance = normalized_product(x, kernel, scale, bias, examples, epsilon=epsilon, over=axis_name)
         return y, Moments(mean, variance, examples.number)
 
@@ -115,7 +114,7 @@ def _two_passes(
 
     def mean(values: Array) -> Array:
         total = jnp.sum(of_examples(values, examples), axis=tuple(range(x.ndim - 1)), keepdims=True)
-        return safe_divide(_join(total, axis_name), count)
+        return safe_divide(joined(total, axis_name), count)
 
     centred = centre(of_examples(widened(x), examples), mean=mean)
     y = of_examples(affine(centred, scale, bias, epsilon=epsilon), examples)
@@ -175,11 +174,7 @@ def batch_norm_inference(
     With `scale = √(variance + epsilon)` and `bias = mean` it is the identity.
     Equals `torch.nn.functional.batch_norm(training=False)`.
     """
-    wide = widened(x)
-    slope = inverse_deviation(variance, epsilon=epsilon)
-    slope = slope if scale is None else slope * scale.astype(slope.dtype)
-    y = (wide - trailing(mean, like=wide)) * trailing(slope, like=wide)
-    return (y if bias is None else y + trailing(bias, like=wide)).astype(x.dtype)
+    return normalized_by(x, mean, variance, scale, bias, epsilon=epsilon).astype(x.dtype)
 
 
 def _selected(mask: Array, shape: tuple[int, ...]) -> Bool[Array, "..."]:
@@ -198,8 +193,4 @@ def _count(selected: Array | None, shape: tuple[int, ...], axis_name: AxisName) 
     if selected is None:
         return jnp.float32(total)
     repeats = math.prod(n for n, m in zip(shape[:-1], selected.shape, strict=False) if m != n)
-    return _join(jnp.sum(selected, dtype=jnp.int32) * repeats, axis_name).astype(jnp.float32)
-
-
-def _join(total: Array, axis_name: AxisName) -> Array:
-    return total if axis_name is None else jax.lax.psum(total, axis_name)
+    return joined(jnp.sum(selected, dtype=jnp.int32) * repeats, axis_name).astype(jnp.float32)

@@ -86,6 +86,32 @@ def affine(
 
 
 @typed
+def normalized_by(
+    x: Float[Array, "*batch c"],
+    mean: Float[Array, "c"],
+    variance: Float[Array, "c"],
+    scale: Float[Array, "c"] | None = None,
+    bias: Float[Array, "c"] | None = None,
+    *,
+    epsilon: Number,
+) -> Float[Array, "*batch c"]:
+    """`(x - mean) / √(variance + epsilon) · scale + bias` of each channel, with given statistics, in float32."""
+    wide = widened(x)
+    slope = slope_of(variance, scale, epsilon=epsilon)
+    y = (wide - trailing(mean, like=wide)) * trailing(slope, like=wide)
+    return y if bias is None else y + trailing(bias, like=wide)
+
+
+@typed
+def slope_of(
+    variance: Float[Array, "c"], scale: Float[Array, "c"] | None = None, *, epsilon: Number
+) -> Float[Array, "c"]:
+    """`scale / √(variance + epsilon)` of each channel, see `inverse_deviation`."""
+    slope = inverse_deviation(variance, epsilon=epsilon)
+    return slope if scale is None else slope * scale.astype(slope.dtype)
+
+
+@typed
 def trailing(parameter: Float[Array, "*shape"], *, like: Float[Array, "..."]) -> Float[Array, "..."]:
     """The parameter of the last axes of `like`, with its rank and in its dtype."""
     return parameter.reshape((1,) * (like.ndim - parameter.ndim) + parameter.shape).astype(like.dtype)

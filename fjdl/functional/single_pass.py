@@ -4,17 +4,16 @@ There the sums of an array and of its squares are made while a convolution write
 products of what goes in, so that neither is read again. The two passes of `fjdl.functional.batch_norm` cannot be.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from fjdl.functional.moments import inverse_deviation, trailing
+from fjdl.functional.moments import normalized_by, slope_of, trailing
 from fjdl.lowering.projection import cross, project
 from fjdl.numerics import safe_divide, widened
-from fjdl.typing import Array, Float, Number, typed
+from fjdl.typing import Array, Float, Number, PyTree, typed
 
 AxisName = str | tuple[str, ...] | None
 ONES = 8  # columns of ones with which a sum becomes a matrix product
@@ -51,9 +50,8 @@ def normalized(
     """
     x = of_examples(x, examples)
     mean, variance = _moments(over, x, shift, examples)
-    slope = _slope(variance, scale, epsilon=epsilon)
-    y = _each_channel(jnp.multiply, _each_channel(jnp.subtract, widened(x), mean), slope)
-    return _finished(y, bias, examples, x.dtype), mean, variance
+    y = normalized_by(x, mean, variance, scale, bias, epsilon=epsilon)
+    return of_examples(y, examples).astype(x.dtype), mean, variance
 
 
 @typed
@@ -78,31 +76,18 @@ def normalized_product(
     mean, covariance = _covariance(over, dtype, x, examples)
     variance = jnp.maximum(jnp.sum(kernel * exact(covariance, kernel), axis=0), 0)
     mean = exact(mean, kernel)
-    slope = _slope(variance, scale, epsilon=epsilon)
+    slope = slope_of(variance, scale, epsilon=epsilon)
     offset = -mean * slope if bias is None else widened(bias) - mean * slope
-    y = project(x, _each_channel(jnp.multiply, kernel, slope), dtype=dtype)
-    return _finished(y, offset, examples, dtype), mean, variance
-
-
-def _slope(variance: Array, scale: Array | None, *, epsilon: Number) -> Array:
-    slope = inverse_deviation(variance, epsilon=epsilon)
-    return slope if scale is None else slope * scale.astype(slope.dtype)
-
-
-def _finished(y: Array, offset: Array | None, examples: Examples, dtype: jnp.dtype) -> Array:
-    return of_examples(y if offset is None else _each_channel(jnp.add, y, offset), examples).astype(dtype)
-
-
-def _each_channel(operation: Callable[[Array, Array], Array], x: Array, channels: Array) -> Array:
-    return operation(x, trailing(channels, like=x))
+    y = project(x, kernel * trailing(slope, like=kernel), dtype=dtype)
+    return of_examples(y + trailing(offset, like=y), examples).astype(dtype), mean, variance
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _moments(over: AxisName, x: Array, shift: Array, examples: Examples) -> tuple[Array, Array]:
     """Mean and biased variance of each channel."""
     wide = widened(x)
-    deviation = of_examples(_each_channel(jnp.subtract, wide, shift), examples)
-    first, second = _joined((_sum(deviation), _sum(jnp.square(deviation))), over)
+    deviation = of_examples(wide - trailing(shift, like=wide), examples)
+    first, second = joined((_sum(deviation), _sum(jnp.square(deviation))), over)
     rest = safe_divide(first, examples.number)
     return shift + rest, jnp.maximum(safe_divide(second, examples.number) - jnp.square(rest), 0)
 
@@ -113,7 +98,7 @@ def _moments_jvp(over: AxisName, primals: tuple, tangents: tuple) -> tuple[tuple
     x, _, examples = primals
     mean, variance = _moments(over, *primals)
     tangent = of_examples(widened(tangents[0]), examples)
-    first, second = _joined((_sum(tangent), _sum(widened(x) * tangent)), over)
+    first, second = joined((_sum(tangent), _sum(widened(x) * tangent)), over)
     moved = safe_divide(first, examples.number)
     return (mean, variance), (moved, 2 * (safe_divide(second, examples.number) - mean * moved))
 
@@ -122,7 +107,7 @@ def _moments_jvp(over: AxisName, primals: tuple, tangents: tuple) -> tuple[tuple
 def _covariance(over: AxisName, dtype: jnp.dtype, x: Array, examples: Examples) -> tuple[Array, Array]:
     """Mean of each channel and covariance of each two, of numbers of a dtype; those that do not count are 0."""
     ones = jnp.ones((*x.shape[:-1], ONES), x.dtype)
-    first, second = _joined((cross(ones, x, dtype=dtype)[0], cross(x, x, dtype=dtype)), over)
+    first, second = joined((cross(ones, x, dtype=dtype)[0], cross(x, x, dtype=dtype)), over)
     mean = safe_divide(first, examples.number)
     return mean, safe_divide(second, examples.number) - mean[:, None] * mean[None, :]
 
@@ -134,15 +119,17 @@ def _covariance_jvp(
     """Stated so that the symmetric matrix of the products is transposed once."""
     x, examples = primals
     mean, covariance = _covariance(over, dtype, *primals)
-    first, second = _joined((_sum(tangents[0]), cross(x, tangents[0], dtype=dtype)), over)
+    first, second = joined((_sum(tangents[0]), cross(x, tangents[0], dtype=dtype)), over)
     moved, products = safe_divide(first, examples.number), safe_divide(second, examples.number)
     outer = mean[:, None] * moved[None, :]
     return (mean, covariance), (moved, products + products.T - outer - outer.T)
 
 
+@typed
+def joined(sums: PyTree, over: AxisName) -> PyTree:
+    """Sums over the parts of a batch that lie along an axis of a mesh or of `vmap`, in one exchange."""
+    return sums if over is None else jax.lax.psum(sums, over)
+
+
 def _sum(x: Array) -> Array:
     return jnp.sum(x, axis=tuple(range(x.ndim - 1)))
-
-
-def _joined(sums: tuple[Array, ...], over: AxisName) -> tuple[Array, ...]:
-    return sums if over is None else jax.lax.psum(sums, over)

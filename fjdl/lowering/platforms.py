@@ -20,9 +20,8 @@ def by_platform(
     """`cpu(*operands)` in a program that is compiled for a CPU, `tpu(*operands)` for a TPU, and `elsewhere(*operands)`.
 
     The last is for every other platform, and for one of the two that is not given. All give results of the same shapes
-    and dtypes. The compiled program holds one of them alone. The choice is made
-    when the program is lowered, so that one that is compiled ahead of time for a TPU, on a machine that has none, gets
-    the form for a TPU.
+    and dtypes. The compiled program holds one of them alone. The choice is made when the program is lowered, so that
+    one that is compiled ahead of time for a TPU, on a machine that has none, gets the form for a TPU.
 
     >>> import jax.numpy as jnp
     >>> by_platform(jnp.float32(3.0), cpu=lambda x: x * x, elsewhere=lambda x: x**2)

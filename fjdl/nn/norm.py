@@ -62,23 +62,25 @@ class BatchNorm(linen.Module):
         variance = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
         if not train:
             return batch_norm_inference(x, mean.value, variance.value, scale, bias, epsilon=self.epsilon)
-        y, moments = self._normalized(x, kernel, scale, bias, mask, shift=None if self.two_passes else mean.value)
+        shift = None if self.two_passes else mean.value
+        y, moments = self._normalized(x, kernel, scale, bias, mask=mask, shift=shift)
         if not self.is_initializing():
             mean.value, variance.value = running_moments(
                 mean.value, variance.value, *moments, momentum=self.momentum, unbiased=self.unbiased
             )
         return y
 
-    def _normalized(self, x: Array, kernel: Array | None, *rest: Array | None, shift: Array | None) -> Any:
+    def _normalized(
+        self, x: Array, kernel: Array | None, scale: Any, bias: Any, *, mask: Array | None, shift: Array | None
+    ) -> Any:
         """The result, and its moments: of each group, then their means."""
         options = {"shift": shift, "epsilon": self.epsilon, "axis_name": self.axis_name}
 
         def of_part(x: Array, mask: Array | None) -> Any:
             if kernel is None:
-                return batch_norm(x, *rest[:2], mask=mask, **options)
-            return batch_norm_of_product(x, kernel, *rest[:2], mask=mask, **options)
+                return batch_norm(x, scale, bias, mask=mask, **options)
+            return batch_norm_of_product(x, kernel, scale, bias, mask=mask, **options)
 
-        mask = rest[2]
         if self.groups == 1:
             return of_part(x, mask)
         if x.shape[0] % self.groups:

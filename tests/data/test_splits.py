@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from sklearn.model_selection import train_test_split
 
-from fjdl.data.splits import split, stratified_split
+from fjdl.data.source import from_arrays
+from fjdl.data.splits import split, stratified_split, with_validation
 
 weights = st.lists(st.integers(1, 20), min_size=1, max_size=4)
 
@@ -87,3 +88,14 @@ def test_an_empty_part_is_refused(length):
 def test_labels_that_are_no_vector_are_refused():
     with pytest.raises(ValueError, match=r"labels must be a vector, got shape \[4, 1\]"):
         stratified_split(np.zeros((4, 1)), fractions=(0.5, 0.5), seed=0)
+
+
+def test_validation_is_drawn_from_the_official_training_part():
+    whole, test = (from_arrays({"x": np.arange(n)}) for n in (10, 4))
+    found = with_validation("ten", whole, test, classes=("a",), validation=3, seed=0)
+    drawn, kept = (np.asarray(part.element(np.arange(part.length))["x"]) for part in (found.validation, found.train))
+    assert (len(drawn), found.test.length) == (3, 4)
+    assert sorted([*drawn, *kept]) == list(range(10))
+    for validation in (0, 10):
+        with pytest.raises(ValueError, match=rf"validation must lie in \[1, 9\], got {validation}"):
+            with_validation("ten", whole, test, classes=("a",), validation=validation, seed=0)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl.functional.moments import centre, inverse_deviation, mean_over
+from fjdl.functional.moments import centre, inverse_deviation, mean_over, normalized_by, slope_of
 
 
 def over_rows(x):
@@ -63,3 +63,13 @@ def test_an_epsilon_that_is_no_small_number_is_refused(epsilon):
 
 def test_the_mean_of_nothing_is_zero():
     np.testing.assert_array_equal(mean_over(jnp.zeros((0, 3)), axes=(0,)), np.zeros((1, 3)))
+
+
+def test_given_statistics_normalize_each_channel(rng):
+    x, mean, scale, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3), 3, 3, 3))
+    variance = rng.uniform(0.5, 2, 3).astype(np.float32)
+    expected = (x - mean) / np.sqrt(variance + 0.1) * scale + bias
+    np.testing.assert_allclose(
+        normalized_by(x, mean, variance, scale, bias, epsilon=0.1), expected, rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(slope_of(variance, scale, epsilon=0.1), scale / np.sqrt(variance + 0.1), rtol=1e-6)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -184,6 +185,39 @@ def test_bfloat16_on_an_accelerator_is_as_near_to_float64_as_the_two_passes(
     on_others = gradient(x, kernel)
     assert on_others[1].dtype == jnp.float32
     assert all(ours < 1.1 * theirs + 1e-4 for ours, theirs in zip(error(on_others), error(on_cpu), strict=True))
+
+
+HALVES = [
+    pytest.param(lambda x, k, **options: batch_norm(x, shift=jnp.zeros(3), **options)[0], id="shifted"),
+    pytest.param(lambda x, k, **options: batch_norm_of_product(x, k, shift=jnp.zeros(4), **options)[0], id="product"),
+]
+
+
+@pytest.mark.parametrize("form", HALVES)
+@pytest.mark.parametrize("over", [None, "data"])
+def test_halves_are_lowered_inside_shard_map_for_every_platform(form: Any, over: str | None) -> None:
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
+
+    def total(x: Any, kernel: Any) -> Any:
+        return jax.lax.psum(jnp.sum(form(x, kernel, axis_name=over).astype(jnp.float32)), "data")
+
+    gradient = jax.grad(total, argnums=(0, 1))
+    specs = (SPLIT, EVERYWHERE)
+    mapped = jax.jit(jax.shard_map(gradient, mesh=mesh, in_specs=specs, out_specs=specs))
+    traced = mapped.trace(jnp.ones((8, 2, 2, 3), jnp.bfloat16), jnp.ones((3, 4)))
+    for platform in ("cpu", "cuda", "tpu"):
+        assert "bf16" in traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize("form", HALVES)
+def test_halves_are_exported_with_an_open_batch_size(form: Any, rng: np.random.Generator) -> None:
+    (size,) = jax.export.symbolic_shape("batch")
+    kernel = jnp.asarray(rng.standard_normal((3, 4)), jnp.float32)
+    function = jax.jit(lambda x: form(x, kernel))
+    shape = jax.ShapeDtypeStruct((size, 2, 2, 3), jnp.bfloat16)
+    exported = jax.export.export(function, platforms=("cpu", "cuda", "tpu"))(shape)
+    x = jnp.asarray(rng.standard_normal((5, 2, 2, 3)), jnp.bfloat16)
+    np.testing.assert_array_equal(np.asarray(exported.call(x), np.float32), np.asarray(function(x), np.float32))
 
 
 @pytest.mark.parametrize("platform", ["tpu", "cuda", "cpu"])
