@@ -111,6 +111,9 @@ from fjdl.functional.rectifiers import (
     selu,
     softshrink,
 )
+from fjdl.functional.recurrent.elman import rnn, rnn_cell
+from fjdl.functional.recurrent.gru import cho_gru, cho_gru_cell, gru, gru_cell, simple_gru, simple_gru_cell
+from fjdl.functional.recurrent.lstm import layer_norm_lstm, layer_norm_lstm_cell, lstm, lstm_cell
 from fjdl.functional.resize import resize2d
 from fjdl.functional.similarity import cosine_similarities, cosine_similarity, euclidean_distance, euclidean_distances
 from fjdl.names import other_names
@@ -137,22 +140,23 @@ __all__ = [
     "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d", "adaptive_avg_pool1d",
     "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "average_pool1d", "average_pool2d", "average_pool3d", "average_unpool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "batch_norm", "batch_norm_inference", "batch_norm_of_product", "cdist", "celu", "channel_shuffle",
-    "classic_dropout", "classic_dropout_inference", "col2im", "conv1d", "conv2d", "conv2d_fft", "conv2d_im2col",
-    "conv2d_input_gradient", "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d",
+    "batch_norm", "batch_norm_inference", "batch_norm_of_product", "cdist", "celu", "channel_shuffle", "cho_gru",
+    "cho_gru_cell", "classic_dropout", "classic_dropout_inference", "col2im", "conv1d", "conv2d", "conv2d_fft",
+    "conv2d_im2col", "conv2d_input_gradient", "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d",
     "conv_transpose2d", "conv_transpose3d", "cosine_similarities", "cosine_similarity", "dense_to_conv",
     "depth_to_space", "depthwise_conv2d", "drop_connect", "drop_path", "dropout", "dropout2d", "dropout_expectation",
     "dropout_masks", "elu", "encoding", "erf", "euclidean_distance", "euclidean_distances", "filters", "flatten",
     "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh", "global_average_pool2d", "global_max_pool2d", "glu",
-    "group_norm", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "hardshrink", "hardsigmoid", "hardswish",
-    "hardtanh", "identity", "im2col", "initializers", "instance_norm", "layer_norm", "leaky_relu", "linear",
-    "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "logsigmoid", "lp_pool2d", "max_pool1d",
-    "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot",
-    "nearest_unpool2d", "one_hot", "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features",
-    "prelu", "preprocessing", "relu", "relu6", "resize2d", "rms_norm", "running_moments", "scaling", "selu",
-    "separable_conv2d", "sigmoid", "silu", "softmax", "softplus", "softshrink", "softsign", "space_to_depth",
-    "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d", "spatially_separable_conv2d", "stochastic_depth", "swish",
-    "tanh", "tanhshrink", "whitening",
+    "group_norm", "gru", "gru_cell", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "hardshrink",
+    "hardsigmoid", "hardswish", "hardtanh", "identity", "im2col", "initializers", "instance_norm", "layer_norm",
+    "layer_norm_lstm", "layer_norm_lstm_cell", "leaky_relu", "linear", "local_response_norm", "locally_connected2d",
+    "log_sigmoid", "log_softmax", "logsigmoid", "lp_pool2d", "lstm", "lstm_cell", "max_pool1d", "max_pool2d",
+    "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot", "nearest_unpool2d",
+    "one_hot", "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing",
+    "relu", "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "running_moments", "scaling", "selu",
+    "separable_conv2d", "sigmoid", "silu", "simple_gru", "simple_gru_cell", "softmax", "softplus", "softshrink",
+    "softsign", "space_to_depth", "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d",
+    "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "whitening",
 ]  # fmt: skip
 
 

@@ -48,19 +48,24 @@ def bilinear(name: str, plain: Rules, *, platforms: Mapping[str, Mapping[str, Ru
     faster = {platform: measured(rules) for platform, rules in (platforms or {}).items()}
     out, lhs, rhs = (Primitive(f"{name}_{part}") for part in Rules._fields)
     for primitive, part in zip((out, lhs, rhs), Rules._fields, strict=True):
-        chosen = {platform: _at_precision(getattr(rules, part)) for platform, rules in faster.items()}
-        define(primitive, _at_precision(getattr(plain, part)), faster=chosen)
+        chosen = {platform: at_precision(getattr(rules, part)) for platform, rules in faster.items()}
+        define(primitive, at_precision(getattr(plain, part)), faster=chosen)
     ad.defbilinear(out, lambda ct, a, b, **p: lhs.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(a, ct, **p))
     ad.defbilinear(lhs, lambda ct, a, b, **p: out.bind(ct, b, **p), lambda ct, a, b, **p: rhs.bind(ct, a, **p))
     ad.defbilinear(rhs, lambda ct, a, b, **p: lhs.bind(b, ct, **p), lambda ct, a, b, **p: out.bind(a, ct, **p))
 
     def operation(lhs: Array, rhs: Array, **static: Any) -> Array:
-        return out.bind(*alike(lhs, rhs), precision=getattr(jax.config, _PRECISION), **static)
+        return out.bind(*alike(lhs, rhs), precision=precision_here(), **static)
 
     return operation
 
 
-def _at_precision(rule: Product) -> Product:
+def precision_here() -> str | None:
+    """What `jax.default_matmul_precision` says around this call."""
+    return getattr(jax.config, _PRECISION)
+
+
+def at_precision(rule: Product) -> Product:
     """The rule as a function of the precision of its products too."""
 
     def within(*args: Array, precision: str | None, **static: Any) -> Array:

@@ -52,19 +52,22 @@ from fjdl.nn.pool import (
     GlobalAveragePool,
     MaxPool,
 )
+from fjdl.nn.recurrent import GRU, LSTM, RNN, ChoGRU, LayerNormLSTM, SimpleGRU
+from fjdl.nn.recurrent_cells import ChoGRUCell, GRUCell, LayerNormLSTMCell, LSTMCell, RNNCell, SimpleGRUCell
 
 # second names, see `fjdl.names`
 AdaptiveAveragePool2D = AdaptiveAveragePool
 Conv2D = Conv
 
 __all__ = [
-    "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D", "AdaptiveAveragePool3D", "AveragePool",
-    "BatchNorm", "ClassicDropout", "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense",
-    "DepthwiseConv", "DropConnectDense", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePool",
-    "GroupNorm", "InstanceNorm", "LayerNorm", "LayerScale", "LocalResponseNorm", "LocallyConnected", "MaxPool",
-    "Maxout", "Model", "PReLU", "RMSNorm", "SeparableConv", "SpatialDropout", "SpatiallySeparableConv",
-    "SqueezeExcitation", "Stage", "StochasticDepth", "View", "averaged_views", "evaluated", "functional",
-    "preprocessed", "pure",
+    "GRU", "LSTM", "RNN", "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D",
+    "AdaptiveAveragePool3D", "AveragePool", "BatchNorm", "ChoGRU", "ChoGRUCell", "ClassicDropout", "Conv", "Conv1D",
+    "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense", "DepthwiseConv", "DropConnectDense", "Dropout", "Flatten",
+    "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell",
+    "LayerNorm", "LayerNormLSTM", "LayerNormLSTMCell", "LayerScale", "LocalResponseNorm", "LocallyConnected", "MaxPool",
+    "Maxout", "Model", "PReLU", "RMSNorm", "RNNCell", "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SpatialDropout",
+    "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "View", "averaged_views", "evaluated",
+    "functional", "preprocessed", "pure",
 ]  # fmt: skip
 
 

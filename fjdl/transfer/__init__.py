@@ -13,11 +13,13 @@ from fjdl.transfer.files import load_safetensors, read_metadata, restored, save_
 from fjdl.transfer.head import layerwise_rates, replace_head
 from fjdl.transfer.layout import Layout, from_torch, to_torch
 from fjdl.transfer.legacy import load_torch_pickle
+from fjdl.transfer.recurrent import recurrent_from_torch, recurrent_to_torch
 from fjdl.transfer.start import pretrained
 
 __all__ = [
     "Layout", "from_torch", "layerwise_rates", "load_safetensors", "load_torch_pickle", "pretrained",
-    "read_metadata", "replace_head", "restored", "save_safetensors", "to_torch",
+    "read_metadata", "recurrent_from_torch", "recurrent_to_torch", "replace_head", "restored", "save_safetensors",
+    "to_torch",
 ]  # fmt: skip
 
 

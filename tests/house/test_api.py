@@ -42,6 +42,7 @@ UNTYPED: dict[str, str] = {
     "fjdl.lowering.cpu.patches": RULES,
     "fjdl.lowering.cpu.pointwise": RULES,
     "fjdl.lowering.cpu.strips": RULES,
+    "fjdl.functional.recurrent.sequence": "called with what the functions of each cell have checked",
     "fjdl.losses.labels": "called with what the losses have checked",
     "fjdl.files": "bytes on disk",
     "fjdl.model": "builds models; what passes through them is checked in their layers",

@@ -10,7 +10,12 @@ from tests.laws.test_laws import cases
 from tests.laws.test_sharded import arrays_of, result_and_gradients
 from tests.products import products_of
 
-ASKED = ("functional.", "autodiff.", "tests.cases.norm.")  # layers, and textbook derivations of them
+ASKED = (
+    "functional.",
+    "autodiff.",
+    "tests.cases.norm.",
+    "tests.cases.recurrent.",
+)  # layers, and textbook derivations of them
 STATED = ("functional.whitening.", "functional.resize.", "functional.similarity.")
 WIDE = ("f32", "f64", "f32>", "f64>")  # factors that may be rounded, complex ones too
 MULTIPLY = ("dot_general[", "conv_general_dilated[", "fjdl_matmul", "fjdl_conv2d")  # in a jaxpr

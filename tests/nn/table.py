@@ -9,6 +9,7 @@ from flax import linen
 from fjdl import nn
 
 SPOTS = (5, 6, 4)
+STEPS = (3, 4)
 
 LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "AdaptiveAveragePool": (nn.AdaptiveAveragePool(2), SPOTS),
@@ -16,6 +17,8 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "AdaptiveAveragePool3D": (nn.AdaptiveAveragePool3D(2), (3, 4, 5, 2)),
     "AveragePool": (nn.AveragePool(2, padding=1, count_include_pad=False), SPOTS),
     "BatchNorm": (nn.BatchNorm(), SPOTS),
+    "ChoGRU": (nn.ChoGRU(3), STEPS),
+    "ChoGRUCell": (nn.ChoGRUCell(3), (4,)),
     "ClassicDropout": (nn.ClassicDropout(0.5), SPOTS),
     "Conv": (nn.Conv(3, 3, stride=2), SPOTS),
     "Conv1D": (nn.Conv1D(3, 3), (5, 4)),
@@ -27,12 +30,18 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "DropConnectDense": (nn.DropConnectDense(3, 0.5), (4,)),
     "Dropout": (nn.Dropout(0.5), (4,)),
     "Flatten": (nn.Flatten(), SPOTS),
+    "GRU": (nn.GRU(3), STEPS),
+    "GRUCell": (nn.GRUCell(3), (4,)),
     "GaussianDropout": (nn.GaussianDropout(0.5), (4,)),
     "GaussianNoise": (nn.GaussianNoise(0.5), (4,)),
     "GlobalAveragePool": (nn.GlobalAveragePool(), SPOTS),
     "GroupNorm": (nn.GroupNorm(2), SPOTS),
     "InstanceNorm": (nn.InstanceNorm(), SPOTS),
+    "LSTM": (nn.LSTM(3, bidirectional=True, input_dropout=0.5, recurrent_dropout=0.5), STEPS),
+    "LSTMCell": (nn.LSTMCell(3, projection=2, peepholes=True), (4,)),
     "LayerNorm": (nn.LayerNorm(), SPOTS),
+    "LayerNormLSTM": (nn.LayerNormLSTM(3), STEPS),
+    "LayerNormLSTMCell": (nn.LayerNormLSTMCell(3), (4,)),
     "LayerScale": (nn.LayerScale(), SPOTS),
     "LocalResponseNorm": (nn.LocalResponseNorm(), SPOTS),
     "LocallyConnected": (nn.LocallyConnected(3, 3), SPOTS),
@@ -40,7 +49,11 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "Maxout": (nn.Maxout(3, 2), (4,)),
     "PReLU": (nn.PReLU(per_channel=True), SPOTS),
     "RMSNorm": (nn.RMSNorm(), SPOTS),
+    "RNN": (nn.RNN(3, layers=2), STEPS),
+    "RNNCell": (nn.RNNCell(3), (4,)),
     "SeparableConv": (nn.SeparableConv(3, 3), SPOTS),
+    "SimpleGRU": (nn.SimpleGRU(3), STEPS),
+    "SimpleGRUCell": (nn.SimpleGRUCell(3), (4,)),
     "SpatialDropout": (nn.SpatialDropout(0.5), SPOTS),
     "SpatiallySeparableConv": (nn.SpatiallySeparableConv(3, 3), SPOTS),
     "SqueezeExcitation": (nn.SqueezeExcitation(2), SPOTS),

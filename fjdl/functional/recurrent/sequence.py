@@ -1,0 +1,68 @@
+"""What all recurrent layers share: the input's product for all steps at once, lengths, and the dtype of states."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from fjdl.checks import at_least
+from fjdl.functional.linear import linear
+from fjdl.lowering.recurrent import Carry, Cell, Weights, one_step, recurrence
+from fjdl.typing import Array
+
+Prepared = Callable[[Array], Array]
+
+
+def over_time(
+    cell: Cell,
+    x: Array,
+    prepare: Prepared,
+    weights: Weights,
+    states: tuple[Array | None, ...],
+    *,
+    sizes: tuple[int, ...],
+    lengths: Array | None,
+    reverse: bool,
+) -> tuple[Array, Carry]:
+    """Outputs `[n, t, h]` of all steps of `x`, `[n, t, d]`, in its dtype, and the states after the last real step.
+
+    `prepare` makes the gates' inputs of all steps at once. A state that is None begins with zeros `[n, size]`, and each
+    state comes back in the dtype that it was given in, or in that of `x`. Steps from `lengths` on are padding: whatever
+    stands there, NaN too, changes neither a state nor a gradient, and their outputs are 0. With `reverse`, steps go
+    from the last real one to the first, and outputs lie where their inputs do.
+    """
+    at_least(0, lengths=lengths)
+    real = None if lengths is None else jnp.arange(x.shape[1])[:, None] < jnp.asarray(lengths)[None]
+    inputs = jnp.swapaxes(jnp.asarray(x), 0, 1)
+    if real is not None:
+        inputs = jnp.where(real[..., None], inputs, 0)
+    given = tuple(_state(state, x, size) for state, size in zip(states, sizes, strict=True))
+    outputs, last = recurrence(prepare(inputs), given, weights, real, cell=cell, reverse=reverse)
+    if real is not None:
+        outputs = jnp.where(real[..., None], outputs, 0)
+    return jnp.swapaxes(outputs, 0, 1), _as_given(last, given)
+
+
+def at_once(cell: Cell, x: Array, prepare: Prepared, weights: Weights, states: Carry) -> Carry:
+    """The states after one step with `x`, `[n, d]`, each in the dtype that it was given in."""
+    return _as_given(one_step(prepare(jnp.asarray(x)), states, weights, cell=cell), states)
+
+
+def affine(kernel: Array, bias: Array | None) -> Prepared:
+    """The inputs of the gates: `linear` with this kernel and bias."""
+    return lambda x: linear(x, kernel, bias)
+
+
+def require_gates(gates: int, *, kernel: Array, features: int) -> None:
+    """Raises `ValueError` unless the recurrent kernel has a column for each gate of each feature."""
+    if kernel.shape[-1] != gates * features:
+        raise ValueError(
+            f"recurrent_kernel must have {gates} columns for each of {features} features, got shape {kernel.shape}"
+        )
+
+
+def _state(state: Array | None, x: Array, size: int) -> Array:
+    return jnp.zeros((x.shape[0], size), x.dtype) if state is None else jnp.asarray(state)
+
+
+def _as_given(states: Carry, given: Carry) -> Carry:
+    return tuple(state.astype(like.dtype) for state, like in zip(states, given, strict=True))

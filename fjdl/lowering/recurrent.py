@@ -1,0 +1,232 @@
+"""Recurrences over time whose kernels get their gradients in one product each, after the scan and not inside of it.
+
+A `Cell` says what one step does between its products. The derivative of a whole recurrence is stated: a change `dW` of
+a kernel moves the products of all steps by `A dW`, with all that was multiplied in the matrix `A`, and this is one
+product before the scan of the derivative. Transposed, it is `Aᵀ δ` after the backward scan. What the backward scan
+needs beside states and products, such as gates, it computes again from them. The rule is a forward one, made of
+differentiable operations, so that derivatives of every order and in both modes follow from it.
+
+Inside, time is the first axis. Products take factors in the dtype of the layer and are sums in float32, and states
+are float32 from step to step.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad
+
+from fjdl.lowering.bias import add_bias
+from fjdl.lowering.bilinear import at_precision, define, precision_here
+from fjdl.lowering.platforms import by_platform
+from fjdl.lowering.projection import project
+from fjdl.meshes import alike, scan
+from fjdl.numerics import wide, widened
+from fjdl.typing import Array, PyTree
+
+Carry = tuple[Array, ...]
+Stage = Callable[[Any, Carry, tuple[Array, ...], PyTree], Any]
+
+
+class Cell(NamedTuple):
+    """One step: what is multiplied by each kernel in turn, and the states that follow.
+
+    A stage takes the input `x` of the step, the states, the products so far and other weights, all float32. Each of
+    `factors` returns what the kernel of its number multiplies, from the products before; `update` returns the new
+    states, the output first. If `added`, the input is added to the first product, and no stage sees it otherwise.
+    """
+
+    factors: tuple[Stage, ...]
+    update: Callable[[Any, Carry, tuple[Array, ...], PyTree], Carry]
+    added: bool = True
+
+
+class Weights(NamedTuple):
+    """Kernels of the products, a bias or None beside each, and whatever else the stages of the cell take."""
+
+    kernels: tuple[Array, ...]
+    biases: tuple[Array | None, ...]
+    other: PyTree = ()
+
+
+class _Way(NamedTuple):
+    cell: Cell
+    dtype: Any  # of the factors of products
+    reverse: bool
+
+
+class _Past(NamedTuple):
+    """The states before each step and the products in it, time first."""
+
+    states: Carry
+    products: tuple[Array, ...]
+
+
+@partial(jax.jit, static_argnames=("cell", "reverse"))
+def recurrence(
+    x: Array, states: Carry, weights: Weights, mask: Array | None = None, *, cell: Cell, reverse: bool = False
+) -> tuple[Array, Carry]:
+    """The outputs of all steps, [t, n, h], in the dtype of `x`, and the last states, in float32.
+
+    `x` is [t, n, gates], the states are [n, h]. Steps where the `mask`, [t, n], is false leave the states as they are.
+    """
+    mask = None if mask is None else mask[..., None]
+    return _outputs(_Way(cell, x.dtype, reverse), x, *_wide(x, states, weights), mask)
+
+
+def one_step(x: Array, states: Carry, weights: Weights, *, cell: Cell) -> Carry:
+    """The states, in float32, after one step with the input `x`, [n, gates]."""
+    states, weights = _wide(x, states, weights)
+    return _step(_Way(cell, x.dtype, False), states, x, _turned(weights), weights, None)[0]
+
+
+def _wide(x: Array, states: Carry, weights: Weights) -> tuple[Carry, Weights]:
+    """Both in the dtype of sums."""
+    return jax.tree.map(lambda a: jnp.asarray(a).astype(wide(x.dtype)), (tuple(states), weights))
+
+
+def _step(way: _Way, states: Carry, x: Array, turned: Any, weights: Weights, mask: Array | None) -> Any:
+    """The new states, and the products on the way."""
+    x, added = (None, widened(x)) if way.cell.added else (widened(x), None)
+    products: tuple[Array, ...] = ()
+    for number, factor in enumerate(way.cell.factors):
+        total = _product(way, factor(x, states, products, weights.other), weights.kernels[number], turned[number])
+        total = add_bias(total, weights.biases[number])
+        products += (total if added is None or number else total + added,)
+    return _kept(mask, way.cell.update(x, states, products, weights.other), states), products
+
+
+def _kept(mask: Array | None, new: Carry, old: Carry) -> Carry:
+    return new if mask is None else tuple(jnp.where(mask, a, b) for a, b in zip(new, old, strict=True))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _outputs(way: _Way, x: Array, states: Carry, weights: Weights, mask: Array | None) -> tuple[Array, Carry]:
+    turned = _turned(weights)
+
+    def step(states: Carry, slot: Any) -> Any:
+        x, mask = slot
+        after, _ = _step(way, states, x, turned, weights, mask)
+        return after, after[0].astype(way.dtype)
+
+    last, outputs = scan(step, states, (x, mask), reverse=way.reverse)
+    return outputs, last
+
+
+@_outputs.defjvp
+def _outputs_jvp(way: _Way, primals: Any, tangents: Any) -> Any:
+    outputs, last, past = _remembered(way, *primals)
+    (moved, moved_last), _ = _moved(way, primals, tangents, past)
+    return (outputs, last), (moved.astype(outputs.dtype), moved_last)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _remembered(way: _Way, x: Array, states: Carry, weights: Weights, mask: Array | None) -> Any:
+    """What `_outputs` returns, and the past that its derivative needs."""
+    turned = _turned(weights)
+
+    def step(states: Carry, slot: Any) -> Any:
+        x, mask = slot
+        after, products = _step(way, states, x, turned, weights, mask)
+        return after, (after[0].astype(way.dtype), _Past(states, products))
+
+    last, (outputs, past) = scan(step, states, (x, mask), reverse=way.reverse)
+    return outputs, last, past
+
+
+@_remembered.defjvp
+def _remembered_jvp(way: _Way, primals: Any, tangents: Any) -> Any:
+    outputs, last, past = _remembered(way, *primals)
+    (moved, moved_last), moved_past = _moved(way, primals, tangents, past)
+    return (outputs, last, past), (moved.astype(outputs.dtype), moved_last, moved_past)
+
+
+def _moved(way: _Way, primals: Any, tangents: Any, past: _Past) -> Any:
+    """The tangents of outputs, last states and past."""
+    x, _, weights, mask = primals
+    moved_x, moved_states, moved, _ = tangents
+    cell, turned = way.cell, _turned(weights)
+    x, moved_x = widened(x), widened(moved_x)
+    shifts = tuple(_shift(way, number, x, past, weights, moved) for number in range(len(cell.factors)))
+    if cell.added:
+        shifts, x, moved_x = (shifts[0] + moved_x, *shifts[1:]), None, None
+
+    @partial(jax.checkpoint, prevent_cse=False)
+    def step(moved_states: Carry, slot: Any) -> Any:
+        x, moved_x, mask, past, shifts = slot
+        products: tuple[Array, ...] = ()
+
+        def along(stage: Stage) -> Any:
+            known = (x, past.states, past.products[: len(products)], weights.other)
+            return jax.jvp(stage, known, (moved_x, moved_states, products, moved.other))[1]
+
+        for number, factor in enumerate(cell.factors):
+            products += (_product(way, along(factor), weights.kernels[number], turned[number]) + shifts[number],)
+        after = _kept(mask, along(cell.update), moved_states)
+        return after, (after[0], _Past(moved_states, products))
+
+    last, (outputs, moved_past) = scan(step, moved_states, (x, moved_x, mask, past, shifts), reverse=way.reverse)
+    return (outputs, last), moved_past
+
+
+def _shift(way: _Way, number: int, x: Array, past: _Past, weights: Weights, moved: Weights) -> Array:
+    """What a change of kernel and bias adds to the products of all steps."""
+    seen = None if way.cell.added else x
+    factor = jax.vmap(way.cell.factors[number], in_axes=(0, 0, 0, None))
+    multiplied = factor(seen, past.states, past.products[:number], weights.other)
+    t, n, columns = multiplied.shape
+    shift = project(multiplied.reshape(t * n, columns), moved.kernels[number], dtype=way.dtype)
+    return add_bias(shift, moved.biases[number]).reshape(t, n, -1)
+
+
+def _turned(weights: Weights) -> tuple[Array, ...]:
+    """The kernels transposed, on a CPU once before the scan, where XLA would do so in every step."""
+    return tuple(
+        by_platform(lax.stop_gradient(kernel), cpu=lambda k: lax.optimization_barrier(k.T), elsewhere=lambda k: k.T)
+        for kernel in weights.kernels
+    )
+
+
+def _product(way: _Way, a: Array, kernel: Array, turned: Array) -> Array:
+    """`a @ kernel`, whose transpose multiplies by `turned`."""
+    static = {"dtype": way.dtype, "back": False, "precision": precision_here()}
+    return _times.bind(*alike(a, kernel, turned), **static)
+
+
+def _everywhere(a: Array, kernel: Array, turned: Array, *, dtype: Any, back: bool) -> Array:
+    del turned
+    pairs = (((a.ndim - 1,), (1 if back else 0,)), ((), ()))
+    return lax.dot_general(a.astype(dtype), kernel.astype(dtype), pairs, preferred_element_type=a.dtype)
+
+
+def _on_cpu(a: Array, kernel: Array, turned: Array, *, dtype: Any, back: bool) -> Array:
+    return _everywhere(a, turned if back else kernel, kernel, dtype=dtype, back=False)
+
+
+def _along_factor(tangent: Array, a: Array, kernel: Array, turned: Array, **static: Any) -> Array:
+    del a
+    return _times.bind(tangent, kernel, turned, **static)
+
+
+def _along_kernel(
+    tangent: Array, a: Array, kernel: Array, turned: Array, *, dtype: Any, back: bool, precision: str | None
+) -> Array:
+    del kernel, turned
+    with jax.default_matmul_precision(precision):
+        return project(a, tangent.T if back else tangent, dtype=dtype)
+
+
+def _transposed(cotangent: Any, a: Any, kernel: Array, turned: Array, *, back: bool, **static: Any) -> Any:
+    if isinstance(cotangent, ad.Zero):
+        return ad.Zero(a.aval), None, None
+    return _times.bind(cotangent, kernel, turned, back=not back, **static), None, None
+
+
+_times = Primitive("fjdl_recurrent")
+define(_times, at_precision(_everywhere), faster={"cpu": at_precision(_on_cpu)})
+ad.defjvp(_times, _along_factor, _along_kernel, None)
+ad.primitive_transposes[_times] = _transposed
