@@ -91,13 +91,14 @@ def _wide(x: Array, states: Carry, weights: Weights) -> tuple[Carry, Weights]:
 
 def _step(way: _Way, states: Carry, x: Array, turned: Any, weights: Weights, mask: Array | None) -> Any:
     """The new states, and the products on the way."""
-    x, added = (None, widened(x)) if way.cell.added else (widened(x), None)
+    added = widened(x) if way.cell.added else None
+    seen = None if way.cell.added else widened(x)
     products: tuple[Array, ...] = ()
     for number, factor in enumerate(way.cell.factors):
-        total = _product(way, factor(x, states, products, weights.other), weights.kernels[number], turned[number])
+        total = _product(way, factor(seen, states, products, weights.other), weights.kernels[number], turned[number])
         total = add_bias(total, weights.biases[number])
         products += (total if added is None or number else total + added,)
-    return _kept(mask, way.cell.update(x, states, products, weights.other), states), products
+    return _kept(mask, way.cell.update(seen, states, products, weights.other), states), products
 
 
 def _kept(mask: Array | None, new: Carry, old: Carry) -> Carry:

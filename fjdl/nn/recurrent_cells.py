@@ -76,7 +76,7 @@ class Cell(linen.Module, kw_only=True):
         at_least(1, features=min(self.sizes()))
         if state is None:
             zeros = tuple(jnp.zeros((x.shape[0], size), x.dtype) for size in self.sizes())
-            state = zeros if len(zeros) > 1 else zeros[0]
+            state = zeros if len(zeros) > 1 else next(iter(zeros))
         after = self.functions()[0](x, state, **self.arrays(x.shape[-1], train=train))
         return jax.tree.leaves(after)[0], after
 

@@ -20,12 +20,12 @@ def sequences(gates: int, *more: tuple[int, ...], rows: int = H) -> Inputs:
 
 def steps(gates: int, *more: tuple[int, ...], states: tuple[int, ...] = (H,)) -> Inputs:
     """Inputs of one step, states of these sizes, and the weights of `sequences`."""
-    whole = sequences(gates, *more, rows=states[0])
+    whole = sequences(gates, *more, rows=next(iter(states)))
 
     def draw(rng: Any) -> tuple[Any, ...]:
         x, *weights = whole(rng)
         given = tuple(normal(N, size)(rng) for size in states)
-        return (x[:, 0], given if len(given) > 1 else given[0], *weights)
+        return (x[:, 0], given if len(given) > 1 else next(iter(given)), *weights)
 
     return draw
 

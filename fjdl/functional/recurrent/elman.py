@@ -6,7 +6,7 @@ from functools import cache
 import jax.numpy as jnp
 
 from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates
-from fjdl.lowering.recurrent import Cell, Weights
+from fjdl.lowering.recurrent import Carry, Cell, Weights
 from fjdl.typing import Array, Float, Int, typed
 
 Activation = Callable[[Array], Array]
@@ -64,7 +64,7 @@ def rnn(
 
 @cache
 def _elman(activation: Activation) -> Cell:
-    def update(x: None, states: tuple[Array], products: tuple[Array], other: tuple[()]) -> tuple[Array]:
+    def update(x: None, states: Carry, products: tuple[Array, ...], other: tuple[()]) -> Carry:
         del x, states, other
         return (activation(products[0]),)
 
