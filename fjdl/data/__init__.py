@@ -1,6 +1,9 @@
 """Data sets as pairs of pure functions: formats, verified downloads, splits, and batches by step.
 
-One format or data set a file. A data set is a function that returns `Splits`. May import floor 0 alone.
+One format or data set a file. A data set is a function that returns `Splits`, such as `mnist.fashion_mnist`. Those of
+texts are `language.tiny_shakespeare`, `language.wikitext2`, `sentences.sst2`, `sentences.trec`, `translation.dates`,
+`translation.multi30k` and `translation.multi30k_byte_pairs`; the room `text` has what they are made with. May import
+floor 0 alone.
 
 >>> from fjdl.data import batches, embedded
 >>> splits = embedded.iris()
@@ -17,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from fjdl.names import other_names
 
 _FILES = (
-    "batch_files", "batches", "blank", "cifar", "embedded", "files", "idx", "image_folder", "loading", "mnist",
-    "pickled_arrays", "pickles", "source", "splits",
+    "batch_files", "batches", "blank", "cifar", "embedded", "files", "idx", "image_folder", "language", "loading",
+    "mnist", "pickled_arrays", "pickles", "sentences", "source", "splits", "text", "translation",
 )  # fmt: skip
 
 if not TYPE_CHECKING:

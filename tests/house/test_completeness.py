@@ -71,13 +71,14 @@ NOT_OF_THE_LIBRARY: dict[str, str] = {
 
 
 def packages() -> Iterator[ModuleType]:
-    """What users import: the packages that say what is public in them, with modules of formulas, and `fjdl.tree`."""
+    """What users import: packages that say what is public in them, with modules of formulas, and `fjdl.tree`."""
     for found in pkgutil.iter_modules(fjdl.__path__, "fjdl."):
         if found.ispkg or found.name == "fjdl.tree":
             module = importlib.import_module(found.name)
             yield module
             entries = [getattr(module, name) for name in getattr(module, "__all__", ()) if lawful(found.name)]
             yield from (entry for entry in entries if isinstance(entry, ModuleType))
+    yield importlib.import_module("fjdl.data.text")
 
 
 def lawful(name: str) -> bool:

@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import Any
 
 from fjdl.data.source import Splits
+from fjdl.data.text import TextSplits
 from tests.cases import CASES
 from tests.cases.case import Case
 from tests.house.reach import Definition, definitions_behind, every_test, reached
@@ -55,12 +56,12 @@ def data_sets() -> dict[str, Callable[..., Any]]:
         for home in homes
         for name, value in vars(home).items()
         if inspect.isfunction(value) and value.__module__ == home.__name__ and not name.startswith("_")
-        and inspect.signature(value).return_annotation is Splits
+        and inspect.signature(value).return_annotation in (Splits, TextSplits)
     }  # fmt: skip
 
 
 def test_every_data_set_has_a_test_of_its_own() -> None:
-    assert {"fjdl.data.mnist.mnist", "fjdl.data.embedded.digits"} <= data_sets().keys()
+    assert {"fjdl.data.mnist.mnist", "fjdl.data.embedded.digits", "fjdl.data.sentences.sst2"} <= data_sets().keys()
     none_of(f"{name} has no test" for name, value in data_sets().items() if id(value) not in shown_by_tests())
 
 

@@ -1,0 +1,48 @@
+"""Texts as numbers: a tokenizer and its vocabulary, and the data sets that carry both."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fjdl.data.source import Splits
+from fjdl.data.text.tokenizers import Tokenizer
+from fjdl.data.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Coder:
+    """What makes numbers of a text and a text of numbers.
+
+    >>> from fjdl.data.text import CHARACTERS, build_vocabulary
+    >>> coder = Coder(CHARACTERS, build_vocabulary("hello world"))
+    >>> coder.decode(coder.encode("well"))
+    'well'
+    """
+
+    tokenizer: Tokenizer
+    vocabulary: Vocabulary
+
+    def encode(self, text: str) -> np.ndarray:
+        """The numbers of the text's tokens, int32 `[t]`, without `<bos>` and `<eos>`."""
+        return self.vocabulary.encode(self.tokenizer.split(text))
+
+    def decode(self, ids: Iterable[int] | np.ndarray) -> str:
+        """The text of the numbers; the special tokens for padding, beginning and end are left out of it."""
+        silent = {*self.vocabulary.specials.given} - {self.vocabulary.specials.unk}
+        return self.tokenizer.join([token for token in self.vocabulary.decode(ids) if token not in silent])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSplits(Splits):
+    """Splits of texts with what has made their numbers: `coders["tokens"]` has made the array `tokens`, and so on.
+
+    Vocabularies are those of the training part alone. A text of language models has windows of a stream as examples,
+    `{"tokens": int32 [t], "target": int32 [t], "length": int32}`; a text with a class is
+    `{"tokens": int32 [t], "length": int32, "label": int32}`; a pair of texts is
+    `{"source": int32 [s], "source_length": int32, "target": int32 [t], "target_length": int32}`, where the target has
+    `<bos>` in front and `<eos>` at its end, and `target_length` counts both. What stands at or after a length is
+    padding and means nothing.
+    """
+
+    coders: Mapping[str, Coder]
