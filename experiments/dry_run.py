@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.analysis import format_table
-from fjdl.batch import alone, assembled, of_batch
+from fjdl.batch import assembled
 from fjdl.data.batches import sequential_indices
 from fjdl.train.inspection import check_data
 from fjdl.train.prepare import prepare
@@ -29,7 +29,7 @@ def dry_run(recipe: Recipe) -> None:
 
     lengths = (splits.train.length, splits.validation.length, splits.test.length)
     print("{}: {} training, {} validation, {} test".format(splits.name, *lengths))
-    if layers := recipe.model.layers(of_batch("inputs", recipe.inputs, alone(splits.train.element(0)))):
+    if layers := recipe.model.layers(recipe.seen(splits.train.element(0))):
         print(format_table(layers))
     print(
         "\n".join(

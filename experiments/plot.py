@@ -76,13 +76,12 @@ def first_filters(run: LoadedRun) -> Any:
     """The kernel of the convolution that is called first, or None in a network without one."""
     import jax
 
-    from fjdl.batch import alone, of_batch
     from fjdl.train.state import evaluated_params
     from fjdl.tree import names
 
     params = evaluated_params(run.state)
     kernels = [(name, x) for name, x in zip(names(params), jax.tree.leaves(params), strict=True) if x.ndim == 4]
-    one = of_batch("inputs", run.recipe.inputs, alone(run.splits.test.element(0)))
+    one = run.recipe.seen(run.splits.test.element(0))
     called = [f"{layer.name}/".lstrip("/") for layer in run.recipe.model.layers(one)]
     return next((x for layer in called for name, x in kernels if name.startswith(layer)), None)
 

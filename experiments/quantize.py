@@ -107,17 +107,16 @@ def batch_prediction(recipe: Any, stats: Any, source: Any, *, size: int) -> Call
     import jax.numpy as jnp
     import numpy as np
 
-    from fjdl.batch import assembled, of_batch
+    from fjdl.batch import assembled
     from fjdl.train.precision import at_precision
-    from fjdl.tree import cast
 
     few = np.arange(min(size, source.length))
     examples = {name: jnp.asarray(array) for name, array in source.element(few).items()}
     batch = assembled(examples, jnp.asarray(few, jnp.int32), jnp.ones(few.shape))
+    network = recipe.network
 
     def predict(params: Any) -> Any:
-        inputs = cast(of_batch("inputs", recipe.inputs, batch), recipe.dtype)
-        return recipe.model.apply(params, stats, inputs, train=False)[0]
+        return network(params, stats, batch, network.begin(len(few)), train=False).outputs
 
     return jax.jit(at_precision(recipe.precision, predict))
 

@@ -104,10 +104,9 @@ def compiled(build: Callable[[Any], Any], recipe: Any) -> tuple[Callable[[int], 
 def training_operations(recipe: Any) -> float:
     """Two for each MAC of the forward pass, thrice for the backward pass too, over all epochs."""
     from fjdl.analysis import total
-    from fjdl.batch import alone, of_batch
 
     train = recipe.splits().train
-    example = of_batch("inputs", recipe.inputs, alone(train.element(0)))
+    example = recipe.seen(train.element(0))
     return 6.0 * total(recipe.model.layers(example)).macs * train.length * recipe.epochs
 
 

@@ -11,23 +11,28 @@ from fjdl.errors import UsageError
 INDEX = "index"  # [batch], int32: the number of each example in its part of the data
 EPOCH = "epoch"  # [batch], int32, from 0
 EXAMPLE_MASK = "example_mask"  # [batch], float32: 1 for an example, 0 for one that only fills up the last batch
+BEGINS = "begins"  # [batch], bool: whether an example begins a sequence; only where sequences span batches
 
-RESERVED = (INDEX, EPOCH, EXAMPLE_MASK)
+RESERVED = (INDEX, EPOCH, EXAMPLE_MASK, BEGINS)
 
 Result = TypeVar("Result")
 
 
-def assembled(examples: Mapping[str, Any], indices: Any, mask: Any, *, epoch: Any = 0) -> dict[str, Any]:
+def assembled(
+    examples: Mapping[str, Any], indices: Any, mask: Any, *, epoch: Any = 0, begins: Any = None
+) -> dict[str, Any]:
     """The batch of some examples: their arrays, and the reserved entries beside them.
 
     `indices` are the int32 numbers of the examples in their part of the data, `mask` is 1 for each that counts, `epoch`
-    is counted from 0. Raises `UsageError` for an array of the data set under a reserved name.
+    is counted from 0, `begins` is there where sequences span batches. Raises `UsageError` for an array of the data set
+    under a reserved name.
     """
     for name in RESERVED:
         if name in examples:
             raise UsageError(f"an array of the data must not be called {name!r}, which training provides, rename it")
     full_like = np.full_like if isinstance(indices, np.ndarray) else jnp.full_like
-    return {**examples, INDEX: indices, EPOCH: full_like(indices, epoch), EXAMPLE_MASK: mask}
+    sequences = {} if begins is None else {BEGINS: begins}
+    return {**examples, INDEX: indices, EPOCH: full_like(indices, epoch), EXAMPLE_MASK: mask, **sequences}
 
 
 def alone(example: Mapping[str, Any]) -> dict[str, Any]:

@@ -202,10 +202,9 @@ def read(
 def model_flops(prepared: Prepared, part: str, batch: int) -> float:
     """Two for each MAC of the layers' formulas, thrice in training, for a batch; 0 where they are not known."""
     from fjdl.analysis import total
-    from fjdl.batch import alone, of_batch
 
-    recipe, example = prepared.recipe, alone(prepared.splits.train.element(0))
-    layers = recipe.model.layers(of_batch("inputs", recipe.inputs, example))
+    recipe = prepared.recipe
+    layers = recipe.model.layers(recipe.seen(prepared.splits.train.element(0)))
     return (2.0 if part == "evaluation" else 6.0) * total(layers).macs * batch
 
 

@@ -21,7 +21,7 @@ from fjdl.names import other_names
 
 _FILES = (
     "batch_files", "batches", "blank", "cifar", "embedded", "files", "idx", "image_folder", "language", "loading",
-    "mnist", "pickled_arrays", "pickles", "sentences", "source", "splits", "text", "translation",
+    "mnist", "orders", "pickled_arrays", "pickles", "sentences", "source", "splits", "text", "translation",
 )  # fmt: skip
 
 if not TYPE_CHECKING:

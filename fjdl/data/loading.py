@@ -14,24 +14,33 @@ import numpy as np
 
 from fjdl.batch import assembled
 from fjdl.checks import at_least, within
-from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch
+from fjdl.data.orders import Order, in_order, shuffled
 from fjdl.data.source import Source, require_device_keeps
 from fjdl.errors import FjdlError
 from fjdl.typing import PRNGKey, PyTree
 
 Batch = dict[str, np.ndarray]
-Rows = tuple[np.ndarray, np.ndarray]
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+HostKey = tuple[bytes, tuple[int, ...], str, str]  # the words of a key, their shape and dtype, and its kind
 
 _lock = threading.Lock()
 
 
 def load_batches(
-    key: PRNGKey, source: Source, *, batch_size: int, stop: int, start: int = 0, ahead: int = 4, workers: int = 0
+    key: PRNGKey,
+    source: Source,
+    *,
+    batch_size: int,
+    stop: int,
+    start: int = 0,
+    order: Order = shuffled,
+    ahead: int = 4,
+    workers: int = 0,
 ) -> Iterator[Batch]:
     """The batches of the steps from `start` to `stop - 1`, counted from 0 over all epochs.
 
-    The batch of a step is a function of `key` and the step alone: the examples that `batch_indices(key, step)` names,
-    with their numbers beside them as `index`, the `epoch` and the `example_mask`, whatever `start`, `ahead` and
+    The batch of a step is a function of `key` and the step alone: the examples that the `order` names, cut to its
+    width, with their numbers beside them as `index`, the `epoch` and the `example_mask`, whatever `start`, `ahead` and
     `workers` are. A resumed run passes the steps it has done as `start`. `ahead` batches are made at the same time in
     threads, in each of `workers` processes where there are any; those are spawned, so the main module must be
     importable, and each receives a copy of what `source` refers to. Raises `DataError` at the step whose example cannot
@@ -40,14 +49,16 @@ def load_batches(
     if not 0 <= start <= stop:
         raise ValueError(f"start must lie in [0, {stop}], got {start}")
     words, kind = jax.device_get(jax.random.key_data(key)), str(jax.random.key_impl(key))
-    order = (words.tobytes(), words.shape, words.dtype.name, kind)
-    return _loaded(_Batches(source, batch_size, order, range(start, stop)), ahead, workers)
+    host_key = (words.tobytes(), words.shape, words.dtype.name, kind)
+    return _loaded(_Batches(source, batch_size, order, host_key, range(start, stop)), ahead, workers)
 
 
-def load_batches_in_order(source: Source, *, batch_size: int, ahead: int = 4, workers: int = 0) -> Iterator[Batch]:
-    """The batches of one pass over the examples in their own order, for evaluation; else like `load_batches`."""
-    steps = range(steps_per_epoch(source.length, batch_size))
-    return _loaded(_Batches(source, batch_size, None, steps), ahead, workers)
+def load_batches_in_order(
+    source: Source, *, batch_size: int, order: Order = in_order, ahead: int = 4, workers: int = 0
+) -> Iterator[Batch]:
+    """The batches of one pass over the examples in an order without a key, for evaluation; else like `load_batches`."""
+    steps = range(order.steps(source.length, batch_size))
+    return _loaded(_Batches(source, batch_size, order, None, steps), ahead, workers)
 
 
 def to_device(
@@ -82,31 +93,35 @@ def _own(path: Any, leaf: Any) -> Any:
 class _Batches:
     """The batches of some steps as a sequence; a batch that cannot be made is its error."""
 
-    def __init__(self, source: Source, batch_size: int, order: tuple[Any, ...] | None, steps: range) -> None:
-        self.source, self.batch_size, self.order, self.steps = source, batch_size, order, steps
-        self.per_epoch = steps_per_epoch(source.length, batch_size)
+    def __init__(self, source: Source, batch_size: int, order: Order, key: HostKey | None, steps: range) -> None:
+        self.source, self.batch_size, self.order, self.key, self.steps = source, batch_size, order, key, steps
+        self.per_epoch = order.steps(source.length, batch_size)
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def __getitem__(self, index: int) -> Batch | FjdlError:
         epoch, row = divmod(self.steps[index], self.per_epoch)
+        order, length = self.order, self.source.length
         with _lock:
-            indices, mask = _rows(self.order, epoch, self.source.length, self.batch_size)
+            rows, masks, begins = _rows(order, self.key, epoch, length, self.batch_size)
+        indices, begin = rows[row], None if begins is None else begins[row]
         try:
-            return assembled(self.source.element(indices[row]), indices[row], mask[row], epoch=epoch)
+            batch = assembled(self.source.element(indices), indices, masks[row], epoch=epoch, begins=begin)
         except FjdlError as error:
             return error
+        return batch if order.kind is None else order.cuts[int(order.kind(indices))](batch)
 
 
 @lru_cache(maxsize=2)
-def _rows(order: tuple[Any, ...] | None, epoch: int, length: int, batch_size: int) -> Rows:
-    """Indices and masks of an epoch on the host."""
-    if order is None:
-        return jax.device_get(sequential_indices(length=length, batch_size=batch_size))
-    data, shape, dtype, kind = order
-    key = jax.random.wrap_key_data(jnp.asarray(np.frombuffer(data, dtype).reshape(shape)), impl=kind)
-    return jax.device_get(epoch_indices(key, epoch, length=length, batch_size=batch_size))
+def _rows(order: Order, host_key: HostKey | None, epoch: int, length: int, batch_size: int) -> Rows:
+    """Indices and masks of an epoch on the host, and which of them begin a sequence where sequences span batches."""
+    key = None
+    if host_key is not None:
+        data, shape, dtype, kind = host_key
+        key = jax.random.wrap_key_data(jnp.asarray(np.frombuffer(data, dtype).reshape(shape)), impl=kind)
+    indices, masks = order.rows(key, epoch, length=length, batch_size=batch_size)
+    return jax.device_get((indices, masks, order.begins(indices, length=length) if order.carries else None))
 
 
 def _loaded(batches: _Batches, ahead: int, workers: int) -> Iterator[Batch]:

@@ -60,7 +60,15 @@ def _batch_by_batch(
 
     def epoch(state: TrainState, done: int) -> tuple[TrainState, EpochReport]:
         tally, stop = single.start(), done + program.steps_per_epoch
-        rows = load_batches(key, source, batch_size=recipe.batch_size, start=done, stop=stop, workers=recipe.workers)
+        rows = load_batches(
+            key,
+            source,
+            batch_size=recipe.batch_size,
+            start=done,
+            stop=stop,
+            order=recipe.order,
+            workers=recipe.workers,
+        )
         looked_at = checked(rows, inputs=recipe.inputs, loss=recipe.loss, part="train")
         with closing(to_device(looked_at, sharding=along(mesh))) as batches:
             for step, batch in enumerate(batches, start=done):

@@ -65,8 +65,9 @@ def evaluation_call(prepared: Prepared, state: Any, source: Source) -> Call:
     evaluator, mesh = prepared.program.evaluator, prepared.mesh
     params, stats = evaluated_params(state), state.stats
     if source.streamed:
-        batch = _batch(source, evaluator.batch_size(source.length), along(mesh))
-        return Call(evaluator.step, (_placed(jax.eval_shape(evaluator.start), replicated(mesh)), params, stats, batch))
+        size = evaluator.batch_size(source.length)
+        batch, start = _batch(source, size, along(mesh)), jax.eval_shape(lambda: evaluator.start(size))
+        return Call(evaluator.step, (_placed(start, replicated(mesh)), params, stats, batch))
     return Call(evaluator.whole, (params, stats, abstract(source, mesh, resident=prepared.recipe.resident)))
 
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from fjdl.batch import alone, of_batch
-from fjdl.data.batches import epoch_indices, steps_per_epoch
+from fjdl.batch import alone
+from fjdl.data.orders import Order
 from fjdl.numerics import safe_divide
 from fjdl.train.evaluation import Evaluator, Results, evaluator
 from fjdl.train.mesh import check_batch, replicated, spread
@@ -74,14 +74,11 @@ class Program(NamedTuple):
 def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mapping[str, Any]) -> Program:
     """The program for a training set of that many examples like `example`; nothing runs yet."""
     check_batch(recipe.batch_size // recipe.accumulate, mesh)
-    per_epoch = steps_per_epoch(examples, recipe.batch_size)
+    per_epoch = recipe.order.steps(examples, recipe.batch_size)
     steps = per_epoch * recipe.epochs
-    one = alone(example)
-    everywhere = replicated(mesh)
+    one, everywhere = alone(example), replicated(mesh)
     return Program(
-        init=jax.jit(
-            lambda: init_state(recipe, of_batch("inputs", recipe.inputs, one), steps=steps), out_shardings=everywhere
-        ),
+        init=jax.jit(lambda: init_state(recipe, recipe.network.seen(one), steps=steps), out_shardings=everywhere),
         epoch=jax.jit(partial(_epoch, recipe, mesh, steps), donate_argnums=0, out_shardings=everywhere),
         evaluator=evaluator_of(recipe, mesh),
         remember=jax.jit(partial(remember, mode=recipe.mode), donate_argnums=0, out_shardings=everywhere),
@@ -104,6 +101,8 @@ def evaluator_of(recipe: Recipe, mesh: Mesh) -> Evaluator:
         batch_size=max(recipe.batch_size, min(4 * recipe.batch_size, 1024)),
         precision=recipe.precision,
         mesh=mesh,
+        order=recipe.evaluation_order,
+        carry=recipe.carry,
         workers=recipe.workers,
         resident=recipe.resident,
     )
@@ -111,15 +110,25 @@ def evaluator_of(recipe: Recipe, mesh: Mesh) -> Evaluator:
 
 def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Arrays) -> tuple[TrainState, EpochReport]:
     length = length_of(arrays)
-    epoch = state.step // steps_per_epoch(length, recipe.batch_size)
+    epoch = state.step // recipe.order.steps(length, recipe.batch_size)
+    key = stream_key(recipe.seed, Stream.ORDER)
     with jax.named_scope("inputs"):
-        order = epoch_indices(stream_key(recipe.seed, Stream.ORDER), epoch, length=length, batch_size=recipe.batch_size)
+        rows = recipe.order.rows(key, epoch, length=length, batch_size=recipe.batch_size)
 
     def body(carry: tuple[TrainState, Tally], row: Row) -> tuple[tuple[TrainState, Tally], None]:
-        return _step(recipe, mesh, steps, *carry, batch_of(arrays, row, mesh, epoch=epoch)), None
+        batch = batch_of(arrays, row, mesh, order=recipe.order, epoch=epoch)
+        return at_width(recipe.order, row[0], partial(_step, recipe, mesh, steps), *carry, batch), None
 
-    (state, tally), _ = jax.lax.scan(body, (state, _start()), order)
+    (state, tally), _ = jax.lax.scan(body, (state, _start()), rows)
     return state, _finish(tally)
+
+
+def at_width(order: Order, indices: Array, step: Callable[..., Any], *args: Any) -> Any:
+    """Inside `jit`: `step(*args)`, whose last argument is the batch of a row, cut to its width where there are any."""
+    if order.kind is None:
+        return step(*args)
+    branches = [lambda *args, cut=cut: step(*args[:-1], cut(args[-1])) for cut in order.cuts]
+    return jax.lax.switch(order.kind(indices), branches, *args)
 
 
 def _start() -> Tally:

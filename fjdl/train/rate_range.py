@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from fjdl.data.batches import epoch_indices, steps_per_epoch
 from fjdl.numerics import safe_divide
 from fjdl.optim.base import LearningRate
 from fjdl.schedules.base import Schedule, Step
 from fjdl.train.inspection import check_source
 from fjdl.train.prepare import prepare
+from fjdl.train.program import at_width
 from fjdl.train.recipe import Recipe
 from fjdl.train.resident import Arrays, Row, batch_of, length_of, place
 from fjdl.train.state import Stream, TrainState, stream_key
@@ -94,14 +94,15 @@ def suggested_rates(
 def _losses(recipe: Recipe, mesh: Mesh, state: TrainState, arrays: Arrays, *, steps: int) -> Float[Array, " steps"]:
     """The mean loss of each of so many of the recipe's own training steps, epoch after epoch."""
     length = length_of(arrays)
-    per_epoch = steps_per_epoch(length, recipe.batch_size)
+    order, per_epoch = recipe.order, recipe.order.steps(length, recipe.batch_size)
     epochs = jnp.arange(-(-steps // per_epoch))
     key, step = stream_key(recipe.seed, Stream.ORDER), make_train_step(recipe, mesh, steps=steps)
-    rows = jax.vmap(lambda epoch: epoch_indices(key, epoch, length=length, batch_size=recipe.batch_size))(epochs)
+    rows = jax.vmap(lambda epoch: order.rows(key, epoch, length=length, batch_size=recipe.batch_size))(epochs)
     rows = jax.tree.map(lambda x: x.reshape(-1, recipe.batch_size)[:steps], rows)
 
     def body(state: TrainState, row: Row) -> tuple[TrainState, Array]:
-        state, report = step(state, batch_of(arrays, row, mesh, epoch=state.step // per_epoch))
+        batch = batch_of(arrays, row, mesh, order=order, epoch=state.step // per_epoch)
+        state, report = at_width(order, row[0], step, state, batch)
         return state, safe_divide(report.loss, report.examples)
 
     return jax.lax.scan(body, state, rows)[1]

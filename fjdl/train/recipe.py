@@ -7,10 +7,13 @@ from typing import Any, Literal
 import jax
 import optax
 
+from fjdl.batch import alone
+from fjdl.data.orders import Order, in_order, shuffled
 from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
 from fjdl.model import Model
+from fjdl.train.network import Carry, Network
 from fjdl.train.precision import Precision, activation_dtype, check_precision
 from fjdl.train.resident import Where, check_resident
 from fjdl.train.summary import Summary
@@ -53,6 +56,9 @@ class Recipe:
     epochs: int
     batch_size: int
     seed: int = 0
+    order: Order = shuffled  # of the training examples, see `fjdl.data.orders`
+    evaluation_order: Order = in_order
+    carry: Carry | None = None  # the state before sequences that span batches, see `train.network`
     precision: Precision = "float32"  # of activations and products, see `train.precision`; parameters stay float32
     augment: Callable[[PRNGKey, Batch], Batch] | None = None
     penalty: Callable[[PyTree], Array] | None = None  # of the parameters, added to the mean loss, see losses.penalties
@@ -77,6 +83,11 @@ class Recipe:
             self.batch_size % self.accumulate == 0,
             f"batch_size must be a multiple of accumulate, got {self.batch_size} and {self.accumulate}",
         )
+        _require(
+            self.carry is None or (self.order.carries and self.evaluation_order.carries),
+            "a recipe with a carry must have an order and an evaluation_order whose examples go on from batch to "
+            "batch, such as orders.lanes(64), got another one",
+        )
         check_precision(self.precision)
         check_resident(self.resident)
         _require(self.mode in ("max", "min"), f"mode must be one of ['max', 'min'], got {self.mode!r}")
@@ -98,6 +109,15 @@ class Recipe:
     def dtype(self) -> Any:
         """Dtype of activations."""
         return activation_dtype(self.precision)
+
+    @property
+    def network(self) -> Network:
+        """The model with what it sees of a batch."""
+        return Network(self.model, self.inputs, self.dtype, self.carry)
+
+    def seen(self, example: Mapping[str, Any]) -> Any:
+        """What the model sees of one example alone, in float32."""
+        return self.network.seen(alone(example))
 
 
 def _require(condition: bool, rule: str) -> None:

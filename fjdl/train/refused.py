@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import jax
 
-from fjdl.data.batches import batch_indices
 from fjdl.train.program import CAUSES, EpochReport
 from fjdl.train.recipe import Recipe
 from fjdl.train.state import Stream, stream_key
@@ -32,5 +31,7 @@ def last_refused(report: EpochReport, recipe: Recipe, length: int) -> Refused | 
     step = int(report.last_bad_step)
     with jax.transfer_guard("allow"):
         key = stream_key(recipe.seed, Stream.ORDER)
-        rows, mask = jax.device_get(batch_indices(key, step, length=length, batch_size=recipe.batch_size))
-    return Refused(step, CAUSES[int(report.last_bad_cause)], sorted(rows[mask > 0].tolist()))
+        epoch, row = divmod(step, recipe.order.steps(length, recipe.batch_size))
+        rows = recipe.order.rows(key, epoch, length=length, batch_size=recipe.batch_size)
+        indices, mask = jax.device_get(jax.tree.map(lambda x: x[row], rows))
+    return Refused(step, CAUSES[int(report.last_bad_cause)], sorted(indices[mask > 0].tolist()))

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from fjdl.batch import assembled
 from fjdl.data.batches import take
+from fjdl.data.orders import Order
 from fjdl.data.source import Source, to_arrays
 from fjdl.errors import UsageError
 from fjdl.train.mesh import AXIS, along, replicated, spread
@@ -103,15 +104,16 @@ def first_of(arrays: Arrays) -> dict[str, Array]:
     return {name: _shaped(arrays.rows[name][:1], shape)[0] for name, shape in arrays.shapes}
 
 
-def batch_of(arrays: Arrays, row: Row, mesh: Mesh, *, epoch: Any = 0) -> dict[str, Array]:
+def batch_of(arrays: Arrays, row: Row, mesh: Mesh, *, order: Order, epoch: Any = 0) -> dict[str, Array]:
     """Inside `jit`: the batch of the examples in a row, spread over the devices."""
     with jax.named_scope("inputs"):
         indices, mask = spread(row, mesh)
+        begins = order.begins(indices, length=length_of(arrays)) if order.carries else None
         if not isinstance(arrays, Resident):
-            return assembled(take(arrays, indices), indices, mask, epoch=epoch)
+            return assembled(take(arrays, indices), indices, mask, epoch=epoch, begins=begins)
         rows = _collected(arrays.rows, row[0], mesh) if arrays.sharded else _taken(arrays.rows, indices)
         examples = {name: _shaped(rows[name], shape) for name, shape in arrays.shapes}
-        return assembled(examples, indices, mask, epoch=epoch)
+        return assembled(examples, indices, mask, epoch=epoch, begins=begins)
 
 
 def _is_sharded(resident: Where, size: int, mesh: Mesh) -> bool:

@@ -31,6 +31,7 @@ class TrainState(NamedTuple):
     skipped: Array  # shape (), int32: steps refused because loss or gradient was not finite
     streak: Array  # shape (), int32: refused steps in a row, up to now
     best: Best
+    carry: PyTree = ()  # what the model carries from batch to batch, () for one that carries nothing
 
 
 class Stream(IntEnum):
@@ -61,6 +62,7 @@ def init_state(recipe: Recipe, inputs: Any, *, steps: int) -> TrainState:
         skipped=_count(0),
         streak=_count(0),
         best=Best(value=jnp.asarray(worst, jnp.float32), step=_count(-1), wait=_count(0)),
+        carry=recipe.network.begin(recipe.batch_size),
     )
 
 

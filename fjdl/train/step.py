@@ -17,7 +17,7 @@ from fjdl.train.mesh import spread
 from fjdl.train.precision import at_precision
 from fjdl.train.recipe import Batch, Loss, Recipe
 from fjdl.train.state import Stream, TrainState, stream_key
-from fjdl.tree import cast, global_norm
+from fjdl.tree import global_norm
 from fjdl.typing import Array, PRNGKey, PyTree
 
 
@@ -47,7 +47,8 @@ def make_train_step(
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, StepReport]:
         batch = _augmented(recipe, state, batch)
-        objective = _Objective(recipe, state.stats, _micro_batches(recipe, mesh, batch), _dropout_key(recipe, state))
+        parts = _micro_batches(recipe, mesh, (batch, state.carry))
+        objective = _Objective(recipe, state.stats, parts, _dropout_key(recipe, state))
         result = objective(state.params)
         with jax.named_scope("guard"):
             norm = global_norm(result.gradients)
@@ -65,7 +66,7 @@ def make_train_step(
             )
             params = optax.apply_updates(state.params, updates)
             ema = ema_update(state.ema, params, decay=recipe.ema) if recipe.ema is not None else ()
-            new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema)
+            new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema, carry=result.carry)
             state = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
         state = state._replace(
             step=state.step + 1,
@@ -110,6 +111,7 @@ class _Result(NamedTuple):
     value: Array  # mean loss over examples plus penalty
     gradients: PyTree  # of the value
     stats: PyTree  # after the forward passes
+    carry: PyTree  # of the whole batch, after it
     loss: Array  # sum over examples
     examples: Array  # number of them
     penalty: Array
@@ -120,52 +122,51 @@ class _Objective(NamedTuple):
 
     recipe: Recipe
     stats: PyTree  # before the step
-    parts: tuple[Batch, Array]  # micro-batches along the first axis, with their numbers
+    parts: tuple[tuple[Batch, PyTree], Array]  # micro-batches and carries along the first axis, with their numbers
     key: PRNGKey
 
     def __call__(self, params: PyTree) -> _Result:
         """Value and gradient."""
 
-        def add(carry: Any, part: Any) -> tuple[Any, None]:
-            gradients, stats, loss, count = carry
-            (more_loss, (more, stats)), new = jax.value_and_grad(self._sum, has_aux=True)(params, stats, part)
-            return (jax.tree.map(jnp.add, gradients, new), stats, loss + more_loss, count + more), None
+        def add(sums: Any, part: Any) -> tuple[Any, PyTree]:
+            gradients, stats, loss, count = sums
+            (more_loss, (more, stats, carry)), new = jax.value_and_grad(self._sum, has_aux=True)(params, stats, part)
+            return (jax.tree.map(jnp.add, gradients, new), stats, loss + more_loss, count + more), carry
 
         start = (jax.tree.map(jnp.zeros_like, params), self.stats, jnp.zeros(()), jnp.zeros(()))
-        gradients, stats, loss, count = self._scan(add, start)
+        (gradients, stats, loss, count), carries = self._scan(add, start)
         gradients = jax.tree.map(lambda g: safe_divide(g, count), gradients)
         value, penalty = safe_divide(loss, count), jnp.zeros(())
         if self.recipe.penalty is not None:
             penalty, slope = jax.value_and_grad(_penalty, argnums=1)(self.recipe, params)
             value, gradients = value + penalty, jax.tree.map(jnp.add, gradients, slope)
-        return _Result(value, gradients, stats, loss, count, penalty)
+        carry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), carries)
+        return _Result(value, gradients, stats, carry, loss, count, penalty)
 
     def value(self, params: PyTree, *, grad_fn: Any = None, weight: Any = None) -> Array:
         """The value alone; optax's line searches hand on all keywords of `update` that are not their own."""
         del grad_fn, weight
 
-        def add(carry: Any, part: Any) -> tuple[Any, None]:
-            stats, loss, count = carry
-            more_loss, (more, stats) = self._sum(params, stats, part)
+        def add(sums: Any, part: Any) -> tuple[Any, None]:
+            stats, loss, count = sums
+            more_loss, (more, stats, _) = self._sum(params, stats, part)
             return (stats, loss + more_loss, count + more), None
 
-        _, loss, count = self._scan(add, (self.stats, jnp.zeros(()), jnp.zeros(())))
+        (_, loss, count), _ = self._scan(add, (self.stats, jnp.zeros(()), jnp.zeros(())))
         return safe_divide(loss, count) + _penalty(self.recipe, params)
 
-    def _sum(self, params: PyTree, stats: PyTree, part: tuple[Batch, Array]) -> tuple[Array, tuple[Array, PyTree]]:
-        """Sum of the losses of a micro-batch, with the number of its examples and the statistics after it."""
-        batch, number = part
-        with jax.named_scope("inputs"):
-            inputs = cast(of_batch("inputs", self.recipe.inputs, batch), self.recipe.dtype)
+    def _sum(self, params: PyTree, stats: PyTree, part: Any) -> tuple[Array, tuple[Array, PyTree, PyTree]]:
+        """Sum of the losses of a micro-batch, with the number of its examples, and statistics and carry after it."""
+        (batch, carry), number = part
         key = jax.random.fold_in(self.key, number)
-        outputs, stats = self.recipe.model.apply(params, stats, inputs, train=True, key=key)
+        outputs, stats, carry = self.recipe.network(params, stats, batch, carry, train=True, key=key)
         with jax.named_scope("loss"):
             values, mask, weights = weighed(self.recipe.loss, outputs, batch)
             loss, count = weighted_sum(values, mask=mask, weights=weights)
-        return loss, (count, stats)
+        return loss, (count, stats, carry)
 
-    def _scan(self, add: Callable[[Any, Any], tuple[Any, None]], start: Any) -> Any:
-        return jax.lax.scan(add, start, self.parts, unroll=self.recipe.accumulate == 1)[0]
+    def _scan(self, add: Callable[[Any, Any], tuple[Any, Any]], start: Any) -> Any:
+        return jax.lax.scan(add, start, self.parts, unroll=self.recipe.accumulate == 1)
 
 
 def _augmented(recipe: Recipe, state: TrainState, batch: Batch) -> Batch:
@@ -185,7 +186,7 @@ def _penalty(recipe: Recipe, params: PyTree) -> Array:
     return penalty
 
 
-def _micro_batches(recipe: Recipe, mesh: Mesh, batch: Batch) -> tuple[Batch, Array]:
+def _micro_batches(recipe: Recipe, mesh: Mesh, batch: tuple[Batch, PyTree]) -> tuple[tuple[Batch, PyTree], Array]:
     parts = jax.tree.map(lambda x: x.reshape(recipe.accumulate, -1, *x.shape[1:]), batch)
     return spread(parts, mesh, axis=1), jnp.arange(recipe.accumulate)
 

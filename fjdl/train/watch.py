@@ -8,7 +8,6 @@ import jax
 from jax.sharding import Mesh
 
 from fjdl.analysis import chip_of, total
-from fjdl.batch import alone, of_batch
 from fjdl.train.compile_time import CompileTime
 from fjdl.train.prepare import Prepared
 from fjdl.train.progress import Progress, Say, silent
@@ -139,7 +138,7 @@ def work_of(prepared: Prepared) -> Work:
     train, peak = splits.train, peak_of(mesh)
     operations = None
     if peak is not None:
-        layers = recipe.model.layers(of_batch("inputs", recipe.inputs, alone(train.element(0))))
+        layers = recipe.model.layers(recipe.seen(train.element(0)))
         operations = 6.0 * total(layers).macs if layers else None
     return Work(program.steps_per_epoch, train.length, operations, peak, train.streamed)
 

@@ -135,7 +135,7 @@ def test_a_signal_while_a_run_is_taken_up_says_that_its_checkpoint_is_intact(
 def test_a_signal_while_the_first_epoch_compiles_is_granted_after_it_with_its_state_saved(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first_send(monkeypatch, "fjdl.train.program.epoch_indices", signal.SIGTERM)  # as it is traced, and in the check
+    first_send(monkeypatch, "fjdl.train.program.batch_of", signal.SIGTERM)  # as it is traced, and in the check
     monkeypatch.setattr("fjdl.train.prepare.check", lambda prepared: None)
     outcome = command("train", *FLAGS, "--run-dir", tmp_path / "run")
     assert (outcome.status, sentence(outcome)) == (143, "stopped by SIGTERM; the same command resumes")

@@ -99,7 +99,7 @@ def test_examples_that_fill_up_a_batch_do_not_count_though_an_augmentation_drops
     fit(made, tmp_path, devices=devices())
     (record,) = read_jsonl(tmp_path / "metrics.jsonl")
     assert (record["train_loss"], record["train_bad"], record["validation_loss"]) == (1.0, 0, 1.0)
-    assert set(RESERVED) <= seen.keys()
+    assert set(RESERVED) - {BEGINS} <= seen.keys()  # that of sequences which span batches is only there with them
 
 
 @pytest.mark.parametrize("name", RESERVED)

@@ -68,7 +68,7 @@ def step(recipe: Recipe) -> list[Product]:
 def evaluation(recipe: Recipe) -> list[Product]:
     """The evaluation of a streamed batch."""
     evaluator, state = program(recipe).evaluator, first_state(recipe, batch(32))
-    return lowered(evaluator.step, evaluator.start(), state.params, state.stats, batch(32))
+    return lowered(evaluator.step, evaluator.start(32), state.params, state.stats, batch(32))
 
 
 def prediction(recipe: Recipe) -> list[Product]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fjdl.data.orders import shuffled
 from fjdl.data.source import Source, from_arrays, to_arrays
 from fjdl.errors import UsageError
 from fjdl.models import MLP
@@ -54,7 +55,7 @@ def bits(tree: Any) -> str:
 @pytest.mark.parametrize("way", ["replicated", "sharded"])
 def test_a_batch_is_its_examples_bit_for_bit(way: Any, count: int) -> None:
     placed = place(kinds(), mesh(count), resident=way)
-    batch = jax.jit(lambda placed: batch_of(placed, ROW, mesh(count), epoch=3))(placed)
+    batch = jax.jit(lambda placed: batch_of(placed, ROW, mesh(count), order=shuffled, epoch=3))(placed)
     expected = dict(kinds().element(ORDER))
     assert bits({name: batch[name] for name in expected}) == bits(expected)
     np.testing.assert_array_equal(batch["index"], ORDER)
@@ -70,7 +71,7 @@ def test_each_device_holds_its_part_and_no_collective_carries_more_than_a_batch(
     for array in placed.rows.values():
         assert array.shape[0] == 16
         assert {shard.data.shape[0] for shard in array.addressable_shards} == {2}
-    compiled = jax.jit(lambda placed: batch_of(placed, ROW, mesh(8))).lower(placed).compile()
+    compiled = jax.jit(lambda placed: batch_of(placed, ROW, mesh(8), order=shuffled)).lower(placed).compile()
     found = r"= \(?\w+\[([\d,]*)\][^=]*? (all-\w+|reduce-scatter|collective-\w+)\("
     collectives = re.findall(found, str(compiled.as_text()))
     assert collectives
@@ -98,7 +99,7 @@ def test_long_rows_fill_whole_registers_on_tpus() -> None:
         assert {name: resident.width(shape, there) for name, shape in images.items()} == expected
     rows = np.arange(2 * 896, dtype=np.int32).reshape(2, 896)
     padded = Resident({"image": jnp.asarray(rows)}, (("image", (28, 28, 1)),), length=2, sharded=False)
-    batch = batch_of(padded, (jnp.array([1, 0]), jnp.ones(2)), mesh())
+    batch = batch_of(padded, (jnp.array([1, 0]), jnp.ones(2)), mesh(), order=shuffled)
     np.testing.assert_array_equal(batch["image"], rows[::-1, :784].reshape(2, 28, 28, 1))
 
 

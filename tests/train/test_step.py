@@ -283,7 +283,7 @@ def test_evaluation_counts_real_examples_and_neither_augments_nor_drops_nor_move
     given = batch(16, mask=np.arange(16) < 11)
     params = random_params(made.model, given["image"])
     evaluator = evaluator_of(made, mesh())
-    states = evaluator.step(evaluator.start(), params, {}, given)
+    states = evaluator.step(evaluator.start(16), params, {}, given)
     states = evaluator.step(states, params, {}, {**take(given, jnp.arange(16)), "example_mask": jnp.zeros(16)})
     results = evaluator.finish(states)
 

@@ -1,0 +1,155 @@
+"""Which examples make the batches of an epoch, in which order: an `Order` is a tuple of pure functions.
+
+`shuffled` draws every epoch anew, `in_order` keeps the order of the data, `lanes` keeps sequences that go on from one
+batch to the next, `buckets` puts examples of about the same length together. Each gives every example once.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fjdl.checks import at_least
+from fjdl.data.batches import epoch_indices, sequential_indices, steps_per_epoch
+from fjdl.errors import UsageError
+from fjdl.typing import Array, PRNGKey
+
+Rows = tuple[Array, Array]  # int32 indices and a float32 mask [steps, batch]
+Cut = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def _all(length: int) -> int:
+    return length
+
+
+def _each_begins(indices: Array, *, length: int) -> Array:
+    del length
+    return jnp.ones(indices.shape, bool)
+
+
+class Order(NamedTuple):
+    """The batches of an epoch as functions of the number of examples `length` and the `batch_size`, both static.
+
+    `rows(key, epoch, length=..., batch_size=...)` gives one row of indices for each of `steps(length, batch_size)`
+    steps, and a mask that is 0 for those that only fill up a batch. `at_once(length)` is the most examples that a
+    batch has a place for. `begins(indices, length=...)` says which examples begin a sequence; any other goes on where
+    the example in its place of the batch before ended.
+
+    Where batches have several widths, `kind(indices)` gives the number of a row's, and `cuts` the function of each that
+    leaves of a batch what is that wide.
+    """
+
+    rows: Callable[..., Rows]
+    steps: Callable[[int, int], int] = steps_per_epoch
+    at_once: Callable[[int], int] = _all
+    begins: Callable[..., Array] = _each_begins
+    kind: Callable[[Any], Any] | None = None
+    cuts: tuple[Cut, ...] = ()
+
+    @property
+    def carries(self) -> bool:
+        """Whether sequences go on from one batch to the next."""
+        return self.begins is not _each_begins
+
+
+def _in_order(key: Any, epoch: Any, *, length: int, batch_size: int) -> Rows:
+    del key, epoch
+    return sequential_indices(length=length, batch_size=batch_size)
+
+
+shuffled = Order(epoch_indices)
+in_order = Order(_in_order)
+
+
+def lanes(count: int) -> Order:
+    """Examples in `count` lanes of equally many, one batch having the next example of each of its lanes.
+
+    Example `i` goes on where example `i - 1` ended, unless it is the first of its lane, that is unless `i` is a
+    multiple of `length / count`. With a `batch_size` of `count` the lanes are read side by side; a smaller one reads
+    some of them to their ends and then the next ones. So the state that a model carries, and what it costs, do not
+    depend on the batch size. The order is the same in every epoch. Truncated backpropagation through time (Werbos 1990;
+    Williams & Peng 1990) trains on it. Raises `ValueError` for a count below 1, and `UsageError` for a number of
+    examples that is no multiple of the count.
+
+    >>> indices, mask = lanes(2).rows(None, 0, length=6, batch_size=2)
+    >>> indices
+    Array([[0, 3],
+           [1, 4],
+           [2, 5]], dtype=int32)
+    """
+    at_least(1, count=count)
+
+    def windows(length: int) -> int:
+        if length % count:
+            raise UsageError(f"the number of examples must be a multiple of the {count} lanes, got {length}")
+        return length // count
+
+    def steps(length: int, batch_size: int) -> int:
+        return steps_per_epoch(count, batch_size) * windows(length)
+
+    def rows(key: Any, epoch: Any, *, length: int, batch_size: int) -> Rows:
+        del key, epoch
+        first, mask = sequential_indices(length=count, batch_size=batch_size)
+        along = jnp.arange(windows(length), dtype=jnp.int32)
+        indices = first[:, None] * windows(length) + along[None, :, None]
+        masks = jnp.broadcast_to(mask[:, None], indices.shape)
+        return indices.reshape(-1, batch_size), masks.reshape(-1, batch_size)
+
+    def begins(indices: Array, *, length: int) -> Array:
+        return indices % windows(length) == 0
+
+    return Order(rows, steps, at_once=lambda length: min(count, length), begins=begins)
+
+
+def buckets(lengths: Sequence[int] | np.ndarray, *, widths: Sequence[int], arrays: Sequence[str]) -> Order:
+    """Shuffled batches of examples of about the same length, each cut to the least of `widths` that holds them.
+
+    `lengths` has the length of each example of the training part, along the second axis of the `arrays` of a batch,
+    which are cut. Each epoch draws the examples of each width in a new order, and the order of all batches; a width
+    whose examples do not fill its last batch fills it up with its own, at mask 0. Each width compiles a program of its
+    own. Raises `ValueError` unless widths are positive and increase, and `UsageError` for a length beyond the last
+    width or another number of examples than of lengths.
+
+    >>> order = buckets([1, 9, 2, 8], widths=(3, 9), arrays=("tokens",))
+    >>> indices, _ = order.rows(jax.random.key(0), 0, length=4, batch_size=2)
+    >>> sorted(sorted(row) for row in indices.tolist())
+    [[0, 2], [1, 3]]
+    >>> [order.cuts[int(order.kind(row))]({"tokens": jnp.zeros((2, 9))})["tokens"].shape for row in indices]
+    [(2, 9), (2, 3)]
+    """
+    known = np.asarray(lengths)
+    if not widths or min(widths) < 1 or any(a >= b for a, b in itertools.pairwise(widths)):
+        raise ValueError(f"widths must be positive and increase, got {list(widths)}")
+    if known.size and known.max() > widths[-1]:
+        raise UsageError(f"lengths must not exceed the last width, {widths[-1]}, got {known.max()}")
+    kinds = np.searchsorted(np.asarray(widths), known).astype(np.int32)
+    members = {kind: np.flatnonzero(kinds == kind).astype(np.int32) for kind in np.unique(kinds).tolist()}
+
+    def steps(length: int, batch_size: int) -> int:
+        if length != len(known):
+            raise UsageError(f"lengths must hold that of each of the {length} examples, got {len(known)}")
+        return sum(steps_per_epoch(len(each), batch_size) for each in members.values())
+
+    def rows(key: PRNGKey, epoch: Any, *, length: int, batch_size: int) -> Rows:
+        total, key = steps(length, batch_size), jax.random.fold_in(key, epoch)
+        found = []
+        for kind, each in members.items():
+            places, mask = epoch_indices(key, kind, length=len(each), batch_size=batch_size)
+            found.append((jnp.asarray(each)[places], mask))
+        mixed = jax.random.permutation(jax.random.fold_in(key, len(widths)), total)
+        indices, masks = (jnp.concatenate(parts)[mixed] for parts in zip(*found, strict=True))
+        return indices, masks
+
+    def kind(indices: Any) -> Any:
+        table = kinds if isinstance(indices, np.ndarray) else jnp.asarray(kinds)
+        return table[indices[0]]
+
+    return Order(rows, steps, kind=kind, cuts=tuple(partial(_cut, width=w, arrays=tuple(arrays)) for w in widths))
+
+
+def _cut(batch: Mapping[str, Any], *, width: int, arrays: tuple[str, ...]) -> dict[str, Any]:
+    return {name: array[:, :width] if name in arrays else array for name, array in batch.items()}
