@@ -13,7 +13,7 @@ import pytest
 from experiments.dry_run import dry_run
 from fjdl import metrics, optim
 from fjdl.augment import each_example, random_crop_sample, random_mirror_sample
-from fjdl.batch import RESERVED, alone, assembled, of_batch
+from fjdl.batch import BEGINS, RESERVED, alone, assembled, of_batch
 from fjdl.data.loading import load_batches_in_order
 from fjdl.data.source import Source, Splits, from_arrays
 from fjdl.errors import UsageError
