@@ -37,6 +37,8 @@ def main() -> None:
             print(f"  {name:10} {value:.4f}")
     for name, (low, high) in intervals(numbers).items():
         print(f"  {name}'s 95 % interval: {low:.4f} to {high:.4f}")
+    if run.recipe.generation is not None and run.recipe.generation.references is not None:
+        print(bleu_line(run, options.part))
     if told.confusion in results:
         print(class_table(results[told.confusion], run.splits.classes))
 
@@ -67,6 +69,33 @@ def load_run(path: Path) -> LoadedRun:
     grant()
     state = read_best(RunDirectory(path=path), jax.eval_shape(program.init), program.steps_per_epoch)
     return LoadedRun(recipe, splits, program, state)
+
+
+def bleu_line(run: LoadedRun, part: str) -> str:
+    """BLEU of the answers to all examples of a part, with its interval over sentences and the settings of both."""
+    import jax
+
+    from fjdl import metrics
+    from fjdl.train.state import evaluated_params
+    from fjdl.train.writing import answered
+
+    recipe, generation = run.recipe, run.recipe.generation
+    answers = answered(
+        generation,
+        evaluated_params(run.state),
+        run.state.stats,
+        getattr(run.splits, part),
+        batch_size=recipe.batch_size,
+        precision=recipe.precision,
+    )
+    references = [list(generation.references(part))]
+    score = metrics.corpus_bleu(answers, references)
+    low, high = metrics.bleu_interval(jax.random.key(0), answers, references)
+    search = f"beams:{generation.beams}|alpha:{generation.alpha:g}" if generation.beams else "greedy"
+    return (
+        f"  {'BLEU':10} {score.score:.2f}, 95 % interval over sentences {low:.2f} to {high:.2f}, "
+        f"{score.signature}|{search}|length:{generation.length}"
+    )
 
 
 def class_table(matrix: Any, classes: tuple[str, ...]) -> str:

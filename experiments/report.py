@@ -130,9 +130,9 @@ def _headline(group: list[dict[str, Any]]) -> str:
 
 def _is_proportion(group: list[dict[str, Any]]) -> bool:
     """Whether the headline is one, which the result says by an interval."""
-    from fjdl.train.summary import intervals
+    from fjdl.train.summary import proportions
 
-    return group[0]["headline"] in intervals(group[0]["test"])
+    return group[0]["headline"] in proportions(group[0]["test"])
 
 
 def _quantized(group: list[dict[str, Any]]) -> str:

@@ -52,11 +52,11 @@ def main() -> None:
     with users_mistakes():
         recipe = build(**chosen)
         run, compiling = compiled(lambda seed: build(seed=seed, **chosen), recipe)
-    from fjdl.train.summary import intervals, summarized
+    from fjdl.train.summary import proportions, summarized
 
     told = recipe.told
     first = run(0)  # the first call pages in what later ones find in place
-    proportion = told.headline in intervals(summarized(told, first))
+    proportion = told.headline in proportions(summarized(told, first))
     operations = training_operations(recipe)
     reached, times = [], []
     for seed in range(options.seeds):

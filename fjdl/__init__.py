@@ -9,9 +9,9 @@ from types import ModuleType
 __version__ = "0.2.0.dev0"
 
 _SUBPACKAGES = (
-    "analysis", "augment", "autodiff", "boxes", "classical", "data", "errors", "functional", "losses", "metrics",
-    "models", "nn", "optim", "plots", "quant", "schedules", "search", "train", "transfer", "tree",
-    "typing",
+    "analysis", "augment", "autodiff", "boxes", "classical", "data", "decoding", "errors", "functional",
+    "losses", "metrics", "models", "nn", "optim", "plots", "quant", "schedules", "search", "train",
+    "transfer", "tree", "typing",
 )  # fmt: skip
 
 

@@ -156,6 +156,7 @@ from fjdl.metrics.segmentation.overlap import (
 )
 from fjdl.metrics.state.covariance import mean_and_covariance
 from fjdl.metrics.state.mean import mean
+from fjdl.metrics.text.bleu_interval import bleu_interval
 from fjdl.metrics.text.bleu_scores import BleuScore, bleu, corpus_bleu, sentence_bleu, token_bleu
 from fjdl.metrics.text.error_rate import character_error_rate, token_error_rate, word_error_rate
 from fjdl.metrics.text.levenshtein import edit_distance, levenshtein_distance
@@ -175,6 +176,7 @@ from fjdl.metrics.uncertainty.intervals import (
     wald_interval,
     wilson_interval,
 )
+from fjdl.metrics.uncertainty.ratios import Ratio, ratio_interval, ratio_of_sums
 from fjdl.names import other_names
 
 # second names, see `fjdl.names`
@@ -188,36 +190,37 @@ true_positive_rate = recall
 wer = word_error_rate
 
 __all__ = [
-    "BleuScore", "DetCurve", "Metric", "Outcomes", "PrecisionRecallCurve", "ReliabilityDiagram", "RocCurve", "accuracy",
-    "accuracy_from", "accuracy_score", "agresti_coull_interval", "all_point_average_precision", "auc",
+    "BleuScore", "DetCurve", "Metric", "Outcomes", "PrecisionRecallCurve", "Ratio", "ReliabilityDiagram", "RocCurve",
+    "accuracy", "accuracy_from", "accuracy_score", "agresti_coull_interval", "all_point_average_precision", "auc",
     "average_defined", "average_precision_error_from", "average_precision_from", "average_precision_score",
-    "balanced_accuracy", "balanced_accuracy_score", "bleu", "bootstrap_distribution", "bootstrap_interval",
-    "boundary_band", "boundary_iou", "brier_score", "brier_score_loss", "brier_scores", "calibration", "cer",
-    "character_error_rate", "class_boundary_iou", "classification_report", "classification_report_from",
-    "clopper_pearson_interval", "coco_101_point_average_precision", "cohen_kappa", "cohen_kappa_score", "collected",
-    "confusion_matrix", "confusion_table", "corpus_bleu", "coverage", "coverage_error", "d2_absolute_error_score",
-    "d2_pinball_score", "d2_tweedie_score", "dcg_score", "delong_covariance", "delong_interval", "delong_test",
-    "det_curve", "dice_coefficient", "drop_repeated", "edit_distance", "expected_calibration_error",
-    "explained_variance", "explained_variance_score", "f1", "f1_score", "false_negative_rate", "false_positive_rate",
-    "fbeta", "fbeta_score", "frequency_weighted_iou", "generalization_gap", "hamming_loss", "iou", "jaccard",
-    "jaccard_index", "jaccard_score", "label_ranking_average_precision", "label_ranking_average_precision_score",
-    "label_ranking_error", "label_ranking_loss", "largest_error", "levenshtein_distance", "log_loss", "log_losses",
-    "macro", "mae", "mape", "matthews_corrcoef", "matthews_correlation", "max_error", "maximum_calibration_error",
-    "mean", "mean_absolute_error", "mean_absolute_percentage_error", "mean_accuracy", "mean_and_covariance",
+    "balanced_accuracy", "balanced_accuracy_score", "bleu", "bleu_interval", "bootstrap_distribution",
+    "bootstrap_interval", "boundary_band", "boundary_iou", "brier_score", "brier_score_loss", "brier_scores",
+    "calibration", "cer", "character_error_rate", "class_boundary_iou", "classification_report",
+    "classification_report_from", "clopper_pearson_interval", "coco_101_point_average_precision", "cohen_kappa",
+    "cohen_kappa_score", "collected", "confusion_matrix", "confusion_table", "corpus_bleu", "coverage",
+    "coverage_error", "d2_absolute_error_score", "d2_pinball_score", "d2_tweedie_score", "dcg_score",
+    "delong_covariance", "delong_interval", "delong_test", "det_curve", "dice_coefficient", "drop_repeated",
+    "edit_distance", "expected_calibration_error", "explained_variance", "explained_variance_score", "f1", "f1_score",
+    "false_negative_rate", "false_positive_rate", "fbeta", "fbeta_score", "frequency_weighted_iou",
+    "generalization_gap", "hamming_loss", "iou", "jaccard", "jaccard_index", "jaccard_score",
+    "label_ranking_average_precision", "label_ranking_average_precision_score", "label_ranking_error",
+    "label_ranking_loss", "largest_error", "levenshtein_distance", "log_loss", "log_losses", "macro", "mae", "mape",
+    "matthews_corrcoef", "matthews_correlation", "max_error", "maximum_calibration_error", "mean",
+    "mean_absolute_error", "mean_absolute_percentage_error", "mean_accuracy", "mean_and_covariance",
     "mean_gamma_deviance", "mean_iou", "mean_pinball_loss", "mean_poisson_deviance", "mean_squared_error",
     "mean_squared_log_error", "mean_tweedie_deviance", "measure", "median_absolute_error", "micro", "misclassified",
     "mse", "msle", "multilabel_confusion", "multilabel_confusion_matrix", "ndcg", "ndcg_score",
     "negative_log_likelihood", "negative_predictive_value", "normalized", "npv", "on", "one_against_rest",
     "outcomes_of", "peak_signal_noise_ratio", "pearson", "pearson_corrcoef", "pearson_correlation", "perplexity",
     "pinball_loss", "pixel_accuracy", "pooled", "positive_predictive_value", "ppv", "precision",
-    "precision_recall_curve", "precision_score", "predicted_class", "psnr", "r2", "r2_score", "recall", "recall_score",
-    "rmse", "roc_auc_error_from", "roc_auc_from", "roc_auc_score", "roc_curve", "root_mean_squared_error",
-    "root_mean_squared_log_error", "score_histogram", "segmentation_matrix", "sensitivity", "sentence_bleu",
-    "specificity", "specificity_score", "ssim", "structural_similarity", "then", "token_bleu", "token_error_rate",
-    "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy", "top_k_accuracy_score", "top_k_error",
-    "true_negative_rate", "true_positive_rate", "tweedie_deviance", "tweedie_deviances",
-    "voc_11_point_average_precision", "wald_interval", "weighted", "weighted_quantile", "wer", "wilson_interval",
-    "within_top_k", "word_error_rate", "zero_one_loss",
+    "precision_recall_curve", "precision_score", "predicted_class", "psnr", "r2", "r2_score", "ratio_interval",
+    "ratio_of_sums", "recall", "recall_score", "rmse", "roc_auc_error_from", "roc_auc_from", "roc_auc_score",
+    "roc_curve", "root_mean_squared_error", "root_mean_squared_log_error", "score_histogram", "segmentation_matrix",
+    "sensitivity", "sentence_bleu", "specificity", "specificity_score", "ssim", "structural_similarity", "then",
+    "token_bleu", "token_error_rate", "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy",
+    "top_k_accuracy_score", "top_k_error", "true_negative_rate", "true_positive_rate", "tweedie_deviance",
+    "tweedie_deviances", "voc_11_point_average_precision", "wald_interval", "weighted", "weighted_quantile", "wer",
+    "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
 ]  # fmt: skip
 
 

@@ -60,16 +60,33 @@ def _holds_examples(x: Any) -> bool:
 
 
 @typed
-def on(metric: Metric, select: Callable[[Any, Any], tuple[Any, ...]]) -> Metric:
+def on(
+    metric: Metric,
+    select: Callable[[Any, Any], tuple[Any, ...]],
+    *,
+    weights: Callable[[Any], Any] | None = None,
+) -> Metric:
     """The metric with `update(state, outputs, batch)`, which updates with `select(outputs, batch)`.
 
-    `batch` is a mapping; its entry "example_mask", where there is one, holds the weights.
+    `batch` is a mapping; its entry "example_mask", where there is one, holds the weights. `weights(batch)` are those of
+    parts of examples besides, such as `[n, t]` of tokens: a part counts where both do, by the product of both.
     """
 
     def update(state: Any, outputs: Any, batch: Mapping[str, Any]) -> Any:
-        return metric.update(state, *select(outputs, batch), weights=batch.get(EXAMPLE_MASK))
+        each = batch.get(EXAMPLE_MASK)
+        if weights is not None:
+            each = _of_parts(weights(batch), each)
+        return metric.update(state, *select(outputs, batch), weights=each)
 
     return metric._replace(update=update)
+
+
+def _of_parts(parts: Array, examples: Array | None) -> Array:
+    """The weights of parts, times those of their examples; booleans where both are."""
+    if examples is None:
+        return parts
+    column = examples.reshape(-1, *[1] * (parts.ndim - 1))
+    return parts & column if parts.dtype == examples.dtype == bool else parts * column
 
 
 @typed

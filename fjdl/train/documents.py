@@ -10,7 +10,7 @@ from typing import Any, get_args
 from fjdl.errors import StorageError
 from fjdl.files import write_atomically
 from fjdl.train.json_files import encode_json, plain, read_json
-from fjdl.train.summary import INTERVAL
+from fjdl.train.summary import INTERVAL, RANGE
 
 Fields = Mapping[str, type | UnionType]
 
@@ -53,7 +53,7 @@ def read_result(path: Path) -> dict[str, Any]:
     result = read_sealed(path, RESULT)
     test = checked(result["test"], {result["headline"]: NUMBER}, where=f"{path}, test,")
     for name in test:
-        if name.endswith(INTERVAL):
+        if name.endswith((INTERVAL, RANGE)):
             checked(test, {name: list, "count": int}, where=f"{path}, test,")
             if [is_a(bound, NUMBER) for bound in test[name]] != [True, True]:
                 raise StorageError(f"{path} must have two numbers as {name}, got {test[name]}")

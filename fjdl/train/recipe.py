@@ -13,6 +13,7 @@ from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
 from fjdl.model import Model
+from fjdl.train.generation import Generation
 from fjdl.train.network import Carry, Network
 from fjdl.train.precision import Precision, activation_dtype, check_precision
 from fjdl.train.resident import Where, check_resident
@@ -72,6 +73,7 @@ class Recipe:
     workers: int = 0  # processes that make streamed examples, beside the threads of this one
     max_bad_steps: int = 20  # consecutive non-finite steps after which training stops
     summary: Summary | None = None  # how results are told; that of the task whose loss this is by default
+    generation: Generation | None = None  # how the model writes text, where it does
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "save_every", "max_bad_steps"):

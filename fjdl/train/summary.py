@@ -8,6 +8,7 @@ import numpy as np
 from fjdl.typing import Array
 
 INTERVAL = "_interval"  # behind the name of a proportion: its 95 % interval, beside the `count` of which it is one
+RANGE = "_range"  # behind the name of another number: its 95 % interval, beside the `count` it was computed from
 
 
 def _nothing(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +20,8 @@ class Summary(NamedTuple):
     """What is told of the results of an evaluation, whatever the task is.
 
     A proportion of `count` examples is told with its 95 % interval by a number of the name with `_interval` behind it:
-    `{"accuracy_interval": [0.8, 0.9], "count": 100}`. Commands show such a headline in percent.
+    `{"accuracy_interval": [0.8, 0.9], "count": 100}`. Commands show such a headline in percent. The 95 % interval of
+    another number, such as a perplexity, has `_range` behind the name.
     """
 
     headline: str  # the metric that tables and comparisons show, a scalar; "loss" is one too
@@ -35,6 +37,15 @@ def summarized(summary: Summary, results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def intervals(numbers: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of each number that has one among summarized numbers, by its name."""
+    return {**proportions(numbers), **_with(RANGE, numbers)}
+
+
+def proportions(numbers: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """The 95 % interval of each proportion among summarized numbers, by its name."""
-    names = [name.removesuffix(INTERVAL) for name in numbers if name.endswith(INTERVAL)]
-    return {name: tuple(numbers[name + INTERVAL]) for name in names if name in numbers}
+    return _with(INTERVAL, numbers)
+
+
+def _with(suffix: str, numbers: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    names = [name.removesuffix(suffix) for name in numbers if name.endswith(suffix)]
+    return {name: tuple(numbers[name + suffix]) for name in names if name in numbers}

@@ -10,6 +10,7 @@ from tests.cases import (
     autodiff,
     boxes,
     convolution,
+    decoding,
     functional,
     initializers,
     losses,
@@ -40,6 +41,6 @@ PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
     losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking,
     metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text, augment,
-    augment_color, autodiff, search, schedules, quant, recurrent,
+    augment_color, autodiff, search, schedules, quant, recurrent, decoding,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

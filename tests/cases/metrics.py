@@ -3,9 +3,13 @@
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from fjdl import metrics
 from fjdl.metrics.state import counts
-from tests.cases.case import Case, inputs, labels, normal, uniform
+from tests.cases.case import Case, f32, inputs, labels, normal, uniform
+
+NAN = np.float32(np.nan)
 
 
 def accuracy_on_batch(outputs: Any, labels: Any, mask: Any) -> Any:
@@ -15,6 +19,16 @@ def accuracy_on_batch(outputs: Any, labels: Any, mask: Any) -> Any:
 
 def sum_of_counts(a: Any, b: Any) -> Any:
     return counts.to_float(counts.add(counts.add(counts.zero(a.shape), counts.of(a)), counts.of(b)))
+
+
+def _ratio(totals: np.ndarray, sizes: np.ndarray) -> tuple[Any, Any, Any]:
+    ratio, n = totals.sum() / sizes.sum(), len(totals)
+    error = np.sqrt(n / (n - 1) * ((totals - ratio * sizes) ** 2).sum()) / sizes.sum()
+    return metrics.Ratio(ratio, error, sizes.sum())
+
+
+def _interval_of_ratio(value: Any, error: Any, size: Any) -> Any:
+    return metrics.ratio_interval(metrics.Ratio(value, error, size))
 
 
 CASES: list[Case] = [
@@ -71,5 +85,20 @@ CASES: list[Case] = [
         (0, 1),
         "float32",
         domain=None,
+    ),
+    Case(
+        partial(metrics.measure, metrics.ratio_of_sums()),
+        inputs(normal(5), uniform(5, low=1, high=4)),
+        result="float32",
+        label="ratio_of_sums",
+        oracle=_ratio,
+        edges=(((f32(2, 6), f32(1, 2)), (f32(8 / 3), f32(4 / 9), f32(3))), ((f32(2), f32(0)), (NAN, NAN, f32(0)))),
+    ),
+    Case(
+        _interval_of_ratio,
+        inputs(normal(), uniform(), uniform()),
+        (0, 1),
+        "float32",
+        oracle=lambda value, error, size: (value - 1.959964 * error, value + 1.959964 * error),
     ),
 ]

@@ -44,6 +44,7 @@ UNTYPED: dict[str, str] = {
     "fjdl.lowering.cpu.strips": RULES,
     "fjdl.functional.recurrent.sequence": "called with what the functions of each cell have checked",
     "fjdl.losses.labels": "called with what the losses have checked",
+    "fjdl.decoding.prompts": "called with what the ways of decoding have checked",
     "fjdl.files": "bytes on disk",
     "fjdl.model": "builds models; what passes through them is checked in their layers",
     "fjdl.geometry": "integers of windows, with errors of their own",
@@ -111,7 +112,7 @@ def _array(annotation: Any) -> bool:
 
 
 PUBLIC = [pair for module in modules() for pair in public(module).items()]
-ON_ARRAYS = [pair for pair in PUBLIC if pair[0].split(".")[1] in ("functional", "losses", "metrics")]
+ON_ARRAYS = [pair for pair in PUBLIC if pair[0].split(".")[1] in ("functional", "losses", "metrics", "decoding")]
 every_function = pytest.mark.parametrize(("name", "function"), PUBLIC, ids=[name for name, _ in PUBLIC])
 
 

@@ -13,7 +13,7 @@ from flax import linen
 import fjdl
 from tests.house.reach import Definition, every_test, reached
 
-LAWFUL = ("losses", "functional", "metrics", "augment", "schedules", "boxes", "search", "quant")
+LAWFUL = ("losses", "functional", "metrics", "augment", "schedules", "boxes", "search", "quant", "decoding")
 TABLES = (
     Definition("tests.cases", "CASES"),
     Definition("tests.augment.test_random", "IMAGES"),
@@ -33,9 +33,13 @@ NO_ROW: dict[str, str] = {
     "fjdl.augment.in_sequence": "makes a function of batches of other functions",
     "fjdl.augment.on_image": "makes a function of samples of another function",
     "fjdl.augment.sequence": "makes a function of other functions",
+    "fjdl.decoding.beam_search": "takes the step of a model",
+    "fjdl.decoding.greedy": "takes the step of a model",
+    "fjdl.decoding.sample": "takes the step of a model",
     "fjdl.functional.initializers.fans": "integers from a shape",
     "fjdl.functional.initializers.gain": "a number from a name",
     "fjdl.metrics.bleu": "strings on the host",
+    "fjdl.metrics.bleu_interval": "strings on the host",
     "fjdl.metrics.character_error_rate": "strings on the host",
     "fjdl.metrics.classification_report": "returns a text",
     "fjdl.metrics.classification_report_from": "returns a text",

@@ -56,6 +56,7 @@ WEIGHING = {
     "pinball_loss": (metrics.pinball_loss(0.2), (VALUES, TARGETS)),
     "psnr": (metrics.psnr(1.0), (VALUES, TARGETS)),
     "r2": (metrics.r2(), (VALUES, TARGETS)),
+    "ratio_of_sums": (metrics.ratio_of_sums(), (VALUES, SHARES)),
     "rmse": (metrics.rmse(), (VALUES, TARGETS)),
     "score_histogram": (metrics.score_histogram(np.float32([0.3, 0.6])), (SHARES, YES)),
     "segmentation_matrix": (metrics.segmentation_matrix(K, ignore_label=2), tuple(IMAGES)),

@@ -15,27 +15,15 @@ from experiments.train import train
 from fjdl import boxes, metrics, optim
 from fjdl.data.source import Source, Splits, from_arrays
 from fjdl.losses import diou_loss, softmax_cross_entropy
-from fjdl.metrics import Metric
 from fjdl.model import Model
 from fjdl.train import Recipe
 from fjdl.train.prepare import prepare
 from fjdl.train.resume import read_best
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.summary import Summary
-from fjdl.train.tasks import Task, TaskLoss
+from fjdl.train.tasks import Task, TaskLoss, translation
 
 Params = dict[str, Any]
-
-
-def weighted(metric: Metric, select: Callable[[Any, Any], tuple[Any, ...]], weights: Callable[[Any], Any]) -> Metric:
-    """`metrics.on` for a metric of parts of examples, such as boxes or tokens, of which some only fill up."""
-
-    def update(state: Any, outputs: Any, batch: Any) -> Any:
-        each = weights(batch)
-        counts = batch["example_mask"].reshape(-1, *[1] * (each.ndim - 1))
-        return metric.update(state, *select(outputs, batch), weights=each * counts)
-
-    return metric._replace(update=update)
 
 
 def linear(shapes: Mapping[str, tuple[int, ...]], outputs: Callable[[Params, Any], Any]) -> Model:
@@ -123,7 +111,7 @@ def detection() -> Task:
     def loss(outputs: Any, batch: Any) -> Any:
         return diou_loss(outputs, batch["boxes"]), batch["present"]
 
-    mean_overlap = weighted(metrics.mean(), overlap, lambda batch: batch["present"])
+    mean_overlap = metrics.on(metrics.mean(), overlap, weights=lambda batch: batch["present"])
     return Task(TaskLoss(loss, (), Summary("mean_overlap")), {"mean_overlap": mean_overlap})
 
 
@@ -151,30 +139,20 @@ def test_boxes_that_only_fill_up_count_neither_in_the_loss_nor_in_the_headline(t
     assert 0.05 < iou.mean() <= 1
 
 
-def language() -> Task:
-    """Logits `[n, t - 1, k]` for the tokens after the first of `batch["tokens"]`, up to `batch["length"]` of them."""
-
-    def real(batch: Any) -> Any:
-        return (jnp.arange(1, batch["tokens"].shape[1])[None] < batch["length"][:, None]).astype(jnp.float32)
-
-    def loss(outputs: Any, batch: Any) -> Any:
-        return softmax_cross_entropy(outputs, batch["tokens"][:, 1:]), real(batch)
-
-    perplexity = weighted(metrics.perplexity(), lambda outputs, batch: (outputs, batch["tokens"][:, 1:]), real)
-    summary = Summary("perplexity", better="min")
-    return Task(TaskLoss(loss, (), summary), {"perplexity": perplexity})
-
-
 def test_sequences_of_several_lengths_have_the_perplexity_of_their_tokens(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     tokens = (rng.integers(0, 5, (COUNT, 1)) + np.arange(9)) % 5  # each follows from the one before it
     length = rng.integers(1, 10, COUNT).astype(np.int32)
     tokens[np.arange(9) >= length[:, None]] = 0
-    data = from_arrays({"tokens": tokens.astype(np.int32), "length": length})
+    data = from_arrays({"target": tokens.astype(np.int32), "target_length": length})
     model = linear({"table": (5, 5)}, lambda p, x: p["table"][x[:, :-1]])
-    result, logits = trained(language(), model, data, "tokens", tmp_path)
+    result, logits = trained(translation(5), model, data, "target", tmp_path)
     surprisal = np.logaddexp.reduce(logits, axis=-1) - np.take_along_axis(logits, tokens[:, 1:, None], -1)[..., 0]
-    mean = surprisal[np.arange(1, 9) < length[:, None]].mean()
+    counted = np.arange(1, 9) < length[:, None]
+    mean = surprisal[counted].mean()
+    assert result["test"]["count"] == counted.sum()
+    low, high = result["test"]["perplexity_range"]
+    assert low < result["test"]["perplexity"] < high
     np.testing.assert_allclose(result["test"]["loss"], mean, rtol=1e-4)
     np.testing.assert_allclose(result["test"]["perplexity"], np.exp(mean), rtol=1e-5)
     assert result["test"]["perplexity"] < 2.5  # of 5 at the start

@@ -1,7 +1,7 @@
 """Scores of token sequences: edit distances, n-gram matches, perplexity.
 
 Functions of strings run on the host, functions of token numbers on the device. May import `fjdl.metrics.base`,
-`fjdl.metrics.state` and floor 0.
+`fjdl.metrics.state`, `fjdl.metrics.uncertainty` and floor 0.
 
 >>> from fjdl import metrics
 >>> metrics.levenshtein_distance("kitten", "sitting")
@@ -10,7 +10,9 @@ Functions of strings run on the host, functions of token numbers on the device. 
 Array(0.25, dtype=float32)
 """
 
-_FILES = ("bleu_counts", "bleu_scores", "error_rate", "levenshtein", "ngrams", "surprisal", "tokenize")
+_FILES = (
+    "bleu_counts", "bleu_interval", "bleu_scores", "error_rate", "levenshtein", "ngrams", "surprisal", "tokenize",
+)  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.ranking` and
 '0.826 0.945'
 """
 
-_FILES = ("beta", "bootstrap", "calibration", "intervals")
+_FILES = ("beta", "bootstrap", "calibration", "intervals", "ratios")
 
 
 def __dir__() -> list[str]:

@@ -15,8 +15,19 @@ from fjdl.train.summary import Summary
 from fjdl.train.tasks.base import Requirement, Task, TaskLoss
 from fjdl.train.tasks.classification import classification
 from fjdl.train.tasks.regression import regression
+from fjdl.train.tasks.sequence import language_model, tagging, translation
 
-__all__ = ["Requirement", "Summary", "Task", "TaskLoss", "classification", "regression"]
+__all__ = [
+    "Requirement",
+    "Summary",
+    "Task",
+    "TaskLoss",
+    "classification",
+    "language_model",
+    "regression",
+    "tagging",
+    "translation",
+]
 
 
 def __dir__() -> list[str]:

@@ -47,14 +47,14 @@ def classification(classes: int, *, smoothing: float = 0.0, auxiliary: Mapping[s
     confusion = metrics.on(metrics.confusion_matrix(classes), predicted)
     summary = Summary(
         headline="accuracy",
-        numbers=_numbers,
+        numbers=numbers_of_confusion,
         confusion="confusion",
         probabilities=lambda outputs: softmax(logits_of(outputs)),
     )
     return Task(TaskLoss(loss, (required,), summary), {"accuracy": accuracy, "confusion": confusion})
 
 
-def _numbers(results: Mapping[str, Any]) -> dict[str, Any]:
+def numbers_of_confusion(results: Mapping[str, Any]) -> dict[str, Any]:
     """From a confusion matrix: the number of examples, the accuracy's 95 % Wilson interval, and the macro F1."""
     if "confusion" not in results:
         return {}
