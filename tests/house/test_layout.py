@@ -24,6 +24,7 @@ FLAT: dict[str, str] = {
     "fjdl/train": "one part of training a file",
     "fjdl/losses": "a kind of loss a file",
     "fjdl/augment": "a kind of change a file",
+    "tests/experiments": "a command a file",
     "tests/optim": "as fjdl/optim",
     "tests/models": "as fjdl/models",
     "tests/functional": "as fjdl/functional",

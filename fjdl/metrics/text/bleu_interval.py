@@ -34,7 +34,7 @@ def bleu_interval(
     each = bleu_counts(hypotheses, references, lowercase=lowercase, tokenize=tokenize, max_order=max_order)
     if not each:
         raise ValueError("hypotheses must hold at least one sentence, got none")
-    counts = [np.stack(part).astype(np.int32) for part in zip(*each, strict=True)]
+    counts = [jnp.asarray(np.stack(part).astype(np.int32)) for part in zip(*each, strict=True)]
 
     def score(*parts: Array) -> Scalar:
         total = BleuCounts(*[widened(jnp.sum(part, axis=0)) for part in parts])
