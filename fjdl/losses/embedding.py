@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.fused import fused
-from fjdl.numerics import widened
-from fjdl.typing import Array, Float, Num, Number, typed
+from fjdl.numerics import safe_divide, widened
+from fjdl.typing import Array, Bool, Float, Num, Number, typed
 
 
 @typed
@@ -24,6 +24,27 @@ def skipgram_negative_sampling_loss(
     hit = jnp.sum(center * context, axis=-1)
     misses = jnp.sum(center[..., None, :] * negatives, axis=-1)
     return jax.nn.softplus(-hit) + jnp.sum(jax.nn.softplus(misses), axis=-1)
+
+
+@typed
+@fused
+def cbow_negative_sampling_loss(
+    contexts: Float[Array, "*batch w d"],
+    counted: Bool[Array, "*batch w"],
+    center: Float[Array, "*batch d"],
+    negatives: Float[Array, "*batch n d"],
+) -> Float[Array, "*batch"]:
+    """Logistic loss of the mean of a word's contexts with the word against n drawn ones, in nats.
+
+    `-log σ(h·c) - Σᵢ log σ(-h·nᵢ)` with `h` the mean of the `contexts` that `counted` selects. `contexts` are rows of
+    the input embedding, `center` and `negatives` of the output embedding. What is not counted reaches neither value nor
+    gradient, NaN included; where nothing is, `h` is 0 and the loss (n + 1) log 2.
+    Mikolov et al. 2013, arXiv:1301.3781, section 3.1, with the objective of arXiv:1310.4546, eq. 4.
+    """
+    kept = jnp.where(counted[..., None], widened(contexts), 0)
+    number = jnp.sum(counted, axis=-1, keepdims=True).astype(kept.dtype)
+    hidden = safe_divide(jnp.sum(kept, axis=-2), number)
+    return skipgram_negative_sampling_loss(hidden, widened(center), widened(negatives))
 
 
 @typed

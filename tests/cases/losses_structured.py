@@ -1,5 +1,6 @@
 """Rows of the losses of masks, boxes, embeddings and sequences in fjdl.losses."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -200,7 +201,29 @@ SEQUENCES = [
     ),
 ]  # fmt: skip
 
+
+def drawn_mask(*shape: int) -> Callable[[np.random.Generator], np.ndarray]:
+    return lambda rng: rng.random(shape) < 0.6
+
+
+def cbow(contexts: Any, counted: Any, center: Any, negatives: Any) -> Any:
+    """The loss of the mean of what is counted."""
+    counted = np.asarray(counted)
+    hidden = (contexts * counted[..., None]).sum(-2) / np.maximum(counted.sum(-1, keepdims=True), 1)
+    hit, misses = np.sum(hidden * center, -1), np.einsum("bd,bnd->bn", hidden, negatives)
+    return np.logaddexp(0, -hit) + np.logaddexp(0, misses).sum(-1)
+
+
 EMBEDDINGS = [
+    Case(
+        embedding.cbow_negative_sampling_loss,
+        inputs(normal(3, 5, 4), drawn_mask(3, 5), normal(3, 4), normal(3, 2, 4)), (0, 2, 3), "float32", oracle=cbow,
+        edges=(
+            ((f32([1, 0, 0], [np.nan] * 3), np.array([True, False]), ROW, COLUMN.T), 2 * np.log(2)),
+            ((f32([1, 2, 3], [4, 5, 6]), np.array([False, False]), ROW, COLUMN.T), 2 * np.log(2)),
+        ),
+        errors=(((COLUMN, np.ones((1, 2), bool), ROW, COLUMN), "argument `"),),
+    ),
     Case(
         embedding.skipgram_negative_sampling_loss, inputs(normal(3, 4), normal(3, 4), normal(3, 2, 4)), (0, 1, 2),
         "float32",

@@ -28,6 +28,27 @@ def test_skipgram_equals_the_logistic_loss_of_torch_in_value_and_gradients(rng):
         np.testing.assert_allclose(ours, theirs.grad, rtol=1e-10, atol=1e-13)
 
 
+def test_cbow_equals_torch_on_the_mean_of_what_counts_in_value_and_gradients(rng):
+    counted = rng.random((4, 6)) < 0.5
+    counted[0] = False
+    contexts, center, negatives = (rng.standard_normal(shape) for shape in ((4, 6, 3), (4, 3), (4, 5, 3)))
+    w, c, n = tensors = [torch.tensor(x, requires_grad=True) for x in (contexts, center, negatives)]
+    mask = torch.tensor(counted)[..., None]
+    hidden = (w * mask).sum(1) / mask.sum(1).clamp(min=1)
+    logits = torch.cat([(hidden * c).sum(-1, keepdim=True), torch.einsum("bd,bnd->bn", hidden, n)], -1)
+    targets = torch.tensor([1.0, 0, 0, 0, 0, 0], dtype=torch.float64).expand(4, 6)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(-1)
+    expected.sum().backward()
+    contexts[~counted] = np.nan
+    with float64():
+        loss = jax.jit(lambda w, c, n: embedding.cbow_negative_sampling_loss(w, jnp.asarray(counted), c, n))
+        values, pull = jax.vjp(loss, *map(jnp.asarray, (contexts, center, negatives)))
+        gradients = pull(jnp.ones_like(values))
+    np.testing.assert_allclose(values, expected.detach(), rtol=1e-12)
+    for ours, theirs in zip(gradients, tensors, strict=True):
+        np.testing.assert_allclose(ours, theirs.grad, rtol=1e-10, atol=1e-13)
+
+
 def test_large_products_are_not_clipped():
     x = np.float32([100, 0])
     assert skipgram(x, -x, x[None]) == pytest.approx(20_000)

@@ -165,6 +165,7 @@ REFUSED = [
     (contrastive.supervised_contrastive_loss, (COLUMN, np.zeros((4, 1), int)), "labels"),
     (sequence.sequence_loss, (COLUMN, np.zeros((4, 1), int)), "lengths"),
     (embedding.skipgram_negative_sampling_loss, (COLUMN, ROW, COLUMN[None]), "context"),
+    (embedding.cbow_negative_sampling_loss, (COLUMN, np.ones(4, bool), COLUMN, BOX), "center"),
     (embedding.glove_loss, (COLUMN, COLUMN, ROW, COLUMN, ROW), "b_context"),
     (ctc.ctc_loss, (BOX[None], np.array([[4]]), np.array([[1]]), np.array([1])), "logit_lengths"),
 ]
