@@ -121,11 +121,9 @@ class _Search(NamedTuple):
         n, beams = loop.sums.shape
         logits, state = self.step(loop.state, loop.fed.reshape(-1))
         done = self.prompts.done(loop.number)[:, None]
-        sums = loop.sums[..., None] + log_softmax(logits.astype(jnp.float32), -1).reshape(n, beams, -1)
-        broken = jnp.isnan(sums[..., 0]) & (loop.sums != -jnp.inf)  # a NaN makes all of its row NaN
-        ended = sums[..., self.end] if self.end is not None else jnp.full_like(loop.sums, -jnp.inf)
-        ended = jnp.where(broken, jnp.nan, jnp.where(loop.sums == -jnp.inf, -jnp.inf, ended))
-        sums, parents, chosen = self._best_unfinished(sums)
+        log_p = log_softmax(logits.astype(jnp.float32), -1)
+        ended = self._ended(loop.sums, log_p)
+        sums, parents, chosen = self._best_unfinished(loop.sums, log_p)
         sums = jnp.where(done > 0, sums, loop.sums)
         parents = jnp.where(done > 0, parents, jax.lax.broadcasted_iota(jnp.int32, parents.shape, 1))
         rows = (jax.lax.broadcasted_iota(jnp.int32, parents.shape, 0) * beams + parents).reshape(-1)
@@ -146,13 +144,25 @@ class _Search(NamedTuple):
             self._merged(loop.found, candidates),
         )
 
-    def _best_unfinished(self, sums: Array) -> tuple[Array, Array, Array]:
-        """The best sums of sequences that do not end, with their beams and tokens; by one choice from flat rows."""
-        n, beams, k = sums.shape
-        tokens = jax.lax.broadcasted_iota(jnp.int32, sums.shape, 2)
-        sums = jnp.where((tokens == (-1 if self.end is None else self.end)) | jnp.isnan(sums), -jnp.inf, sums)
-        best, places = jax.lax.top_k(sums.reshape(n, beams * k), beams)
-        return best, places // k, places % k
+    def _ended(self, sums: Array, log_p: Array) -> Array:
+        """The sums of sequences that end now, NaN where a live beam has NaN for its logits."""
+        rows = log_p.reshape(*sums.shape, -1)
+        ended = sums + rows[..., self.end] if self.end is not None else jnp.full_like(sums, -jnp.inf)
+        return jnp.where(sums == -jnp.inf, -jnp.inf, jnp.where(jnp.isnan(rows[..., 0]), jnp.nan, ended))
+
+    def _best_unfinished(self, sums: Array, log_p: Array) -> tuple[Array, Array, Array]:
+        """The best sums of sequences that do not end, with their beams and tokens.
+
+        The best tokens of each beam come first. To lay all tokens of a prompt's beams side by side would cost a TPU 0.88
+        million estimated cycles a step, and this 0.14, for 16 prompts, 4 beams and 33,278 tokens.
+        """
+        n, beams = sums.shape
+        tokens = jax.lax.broadcasted_iota(jnp.int32, log_p.shape, 1)
+        ends = tokens == (-1 if self.end is None else self.end)
+        each, chosen = jax.lax.top_k(jnp.where(ends | jnp.isnan(log_p), -jnp.inf, log_p), min(beams, log_p.shape[1]))
+        together = (sums[..., None] + each.reshape(n, beams, -1)).reshape(n, -1)
+        best, places = jax.lax.top_k(together, beams)
+        return best, places // each.shape[1], jnp.take_along_axis(chosen.reshape(n, -1), places, axis=1)
 
     def _put(self, tokens: Array, done: Array, chosen: Array) -> Array:
         """The sequences with the tokens behind them."""
