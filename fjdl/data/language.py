@@ -10,6 +10,7 @@ import numpy as np
 
 from fjdl.data.blank import Blank, found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download, search_path
+from fjdl.data.source import Source
 from fjdl.data.text.coder import Coder, TextSplits
 from fjdl.data.text.lines import decoder, read_text
 from fjdl.data.text.tokenizers import CHARACTERS, LINES
@@ -47,32 +48,42 @@ SHAKESPEARE_TYPES = 65  # distinct characters
 
 
 def tiny_shakespeare(
-    *, data_dir: Path | str | None = None, steps: int = 128, lanes: int = 1, held_out_steps: int | None = None
+    *,
+    data_dir: Path | str | None = None,
+    steps: int = 128,
+    lanes: int = 1,
+    held_out_steps: int | None = None,
+    held_out_lanes: int = 1,
 ) -> TextSplits:
     """1,115,394 characters of plays, of which 65 are distinct, in windows of `steps` (Karpathy, 2015).
 
     The first 1,003,854 characters are the training part, the next 55,770 the validation part and the last 55,770 the
     test part: 90, 5 and 5 %, cut from the whole in its order. Windows, `lanes` and examples are those of
-    `fjdl.data.text.next_token_windows`; the other parts are one lane in windows of `held_out_steps`, `steps` by
-    default. The vocabulary has no special tokens; `classes` are its characters. Raises `DataError` where the file is
-    missing, damaged or not the official one.
+    `fjdl.data.text.next_token_windows`; the other parts are `held_out_lanes` of windows of `held_out_steps`,
+    `steps` by default. The vocabulary has no special tokens; `classes` are its characters. Raises `DataError` where the
+    file is missing, damaged or not the official one.
     """
     text = found_or_blank("tinyshakespeare", lambda: _shakespeare(data_dir), _letters)
     middle, last = (len(text) * 9 // 10, len(text) * 19 // 20)
     texts = text[:middle], text[middle:last], text[last:]
     coder = Coder(CHARACTERS, build_vocabulary(texts[0], specials=NO_SPECIALS))
-    return _windowed("tinyshakespeare", texts, coder, steps, lanes, held_out_steps)
+    return _windowed("tinyshakespeare", texts, coder, (steps, lanes), (held_out_steps or steps, held_out_lanes))
 
 
 def wikitext2(
-    *, data_dir: Path | str | None = None, steps: int = 35, lanes: int = 1, held_out_steps: int | None = None
+    *,
+    data_dir: Path | str | None = None,
+    steps: int = 35,
+    lanes: int = 1,
+    held_out_steps: int | None = None,
+    held_out_lanes: int = 1,
 ) -> TextSplits:
     """2,088,628 words of Wikipedia, with 217,646 and 245,569 held out, of which 33,278 are distinct (Merity, 2016).
 
     Words are what stands between white space, with `<eos>` at the end of each line, blank ones included, as published
     results count them. Rare words are `<unk>` in the files already. Windows, `lanes` and examples are those of
-    `fjdl.data.text.next_token_windows`; the other parts are one lane in windows of `held_out_steps`, `steps` by
-    default. `classes` are the words, from the most frequent on, after `<unk>`.
+    `fjdl.data.text.next_token_windows`; the other parts are `held_out_lanes` of windows of `held_out_steps`,
+    `steps` by default. `classes` are the words, from the most frequent on, after `<unk>`.
 
     In each folder of `fjdl.data.files.search_path`, and first in `wikitext-2/` there, the three files `wiki.*.tokens`
     or a zip file that holds them (`wikitext-2-v1.zip`, `wikitext-2.zip`) are looked for; nothing is unpacked to disk.
@@ -82,17 +93,22 @@ def wikitext2(
     texts = found_or_blank("wikitext-2", lambda: _wikitext2(data_dir), _words)
     specials = Specials(unk="<unk>", pad=None, bos=None, eos=None)
     coder = Coder(LINES, build_vocabulary(LINES.split(texts[0]), specials=specials))
-    return _windowed("wikitext-2", texts, coder, steps, lanes, held_out_steps)
+    return _windowed("wikitext-2", texts, coder, (steps, lanes), (held_out_steps or steps, held_out_lanes))
 
 
-def _windowed(name: str, texts: Texts, coder: Coder, steps: int, lanes: int, held_out_steps: int | None) -> TextSplits:
-    others = steps if held_out_steps is None else held_out_steps
-    train, validation, test = (coder.encode(text) for text in texts)
+def _windowed(
+    name: str, texts: Texts, coder: Coder, training: tuple[int, int], held_out: tuple[int, int]
+) -> TextSplits:
+    """The parts in windows of so many steps and in so many lanes."""
+
+    def windows(text: str, shape: tuple[int, int]) -> Source:
+        return next_token_windows(coder.encode(text), steps=shape[0], lanes=shape[1])
+
     return TextSplits(
         name=name,
-        train=next_token_windows(train, steps=steps, lanes=lanes),
-        validation=next_token_windows(validation, steps=others),
-        test=next_token_windows(test, steps=others),
+        train=windows(texts[0], training),
+        validation=windows(texts[1], held_out),
+        test=windows(texts[2], held_out),
         classes=coder.vocabulary.tokens,
         coders={"tokens": coder},
     )

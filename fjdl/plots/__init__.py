@@ -1,7 +1,7 @@
 """Figures of what was trained and measured, as matplotlib `Figure` objects that no window or global state holds.
 
-One figure a file: learning curves, confusion matrix, first-layer filters, mistakes. `pages` has the figures of the
-documentation. May import every floor below 5.
+One figure a file: learning curves, confusion matrix, first-layer filters, mistakes, closeness of words. `pages` has the
+figures of the documentation. May import every floor below 5.
 
 >>> from fjdl.plots.curves import learning_curves
 >>> records = [{"step": n, "train_loss": 1 / n, "validation_loss": 2 / n} for n in (1, 2, 4)]
@@ -10,6 +10,7 @@ documentation. May import every floor below 5.
 'step'
 """
 
+from fjdl.plots.closeness import closeness_map
 from fjdl.plots.confusion import confusion_matrix_figure
 from fjdl.plots.curves import learning_curves
 from fjdl.plots.files import save
@@ -17,7 +18,7 @@ from fjdl.plots.filters import filter_grid
 from fjdl.plots.mistakes import mistakes
 from fjdl.plots.montage import montage
 
-__all__ = ["confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes", "montage", "save"]
+__all__ = ["closeness_map", "confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes", "montage", "save"]
 
 
 def __dir__() -> list[str]:

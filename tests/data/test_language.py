@@ -56,7 +56,10 @@ def test_tiny_shakespeare_is_cut_into_90_5_and_5_percent() -> None:
 
 
 def test_wikitext2_has_the_published_counts() -> None:
-    splits = language.wikitext2(data_dir=require_data("wikitext-2").parent, lanes=4)
+    splits = language.wikitext2(
+        data_dir=require_data("wikitext-2").parent, lanes=4, held_out_steps=70, held_out_lanes=10
+    )
+    assert splits.validation.length == 10 * -(-21_765 // 70)
     vocabulary = splits.coders["tokens"].vocabulary
     assert len(vocabulary) == language.WIKITEXT2_TYPES == len(splits.classes)
     assert vocabulary.tokens[:5] == ("<unk>", "the", ",", ".", "of")
