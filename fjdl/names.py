@@ -83,8 +83,8 @@ GONE_IN = "0.3"  # the version without the old names above
 ELSEWHERE: dict[str, dict[str, str]] = {
     "fjdl.functional": {
         "dropout1d": "spatial_dropout", "dropout3d": "spatial_dropout", "fold": "col2im", "interpolate": "resize2d",
-        "pairwise_distance": "euclidean_distance", "to_categorical": "one_hot", "unfold": "im2col",
-        "upsample": "resize2d",
+        "pairwise_distance": "euclidean_distance", "scaled_dot_product_attention": "dot_product_attention",
+        "to_categorical": "one_hot", "unfold": "im2col", "upsample": "resize2d",
     },
     "fjdl.functional.initializers": {
         "eye": "identity", "glorot": "glorot_uniform", "kaiming_normal_": "he_normal", "kaiming_uniform_": "he_uniform",
@@ -111,9 +111,12 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "BatchNorm1d": "BatchNorm", "BatchNorm2d": "BatchNorm", "BatchNorm3d": "BatchNorm",
         "BatchNormalization": "BatchNorm", "Conv1d": "Conv1D", "Conv2DTranspose": "ConvTranspose", "Conv2d": "Conv",
         "Conv3d": "Conv3D", "ConvTranspose2d": "ConvTranspose", "DepthwiseConv2D": "DepthwiseConv",
-        "DropPath": "StochasticDepth", "Dropout2d": "SpatialDropout", "GlobalAveragePooling2D": "GlobalAveragePool",
-        "InstanceNorm2d": "InstanceNorm", "LayerNormalization": "LayerNorm", "Linear": "Dense", "MaxPool2d": "MaxPool",
-        "MaxPooling2D": "MaxPool", "SeparableConv2D": "SeparableConv", "SpatialDropout2D": "SpatialDropout",
+        "DropPath": "StochasticDepth", "Dropout2d": "SpatialDropout", "Embed": "Embedding",
+        "GlobalAveragePooling2D": "GlobalAveragePool", "InstanceNorm2d": "InstanceNorm",
+        "LayerNormalization": "LayerNorm", "Linear": "Dense", "MaxPool2d": "MaxPool", "MaxPooling2D": "MaxPool",
+        "MultiheadAttention": "MultiHeadAttention", "SeparableConv2D": "SeparableConv",
+        "SpatialDropout2D": "SpatialDropout", "TransformerDecoderLayer": "TransformerDecoderBlock",
+        "TransformerEncoderLayer": "TransformerEncoderBlock",
     },
     "fjdl.boxes": {
         "box_convert": "from_center_size", "clip_boxes_to_image": "clip_to_image",

@@ -33,6 +33,25 @@ from fjdl.functional.activations import (
     tanh,
     tanhshrink,
 )
+from fjdl.functional.attention import (
+    causal_mask,
+    dot_product_attention,
+    dot_product_weights,
+    dropout_attention,
+    length_mask,
+)
+from fjdl.functional.attention_cache import KeyValues, cached_attention, write_step
+from fjdl.functional.attention_scores import (
+    additive_attention,
+    additive_scores,
+    attention_weights,
+    concat_attention,
+    concat_scores,
+    dot_attention,
+    dot_scores,
+    general_attention,
+    general_scores,
+)
 from fjdl.functional.batch_norm import (
     Moments,
     batch_norm,
@@ -64,6 +83,7 @@ from fjdl.functional.dropout import (
     spatial_dropout,
     stochastic_depth,
 )
+from fjdl.functional.embedding import embedding, embedding_dropout, tied_logits
 from fjdl.functional.encoding import flatten, multi_hot, one_hot, polynomial_features
 from fjdl.functional.gates import gelu, gelu_tanh, glu, mish, silu, swish
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
@@ -96,6 +116,7 @@ from fjdl.functional.pool.unpool import (
     max_unpool2d,
     nearest_unpool2d,
 )
+from fjdl.functional.position import rotary_halves, rotary_interleaved, sinusoidal_positions
 from fjdl.functional.rearrange import channel_shuffle, depth_to_space, space_to_depth
 from fjdl.functional.rectifiers import (
     celu,
@@ -137,26 +158,30 @@ pixel_shuffle = depth_to_space
 pixel_unshuffle = space_to_depth
 
 __all__ = [
-    "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d", "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
-    "average_pool1d", "average_pool2d", "average_pool3d", "average_unpool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "batch_norm", "batch_norm_inference", "batch_norm_of_product", "cdist", "celu", "channel_shuffle", "cho_gru",
-    "cho_gru_cell", "classic_dropout", "classic_dropout_inference", "col2im", "conv1d", "conv2d", "conv2d_fft",
-    "conv2d_im2col", "conv2d_input_gradient", "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d",
-    "conv_transpose2d", "conv_transpose3d", "cosine_similarities", "cosine_similarity", "dense_to_conv",
-    "depth_to_space", "depthwise_conv2d", "drop_connect", "drop_path", "dropout", "dropout2d", "dropout_expectation",
-    "dropout_masks", "elu", "encoding", "erf", "euclidean_distance", "euclidean_distances", "filters", "flatten",
-    "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh", "global_average_pool2d", "global_max_pool2d", "glu",
+    "KeyValues", "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
+    "adaptive_max_pool3d", "additive_attention", "additive_scores", "attention_weights", "average_pool1d",
+    "average_pool2d", "average_pool3d", "average_unpool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm",
+    "batch_norm_inference", "batch_norm_of_product", "cached_attention", "causal_mask", "cdist", "celu",
+    "channel_shuffle", "cho_gru", "cho_gru_cell", "classic_dropout", "classic_dropout_inference", "col2im",
+    "concat_attention", "concat_scores", "conv1d", "conv2d", "conv2d_fft", "conv2d_im2col", "conv2d_input_gradient",
+    "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "cosine_similarities", "cosine_similarity", "dense_to_conv", "depth_to_space", "depthwise_conv2d", "dot_attention",
+    "dot_product_attention", "dot_product_weights", "dot_scores", "drop_connect", "drop_path", "dropout", "dropout2d",
+    "dropout_attention", "dropout_expectation", "dropout_masks", "elu", "embedding", "embedding_dropout", "encoding",
+    "erf", "euclidean_distance", "euclidean_distances", "filters", "flatten", "gaussian_dropout", "gaussian_noise",
+    "gelu", "gelu_tanh", "general_attention", "general_scores", "global_average_pool2d", "global_max_pool2d", "glu",
     "group_norm", "gru", "gru_cell", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "hardshrink",
     "hardsigmoid", "hardswish", "hardtanh", "identity", "im2col", "initializers", "instance_norm", "layer_norm",
-    "layer_norm_lstm", "layer_norm_lstm_cell", "leaky_relu", "linear", "local_response_norm", "locally_connected2d",
-    "log_sigmoid", "log_softmax", "logsigmoid", "lp_pool2d", "lstm", "lstm_cell", "max_pool1d", "max_pool2d",
-    "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot", "nearest_unpool2d",
-    "one_hot", "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing",
-    "relu", "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "running_moments", "scaling", "selu",
-    "separable_conv2d", "sigmoid", "silu", "simple_gru", "simple_gru_cell", "softmax", "softplus", "softshrink",
-    "softsign", "space_to_depth", "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d",
-    "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "whitening",
+    "layer_norm_lstm", "layer_norm_lstm_cell", "leaky_relu", "length_mask", "linear", "local_response_norm",
+    "locally_connected2d", "log_sigmoid", "log_softmax", "logsigmoid", "lp_pool2d", "lstm", "lstm_cell", "max_pool1d",
+    "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot",
+    "nearest_unpool2d", "one_hot", "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features",
+    "prelu", "preprocessing", "relu", "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "rotary_halves",
+    "rotary_interleaved", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "simple_gru",
+    "simple_gru_cell", "sinusoidal_positions", "softmax", "softplus", "softshrink", "softsign", "space_to_depth",
+    "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d", "spatially_separable_conv2d", "stochastic_depth",
+    "swish", "tanh", "tanhshrink", "tied_logits", "whitening", "write_step",
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from fjdl.model import Model, View, averaged_views, evaluated, preprocessed
 from fjdl.names import other_names
 from fjdl.nn.activations import Maxout, PReLU
+from fjdl.nn.attention import AdditiveAttention, LuongAttention, MultiHeadAttention
 from fjdl.nn.conv import (
     Conv1D,
     Conv3D,
@@ -31,6 +32,7 @@ from fjdl.nn.conv import (
     SpatiallySeparableConv,
 )
 from fjdl.nn.conv_norm import ConvNorm, Stage
+from fjdl.nn.embedding import Embedding, LearnedPositions, SinusoidalPositions
 from fjdl.nn.gating import LayerScale, SqueezeExcitation
 from fjdl.nn.layers import Conv, Dense, Dropout
 from fjdl.nn.model import functional, pure
@@ -54,6 +56,12 @@ from fjdl.nn.pool import (
 )
 from fjdl.nn.recurrent import GRU, LSTM, RNN, ChoGRU, LayerNormLSTM, SimpleGRU
 from fjdl.nn.recurrent_cells import ChoGRUCell, GRUCell, LayerNormLSTMCell, LSTMCell, RNNCell, SimpleGRUCell
+from fjdl.nn.transformer import (
+    TransformerDecoder,
+    TransformerDecoderBlock,
+    TransformerEncoder,
+    TransformerEncoderBlock,
+)
 
 # second names, see `fjdl.names`
 AdaptiveAveragePool2D = AdaptiveAveragePool
@@ -61,12 +69,14 @@ Conv2D = Conv
 
 __all__ = [
     "GRU", "LSTM", "RNN", "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D",
-    "AdaptiveAveragePool3D", "AveragePool", "BatchNorm", "ChoGRU", "ChoGRUCell", "ClassicDropout", "Conv", "Conv1D",
-    "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense", "DepthwiseConv", "DropConnectDense", "Dropout", "Flatten",
-    "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell",
-    "LayerNorm", "LayerNormLSTM", "LayerNormLSTMCell", "LayerScale", "LocalResponseNorm", "LocallyConnected", "MaxPool",
-    "Maxout", "Model", "PReLU", "RMSNorm", "RNNCell", "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SpatialDropout",
-    "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "View", "averaged_views", "evaluated",
+    "AdaptiveAveragePool3D", "AdditiveAttention", "AveragePool", "BatchNorm", "ChoGRU", "ChoGRUCell", "ClassicDropout",
+    "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense", "DepthwiseConv", "DropConnectDense",
+    "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm",
+    "InstanceNorm", "LSTMCell", "LayerNorm", "LayerNormLSTM", "LayerNormLSTMCell", "LayerScale", "LearnedPositions",
+    "LocalResponseNorm", "LocallyConnected", "LuongAttention", "MaxPool", "Maxout", "Model", "MultiHeadAttention",
+    "PReLU", "RMSNorm", "RNNCell", "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions",
+    "SpatialDropout", "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "TransformerDecoder",
+    "TransformerDecoderBlock", "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "evaluated",
     "functional", "preprocessed", "pure",
 ]  # fmt: skip
 

@@ -15,11 +15,12 @@ from fjdl.transfer.layout import Layout, from_torch, to_torch
 from fjdl.transfer.legacy import load_torch_pickle
 from fjdl.transfer.recurrent import recurrent_from_torch, recurrent_to_torch
 from fjdl.transfer.start import pretrained
+from fjdl.transfer.transformer import TRANSFORMER, join_projections, split_projections
 
 __all__ = [
-    "Layout", "from_torch", "layerwise_rates", "load_safetensors", "load_torch_pickle", "pretrained",
-    "read_metadata", "recurrent_from_torch", "recurrent_to_torch", "replace_head", "restored", "save_safetensors",
-    "to_torch",
+    "TRANSFORMER", "Layout", "from_torch", "join_projections", "layerwise_rates", "load_safetensors",
+    "load_torch_pickle", "pretrained", "read_metadata", "recurrent_from_torch", "recurrent_to_torch", "replace_head",
+    "restored", "save_safetensors", "split_projections", "to_torch",
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ A new public function of floors 1 and 2 is one new row in the table of its part.
 
 from tests.cases import (
     activations,
+    attention,
     augment,
     augment_color,
     autodiff,
@@ -41,6 +42,6 @@ PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
     losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking,
     metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text, augment,
-    augment_color, autodiff, search, schedules, quant, recurrent, decoding,
+    augment_color, autodiff, search, schedules, quant, recurrent, decoding, attention,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

@@ -7,14 +7,25 @@ import pytest
 from flax import linen
 
 from fjdl import nn
+from fjdl.functional import rotary_halves
 
 SPOTS = (5, 6, 4)
 STEPS = (3, 4)
+
+
+class Tokens(linen.Module):
+    """An embedding between vectors, whose signs are the ids."""
+
+    @linen.compact
+    def __call__(self, x: Any, *, train: bool = False) -> Any:
+        return x + nn.Embedding(3, x.shape[-1], rate=0.5)((x[..., 0] > 0).astype("int32"), train=train)
+
 
 LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "AdaptiveAveragePool": (nn.AdaptiveAveragePool(2), SPOTS),
     "AdaptiveAveragePool1D": (nn.AdaptiveAveragePool1D(2), (5, 4)),
     "AdaptiveAveragePool3D": (nn.AdaptiveAveragePool3D(2), (3, 4, 5, 2)),
+    "AdditiveAttention": (nn.AdditiveAttention(3), STEPS),
     "AveragePool": (nn.AveragePool(2, padding=1, count_include_pad=False), SPOTS),
     "BatchNorm": (nn.BatchNorm(), SPOTS),
     "ChoGRU": (nn.ChoGRU(3), STEPS),
@@ -29,6 +40,7 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "DepthwiseConv": (nn.DepthwiseConv(3, multiplier=2), SPOTS),
     "DropConnectDense": (nn.DropConnectDense(3, 0.5), (4,)),
     "Dropout": (nn.Dropout(0.5), (4,)),
+    "Embedding": (Tokens(), STEPS),
     "Flatten": (nn.Flatten(), SPOTS),
     "GRU": (nn.GRU(3), STEPS),
     "GRUCell": (nn.GRUCell(3), (4,)),
@@ -43,10 +55,13 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "LayerNormLSTM": (nn.LayerNormLSTM(3), STEPS),
     "LayerNormLSTMCell": (nn.LayerNormLSTMCell(3), (4,)),
     "LayerScale": (nn.LayerScale(), SPOTS),
+    "LearnedPositions": (nn.LearnedPositions(6), STEPS),
     "LocalResponseNorm": (nn.LocalResponseNorm(), SPOTS),
     "LocallyConnected": (nn.LocallyConnected(3, 3), SPOTS),
+    "LuongAttention": (nn.LuongAttention(), STEPS),
     "MaxPool": (nn.MaxPool(2, padding=1), SPOTS),
     "Maxout": (nn.Maxout(3, 2), (4,)),
+    "MultiHeadAttention": (nn.MultiHeadAttention(4, 2, key_heads=1, rate=0.5, rotate=rotary_halves), STEPS),
     "PReLU": (nn.PReLU(per_channel=True), SPOTS),
     "RMSNorm": (nn.RMSNorm(), SPOTS),
     "RNN": (nn.RNN(3, layers=2), STEPS),
@@ -54,11 +69,16 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "SeparableConv": (nn.SeparableConv(3, 3), SPOTS),
     "SimpleGRU": (nn.SimpleGRU(3), STEPS),
     "SimpleGRUCell": (nn.SimpleGRUCell(3), (4,)),
+    "SinusoidalPositions": (nn.SinusoidalPositions(), STEPS),
     "SpatialDropout": (nn.SpatialDropout(0.5), SPOTS),
     "SpatiallySeparableConv": (nn.SpatiallySeparableConv(3, 3), SPOTS),
     "SqueezeExcitation": (nn.SqueezeExcitation(2), SPOTS),
     "Stage": (nn.Stage((partial(nn.ConvNorm, 3), nn.BatchNorm)), SPOTS),
     "StochasticDepth": (nn.StochasticDepth(0.5), SPOTS),
+    "TransformerDecoder": (nn.TransformerDecoder(partial(nn.TransformerDecoderBlock, 4, 2, 8), 2), STEPS),
+    "TransformerDecoderBlock": (nn.TransformerDecoderBlock(4, 2, 8, pre_norm=True), STEPS),
+    "TransformerEncoder": (nn.TransformerEncoder(partial(nn.TransformerEncoderBlock, 4, 2, 8), 1), STEPS),
+    "TransformerEncoderBlock": (nn.TransformerEncoderBlock(4, 2, 8), STEPS),
 }
 
 

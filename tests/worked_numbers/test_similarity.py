@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fjdl.functional import encoding, linear, similarity
+from fjdl.functional import embedding, encoding, linear, similarity
 
 WORDS = ["Dog", "Cat", "Horse", "Tree", "Plant", "Snake", "Rock", "Mountain", "Car", "Dishwasher"]
 
@@ -30,6 +30,7 @@ COSINES = {
 def test_w50_a_one_hot_vector_selects_the_word():
     chosen = encoding.one_hot(np.array([5, 0]), classes=10)
     np.testing.assert_array_equal(linear(chosen, VECTORS), VECTORS[[5, 0]])
+    np.testing.assert_array_equal(embedding(np.array([5, 0]), VECTORS), VECTORS[[5, 0]])
 
 
 def test_w50_cosines_of_related_and_unrelated_words():
