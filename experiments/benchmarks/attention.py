@@ -16,7 +16,7 @@ from fjdl.functional import dot_product_attention
 HEADS, FEATURES = 8, 64
 
 
-def comparisons(length: int, only: str) -> Iterator[Comparison]:
+def comparisons(only: str, *, length: int = 4096) -> Iterator[Comparison]:
     """Forward, and forward with backward, each for all keys and for a causal mask, where the name contains `only`."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     for causal in (False, True):

@@ -146,9 +146,9 @@ class AdditiveAttention(linen.Module):
         memory = x if memory is None else memory
         query = _Kernel((x.shape[-1], self.units), self.kernel_init, name="query")()
         key = _Kernel((memory.shape[-1], self.units), self.kernel_init, name="key")()
-        score = _Kernel((self.units, 1), self.kernel_init, name="score")()
+        score = _Kernel((self.units,), initializers.normal(self.units**-0.5), name="score")()
         memory = without_padding(memory, lengths)
-        return additive_attention(x, memory, memory, query, key, score[:, 0], mask, lengths)
+        return additive_attention(x, memory, memory, query, key, score, mask, lengths)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """What it costs for one example of `shape` to attend to itself."""

@@ -12,6 +12,7 @@ from tests.cases import (
     boxes,
     convolution,
     decoding,
+    embedding,
     functional,
     initializers,
     losses,
@@ -42,6 +43,6 @@ PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
     losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking,
     metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text, augment,
-    augment_color, autodiff, search, schedules, quant, recurrent, decoding, attention,
+    augment_color, autodiff, search, schedules, quant, recurrent, decoding, attention, embedding,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

@@ -134,8 +134,8 @@ def test_learned_scores_are_those_of_the_functions_and_decay_reaches_every_kerne
     additive, luong = nn.AdditiveAttention(7), nn.LuongAttention()
     params = additive.init(jax.random.key(0), x, memory)
     kernels = [params["params"][name]["kernel"] for name in ("query", "key", "score")]
-    assert [kernel.shape for kernel in kernels] == [(4, 7), (6, 7), (7, 1)]
-    expected = additive_attention(x, memory, memory, *kernels[:2], kernels[2][:, 0])
+    assert [kernel.shape for kernel in kernels] == [(4, 7), (6, 7), (7,)]
+    expected = additive_attention(x, memory, memory, *kernels)
     np.testing.assert_allclose(additive.apply(params, x, memory), expected, rtol=1e-6)
     decayed = optim.add_decayed_weights(0.1, rules=optim.KERNELS)
     zeros = jax.tree.map(jnp.zeros_like, params)
