@@ -58,7 +58,7 @@ def torch_forward(tensors: list[torch.Tensor], causal: bool) -> Any:
 
     def run() -> tuple[Any, ...]:
         with torch.no_grad():
-            return (fused(*tensors[:3], causal),)
+            return (fused(tensors[:3], causal),)
 
     return run
 
@@ -70,14 +70,14 @@ def torch_both(tensors: list[torch.Tensor], causal: bool) -> Any:
     def run() -> tuple[Any, ...]:
         for leaf in leaves:
             leaf.grad = None
-        value = fused(*leaves, causal)
+        value = fused(leaves, causal)
         value.backward(tensors[3])
         return value.detach(), *(leaf.grad for leaf in leaves)
 
     return run
 
 
-def fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool) -> torch.Tensor:
+def fused(operands: list[torch.Tensor], causal: bool) -> torch.Tensor:
     """PyTorch's."""
-    heads_first = (x.transpose(1, 2) for x in (q, k, v))
-    return torch.nn.functional.scaled_dot_product_attention(*heads_first, is_causal=causal).transpose(1, 2)
+    q, k, v = (x.transpose(1, 2) for x in operands)
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2)

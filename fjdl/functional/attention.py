@@ -176,7 +176,8 @@ def _operands(
         (q, query_bias), (k, key_bias), (v, value_bias) = settled(q), settled(k), settled(v)
         query_bias, key_bias = query_bias.swapaxes(1, 2)[..., None], key_bias + value_bias
     if lengths is not None:
-        key_bias = jnp.where(length_mask(lengths, steps=s)[..., None], key_bias, -jnp.inf)
+        inside = length_mask(lengths, steps=s)[..., None]
+        key_bias = jnp.where(inside, jnp.float32(0) if key_bias is None else key_bias, -jnp.inf)
     if bias is not None:
         attended = bias != -jnp.inf
         mask = attended if mask is None else mask & attended

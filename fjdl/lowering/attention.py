@@ -163,8 +163,9 @@ def _attend(operands: Operands, options: Options) -> Array:
     found = scores(operands, options)
     n, g, r, t, s = found.shape
     kept = None
-    if operands.dropout is not None:
-        kept = _kept(*operands.dropout, operands, options)[..., :s].reshape(n * g, r * t, s)
+    if operands.dropout is not None and operands.heads is not None:
+        kept = _kept(*operands.dropout, operands.heads, operands.rows, options.keys)
+        kept = kept[..., :s].reshape(n * g, r * t, s)
     e = operands.v.shape[3]
     rows = found.reshape(n * g, r * t, s), operands.v.reshape(n * g, s, e)
     out = sums(options.dtype, *rows, kept)[0].reshape(n, g, r, t, e)
@@ -225,16 +226,15 @@ def _below(scores: Array, largest: Array) -> Array:
     return jnp.minimum(scores - jnp.clip(largest, -limit, limit), 0) * jnp.where(largest == jnp.inf, limit, 1)
 
 
-def _kept(key: Array, rate: Number, operands: Operands, options: Options) -> Array:
+def _kept(key: Array, rate: Number, heads: Array, rows: Array, keys: int) -> Array:
     """Which weights dropout keeps, drawn for each head and query apart, so that blocks draw the same."""
 
     def drawn(head: Array, row: Array) -> Array:
         mine = jax.random.fold_in(jax.random.fold_in(key, head), row)
-        return jax.random.bernoulli(mine, 1.0 - rate, (options.keys,))
+        return jax.random.bernoulli(mine, 1.0 - rate, (keys,))
 
-    heads, rows = operands.heads, operands.rows
     found = jax.vmap(jax.vmap(drawn, (None, 0)), (0, None))(heads.reshape(-1), rows.reshape(-1))
-    return found.reshape(*heads.shape[:3], rows.shape[3], options.keys)
+    return found.reshape(*heads.shape[:3], rows.shape[3], keys)
 
 
 def weights(operands: Operands, options: Options) -> Array:
