@@ -10,8 +10,8 @@ figures of the documentation. May import every floor below 5.
 'step'
 """
 
-from fjdl.plots.closeness import closeness_map
 from fjdl.plots.attention import attention_figure
+from fjdl.plots.closeness import closeness_map
 from fjdl.plots.confusion import confusion_matrix_figure
 from fjdl.plots.curves import learning_curves
 from fjdl.plots.files import save
@@ -19,9 +19,9 @@ from fjdl.plots.filters import filter_grid
 from fjdl.plots.mistakes import mistakes
 from fjdl.plots.montage import montage
 
-__all__ = ["closeness_map", "confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes", "montage", "save"]
 __all__ = [
-    "attention_figure", "confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes", "montage", "save",
+    "attention_figure", "closeness_map", "confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes",
+    "montage", "save",
 ]  # fmt: skip
 
 
