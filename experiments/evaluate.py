@@ -8,6 +8,7 @@ from typing import Any, Literal
 import tyro
 
 from experiments.command import open_experiment, run_guarded
+from experiments.mistakes import users_mistakes
 from fjdl.signals import grant
 
 
@@ -89,7 +90,8 @@ def bleu_line(run: LoadedRun, part: str) -> str:
         precision=recipe.precision,
     )
     references = [list(generation.references(part))]
-    score = metrics.corpus_bleu(answers, references)
+    with users_mistakes():
+        score = metrics.corpus_bleu(answers, references)
     low, high = metrics.bleu_interval(jax.random.key(0), answers, references)
     search = f"beams:{generation.beams}|alpha:{generation.alpha:g}" if generation.beams else "greedy"
     return (

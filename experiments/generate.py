@@ -30,6 +30,8 @@ class Options:
     """Only the most probable tokens that have this probability together are drawn."""
     min_p: float | None = None
     """Only tokens with at least this share of the probability of the most probable one are drawn."""
+    repetition: float | None = None
+    """What logits of tokens that have occurred are divided by, above 1 for fewer repetitions."""
     length: int | None = None
     """Most tokens that are written."""
     beams: int | None = None
@@ -76,19 +78,20 @@ def search_of(options: Options, generation: Any) -> Any:
     filters = [
         partial(getattr(decoding, name), **{key: value}) for name, (key, value) in asked.items() if value is not None
     ]
-    drawn = options.temperature is not None or bool(filters)
+    drawn = bool(filters) or options.temperature is not None or options.repetition is not None
     return Search(
         length=generation.length if options.length is None else options.length,
         beams=options.beams if drawn or options.beams is not None else generation.beams,
         temperature=1.0 if options.temperature is None else options.temperature,
         filters=tuple(filters),
+        repetition=options.repetition,
     )
 
 
 def _check(options: Options) -> None:
     if options.count < 1:
         raise UsageError(f"count must be at least 1, got {options.count}")
-    drawn = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "min_p")}
+    drawn = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "min_p", "repetition")}
     given = [f"--{name.replace('_', '-')}" for name, value in drawn.items() if value is not None]
     if options.beams is not None and given:
         raise UsageError(f"beams must not be given together with {given[0]}, a beam search draws nothing")

@@ -26,6 +26,7 @@ class Search(NamedTuple):
     best: int = 1  # answers of a beam search
     temperature: float = 1.0
     filters: tuple[Callable[[Array], Array], ...] = ()
+    repetition: float | None = None  # see `decoding.repetition_penalty`
 
 
 def writer(generation: Generation, search: Search) -> Callable[..., Decoded]:
@@ -36,7 +37,7 @@ def writer(generation: Generation, search: Search) -> Callable[..., Decoded]:
         step = partial(generation.step, params, stats)
         common = {"length": search.length, "end": generation.end, "pad": generation.pad}
         if search.beams is None:
-            options = {"temperature": search.temperature, "filters": search.filters}
+            options = {"temperature": search.temperature, "filters": search.filters, "repetition": search.repetition}
             return sample(key, step, *start, **options, **common)
         penalty = partial(length_penalty, alpha=generation.alpha)
         return beam_search(step, *start, beams=search.beams, best=search.best, penalty=penalty, **common)

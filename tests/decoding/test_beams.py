@@ -62,12 +62,10 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(name: str) -> None:
             assert decoded.tokens[row, place].tolist() == [*tokens] + [0] * (LENGTH - len(tokens))
             assert decoded.lengths[row, place] == len(tokens)
     if name == "wu":
-        spread = search(
-            *jax.device_put(
-                (MEMORY, PROMPT, LENGTHS),
-                NamedSharding(Mesh(np.array(jax.devices()[:2]), "data"), PartitionSpec("data")),
-            )
-        )
+        mesh = Mesh(np.array(jax.devices()[:2]), "data")
+        inside = jax.shard_map(search, mesh=mesh, in_specs=PartitionSpec("data"), out_specs=PartitionSpec("data"))
+        np.testing.assert_array_equal(inside(MEMORY, PROMPT, LENGTHS).tokens, decoded.tokens)
+        spread = search(*jax.device_put((MEMORY, PROMPT, LENGTHS), NamedSharding(mesh, PartitionSpec("data"))))
         np.testing.assert_array_equal(spread.tokens, decoded.tokens)
         one = jax.vmap(
             lambda m, p, n: beam_search(

@@ -47,6 +47,8 @@ def test_a_prompt_is_continued_by_the_best_token_by_chance_and_by_beam_search(le
     assert len(set(lines[1::2])) > 1
     assert command(*options, "--seed", 4).out == hot.out
     assert command("generate", letters, "--prompt", "ab", "--top-p", 0.01).out == "abcd\n"
+    fresh = command("generate", letters, "--prompt", "ab", "--temperature", 0, "--repetition", 50).out
+    assert len(set(fresh)) == len(fresh)  # no letter twice
     beams = command("generate", letters, "--prompt", "ab", "--beams", 3, "--count", 2).out.splitlines()
     assert beams[1] == "abcd"
     scores = [float(line.rpartition(" ")[2]) for line in beams[::2]]
