@@ -17,9 +17,9 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
 from fjdl.geometry import certain
-from fjdl.lowering.bilinear import Rules, bilinear
+from fjdl.lowering.attention_products import context, product
 from fjdl.lowering.platforms import by_platform
-from fjdl.numerics import softmax, wide, widened
+from fjdl.numerics import softmax, widened
 from fjdl.typing import Array, Number
 
 FEW = 2**20  # scores that are computed all at once
@@ -186,10 +186,21 @@ def sums(dtype: DTypeLike, scores: Array, v: Array, kept: Array | None) -> tuple
     """
     largest = jnp.max(scores, axis=-1, keepdims=True, initial=-jnp.inf)
     exponentials = jnp.exp(_below(scores, largest))
-    total = jnp.sum(exponentials, axis=-1, keepdims=True)
+    out, total = _summed(dtype, exponentials, v, kept)
     total = jnp.where(total == 0, 1, total)
-    out = context(_of_kept(exponentials, kept), v, dtype=dtype) / total
-    return tuple(checkpoint_name(x, _SAVED) for x in (out, largest, jnp.log(total)))
+    return tuple(checkpoint_name(x, _SAVED) for x in (out / total, largest, jnp.log(total)))
+
+
+def _summed(dtype: DTypeLike, exponentials: Array, v: Array, kept: Array | None) -> tuple[Array, Array]:
+    """Values summed with exponentials, and the sum of these: one product with a column of ones more.
+
+    A TPU so makes the exponentials once, where a sum of their own costs it three times the cycles of all.
+    """
+    if kept is not None:
+        total = jnp.sum(exponentials, axis=-1, keepdims=True)
+        return context(jnp.where(kept, exponentials, 0), v, dtype=dtype), total
+    both = context(exponentials, jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1), dtype=dtype)
+    return both[..., :-1], both[..., -1:]
 
 
 @sums.defjvp
@@ -255,38 +266,3 @@ def scores(operands: Operands, options: Options) -> Array:
         before = operands.rows >= lax.broadcasted_iota(operands.rows.dtype, (1, 1, 1, t, s), 4)
         allowed = before if allowed is None else allowed & before
     return found if allowed is None else jnp.where(allowed, found, -jnp.inf)
-
-
-def _dot(a: Array, b: Array, axis_a: int, axis_b: int, dtype: DTypeLike) -> Array:
-    """Products of factors that are rounded to the dtype, summed in float32."""
-    sums = wide(dtype)
-    numbers = (((axis_a,), (axis_b,)), ((0,), (0,)))
-    return lax.dot_general(a.astype(dtype), b.astype(dtype), numbers, preferred_element_type=sums).astype(sums)
-
-
-def _dot_on_tpu(a: Array, b: Array, axis_a: int, axis_b: int, dtype: DTypeLike) -> Array:
-    """As `_dot`, a single row as eight, because one makes of the product a sum of elementwise ones."""
-    if a.shape[3 - axis_a] != 1:
-        return _dot(a, b, axis_a, axis_b, dtype)
-    rows = jnp.repeat(a, 8, axis=3 - axis_a)
-    return _dot(rows, b, axis_a, axis_b, dtype)[:, :1]
-
-
-def _rules(dot: Callable[..., Array]) -> tuple[Rules, Rules]:
-    """Of queries by keys to scores, and of weights by values to their sums; both on arrays `[b, rows, columns]`."""
-    by_keys = Rules(
-        out=lambda q, k, dtype: dot(q, k, 2, 2, dtype),
-        lhs=lambda scores, k, dtype: dot(scores, k, 2, 1, dtype),
-        rhs=lambda q, scores, dtype: _dot(scores, q, 1, 1, dtype),
-    )
-    by_values = Rules(
-        out=lambda weights, v, dtype: dot(weights, v, 2, 1, dtype),
-        lhs=lambda sums, v, dtype: dot(sums, v, 2, 2, dtype),
-        rhs=lambda weights, sums, dtype: _dot(weights, sums, 1, 1, dtype),
-    )
-    return by_keys, by_values
-
-
-(_KEYS, _VALUES), (_KEYS_ON_TPU, _VALUES_ON_TPU) = _rules(_dot), _rules(_dot_on_tpu)
-product = bilinear("fjdl_attention_scores", _KEYS, platforms={"tpu": {"0.10.2": _KEYS_ON_TPU}})
-context = bilinear("fjdl_attention_context", _VALUES, platforms={"tpu": {"0.10.2": _VALUES_ON_TPU}})

@@ -11,6 +11,7 @@ import pytest
 from fjdl.functional import dot_product_attention
 from fjdl.lowering import attention
 from fjdl.lowering.attention import Operands, Options, in_blocks, on_chip
+from fjdl.lowering.attention_products import dot, dot_on_tpu, rules
 from tests.meshes import on_axes_of_their_own, value_and_gradients
 from tests.support import assert_trees_close
 
@@ -113,8 +114,8 @@ def test_memory_grows_with_the_length_and_not_with_its_square() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_single_row_on_a_tpu_equals_it_elsewhere(dtype: str, rng: np.random.Generator) -> None:
     q, k = (jnp.asarray(rng.standard_normal((3, rows, 4)), jnp.float32) for rows in (1, 5))
-    rules = zip(attention._rules(attention._dot), attention._rules(attention._dot_on_tpu), strict=True)
-    for (plain, tpu), (a, b) in zip(rules, ((q, k), (q @ k.swapaxes(1, 2), k)), strict=True):
+    every = zip(rules(dot), rules(dot_on_tpu), strict=True)
+    for (plain, tpu), (a, b) in zip(every, ((q, k), (q @ k.swapaxes(1, 2), k)), strict=True):
         out = plain.out(a, b, dtype=dtype)
         assert tpu.out(a, b, dtype=dtype).dtype == jnp.float32
         for mine, theirs, args in (

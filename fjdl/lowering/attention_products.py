@@ -1,0 +1,49 @@
+"""The two products of attention, of queries by keys and of weights by values, on arrays `[b, rows, columns]`.
+
+Scores, weights and sums are float32; what is multiplied is rounded to the dtype of the network first.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import DTypeLike
+
+from fjdl.lowering.bilinear import Rules, bilinear
+from fjdl.numerics import wide
+from fjdl.typing import Array
+
+
+def dot(a: Array, b: Array, axis_a: int, axis_b: int, dtype: DTypeLike) -> Array:
+    """Products of factors that are rounded to the dtype, summed in float32."""
+    sums = wide(dtype)
+    numbers = (((axis_a,), (axis_b,)), ((0,), (0,)))
+    return lax.dot_general(a.astype(dtype), b.astype(dtype), numbers, preferred_element_type=sums).astype(sums)
+
+
+def dot_on_tpu(a: Array, b: Array, axis_a: int, axis_b: int, dtype: DTypeLike) -> Array:
+    """As `dot`, a single row as eight, because one makes of the product a sum of elementwise ones."""
+    if a.shape[3 - axis_a] != 1:
+        return dot(a, b, axis_a, axis_b, dtype)
+    rows = jnp.repeat(a, 8, axis=3 - axis_a)
+    return dot(rows, b, axis_a, axis_b, dtype)[:, :1]
+
+
+def rules(times: Callable[..., Array]) -> tuple[Rules, Rules]:
+    """Of queries by keys to scores, and of weights by values to their sums; both on arrays `[b, rows, columns]`."""
+    by_keys = Rules(
+        out=lambda q, k, dtype: times(q, k, 2, 2, dtype),
+        lhs=lambda scores, k, dtype: times(scores, k, 2, 1, dtype),
+        rhs=lambda q, scores, dtype: dot(scores, q, 1, 1, dtype),
+    )
+    by_values = Rules(
+        out=lambda weights, v, dtype: times(weights, v, 2, 1, dtype),
+        lhs=lambda sums, v, dtype: times(sums, v, 2, 2, dtype),
+        rhs=lambda weights, sums, dtype: dot(weights, sums, 1, 1, dtype),
+    )
+    return by_keys, by_values
+
+
+(_KEYS, _VALUES), (_KEYS_ON_TPU, _VALUES_ON_TPU) = rules(dot), rules(dot_on_tpu)
+product = bilinear("fjdl_attention_scores", _KEYS, platforms={"tpu": {"0.10.2": _KEYS_ON_TPU}})
+context = bilinear("fjdl_attention_context", _VALUES, platforms={"tpu": {"0.10.2": _VALUES_ON_TPU}})
