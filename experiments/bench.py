@@ -121,6 +121,20 @@ class Optim(Common):
         return comparisons(self.only)
 
 
+@dataclasses.dataclass(frozen=True)
+class Sequence(Common):
+    """Recurrent layers and a training step of a language model against PyTorch, Flax and a plain scan."""
+
+    only: str = ""
+    """Part of a name; others are left out."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Layers alone, then the language model."""
+        from experiments.benchmarks.sequence import comparisons
+
+        return comparisons(self.only)
+
+
 Benchmark = (
     Annotated[Lenet, tyro.conf.subcommand("lenet")]
     | Annotated[Metrics, tyro.conf.subcommand("metrics")]
@@ -128,6 +142,7 @@ Benchmark = (
     | Annotated[Augment, tyro.conf.subcommand("augment")]
     | Annotated[Cnn, tyro.conf.subcommand("cnn")]
     | Annotated[Optim, tyro.conf.subcommand("optim")]
+    | Annotated[Sequence, tyro.conf.subcommand("sequence")]
 )
 
 

@@ -132,6 +132,7 @@ from fjdl.functional.rectifiers import (
     selu,
     softshrink,
 )
+from fjdl.functional.recurrent.cudnn import cudnn_lstm
 from fjdl.functional.recurrent.elman import rnn, rnn_cell
 from fjdl.functional.recurrent.gru import cho_gru, cho_gru_cell, gru, gru_cell, simple_gru, simple_gru_cell
 from fjdl.functional.recurrent.lstm import layer_norm_lstm, layer_norm_lstm_cell, lstm, lstm_cell
@@ -166,22 +167,23 @@ __all__ = [
     "channel_shuffle", "cho_gru", "cho_gru_cell", "classic_dropout", "classic_dropout_inference", "col2im",
     "concat_attention", "concat_scores", "conv1d", "conv2d", "conv2d_fft", "conv2d_im2col", "conv2d_input_gradient",
     "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-    "cosine_similarities", "cosine_similarity", "dense_to_conv", "depth_to_space", "depthwise_conv2d", "dot_attention",
-    "dot_product_attention", "dot_product_weights", "dot_scores", "drop_connect", "drop_path", "dropout", "dropout2d",
-    "dropout_attention", "dropout_expectation", "dropout_masks", "elu", "embedding", "embedding_dropout", "encoding",
-    "erf", "euclidean_distance", "euclidean_distances", "filters", "flatten", "gaussian_dropout", "gaussian_noise",
-    "gelu", "gelu_tanh", "general_attention", "general_scores", "global_average_pool2d", "global_max_pool2d", "glu",
-    "group_norm", "gru", "gru_cell", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "hardshrink",
-    "hardsigmoid", "hardswish", "hardtanh", "identity", "im2col", "initializers", "instance_norm", "layer_norm",
-    "layer_norm_lstm", "layer_norm_lstm_cell", "leaky_relu", "length_mask", "linear", "local_response_norm",
-    "locally_connected2d", "log_sigmoid", "log_softmax", "logsigmoid", "lp_pool2d", "lstm", "lstm_cell", "max_pool1d",
-    "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mish", "multi_hot",
-    "nearest_unpool2d", "one_hot", "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features",
-    "prelu", "preprocessing", "relu", "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "rotary_halves",
-    "rotary_interleaved", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "simple_gru",
-    "simple_gru_cell", "sinusoidal_positions", "softmax", "softplus", "softshrink", "softsign", "space_to_depth",
-    "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d", "spatially_separable_conv2d", "stochastic_depth",
-    "swish", "tanh", "tanhshrink", "tied_logits", "whitening", "write_step",
+    "cosine_similarities", "cosine_similarity", "cudnn_lstm", "dense_to_conv", "depth_to_space", "depthwise_conv2d",
+    "dot_attention", "dot_product_attention", "dot_product_weights", "dot_scores", "drop_connect", "drop_path",
+    "dropout", "dropout2d", "dropout_attention", "dropout_expectation", "dropout_masks", "elu", "embedding",
+    "embedding_dropout", "encoding", "erf", "euclidean_distance", "euclidean_distances", "filters", "flatten",
+    "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh", "general_attention", "general_scores",
+    "global_average_pool2d", "global_max_pool2d", "glu", "group_norm", "gru", "gru_cell", "hard_sigmoid", "hard_silu",
+    "hard_swish", "hard_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "identity", "im2col",
+    "initializers", "instance_norm", "layer_norm", "layer_norm_lstm", "layer_norm_lstm_cell", "leaky_relu",
+    "length_mask", "linear", "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "logsigmoid",
+    "lp_pool2d", "lstm", "lstm_cell", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool3d",
+    "max_unpool2d", "maxout", "mish", "multi_hot", "nearest_unpool2d", "one_hot", "pixel_shuffle", "pixel_unshuffle",
+    "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu", "relu6", "resize2d", "rms_norm", "rnn",
+    "rnn_cell", "rotary_halves", "rotary_interleaved", "running_moments", "scaling", "selu", "separable_conv2d",
+    "sigmoid", "silu", "simple_gru", "simple_gru_cell", "sinusoidal_positions", "softmax", "softplus", "softshrink",
+    "softsign", "space_to_depth", "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d",
+    "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "tied_logits", "whitening",
+    "write_step",
 ]  # fmt: skip
 
 

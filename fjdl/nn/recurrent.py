@@ -154,6 +154,7 @@ class LSTM(Recurrent):
     forget_bias: float = 1.0
     peepholes: bool = False
     projection: int | None = None
+    cudnn: bool = False
 
     def cell(self, **options: Any) -> cells.Cell:
         """A cell of one layer and direction."""
@@ -162,6 +163,7 @@ class LSTM(Recurrent):
             forget_bias=self.forget_bias,
             peepholes=self.peepholes,
             projection=self.projection,
+            cudnn=self.cudnn,
             **options,
         )
 

@@ -15,6 +15,7 @@ from fjdl.checks import at_least
 from fjdl.functional import initializers
 from fjdl.functional.dropout import dropout
 from fjdl.functional.recurrent import elman, gru, lstm
+from fjdl.functional.recurrent.cudnn import cudnn_lstm
 from fjdl.typing import Array, PRNGKey
 
 Initializer = initializers.Initializer
@@ -168,13 +169,15 @@ class LSTMCell(Cell):
     """`lstm_cell` with a memory of `features` units.
 
     The bias of the forget gate begins at `forget_bias` (Jozefowicz et al. 2015), others at 0. `peepholes` begin at 0;
-    `projection` is the number of features of the output, if it is not that of the memory.
+    `projection` is the number of features of the output, if it is not that of the memory. With `cudnn` all steps take
+    `cudnn_lstm`, with its limits, where there are neither peepholes nor a projection.
     """
 
     features: int
     forget_bias: float = 1.0
     peepholes: bool = False
     projection: int | None = None
+    cudnn: bool = False
 
     def sizes(self) -> tuple[int, ...]:
         """The features of output and memory."""
@@ -182,7 +185,8 @@ class LSTMCell(Cell):
 
     def functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """One step, and all steps."""
-        return lstm.lstm_cell, lstm.lstm
+        plain = not self.peepholes and self.projection is None
+        return lstm.lstm_cell, cudnn_lstm if self.cudnn and plain else lstm.lstm
 
     @linen.compact
     def arrays(self, d: int, *, train: bool) -> dict[str, Any]:

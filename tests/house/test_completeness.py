@@ -36,6 +36,7 @@ NO_ROW: dict[str, str] = {
     "fjdl.decoding.beam_search": "takes the step of a model",
     "fjdl.decoding.greedy": "takes the step of a model",
     "fjdl.decoding.sample": "takes the step of a model",
+    "fjdl.functional.cudnn_lstm": "has neither vmap nor second derivatives, as JAX has it; elsewhere it is `lstm`",
     "fjdl.functional.initializers.fans": "integers from a shape",
     "fjdl.functional.initializers.gain": "a number from a name",
     "fjdl.metrics.bleu": "strings on the host",

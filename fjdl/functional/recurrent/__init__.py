@@ -12,7 +12,7 @@ the rules of `over_time` in `sequence`; how they run is told in `fjdl.lowering.r
 Array([1., 2., 3.], dtype=float32)
 """
 
-_FILES = ("elman", "gru", "lstm", "sequence")
+_FILES = ("cudnn", "elman", "gru", "lstm", "sequence")
 
 
 def __dir__() -> list[str]:

@@ -4,10 +4,10 @@ In `gru` and `cho_gru` the update gate z multiplies the old state, `(1 - z) · c
 multiplies the candidate, `z · candidate + (1 - z) · state`. One is the other with -z for z before the sigmoid.
 """
 
-import jax
 import jax.numpy as jnp
 
 from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates
+from fjdl.lowering.gates import activated
 from fjdl.lowering.recurrent import Carry, Cell, Weights
 from fjdl.typing import Array, Float, Int, typed
 
@@ -164,30 +164,30 @@ def _state(x: Array | None, states: Carry, products: Products, other: tuple[()])
 
 def _after(x: Array, states: Carry, products: Products, other: tuple[()]) -> Carry:
     del other
-    x_r, x_z, x_n = jnp.split(x, 3, axis=-1)
-    h_r, h_z, h_n = jnp.split(products[0], 3, axis=-1)
-    candidate = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
-    return (candidate + jax.nn.sigmoid(x_z + h_z) * (states[0] - candidate),)
+    (x_rz, x_n), (h_rz, h_n) = (jnp.split(part, [2 * states[0].shape[-1]], axis=-1) for part in (x, products[0]))
+    r, z = jnp.split(activated(x_rz + h_rz, (False, False)), 2, axis=-1)
+    candidate = activated(x_n + r * h_n, (True,))
+    return (candidate + z * (states[0] - candidate),)
 
 
 def _reset(x: Array, states: Carry, products: Products, other: tuple[()]) -> Array:
     del other
     size = states[0].shape[-1]
-    return jax.nn.sigmoid(x[..., :size] + products[0][..., :size]) * states[0]
+    return activated(x[..., :size] + products[0][..., :size], (False,)) * states[0]
 
 
 def _before(x: Array, states: Carry, products: Products, other: tuple[()]) -> Carry:
     del other
     size = states[0].shape[-1]
-    candidate = jnp.tanh(x[..., 2 * size :] + products[1])
-    update = jax.nn.sigmoid(x[..., size : 2 * size] + products[0][..., size:])
+    candidate = activated(x[..., 2 * size :] + products[1], (True,))
+    update = activated(x[..., size : 2 * size] + products[0][..., size:], (False,))
     return (candidate + update * (states[0] - candidate),)
 
 
 def _simple(x: None, states: Carry, products: Products, other: tuple[()]) -> Carry:
     del x, other
-    z, candidate = jnp.split(products[0], 2, axis=-1)
-    return (states[0] + jax.nn.sigmoid(z) * (jnp.tanh(candidate) - states[0]),)
+    z, candidate = jnp.split(activated(products[0], (False, True)), 2, axis=-1)
+    return (states[0] + z * (candidate - states[0]),)
 
 
 _AFTER = Cell(factors=(_state,), update=_after, added=False)

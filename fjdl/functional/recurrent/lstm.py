@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from fjdl.functional.layer_norm import layer_norm
 from fjdl.functional.linear import linear
 from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates
+from fjdl.lowering.gates import activated
 from fjdl.lowering.recurrent import Carry, Cell, Weights
 from fjdl.typing import Array, Float, Int, Number, typed
 
@@ -140,12 +141,14 @@ def _output(x: Any, states: Carry, products: tuple[Array, ...], other: Any) -> A
 def _gated(x: None, states: Carry, products: tuple[Array, ...], peepholes: Array | None) -> Carry:
     del x
     memory = states[1]
+    if peepholes is None:
+        i, f, g, o = jnp.split(activated(products[0], _GATES), 4, axis=-1)
+        memory = f * memory + i * g
+        return o * activated(memory, (True,)), memory
     i, f, g, o = jnp.split(products[0], 4, axis=-1)
-    if peepholes is not None:
-        i, f = i + peepholes[:1] * memory, f + peepholes[1:2] * memory
+    i, f = i + peepholes[:1] * memory, f + peepholes[1:2] * memory
     memory = jax.nn.sigmoid(f) * memory + jax.nn.sigmoid(i) * jnp.tanh(g)
-    o = o if peepholes is None else o + peepholes[2:] * memory
-    return jax.nn.sigmoid(o) * jnp.tanh(memory), memory
+    return jax.nn.sigmoid(o + peepholes[2:] * memory) * jnp.tanh(memory), memory
 
 
 def _gated_output(x: None, states: Carry, products: tuple[Array, ...], peepholes: Array | None) -> Array:
@@ -159,11 +162,12 @@ def _projected(x: None, states: Carry, products: tuple[Array, ...], peepholes: A
 def _layer_normed(x: Array, states: Carry, products: tuple[Array, ...], other: Any) -> Carry:
     recurrent_scale, memory_scale, memory_bias, epsilon = other
     gates = x + layer_norm(products[0], recurrent_scale, epsilon=epsilon)
-    i, f, g, o = jnp.split(gates, 4, axis=-1)
-    memory = jax.nn.sigmoid(f) * states[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return jax.nn.sigmoid(o) * jnp.tanh(layer_norm(memory, memory_scale, memory_bias, epsilon=epsilon)), memory
+    i, f, g, o = jnp.split(activated(gates, _GATES), 4, axis=-1)
+    memory = f * states[1] + i * g
+    return o * jnp.tanh(layer_norm(memory, memory_scale, memory_bias, epsilon=epsilon)), memory
 
 
+_GATES = (False, False, True, False)
 _PLAIN = Cell(factors=(_output,), update=_gated)
 _PROJECTED = Cell(factors=(_output, _gated_output), update=_projected)
 _LAYER_NORM = Cell(factors=(_output,), update=_layer_normed, added=False)

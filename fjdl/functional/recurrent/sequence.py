@@ -1,12 +1,15 @@
 """What all recurrent layers share: the input's product for all steps at once, lengths, and the dtype of states."""
 
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
-from fjdl.functional.linear import linear
-from fjdl.lowering.recurrent import Carry, Cell, Weights, one_step, recurrence
+from fjdl.lowering.bias import add_bias
+from fjdl.lowering.gates import written
+from fjdl.lowering.recurrent import Carry, Cell, Weights, one_step, recurrence, rows
+from fjdl.numerics import widened
 from fjdl.typing import Array
 
 Prepared = Callable[[Array], Array]
@@ -32,7 +35,7 @@ def over_time(
     """
     at_least(0, lengths=lengths)
     real = None if lengths is None else jnp.arange(x.shape[1])[:, None] < jnp.asarray(lengths)[None]
-    inputs = jnp.swapaxes(jnp.asarray(x), 0, 1)
+    inputs = written(jnp.swapaxes(jnp.asarray(x), 0, 1))
     if real is not None:
         inputs = jnp.where(real[..., None], inputs, 0)
     given = tuple(_state(state, x, size) for state, size in zip(states, sizes, strict=True))
@@ -49,7 +52,13 @@ def at_once(cell: Cell, x: Array, prepare: Prepared, weights: Weights, states: C
 
 def affine(kernel: Array, bias: Array | None) -> Prepared:
     """The inputs of the gates: `linear` with this kernel and bias."""
-    return lambda x: linear(x, kernel, bias)
+
+    def prepare(x: Array) -> Array:
+        wide = widened(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        total = rows(wide, jnp.asarray(kernel).astype(wide.dtype), dtype=x.dtype)
+        return add_bias(total, bias).reshape(*x.shape[:-1], kernel.shape[1]).astype(x.dtype)
+
+    return prepare
 
 
 def require_gates(gates: int, *, kernel: Array, features: int) -> None:
