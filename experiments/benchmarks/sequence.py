@@ -188,10 +188,10 @@ def jax_step(
         return jax.tree.map(lambda p, g: p - RATE * g, state, slopes), value
 
     state: Any = {"layers": params, "table": table, "bias": np.zeros(WORDS, np.float32)}
-    holder, words = [jax.tree.map(jnp.array, state)], jnp.asarray(words)
+    holder, ids = [jax.tree.map(jnp.array, state)], jnp.asarray(words)
 
     def run() -> None:
-        holder[0], value = step(holder[0], words)
+        holder[0], value = step(holder[0], ids)
         jax.block_until_ready((holder[0], value))
 
     return run

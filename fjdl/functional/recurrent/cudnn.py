@@ -1,5 +1,7 @@
 """The LSTM of cuDNN, on GPUs of NVIDIA, through `jax.experimental.rnn`."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from fjdl.functional.recurrent.lstm import lstm
@@ -70,7 +72,7 @@ def _by_cudnn(
 
     real = (jnp.arange(x.shape[1])[None] < lengths[:, None])[..., None]
     x = jnp.where(real, x, 0)
-    y, last, end = rnn.lstm(
+    results: Any = rnn.lstm(
         _turned(x, lengths) if reverse else x,
         output.astype(x.dtype)[None],
         memory.astype(x.dtype)[None],
@@ -82,6 +84,7 @@ def _by_cudnn(
         dropout=0.0,
         bidirectional=False,
     )
+    y, last, end = results
     y = jnp.where(real, _turned(y, lengths) if reverse else y, 0)
     return y, (last[0].astype(output.dtype), end[0].astype(memory.dtype))
 
