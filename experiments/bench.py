@@ -129,10 +129,11 @@ class Sequence(Common):
     """Part of a name; others are left out."""
 
     def comparisons(self) -> Iterator[Comparison]:
-        """Layers alone, then the language model."""
-        from experiments.benchmarks.sequence import comparisons
+        """Layers alone, then the language model, then its decoding beside the naive loop."""
+        from experiments.benchmarks import decoding, sequence
 
-        return comparisons(self.only)
+        yield from sequence.comparisons(self.only)
+        yield from decoding.comparisons(self.only)
 
 
 Benchmark = (
