@@ -15,12 +15,16 @@ from one call to the next, behind `jax.lax.stop_gradient`, give truncated backpr
 >>> outputs, last = layer.apply(params, words, initial=last)
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen
 
+from fjdl import tree
+from fjdl.analysis import Layer
 from fjdl.checks import at_least
 from fjdl.functional import initializers
 from fjdl.functional.dropout import spatial_dropout
@@ -92,6 +96,13 @@ class Recurrent(linen.Module, kw_only=True):
             rate = self.dropout if number + 1 < self.layers else self.output_dropout
             y = self._dropped(y, rate, train=train)
         return y, tuple(last)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """What the layers cost for one example of `shape` [t, d]: each entry of a kernel is one MAC a step."""
+        x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+        (outputs, _), params = jax.eval_shape(self.clone(parent=None).init_with_output, jax.random.key(0), x)
+        macs = shape[0] * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params) if leaf.ndim == 2)
+        return Layer(name="recurrent", output=outputs.shape[1:], parameters=tree.count(params), macs=macs)
 
     def _named_cell(self, number: int, *, reverse: bool) -> cells.Cell:
         return self.cell(

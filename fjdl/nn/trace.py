@@ -16,23 +16,25 @@ def layers(module: linen.Module, inputs: Any) -> tuple[Layer, ...]:
     """One row for each layer, in the order of execution, by formula: `inputs` is a batch, or its shape and dtype.
 
     A layer is a module with a method `cost(shape)` that returns its cost for one example of that shape, as all of
-    `fjdl.nn` have that own parameters or pool. Its name is its path in the module; what runs inside of it has no rows.
-    A layer that runs again shares its parameters with the first time. Raises `ValueError` for parameters that belong to
-    no layer with a cost, and for a cost whose output is not that of the layer.
+    `fjdl.nn` have that own parameters or pool; where it has another method to call, such as `attend`, `attend_cost` is
+    the cost of that. Its name is its path in the module; what runs inside of it has no rows. A layer that runs again
+    shares its parameters with the first time. Of several outputs the first counts. Raises `ValueError` for parameters
+    that belong to no layer with a cost, and for a cost whose output is not that of the layer.
     """
     rows: dict[str, Layer] = {}
     running: list[str] = []
 
     def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        if running or context.method_name != "__call__" or not hasattr(context.module, "cost"):
+        cost = getattr(context.module, _cost_of(context.method_name), None)
+        if running or cost is None:
             return call(*args, **kwargs)
         path = "/".join(context.module.path)
         running.append(path)
         outputs = call(*args, **kwargs)
+        row, output = dataclasses.replace(cost(args[0].shape[1:]), name=path), _first(outputs).shape[1:]
         running.pop()
-        row = dataclasses.replace(context.module.cost(args[0].shape[1:]), name=path)
-        if row.output != outputs.shape[1:]:
-            raise ValueError(f"the cost of {path!r} must have the output {outputs.shape[1:]}, got {row.output}")
+        if row.output != output:
+            raise ValueError(f"the cost of {path!r} must have the output {output}, got {row.output}")
         repeat = sum(name == path or name.startswith(path + " (") for name in rows)
         again = dataclasses.replace(row, name=f"{path} ({repeat + 1})", parameters=0) if repeat else row
         rows[again.name] = again
@@ -63,6 +65,14 @@ def outputs(module: linen.Module, variables: PyTree, *args: Any, names: Sequence
     if missing:
         raise ValueError(f"names must be paths of parts such as stage1/block1, but no part is called {missing[0]}")
     return {name: found[name] for name in names}, {k: v for k, v in changed.items() if k != "intermediates"}
+
+
+def _cost_of(method: str) -> str:
+    return "cost" if method == "__call__" else f"{method}_cost"
+
+
+def _first(outputs: Any) -> Any:
+    return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 def _by_path(captured: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -3,6 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
+
+from fjdl.model import Model
+from fjdl.train.network import Carry
 from fjdl.typing import Array, PyTree
 
 
@@ -34,3 +38,29 @@ class Generation(NamedTuple):
     continues: bool = True  # what is written continues the text that was given, and is shown behind it
     source: Callable[[Any], tuple[Array, Array]] | None = None  # of a batch: what is answered, tokens and their lengths
     references: Callable[[str], Sequence[str]] | None = None  # the answers of a part of the data, in its order
+
+
+def continuation(
+    model: Model,
+    begin: Carry,
+    *,
+    encode: Callable[[str], Sequence[int]],
+    decode: Callable[[Sequence[int]], str],
+    length: int = 100,
+    end: int | None = None,
+) -> Generation:
+    """How a recurrent language model goes on with a text.
+
+    The model sees `((tokens [n, t], lengths [n] or None), state)` and gives logits `[n, t, k]` and the state after
+    them, as those of `fjdl.models` with a `carry` in a recipe do; `begin(n)` is the state before n texts.
+    """
+
+    def start(params: PyTree, stats: PyTree, tokens: Array, lengths: Array, most: int) -> Start:
+        del params, stats, most
+        return Start(begin(tokens.shape[0]), tokens, lengths)
+
+    def step(params: PyTree, stats: PyTree, state: PyTree, tokens: Array) -> tuple[Array, PyTree]:
+        (logits, after), _ = model.apply(params, stats, ((tokens[:, None], None), state))
+        return logits[:, 0], jax.tree.map(lambda new, old: new.astype(old.dtype), after, state)
+
+    return Generation(encode, decode, start, step, end=end, length=length)

@@ -8,7 +8,7 @@ from flax import linen
 
 from fjdl import tree
 from fjdl.analysis import Layer, conv_layer, dense_layer, total
-from fjdl.nn import BatchNorm, Conv, Dense, GlobalAveragePool, MaxPool, trace
+from fjdl.nn import LSTM, BatchNorm, Conv, Dense, GlobalAveragePool, MaxPool, trace
 from tests.support import assert_trees_close
 
 KEY = jax.random.key(0)
@@ -220,3 +220,39 @@ def test_under_jit_what_the_outputs_do_not_need_is_not_computed() -> None:
         return compiled.cost_analysis()["flops"]
 
     assert flops("block0") < 0.6 * flops("block1")
+
+
+class Tied(linen.Module):
+    """A layer that is called by a second method too."""
+
+    @linen.compact
+    def __call__(self, x: Any, *, train: bool = False) -> Any:
+        table = Table(name="table")
+        return table.back(LSTM(features=5, layers=2, bidirectional=True, merge=jnp.add, name="steps")(table(x))[0])
+
+
+class Table(linen.Module):
+    """Three features from five, and five from them by the same numbers."""
+
+    def setup(self) -> None:
+        self.table = self.param("table", linen.initializers.ones, (3, 5))
+
+    def __call__(self, x: Any) -> Any:
+        return x @ self.table
+
+    def back(self, x: Any) -> Any:
+        return x @ self.table.T
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        return Layer(name="there", output=(*shape[:-1], 5), parameters=15, macs=shape[0] * 15)
+
+    def back_cost(self, shape: tuple[int, ...]) -> Layer:
+        return Layer(name="back", output=(*shape[:-1], 3), parameters=15, macs=shape[0] * 15)
+
+
+def test_another_method_has_a_cost_of_its_own_and_recurrent_layers_one_for_each_step() -> None:
+    rows = trace.layers(Tied(), jnp.ones((2, 7, 3)))
+    assert [row.name for row in rows] == ["table", "steps", "table (2)"]
+    assert [row.parameters for row in rows] == [15, 4 * (4 * 5 * (5 + 5) + 4 * 5), 0]
+    assert [row.macs for row in rows] == [7 * 15, 7 * 4 * 4 * 5 * (5 + 5), 7 * 15]
+    assert rows[1].output == (7, 5)

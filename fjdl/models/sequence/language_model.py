@@ -52,7 +52,7 @@ class LSTMLanguageModel(linen.Module, kw_only=True):
 
     @linen.compact
     def __call__(self, inputs: tuple[tuple[Array, Array | None], State], *, train: bool = False) -> tuple[Any, State]:
-        """`((tokens [n, t], lengths [n]), states)` to logits `[n, t, vocabulary]` and the states after the last token."""
+        """`((tokens [n, t], lengths [n]), states)` to logits `[n, t, vocabulary]` and the states after them."""
         (tokens, lengths), states = inputs
         embed = Embedding(self.vocabulary, self.features, rate=self.word_dropout, dtype=self.dtype, name="embedding")
         x = self._dropped(embed(tokens, train=train), self.input_dropout, train=train)
