@@ -5,7 +5,7 @@ Command: python -m experiments.train configs/tiny_shakespeare_lstm.py --precisio
 Text: python -m experiments.generate RUN --prompt "ROMEO:" --temperature 0.8 --length 500
 """
 
-from functools import cache, partial
+from functools import cache
 from typing import Literal
 
 import jax.numpy as jnp

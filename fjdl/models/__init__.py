@@ -109,6 +109,7 @@ from fjdl.models.resnet_cifar import (
     cifar_resnet110_v2,
     cifar_resnet164_v2,
 )
+from fjdl.models.sequence import LSTMLanguageModel
 from fjdl.models.variant import name_variants
 from fjdl.models.vgg import VGG, VGGStage, vgg11, vgg13, vgg16, vgg16_cifar, vgg19, vgg_timm, vgg_torchvision
 from fjdl.models.whitened import WhitenedGroup, WhitenedNet
@@ -162,6 +163,7 @@ __all__ = [
     "InceptionStage",
     "InceptionV3",
     "InvertedResidual",
+    "LSTMLanguageModel",
     "LeNet5",
     "LeNet5_1998",
     "LogisticRegression",
