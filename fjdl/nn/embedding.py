@@ -3,13 +3,14 @@
 Tables are float32. A table is called "embedding" and not "kernel": `optim.KERNELS` leaves it without weight decay.
 """
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
 from flax import linen
 from jax.typing import DTypeLike
 
-from fjdl.analysis import Layer
+from fjdl.analysis import Layer, dense_layer
 from fjdl.checks import at_least
 from fjdl.functional import initializers
 from fjdl.functional.embedding import embedding, embedding_dropout, tied_logits
@@ -52,6 +53,16 @@ class Embedding(linen.Module):
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """What looking up one example of `shape` costs: no operation."""
         return Layer(name="embedding", output=(*shape, self.features), parameters=self.vocabulary * self.features)
+
+    def attend_cost(self, shape: tuple[int, ...]) -> Layer:
+        """What the scores of all words cost for one example of `shape`, with the parameters of the table."""
+        layer = dense_layer((self.features,), features=self.vocabulary, bias=False)
+        return Layer(
+            name="scores",
+            output=(*shape[:-1], self.vocabulary),
+            parameters=layer.parameters,
+            macs=math.prod(shape[:-1]) * layer.macs,
+        )
 
 
 class LearnedPositions(linen.Module):

@@ -1,8 +1,21 @@
-"""Models of sequences: what goes on with a text, classes of texts, one sequence from another.
+"""Models of sequences: what goes on with a text, the class of a text, one sequence from another.
 
-May import what `fjdl.models` may.
+May import Flax, floor 0, `fjdl.nn`, `fjdl.functional`, `fjdl.lowering`, `fjdl.analysis` and, for the names of
+published weights, `fjdl.transfer`.
+
+>>> from fjdl import models, nn
+>>> network = models.LSTMLanguageModel(vocabulary=20, features=8, hidden=8)
+>>> model, tokens = nn.pure(network), jnp.ones((3, 5), jnp.int32)
+>>> params, stats = model.init(jax.random.key(0), ((tokens, None), network.begin(3)))
+>>> (logits, state), _ = model.apply(params, stats, ((tokens, None), network.begin(3)))
+>>> logits.shape
+(3, 5, 20)
 """
 
 from fjdl.models.sequence.language_model import LSTMLanguageModel
 
 __all__ = ["LSTMLanguageModel"]
+
+
+def __dir__() -> list[str]:
+    return __all__
