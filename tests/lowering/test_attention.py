@@ -126,6 +126,19 @@ def test_a_single_row_on_a_tpu_equals_it_elsewhere(dtype: str, rng: np.random.Ge
             np.testing.assert_allclose(mine(*args, dtype=dtype), theirs(*args, dtype=dtype), rtol=1e-5, atol=1e-6)
 
 
+def test_sums_from_one_product_equal_those_apart(rng: np.random.Generator) -> None:
+    scores, v = (jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((2, 3, 5), (2, 5, 4)))
+    exponentials = jnp.exp(scores).at[0, 1].set(0)
+    apart, together = (
+        value_and_gradients(lambda e, v, form=form: form("float32", e, v), exponentials, v)
+        for form in (attention.summed_apart, attention.summed_together)
+    )
+    assert_trees_close(together, apart, rtol=1e-5, atol=1e-6)
+    wide = np.asarray(exponentials, np.float64)
+    np.testing.assert_allclose(together[0][0], wide @ np.asarray(v, np.float64), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(together[0][1], wide.sum(-1, keepdims=True), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("shape", "apart", "rows"),
     [
