@@ -123,17 +123,23 @@ class Optim(Common):
 
 @dataclasses.dataclass(frozen=True)
 class Sequence(Common):
-    """Recurrent layers and a training step of a language model against PyTorch, Flax and a plain scan."""
+    """Recurrent layers, a language model and attention against PyTorch, Flax and plain forms in JAX."""
 
     only: str = ""
     """Part of a name; others are left out."""
 
     def comparisons(self) -> Iterator[Comparison]:
-        """Layers alone, then the language model, then its decoding beside the naive loop."""
+        """Layers alone, the language model, its decoding beside the naive loop, then attention."""
+        from importlib.util import find_spec
+
         from experiments.benchmarks import decoding, sequence
 
         yield from sequence.comparisons(self.only)
         yield from decoding.comparisons(self.only)
+        if find_spec("torch"):
+            from experiments.benchmarks import attention
+
+            yield from attention.comparisons(self.only)
 
 
 Benchmark = (
