@@ -165,28 +165,28 @@ def _state(x: Array | None, states: Carry, products: Products, other: tuple[()])
 def _after(x: Array, states: Carry, products: Products, other: tuple[()]) -> Carry:
     del other
     (x_rz, x_n), (h_rz, h_n) = (jnp.split(part, [2 * states[0].shape[-1]], axis=-1) for part in (x, products[0]))
-    r, z = jnp.split(activated(x_rz + h_rz, (False, False)), 2, axis=-1)
-    candidate = activated(x_n + r * h_n, (True,))
+    r, z = activated(x_rz + h_rz, (False, False))
+    candidate = activated(x_n + r * h_n, (True,))[0]
     return (candidate + z * (states[0] - candidate),)
 
 
 def _reset(x: Array, states: Carry, products: Products, other: tuple[()]) -> Array:
     del other
     size = states[0].shape[-1]
-    return activated(x[..., :size] + products[0][..., :size], (False,)) * states[0]
+    return activated(x[..., :size] + products[0][..., :size], (False,))[0] * states[0]
 
 
 def _before(x: Array, states: Carry, products: Products, other: tuple[()]) -> Carry:
     del other
     size = states[0].shape[-1]
-    candidate = activated(x[..., 2 * size :] + products[1], (True,))
-    update = activated(x[..., size : 2 * size] + products[0][..., size:], (False,))
+    candidate = activated(x[..., 2 * size :] + products[1], (True,))[0]
+    update = activated(x[..., size : 2 * size] + products[0][..., size:], (False,))[0]
     return (candidate + update * (states[0] - candidate),)
 
 
 def _simple(x: None, states: Carry, products: Products, other: tuple[()]) -> Carry:
     del x, other
-    z, candidate = jnp.split(activated(products[0], (False, True)), 2, axis=-1)
+    z, candidate = activated(products[0], (False, True))
     return (states[0] + z * (candidate - states[0]),)
 
 

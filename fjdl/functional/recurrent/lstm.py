@@ -142,9 +142,9 @@ def _gated(x: None, states: Carry, products: tuple[Array, ...], peepholes: Array
     del x
     memory = states[1]
     if peepholes is None:
-        i, f, g, o = jnp.split(activated(products[0], _GATES), 4, axis=-1)
+        i, f, g, o = activated(products[0], _GATES)
         memory = f * memory + i * g
-        return o * activated(memory, (True,)), memory
+        return o * activated(memory, (True,))[0], memory
     i, f, g, o = jnp.split(products[0], 4, axis=-1)
     i, f = i + peepholes[:1] * memory, f + peepholes[1:2] * memory
     memory = jax.nn.sigmoid(f) * memory + jax.nn.sigmoid(i) * jnp.tanh(g)
@@ -162,7 +162,7 @@ def _projected(x: None, states: Carry, products: tuple[Array, ...], peepholes: A
 def _layer_normed(x: Array, states: Carry, products: tuple[Array, ...], other: Any) -> Carry:
     recurrent_scale, memory_scale, memory_bias, epsilon = other
     gates = x + layer_norm(products[0], recurrent_scale, epsilon=epsilon)
-    i, f, g, o = jnp.split(activated(gates, _GATES), 4, axis=-1)
+    i, f, g, o = activated(gates, _GATES)
     memory = f * states[1] + i * g
     return o * jnp.tanh(layer_norm(memory, memory_scale, memory_bias, epsilon=epsilon)), memory
 
