@@ -41,12 +41,18 @@ stand_in_for_torch()
 share_contexts()
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_enable_compilation_cache", False)  # its keys cost time even where nothing is kept
 
 
 def pytest_collection_finish() -> None:
-    """Leaves what collection made, some million objects, out of all later rounds of the garbage collector."""
+    """Leaves what collection made, some million objects, out of all later rounds of the garbage collector.
+
+    Rounds over all of the rest take a quarter of a second each and are made a tenth as often as Python would.
+    """
     gc.collect()
     gc.freeze()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, 100)
 
 
 @pytest.fixture

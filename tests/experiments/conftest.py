@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from tests.experiments import support
 from tests.support import ROOT
@@ -16,7 +17,11 @@ FLAGS = ("configs/digits_logistic.py", "--epochs", "2")
 def private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing reads or writes the user's caches, and JAX's settings come back."""
     folder = tmp_path_factory.mktemp("caches")
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    names = (
+        "jax_enable_compilation_cache",
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+    )
     before = {name: getattr(jax.config, name) for name in names}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
@@ -26,10 +31,13 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("FJDL_TRACEBACK", raising=False)
         patch.chdir(ROOT)
         jax.config.update("jax_disable_most_optimizations", True)  # what is compiled here runs once or twice
+        jax.config.update("jax_enable_compilation_cache", True)
+        reset_cache()
         yield
     jax.config.update("jax_disable_most_optimizations", False)
     for name, value in before.items():
         jax.config.update(name, value)
+    reset_cache()
 
 
 @pytest.fixture(scope="package")

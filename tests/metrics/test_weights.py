@@ -94,8 +94,9 @@ def test_every_metric_over_batches_is_in_a_table():
 def test_an_example_of_weight_w_counts_as_w_examples_do(name):
     metric, arrays = WEIGHING[name]
     texts = any(isinstance(array, list) for array in arrays)
-    expected = (measure if texts else jax.jit(measure, static_argnums=0))(metric, *map(repeated, arrays))
-    weighed = measure(metric, *arrays, weights=TIMES.astype(np.float32))
+    measured = measure if texts else jax.jit(measure, static_argnums=0)
+    expected = measured(metric, *map(repeated, arrays))
+    weighed = measured(metric, *arrays, weights=TIMES.astype(np.float32))
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6), weighed, expected)
 
 
