@@ -94,7 +94,7 @@ of_options = pytest.mark.parametrize(
 @of_options
 def test_a_traced_option_gives_the_concrete_result_and_a_gradient(function, name, values, call):
     traced = jax.jit(lambda value: (call(**{name: value}), jax.grad(lambda v: jnp.sum(call(**{name: v})))(value)))
-    for value, concrete in zip(values, jax.jit(lambda: [call(**{name: value}) for value in values])(), strict=True):
+    for value, concrete in zip(values, jax.jit(lambda: [call(**{name: v}) for v in values])(), strict=True):
         result, slope = traced(value)
         np.testing.assert_allclose(result, concrete, rtol=2e-6, atol=2e-6)
         assert np.isfinite(slope), value

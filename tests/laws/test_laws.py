@@ -71,7 +71,7 @@ def gradients(case: Case) -> Any:
 def program(name: str) -> Any:
     """One program for a row's result and, where it has smooth arguments, the gradients of the sum of its leaves.
 
-    It is traced under strict promotion of dtypes, in whatever dtype it is called.
+    Dtypes promote strictly there, but for double precision, where integers of 32 and of 64 bits meet.
     """
     case = BY_NAME[name]
 
@@ -80,7 +80,7 @@ def program(name: str) -> Any:
         return sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(result)), result
 
     def both(*args: Any) -> Any:
-        with jax.numpy_dtype_promotion("strict"):
+        with jax.numpy_dtype_promotion("standard" if jax.config.jax_enable_x64 else "strict"):
             if not case.differentiable:
                 return case.function(*args), ()
             return jax.grad(total, argnums=case.differentiable, has_aux=True)(*args)[::-1]

@@ -36,7 +36,7 @@ def torch_value_and_gradient(loss, *arrays):
 
 def assert_same_as_torch(ours, theirs, arrays, **options):
     with float64():
-        values, gradients = value_and_gradient(ours, *arrays, **options)
+        values, gradients = value_and_gradient(ours, *arrays, transform=jax.jit, **options)
         assert values.dtype == jnp.float64
     expected_values, expected_gradients = torch_value_and_gradient(theirs, *arrays)
     np.testing.assert_allclose(values, expected_values, rtol=1e-12, atol=1e-12)

@@ -10,10 +10,13 @@ from tests.support import float64
 
 def test_sparsemax_loss_equals_optax_in_value_and_gradient_on_logits_of_every_size(rng):
     x, labels = rng.standard_normal((6, 5)) * [[0.01], [0.3], [1], [3], [30], [1e3]], rng.integers(0, 5, 6)
-    total = lambda loss: jax.value_and_grad(lambda x: jnp.sum(loss(x, labels) * jnp.arange(1.0, 7)))  # noqa: E731
+
+    def total(loss):
+        return jax.jit(jax.value_and_grad(lambda x: jnp.sum(loss(x, labels) * jnp.arange(1.0, 7))))
+
     with float64():
         value, gradient = total(losses.sparsemax_loss)(x)
-        expected, slope = total(optax.losses.multiclass_sparsemax_loss)(jnp.asarray(x))
+        expected, slope = total(optax.losses.multiclass_sparsemax_loss)(x)
     np.testing.assert_allclose(value, expected, rtol=1e-12)
     np.testing.assert_allclose(gradient, slope, rtol=1e-11, atol=1e-12)
 
@@ -29,7 +32,7 @@ def test_of_two_logits_it_is_the_binary_loss_of_their_difference():
 
 def test_the_gradient_is_sparsemax_less_the_label_and_0_beyond_the_margin():
     x = np.float32([[2, 0.5, 1.5], [0.3, 0.1, -2], [3e4, 0, 1]])
-    gradient = jax.grad(lambda x: jnp.sum(losses.sparsemax_loss(x, np.array([0, 1, 0]))))(x)
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(losses.sparsemax_loss(x, np.array([0, 1, 0])))))(x)
     np.testing.assert_allclose(gradient, [[-0.25, 0, 0.25], [0.6, -0.6, 0], [0, 0, 0]], rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(gradient + np.eye(3)[[0, 1, 0]], sparsemax(x), rtol=1e-6, atol=1e-7)
 
