@@ -9,6 +9,7 @@ import pytest
 
 from fjdl.data.text import iterate_lines, read_csv, read_labelled_lines, read_lines, read_parallel, read_text, read_tsv
 from fjdl.errors import DataError
+from tests.support import require_data
 
 
 def written(path: Path, content: bytes | str) -> Path:
@@ -139,3 +140,10 @@ def test_parallel_files_have_equal_numbers_of_lines(tmp_path: Path) -> None:
     ):
         read_parallel({"en": en, "de": de})
     assert read_parallel({}) == {}
+
+
+def test_the_official_test_file_of_ag_news_is_a_table_of_four_times_1900_texts() -> None:
+    table = read_csv(require_data("ag_news") / "test.csv", names=("class", "title", "text"), columns=("class", "text"))
+    assert np.unique(table["class"], return_counts=True)[1].tolist() == [1900] * 4
+    assert table["text"][0].startswith("Unions representing workers at Turner   Newall say they are 'disappointed'")
+    assert min(map(len, table["text"])) > 0
