@@ -10,11 +10,12 @@ import numpy as np
 
 from fjdl.data.blank import Blank, found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download, search_path
-from fjdl.data.source import Source
+from fjdl.data.source import Source, from_arrays
 from fjdl.data.text.coder import Coder, TextSplits
 from fjdl.data.text.lines import decoder, read_text
+from fjdl.data.text.pairs import keep_probabilities, skipgram_pairs, subsample
 from fjdl.data.text.tokenizers import CHARACTERS, LINES
-from fjdl.data.text.vocabulary import NO_SPECIALS, Specials, build_vocabulary
+from fjdl.data.text.vocabulary import NO_SPECIALS, Specials, build_vocabulary, token_counts
 from fjdl.data.text.windows import next_token_windows
 from fjdl.errors import DataError
 
@@ -94,6 +95,36 @@ def wikitext2(
     specials = Specials(unk="<unk>", pad=None, bos=None, eos=None)
     coder = Coder(LINES, build_vocabulary(LINES.split(texts[0]), specials=specials))
     return _windowed("wikitext-2", texts, coder, (steps, lanes), (held_out_steps or steps, held_out_lanes))
+
+
+def wikitext2_pairs(
+    *, data_dir: Path | str | None = None, window: int = 5, threshold: float = 1e-4, minimum: int = 5, seed: int = 0
+) -> TextSplits:
+    """Words of `wikitext2` that stand near one another, for word vectors: `{"center": int32, "context": int32}`.
+
+    The vocabulary has `<unk>` and the words that occur `minimum` times in the training part. Unknown words and `<eos>`
+    are left out, and frequent words are thinned out in each part by `fjdl.data.text.keep_probabilities` of the training
+    part. Pairs are those of `fjdl.data.text.skipgram_pairs` and do not reach over the end of a line. Both are drawn
+    once, by `seed`. Files and errors are those of `wikitext2`.
+    """
+    texts = found_or_blank("wikitext-2", lambda: _wikitext2(data_dir), _words)
+    specials = Specials(unk="<unk>", pad=None, bos=None, eos=None)
+    coder = Coder(LINES, build_vocabulary(LINES.split(texts[0]), minimum=minimum, specials=specials))
+    words, end = coder.vocabulary, coder.vocabulary.numbers["<eos>"]
+    counts = token_counts(coder.encode(texts[0]), words)
+    counts[[words.unk, end]] = 0
+    keep = np.where(counts > 0, keep_probabilities(counts, threshold=threshold), 0)
+
+    def pairs(text: str) -> Source:
+        ids = coder.encode(text)
+        kept = subsample(np.arange(len(ids)), keep[ids], seed=seed)
+        lines = np.cumsum(ids == end)[kept]
+        return from_arrays(skipgram_pairs(ids[kept], window=window, seed=seed, texts=lines))
+
+    train, validation, test = map(pairs, texts)
+    return TextSplits(
+        name="wikitext-2", train=train, validation=validation, test=test, classes=words.tokens, coders={"center": coder}
+    )
 
 
 def _windowed(

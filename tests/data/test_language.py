@@ -86,6 +86,29 @@ def test_wikitext2_is_read_from_any_zip_and_unpacked(tmp_path: Path, form: str, 
     assert not (tmp_path / "cache").exists()
 
 
+def test_pairs_of_wikitext2_stay_within_a_line_and_leave_unknown_words_out(tmp_path: Path, monkeypatch) -> None:
+    zipped(tmp_path / "wikitext-2.zip", TEXTS)
+    monkeypatch.setattr(language, "WIKITEXT2_MEMBERS", MEMBERS)
+    splits = language.wikitext2_pairs(data_dir=tmp_path, threshold=1e9, minimum=1, window=1)
+    words = splits.coders["center"].vocabulary
+    found = to_arrays(splits.train)
+    pairs = list(zip(words.decode(found["center"]), words.decode(found["context"]), strict=True))
+    assert pairs == [
+        ("=", "Tîtle"),
+        ("Tîtle", "="),
+        ("Tîtle", "="),
+        ("=", "Tîtle"),
+        ("a", "b"),
+        ("b", "a"),
+        ("b", "."),
+        (".", "b"),
+    ]
+    assert words.decode(to_arrays(splits.validation)["center"]) == ["b", "a"]
+    assert splits.test.length == 0
+    thinned = language.wikitext2_pairs(data_dir=tmp_path, threshold=1e-9, minimum=1)
+    assert thinned.train.length == 0
+
+
 def test_wikitext2_that_is_damaged_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
 
