@@ -10,6 +10,7 @@ Inside, time is the first axis. Products take factors in the dtype of the layer 
 are float32 from step to step.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -179,9 +180,7 @@ def _shift(way: _Way, number: int, x: Array, past: _Past, weights: Weights, move
     seen = None if way.cell.added else x
     factor = jax.vmap(way.cell.factors[number], in_axes=(0, 0, 0, None))
     multiplied = factor(seen, past.states, past.products[:number], weights.other)
-    t, n, columns = multiplied.shape
-    shift = rows(multiplied.reshape(t * n, columns), moved.kernels[number], dtype=way.dtype)
-    return add_bias(shift, moved.biases[number]).reshape(t, n, -1)
+    return add_bias(rows(multiplied, moved.kernels[number], dtype=way.dtype), moved.biases[number])
 
 
 def _turned(weights: Weights) -> tuple[Array, ...]:
@@ -209,24 +208,28 @@ def _on_cpu(a: Array, kernel: Array, turned: Array, *, dtype: Any, back: bool) -
 
 
 def _sums(x: Array, y: Array, *, dtype: Any) -> Array:
-    return lax.dot_general(x.astype(dtype), y.astype(dtype), (((0,), (0,)), ((), ())), preferred_element_type=x.dtype)
+    """Over all axes but the last: joined in one, with time before the examples, all devices would need all of them."""
+    leading = tuple(range(x.ndim - 1))
+    pairs = ((leading, leading), ((), ()))
+    return lax.dot_general(x.astype(dtype), y.astype(dtype), pairs, preferred_element_type=x.dtype)
 
 
 def _sums_on_cpu(x: Array, y: Array, *, dtype: Any) -> Array:
     """A factor is transposed in memory first: 1.5 times as fast with XLA:CPU of jaxlib 0.10.2, [2240, 512 and 2048]."""
+    x, y = (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) for a in (x, y))
     if jnp.dtype(dtype).itemsize == 2:
         return product_of_columns(x.astype(dtype), y.astype(dtype)).astype(x.dtype)
     return _contracted(lax.optimization_barrier(x.T), y, dtype=dtype)
 
 
 def _contracted(x: Array, kernel: Array, *, dtype: Any, axis: int = 0) -> Array:
-    pairs = (((1,), (axis,)), ((), ()))
+    pairs = (((x.ndim - 1,), (axis,)), ((), ()))
     return lax.dot_general(x.astype(dtype), kernel.astype(dtype), pairs, preferred_element_type=x.dtype)
 
 
 _ROWS = Rules(out=_contracted, lhs=partial(_contracted, axis=1), rhs=_sums)
 _ROWS_ON_CPU = _ROWS._replace(rhs=_sums_on_cpu)
-# [rows, k] and [k, c] to [rows, c], of factors in `dtype`, with sums in the dtype of both, which is float32 or wider
+# [..., k] and [k, c] to [..., c], of factors in `dtype`, with sums in the dtype of both, which is float32 or wider
 rows = bilinear("fjdl_rows", _ROWS, platforms={"cpu": {"0.10.2": _ROWS_ON_CPU, "0.12.0": _ROWS_ON_CPU}})
 
 

@@ -1,6 +1,5 @@
 """What all recurrent layers share: the input's product for all steps at once, lengths, and the dtype of states."""
 
-import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -54,9 +53,9 @@ def affine(kernel: Array, bias: Array | None) -> Prepared:
     """The inputs of the gates: `linear` with this kernel and bias."""
 
     def prepare(x: Array) -> Array:
-        wide = widened(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        wide = widened(x)
         total = rows(wide, jnp.asarray(kernel).astype(wide.dtype), dtype=x.dtype)
-        return add_bias(total, bias).reshape(*x.shape[:-1], kernel.shape[1]).astype(x.dtype)
+        return add_bias(total, bias).astype(x.dtype)
 
     return prepare
 
