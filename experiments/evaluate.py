@@ -62,12 +62,14 @@ def load_run(path: Path) -> LoadedRun:
     recipe = open_experiment(path).recipe
     import jax
 
+    from fjdl.train.data_files import require_files
     from fjdl.train.prepare import prepare
     from fjdl.train.resume import read_best
     from fjdl.train.rundir import RunDirectory
 
     _, splits, _, program = prepare(recipe)
     grant()
+    require_files(RunDirectory(path=path), splits)
     state = read_best(RunDirectory(path=path), jax.eval_shape(program.init), program.steps_per_epoch)
     return LoadedRun(recipe, splits, program, state)
 

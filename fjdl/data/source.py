@@ -39,6 +39,10 @@ class Splits:
     test: Source
     classes: tuple[str, ...]
 
+    def files(self) -> Mapping[str, str]:
+        """What a run keeps of how the examples were made, as the contents of files by name: nothing."""
+        return {}
+
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> Source:
     """The source whose example `i` holds row `i` of every array, without a copy.

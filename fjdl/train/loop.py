@@ -9,6 +9,7 @@ import jax
 from fjdl.errors import DivergedError
 from fjdl.signals import stop_requests
 from fjdl.train import checkpoint
+from fjdl.train.data_files import keep_files
 from fjdl.train.feed import epochs
 from fjdl.train.json_files import append_jsonl
 from fjdl.train.prepare import Prepared, check, prepare
@@ -53,6 +54,7 @@ def fit_prepared(
     compilation and the trace.
     """
     recipe, splits, mesh, program = prepared  # 1 what will run, and where; nothing compiles twice
+    keep_files(run, splits)
     state = restore_latest(run, program.init(), program.steps_per_epoch)  # 2 a new state, or the newest saved one
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
     progress = Progress(steps, initial=position.step)

@@ -53,6 +53,11 @@ class RunDirectory:
         return self.path / "plots"
 
     @property
+    def data(self) -> Path:
+        """Folder of what the data set says of how its examples were made, such as a vocabulary."""
+        return self.path / "data"
+
+    @property
     def profile(self) -> Path:
         """Folder of traces, where one was asked for."""
         return self.path / "profile"

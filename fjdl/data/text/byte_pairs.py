@@ -27,6 +27,10 @@ class BytePairs(Coder):
         super().__init__(tokenizer, Vocabulary(tuple(token for token, _ in tokens), specials))
         object.__setattr__(self, "model", model)
 
+    def as_json(self) -> str:
+        """What `save_byte_pairs` writes."""
+        return f"{self.model.to_str(pretty=True)}\n"
+
 
 def train_byte_pairs(texts: Iterable[str], *, size: int, minimum: int = 2, specials: Specials = SPECIALS) -> BytePairs:
     """A coder of at most `size` tokens: the special ones, the 256 bytes, and the pairs that are merged most often.
@@ -59,7 +63,7 @@ def save_byte_pairs(path: Path | str, coder: BytePairs) -> None:
 
     Raises `StorageError` where the file cannot be written.
     """
-    write_atomically(Path(path), coder.model.to_str(pretty=True) + "\n")
+    write_atomically(Path(path), coder.as_json())
 
 
 def load_byte_pairs(path: Path | str, *, specials: Specials = SPECIALS) -> BytePairs:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fjdl.data.source import Splits
 from fjdl.data.text.tokenizers import Tokenizer
-from fjdl.data.text.vocabulary import Vocabulary
+from fjdl.data.text.vocabulary import Vocabulary, as_json
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Coder:
         silent = {*self.vocabulary.specials.given} - {self.vocabulary.specials.unk}
         return self.tokenizer.join([token for token in self.vocabulary.decode(ids) if token not in silent])
 
+    def as_json(self) -> str:
+        """What makes the numbers, as a file that can be read again: the vocabulary, as `save_vocabulary` writes it."""
+        return as_json(self.vocabulary)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextSplits(Splits):
@@ -46,3 +50,7 @@ class TextSplits(Splits):
     """
 
     coders: Mapping[str, Coder]
+
+    def files(self) -> Mapping[str, str]:
+        """The coder of each array, in the form in which a run keeps it."""
+        return {f"{name}.json": coder.as_json() for name, coder in self.coders.items()}

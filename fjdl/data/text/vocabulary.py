@@ -166,8 +166,13 @@ def save_vocabulary(path: Path | str, vocabulary: Vocabulary) -> None:
 
     Raises `StorageError` where the file cannot be written.
     """
+    write_atomically(Path(path), as_json(vocabulary))
+
+
+def as_json(vocabulary: Vocabulary) -> str:
+    """What `save_vocabulary` writes."""
     content = {"format": FORMAT, "specials": vocabulary.specials._asdict(), "tokens": vocabulary.tokens}
-    write_atomically(Path(path), json.dumps(content, indent=0) + "\n")
+    return json.dumps(content, indent=0) + "\n"
 
 
 def load_vocabulary(path: Path | str) -> Vocabulary:
