@@ -36,8 +36,8 @@ def with_automatic_axes(function: Callable[..., Any], mesh: AnyMesh, *args: Any,
     """The function's result where XLA chooses how everything is sharded."""
 
     def inside(leaf: Any) -> Any:
-        explicit = isinstance(leaf, jax.Array) and _sharding(leaf) is not None
-        return jax.sharding.reshard(leaf, PartitionSpec()) if explicit else leaf
+        moved = isinstance(leaf, jax.Array) and (_sharding(leaf) is not None or _without_mesh(leaf))
+        return jax.sharding.reshard(leaf, PartitionSpec()) if moved else leaf
 
     abstract = mesh.abstract_mesh if isinstance(mesh, Mesh) else mesh
     loose = abstract.update_axis_types(dict.fromkeys(abstract.explicit_axes, AxisType.Auto))
@@ -107,6 +107,11 @@ def _sharding(array: jax.Array) -> NamedSharding | None:
     """How the array lies on a mesh with explicit axes."""
     sharding = jax.typeof(array).sharding if isinstance(array, Tracer) else array.sharding
     return sharding if isinstance(sharding, NamedSharding) and sharding.mesh.explicit_axes else None
+
+
+def _without_mesh(array: jax.Array) -> bool:
+    """Whether the array lies on no mesh: then its gradient must not lie on that of the function either."""
+    return isinstance(array, Tracer) and jax.typeof(array).sharding.mesh.empty
 
 
 def _entries(array: jax.Array) -> Entries:

@@ -83,7 +83,7 @@ from fjdl.functional.dropout import (
     spatial_dropout,
     stochastic_depth,
 )
-from fjdl.functional.embedding import embedding, embedding_dropout, tied_logits
+from fjdl.functional.embedding import adaptive_embedding, embedding, embedding_dropout, tied_logits
 from fjdl.functional.encoding import flatten, multi_hot, one_hot, polynomial_features
 from fjdl.functional.gates import gelu, gelu_tanh, glu, mish, silu, swish
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
@@ -160,10 +160,10 @@ pixel_unshuffle = space_to_depth
 
 __all__ = [
     "KeyValues", "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d",
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "adaptive_max_pool3d", "additive_attention", "additive_scores", "attention_weights", "average_pool1d",
-    "average_pool2d", "average_pool3d", "average_unpool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm",
-    "batch_norm_inference", "batch_norm_of_product", "cached_attention", "causal_mask", "cdist", "celu",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_embedding", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "additive_attention", "additive_scores", "attention_weights",
+    "average_pool1d", "average_pool2d", "average_pool3d", "average_unpool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "batch_norm", "batch_norm_inference", "batch_norm_of_product", "cached_attention", "causal_mask", "cdist", "celu",
     "channel_shuffle", "cho_gru", "cho_gru_cell", "classic_dropout", "classic_dropout_inference", "col2im",
     "concat_attention", "concat_scores", "conv1d", "conv2d", "conv2d_fft", "conv2d_im2col", "conv2d_input_gradient",
     "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",

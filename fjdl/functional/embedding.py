@@ -1,6 +1,9 @@
 """Vectors of tokens: rows of a table `[vocabulary, features]`."""
 
+from itertools import accumulate
+
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from fjdl.functional.dropout import dropout
 from fjdl.functional.linear import linear
@@ -25,6 +28,43 @@ def embedding(ids: Integer[Array, "*batch"], table: Float[Array, "v d"]) -> Floa
     inside = (ids >= 0) & (ids < size)
     rows = jnp.take(widened(table), jnp.where(inside, ids, size), axis=0, mode="fill", fill_value=jnp.nan)
     return rows.astype(table.dtype)
+
+
+@typed
+def adaptive_embedding(
+    ids: Integer[Array, "*batch"],
+    table: Float[Array, "v d"],
+    tails: tuple[tuple[Float[Array, "_ _"], Float[Array, "_ d"]], ...],
+    *,
+    dtype: DTypeLike | None = None,
+) -> Float[Array, "*batch d"]:
+    """The vector of each id where frequent words have long vectors and rare ones short: rows of the table, then tails.
+
+    The ids from v on are those of the tails, one after the other: a row of the first of the pair, `[k, r]`, times the
+    second, `[r, d]` (Baevski & Auli 2019, arXiv:1809.10853). Rows are cast to `dtype`, that of the table by default,
+    before the product. An id beyond all words, or below 0, has NaN, see `embedding`. `losses.adaptive_softmax_loss`
+    is the same at the other end of a network, with transposed weights.
+
+    >>> tail = jnp.array([[3.0]]), jnp.array([[1.0, -1.0]])
+    >>> adaptive_embedding(jnp.array([0, 1]), jnp.array([[1.0, 2.0]]), (tail,))
+    Array([[ 1.,  2.],
+           [ 3., -3.]], dtype=float32)
+    """
+    ids, dtype = signed(ids, name="ids"), table.dtype if dtype is None else dtype
+    sizes = [table.shape[0], *(rows.shape[0] for rows, _ in tails)]
+    starts = list(accumulate(sizes, initial=0))
+    inside = (ids >= 0) & (ids < starts[-1])
+    total = _rows_or_zero(table, ids, 0).astype(dtype)
+    for (rows, kernel), start in zip(tails, starts[1:], strict=False):
+        total = total + linear(_rows_or_zero(rows, ids, start).astype(dtype), kernel)
+    return jnp.where(inside[..., None], total, jnp.nan)
+
+
+def _rows_or_zero(table: Float[Array, "v d"], ids: Integer[Array, "*batch"], start: int) -> Float[Array, "*batch d"]:
+    """The rows of the ids from `start` on, and zeros for those that have none."""
+    size = table.shape[0]
+    places = jnp.where((ids >= start) & (ids < start + size), ids - start, size)
+    return jnp.take(widened(table), places, axis=0, mode="fill", fill_value=0).astype(table.dtype)
 
 
 @typed

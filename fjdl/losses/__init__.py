@@ -17,6 +17,7 @@ Array(0.12692805, dtype=float32)
 from typing import TYPE_CHECKING
 
 from fjdl.losses import penalties
+from fjdl.losses.adaptive import adaptive_log_probabilities, adaptive_softmax_loss
 from fjdl.losses.boxes import box_l2_loss, ciou_loss, diou_loss, giou_loss, iou_loss, localization_loss, log_iou_loss
 from fjdl.losses.classification import sigmoid_cross_entropy, soft_cross_entropy, softmax_cross_entropy
 from fjdl.losses.contrastive import contrastive_loss, has_positive, nt_xent_loss, supervised_contrastive_loss
@@ -64,18 +65,18 @@ sigmoid_binary_cross_entropy = sigmoid_cross_entropy
 softmax_cross_entropy_with_integer_labels = softmax_cross_entropy
 
 __all__ = [
-    "Triplets", "binary_cross_entropy", "binary_cross_entropy_with_logits", "box_l2_loss", "categorical_cross_entropy",
-    "cbow_negative_sampling_loss", "ciou_loss", "class_weights", "contrastive_loss", "crammer_singer_loss",
-    "cross_entropy", "ctc_loss", "dice_loss", "diou_loss", "entropy", "example_weights", "focal_tversky_loss",
-    "generalized_kl_divergence", "giou_loss", "glove_loss", "hard_triplets", "has_positive", "hinge_loss", "huber_loss",
-    "iou_loss", "jaccard_loss", "js_divergence", "kl_divergence", "kl_divergence_with_logits", "l1_loss",
-    "localization_loss", "log_cosh_loss", "log_iou_loss", "mae_loss", "mape_loss", "mean", "mse_loss", "msle_loss",
-    "multi_margin_loss", "nt_xent_loss", "penalties", "poisson_nll_loss", "poly_loss", "quantile_loss",
-    "semi_hard_triplets", "sequence_loss", "sigmoid_binary_cross_entropy", "sigmoid_cross_entropy",
-    "sigmoid_focal_loss", "skipgram_negative_sampling_loss", "smooth_l1_loss", "soft_cross_entropy",
-    "softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels", "softmax_focal_loss",
-    "sparse_categorical_cross_entropy", "sparsemax_loss", "squared_hinge_loss", "supervised_contrastive_loss",
-    "triplet_margin_loss", "tversky_loss", "weighted_sum",
+    "Triplets", "adaptive_log_probabilities", "adaptive_softmax_loss", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "box_l2_loss", "categorical_cross_entropy", "cbow_negative_sampling_loss",
+    "ciou_loss", "class_weights", "contrastive_loss", "crammer_singer_loss", "cross_entropy", "ctc_loss", "dice_loss",
+    "diou_loss", "entropy", "example_weights", "focal_tversky_loss", "generalized_kl_divergence", "giou_loss",
+    "glove_loss", "hard_triplets", "has_positive", "hinge_loss", "huber_loss", "iou_loss", "jaccard_loss",
+    "js_divergence", "kl_divergence", "kl_divergence_with_logits", "l1_loss", "localization_loss", "log_cosh_loss",
+    "log_iou_loss", "mae_loss", "mape_loss", "mean", "mse_loss", "msle_loss", "multi_margin_loss", "nt_xent_loss",
+    "penalties", "poisson_nll_loss", "poly_loss", "quantile_loss", "semi_hard_triplets", "sequence_loss",
+    "sigmoid_binary_cross_entropy", "sigmoid_cross_entropy", "sigmoid_focal_loss", "skipgram_negative_sampling_loss",
+    "smooth_l1_loss", "soft_cross_entropy", "softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels",
+    "softmax_focal_loss", "sparse_categorical_cross_entropy", "sparsemax_loss", "squared_hinge_loss",
+    "supervised_contrastive_loss", "triplet_margin_loss", "tversky_loss", "weighted_sum",
 ]  # fmt: skip
 
 

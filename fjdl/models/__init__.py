@@ -1,7 +1,7 @@
 """Architectures, one a file; a variant is a row of numbers.
 
-May import Flax, floor 0, `fjdl.nn`, `fjdl.functional`, `fjdl.lowering`, `fjdl.analysis` and, for the names of
-published weights, `fjdl.transfer`.
+May import Flax, floor 0, `fjdl.nn`, `fjdl.functional`, `fjdl.losses`, `fjdl.lowering`, `fjdl.analysis` and, for the
+names of published weights, `fjdl.transfer`.
 
 >>> from fjdl import models, nn
 >>> model = nn.pure(models.MLP(hidden=(8,), classes=3))

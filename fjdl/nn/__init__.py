@@ -1,7 +1,7 @@
 """Thin Linen modules: each declares parameters and calls one pure function of `fjdl.functional`.
 
 `pure(module)` gives the functions `init` and `apply` that everything above this room sees. No formula stands here.
-May import Flax, floor 0, `fjdl.functional`, `fjdl.analysis` and `fjdl.model`.
+May import Flax, floor 0, `fjdl.functional`, `fjdl.losses`, `fjdl.analysis` and `fjdl.model`.
 
 >>> from flax import linen
 >>> from fjdl import nn
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from fjdl.model import Model, View, averaged_views, evaluated, preprocessed
 from fjdl.names import other_names
 from fjdl.nn.activations import Maxout, PReLU
+from fjdl.nn.adaptive import AdaptiveEmbedding
 from fjdl.nn.attention import AdditiveAttention, LuongAttention, MultiHeadAttention
 from fjdl.nn.conv import (
     Conv1D,
@@ -69,15 +70,15 @@ Conv2D = Conv
 
 __all__ = [
     "GRU", "LSTM", "RNN", "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D",
-    "AdaptiveAveragePool3D", "AdditiveAttention", "AveragePool", "BatchNorm", "ChoGRU", "ChoGRUCell", "ClassicDropout",
-    "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense", "DepthwiseConv", "DropConnectDense",
-    "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm",
-    "InstanceNorm", "LSTMCell", "LayerNorm", "LayerNormLSTM", "LayerNormLSTMCell", "LayerScale", "LearnedPositions",
-    "LocalResponseNorm", "LocallyConnected", "LuongAttention", "MaxPool", "Maxout", "Model", "MultiHeadAttention",
-    "PReLU", "RMSNorm", "RNNCell", "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions",
-    "SpatialDropout", "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "TransformerDecoder",
-    "TransformerDecoderBlock", "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "evaluated",
-    "functional", "preprocessed", "pure",
+    "AdaptiveAveragePool3D", "AdaptiveEmbedding", "AdditiveAttention", "AveragePool", "BatchNorm", "ChoGRU",
+    "ChoGRUCell", "ClassicDropout", "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense",
+    "DepthwiseConv", "DropConnectDense", "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout",
+    "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell", "LayerNorm", "LayerNormLSTM",
+    "LayerNormLSTMCell", "LayerScale", "LearnedPositions", "LocalResponseNorm", "LocallyConnected", "LuongAttention",
+    "MaxPool", "Maxout", "Model", "MultiHeadAttention", "PReLU", "RMSNorm", "RNNCell", "SeparableConv", "SimpleGRU",
+    "SimpleGRUCell", "SinusoidalPositions", "SpatialDropout", "SpatiallySeparableConv", "SqueezeExcitation", "Stage",
+    "StochasticDepth", "TransformerDecoder", "TransformerDecoderBlock", "TransformerEncoder", "TransformerEncoderBlock",
+    "View", "averaged_views", "evaluated", "functional", "preprocessed", "pure",
 ]  # fmt: skip
 
 

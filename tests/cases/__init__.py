@@ -16,6 +16,7 @@ from tests.cases import (
     functional,
     initializers,
     losses,
+    losses_adaptive,
     losses_peers,
     losses_reduced,
     losses_structured,
@@ -41,8 +42,8 @@ from tests.cases.case import Case
 
 PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
-    losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities, metrics_ranking,
-    metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text, augment,
-    augment_color, autodiff, search, schedules, quant, recurrent, decoding, attention, embedding,
+    losses_adaptive, losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities,
+    metrics_ranking, metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text,
+    augment, augment_color, autodiff, search, schedules, quant, recurrent, decoding, attention, embedding,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

@@ -37,8 +37,12 @@ each_trained_config = pytest.mark.parametrize(
 )
 
 
-OUTPUTS = {"wikitext2_word_vectors": (6,)}  # of models that give no score of each class
-OPTIONS: dict[str, dict[str, Any]] = {"imagenet_resnet50": {"size": 32, "classes": 10}}  # that make a test quick
+OUTPUTS = {"wikitext2_lstm": (8,), "wikitext2_word_vectors": (6,)}  # of models that give no score of each class
+OPTIONS: dict[str, dict[str, Any]] = {  # that make a test quick
+    "imagenet_resnet50": {"size": 32, "classes": 10},
+    "wikitext2_awd_lstm": {"steps": 8, "features": 32, "hidden": 48},
+    "wikitext2_lstm": {"steps": 8, "hidden": 64, "cutoffs": (40, 80)},
+}
 
 
 def noise(name: str, shape: tuple[int, int, int]) -> Splits:

@@ -140,6 +140,7 @@ def test_the_page_lists_every_other_name() -> None:
 
 
 NO_LOSS = {
+    "adaptive_log_probabilities",
     "Triplets",
     "class_weights",
     "example_weights",

@@ -15,6 +15,7 @@ ASKED = (
     "autodiff.",
     "tests.cases.norm.",
     "tests.cases.recurrent.",
+    "losses.adaptive.",
 )  # layers, and textbook derivations of them
 STATED = ("functional.whitening.", "functional.resize.", "functional.similarity.")
 WIDE = ("f32", "f64", "f32>", "f64>")  # factors that may be rounded, complex ones too

@@ -21,10 +21,21 @@ class Tokens(linen.Module):
         return x + nn.Embedding(3, x.shape[-1], rate=0.5)((x[..., 0] > 0).astype("int32"), train=train)
 
 
+class FrequentWords(linen.Module):
+    """As `Tokens`, with a cluster of rare words, whose scores are computed for one token, and the nats of the ids."""
+
+    @linen.compact
+    def __call__(self, x: Any, *, train: bool = False) -> Any:
+        words = nn.AdaptiveEmbedding(7, x.shape[-1], (3,), factor=2, rate=0.5, shares=(0.01,), name="words")
+        ids = 5 * (x[..., 0] > 0).astype("int32")
+        return words(ids, train=train) * words.nats(x, ids).astype(x.dtype)[..., None]
+
+
 LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "AdaptiveAveragePool": (nn.AdaptiveAveragePool(2), SPOTS),
     "AdaptiveAveragePool1D": (nn.AdaptiveAveragePool1D(2), (5, 4)),
     "AdaptiveAveragePool3D": (nn.AdaptiveAveragePool3D(2), (3, 4, 5, 2)),
+    "AdaptiveEmbedding": (FrequentWords(), STEPS),
     "AdditiveAttention": (nn.AdditiveAttention(3), STEPS),
     "AveragePool": (nn.AveragePool(2, padding=1, count_include_pad=False), SPOTS),
     "BatchNorm": (nn.BatchNorm(), SPOTS),

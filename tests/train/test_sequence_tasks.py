@@ -41,7 +41,7 @@ def measured(task: Task, *parts: tuple[Any, Any]) -> dict[str, Any]:
     for name, metric in task.metrics.items():
         state = metric.init()
         for outputs, batch in parts:
-            state = metric.update(state, jnp.asarray(outputs), jax.tree.map(jnp.asarray, batch))
+            state = metric.update(state, *jax.tree.map(jnp.asarray, (outputs, batch)))
         results[name] = metric.compute(state)
     assert task.loss.summary is not None
     return summarized(task.loss.summary, results)
@@ -141,3 +141,30 @@ def test_logits_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
         ValueError, match=r"^the model must give 3 logits for each token, of shape \(5, 4, 3\), got shape"
     ):
         language_model(K).loss(jnp.zeros(shape), BATCH)
+
+
+def test_a_model_may_give_the_nats_of_its_targets_and_no_logits() -> None:
+    task, other = language_model(K, characters=True, nats=True), language_model(K, characters=True)
+    given = {"nats": jnp.asarray(np.where(COUNTED, nats(), np.nan))}
+
+    def total(values: Any) -> Any:
+        each, weights = task.loss({"nats": values}, BATCH)
+        return jnp.sum(each), weights
+
+    gradient, weights = jax.grad(total, has_aux=True)(given["nats"])
+    np.testing.assert_array_equal(weights, COUNTED)
+    np.testing.assert_array_equal(gradient, COUNTED)
+    np.testing.assert_allclose(task.loss(given, BATCH)[0], np.where(COUNTED, nats(), 0), rtol=1e-6)
+    expected = measured(other, (LOGITS, BATCH))
+    for name in ("accuracy", "accuracy_interval"):
+        expected.pop(name)
+    assert_trees_close(measured(task, (given, BATCH)), expected, rtol=1e-5)
+    assert set(task.metrics) == set(other.metrics) - {"accuracy"}
+
+
+@pytest.mark.parametrize("outputs", [LOGITS, {"logits": LOGITS}, {"nats": LOGITS}], ids=["array", "logits", "shape"])
+def test_a_model_that_gives_no_nats_is_told_so(outputs: Any) -> None:
+    with pytest.raises(ValueError, match=r'must give a dictionary with "nats" of each token, of shape \(5, 4\), got'):
+        language_model(K, nats=True).loss(outputs, BATCH)
+    with pytest.raises(ValueError, match=r"smoothing must be 0 where the model gives nats, got 0\.1"):
+        language_model(K, nats=True, smoothing=0.1)

@@ -1,7 +1,7 @@
 """Models of sequences: what goes on with a text, the class of a text, one sequence from another.
 
-May import Flax, floor 0, `fjdl.nn`, `fjdl.functional`, `fjdl.lowering`, `fjdl.analysis` and, for the names of
-published weights, `fjdl.transfer`.
+May import Flax, floor 0, `fjdl.nn`, `fjdl.functional`, `fjdl.losses`, `fjdl.lowering`, `fjdl.analysis` and, for the
+names of published weights, `fjdl.transfer`.
 
 >>> from fjdl import models, nn
 >>> network = models.LSTMLanguageModel(vocabulary=20, features=8, hidden=8)

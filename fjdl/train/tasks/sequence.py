@@ -37,6 +37,7 @@ def language_model(
     slowness: float = 0.0,
     per_sequence: bool = False,
     characters: bool = False,
+    nats: bool = False,
 ) -> Task:
     """Logits `[n, t, k]` against the next tokens `batch["target"]` `[n, t]`: cross entropy in nats, and perplexity.
 
@@ -51,17 +52,25 @@ def language_model(
     `slowness` times that of the change of "states" `[n, t, h]`, the same before dropout, from one token to the next, 0
     at the first, are added to the loss of each token (Merity et al. 2017, arXiv:1708.02182, AR and TAR).
 
+    With `nats` the model is given the targets and gives the dictionary's "nats" `[n, t]`, `-log p` of each target, in
+    the place of logits, as one with an adaptive softmax does: there is no `smoothing` then, and no accuracy.
+
     Results: perplexity per token, `exp` of the mean nats of all tokens that count, without smoothing; accuracy, of the
     token with the largest logit; with `characters` also bits per character, the mean in units of log 2. The summary
     adds `count`, the number of tokens, `accuracy_interval` by Wilson as if tokens were independent, and
     `perplexity_range`, the 95 % interval of whole sequences that are drawn with all their tokens, by the delta method
     for `metrics.ratio_of_sums`; windows of one text count as sequences. Recipes take `monitor="perplexity",
-    mode="min"`. Raises `ValueError` for logits of another shape than the target and the vocabulary have.
+    mode="min"`. Raises `ValueError` for logits of another shape than the target and the vocabulary have, for nats of
+    another shape than the target, and for `smoothing` beside `nats`.
     """
+    if nats and smoothing:
+        raise ValueError(f"smoothing must be 0 where the model gives nats, got {smoothing}")
 
     def values(outputs: Any, batch: Batch) -> Array:
         tokens = tokens_of(batch)
-        total = _cross_entropy(_logits(outputs), tokens, vocabulary_size, smoothing)
+        total = (
+            _given(outputs, tokens) if nats else _cross_entropy(_logits(outputs), tokens, vocabulary_size, smoothing)
+        )
         if isinstance(outputs, Mapping) and activation:
             total = total + activation * _mean_square(outputs["activations"], tokens.counted)
         if isinstance(outputs, Mapping) and slowness:
@@ -73,7 +82,7 @@ def language_model(
         return jnp.sum(each, axis=1) if per_sequence else (each, counted.astype(each.dtype))
 
     tokens_of = partial(_tokens, "target", LENGTH)
-    return _task(loss, tokens_of, "target", vocabulary_size, characters=characters)
+    return _task(loss, tokens_of, "target", vocabulary_size, characters=characters, nats=nats)
 
 
 def translation(vocabulary_size: int, *, smoothing: float = 0.0) -> Task:
@@ -118,21 +127,38 @@ def tagging(classes: int, *, smoothing: float = 0.0) -> Task:
     )
 
 
-def _task(loss: Any, tokens_of: Callable[[Batch], Tokens], array: str, size: int, *, characters: bool = False) -> Task:
+def _task(
+    loss: Any,
+    tokens_of: Callable[[Batch], Tokens],
+    array: str,
+    size: int,
+    *,
+    characters: bool = False,
+    nats: bool = False,
+) -> Task:
     """The task with this loss, and what is measured of the next token."""
-    measured = {
-        "perplexity": _on_tokens(metrics.perplexity(), tokens_of),
-        "accuracy": _on_tokens(metrics.accuracy(), tokens_of),
-        "sequences": metrics.on(
-            metrics.then(metrics.ratio_of_sums(), jnp.stack), lambda outputs, batch: _sums(outputs, tokens_of(batch))
-        ),
-    }
-    if characters:
-        measured["bits_per_character"] = metrics.on(
-            metrics.then(metrics.mean(), lambda nats: nats / log(2)),
-            lambda outputs, batch: (metrics.token_surprisal(_logits(outputs), tokens_of(batch).labels),),
+    surprisal = _given if nats else _surprisal
+
+    def of_mean(score: Callable[[Array], Array]) -> Metric:
+        return metrics.on(
+            metrics.then(metrics.mean(), score),
+            lambda outputs, batch: (surprisal(outputs, tokens_of(batch)),),
             weights=lambda batch: tokens_of(batch).counted,
         )
+
+    def sums(outputs: Any, batch: Batch) -> tuple[Array, Array]:
+        tokens = tokens_of(batch)
+        values = surprisal(outputs, tokens)
+        return jnp.sum(values, axis=1), jnp.sum(tokens.counted, axis=1).astype(values.dtype)
+
+    measured = {
+        "perplexity": of_mean(jnp.exp),
+        "sequences": metrics.on(metrics.then(metrics.ratio_of_sums(), jnp.stack), sums),
+    }
+    if not nats:
+        measured["accuracy"] = _on_tokens(metrics.accuracy(), tokens_of)
+    if characters:
+        measured["bits_per_character"] = of_mean(lambda mean: mean / log(2))
     summary = Summary("perplexity", better="min", numbers=_numbers)
     return Task(TaskLoss(loss, (_required(array, size),), summary), measured)
 
@@ -176,11 +202,21 @@ def _cross_entropy(logits: Array, tokens: Tokens, size: int, smoothing: float) -
     return softmax_cross_entropy(logits, labels, smoothing=smoothing, ignore_label=-1)
 
 
-def _sums(outputs: Any, tokens: Tokens) -> tuple[Array, Array]:
-    """Nats of each sequence, and its number of tokens."""
+def _surprisal(outputs: Any, tokens: Tokens) -> Array:
+    """Nats of each token by the logits, 0 where it does not count."""
     logits = jnp.where(tokens.counted[..., None], _logits(outputs), 0)
-    nats = jnp.where(tokens.counted, metrics.token_surprisal(logits, tokens.labels), 0)
-    return jnp.sum(nats, axis=1), jnp.sum(tokens.counted, axis=1).astype(nats.dtype)
+    return jnp.where(tokens.counted, metrics.token_surprisal(logits, tokens.labels), 0)
+
+
+def _given(outputs: Any, tokens: Tokens) -> Array:
+    """Nats of each token as the model gives them, 0 where it does not count."""
+    values = outputs["nats"] if isinstance(outputs, Mapping) and "nats" in outputs else None
+    if values is None or values.shape != tokens.labels.shape:
+        got = "none" if values is None else f"shape {values.shape}"
+        raise ValueError(
+            f'the model must give a dictionary with "nats" of each token, of shape {tokens.labels.shape}, got {got}'
+        )
+    return jnp.where(tokens.counted, values, 0)
 
 
 def _mean_square(x: Array, counted: Array) -> Array:

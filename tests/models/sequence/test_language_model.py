@@ -19,6 +19,9 @@ TIED = LSTMLanguageModel(vocabulary=11, features=5, hidden=6, layers=2)
 UNTIED = TIED.clone(tied=False)
 
 
+ADAPTIVE = TIED.clone(cutoffs=(4, 8), factor=2, shares=(0.3, 0.3))
+
+
 def inputs(network: LSTMLanguageModel, tokens: Any = TOKENS, lengths: Any = None) -> Any:
     return (jnp.asarray(tokens), lengths), network.begin(len(tokens))
 
@@ -72,6 +75,38 @@ def test_what_follows_the_length_changes_nothing_and_the_state_is_that_of_the_la
     assert_trees_close(jax.tree.map(lambda x: x[2], carry), jax.tree.map(lambda x: x[0], TIED.begin(1)), rtol=0)
     _, short = model.apply(params, {}, inputs(TIED, TOKENS[1:2, :3]))[0]
     assert_trees_close(jax.tree.map(lambda x: x[1:2], carry), short, rtol=1e-5)
+
+
+def test_given_targets_it_gives_their_nats_and_with_cutoffs_frequent_words_have_longer_vectors() -> None:
+    targets = jnp.asarray(np.roll(TOKENS, -1, axis=1))
+    for network in (TIED, ADAPTIVE):
+        model = pure(network)
+        given = (jnp.asarray(TOKENS), None, targets), network.begin(3)
+        params = random_params(model, given)
+        apply = jax.jit(lambda x, model=model, params=params: model.apply(params, {}, x)[0])
+        (outputs, after), (logits, same) = apply(given), apply(inputs(network))
+        assert_trees_close(after, same)
+        assert outputs.keys() == {"nats"}
+        expected = torch.nn.functional.cross_entropy(
+            torch.tensor(np.asarray(logits)).flatten(0, 1), torch.tensor(np.asarray(targets)).long().flatten(),
+            reduction="none",
+        )  # fmt: skip
+        np.testing.assert_allclose(outputs["nats"].ravel(), expected, rtol=1e-5)
+        rows = model.layers(given)
+        assert sum(row.parameters for row in rows) == tree.count(params)
+        assert rows[-1].output == ((8,) if network.cutoffs else (8, 11))
+    assert jax.tree.map(jnp.shape, params["embedding"]) == {
+        "embedding0": (4, 5), "embedding1": (4, 2), "embedding2": (3, 1), "clusters": {"kernel": (2, 5)},
+        "projections_0": {"kernel": (2, 5)}, "projections_1": {"kernel": (1, 5)},
+    }  # fmt: skip
+    np.testing.assert_allclose(np.exp(logits).sum(-1), 1, rtol=1e-5)  # logarithms of probabilities
+    scores = 5 * (4 + 2) + 0.3 * 2 * (5 + 4) + 0.3 * 1 * (5 + 3)  # of a token: the head, and shares of the tails
+    assert rows[-1].macs == round(8 * scores)
+    regularized = pure(ADAPTIVE.clone(regularized=True))
+    outputs = jax.eval_shape(lambda p: regularized.apply(p, {}, given, train=True, key=jax.random.key(0))[0][0], params)
+    assert outputs.keys() == {"nats", "activations", "states"}
+    with pytest.raises(ValueError, match="tied must be True where there are cutoffs, got False"):
+        pure(ADAPTIVE.clone(tied=False)).init(jax.random.key(0), given)
 
 
 def test_training_drops_what_it_should_and_gives_what_the_penalties_need() -> None:
