@@ -52,8 +52,9 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
     kernel = first_filters(run)
     if kernel is not None:
         figures["filters"] = filter_grid(kernel, title="First-layer filters")
-    if told.probabilities is not None and "image" in run.splits.test.element(0) and not run.splits.test.streamed:
-        figures["mistakes"] = mistakes_figure(run, title=f"{title}, test part")
+    if told.probabilities is not None and not run.splits.test.streamed:
+        shown = mistakes_figure(run, title=f"{title}, test part")
+        figures |= {} if shown is None else {"mistakes": shown}
     for name, figure in figures.items():
         save(figure, path / "plots" / f"{name}.png")
     return [path / "plots" / f"{name}.png" for name in figures]
@@ -87,17 +88,24 @@ def first_filters(run: LoadedRun) -> Any:
 
 
 def mistakes_figure(run: LoadedRun, *, title: str) -> Any:
-    """Misclassified test images, the most confident first."""
+    """Misclassified test images or texts, the most confident first; None for data that are neither."""
     import jax.numpy as jnp
 
     from fjdl.data.source import to_arrays
-    from fjdl.plots import mistakes
+    from fjdl.plots import mistakes, text_mistakes
 
-    predicted, certainty = predictions(run)
-    image, label = (jnp.asarray(to_arrays(run.splits.test)[name]) for name in ("image", "label"))
-    return mistakes(
-        image, label, jnp.asarray(predicted), jnp.asarray(certainty), classes=run.splits.classes, title=title
-    )
+    example, coders = run.splits.test.element(0), getattr(run.splits, "coders", {})
+    of_text = "tokens" in coders and {"tokens", "length"} <= example.keys()
+    if not of_text and "image" not in example:
+        return None
+    arrays = to_arrays(run.splits.test)
+    label, predicted, certainty = (jnp.asarray(each) for each in (arrays["label"], *predictions(run)))
+    options = {"classes": run.splits.classes, "title": title}
+    if not of_text:
+        return mistakes(jnp.asarray(arrays["image"]), label, predicted, certainty, **options)
+    rows = zip(arrays["tokens"], arrays["length"], strict=True)
+    texts = [coders["tokens"].decode(ids[:length]) for ids, length in rows]
+    return text_mistakes(texts, label, predicted, certainty, **options)
 
 
 def predictions(run: LoadedRun) -> tuple[Any, Any]:

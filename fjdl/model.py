@@ -1,11 +1,14 @@
 """A network as pure functions of its parameters, and models made from models; nothing here imports Flax."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from fjdl.analysis import Layer
+from fjdl.numerics import widened
 from fjdl.typing import PRNGKey, PyTree
 
 View = tuple[float, Callable[[Any], Any]]
@@ -78,3 +81,66 @@ def averaged_views(model: Model, views: Sequence[View]) -> Model:
         return sum(outputs), stats
 
     return model._replace(apply=apply)
+
+
+def ensemble(members: Sequence[Model]) -> Model:
+    """The model whose prediction is the mean of those of its members, which learn side by side from different examples.
+
+    In training with `k` members, example `i` of a batch is that of member `i mod k` alone, so that an epoch costs as
+    much as one of a single model of the members' kind, and shuffled data bring each example to each member in about `k`
+    epochs. Means of logits keep their scale. Breiman 1996 (averages of predictors); Lakshminarayanan et al. 2017,
+    arXiv:1612.01474 (networks that differ in their initial values and the order of examples). Raises `ValueError` for
+    no members, and for a training batch whose size is no multiple of their number.
+    """
+    if not members:
+        raise ValueError("members must not be empty, got none")
+    names = [f"member{number}" for number in range(len(members))]
+
+    def init(key: PRNGKey, inputs: Any) -> tuple[PyTree, PyTree]:
+        made = [
+            member.init(own, inputs) for member, own in zip(members, jax.random.split(key, len(members)), strict=True)
+        ]
+        params, stats = ({name: pair[part] for name, pair in zip(names, made, strict=True)} for part in (0, 1))
+        return params, stats
+
+    def apply(
+        params: PyTree, stats: PyTree, inputs: Any, *, train: bool = False, key: PRNGKey | None = None
+    ) -> tuple[Any, PyTree]:
+        keys = [None] * len(members) if key is None else jax.random.split(key, len(members))
+        made = [
+            member.apply(
+                params[name],
+                stats[name],
+                _share(inputs, number, of=len(members)) if train else inputs,
+                train=train,
+                key=own,
+            )
+            for number, (member, name, own) in enumerate(zip(members, names, keys, strict=True))
+        ]
+        outputs = jax.tree.map(_in_turn if train else _mean, *(outputs for outputs, _ in made))
+        return outputs, {name: changed for name, (_, changed) in zip(names, made, strict=True)}
+
+    def layers(inputs: Any) -> list[Layer]:
+        rows = [(name, row) for name, member in zip(names, members, strict=True) for row in member.layers(inputs)]
+        return [dataclasses.replace(row, name=f"{name}/{row.name}") for name, row in rows]
+
+    return Model(init, apply, layers)
+
+
+def _share(inputs: Any, number: int, *, of: int) -> Any:
+    """The examples of one member: every so manyth."""
+
+    def examples(x: Any) -> Any:
+        if x.shape[0] % of:
+            raise ValueError(f"batch_size must be a multiple of the {of} members, got {x.shape[0]}")
+        return x.reshape(-1, of, *x.shape[1:])[:, number]
+
+    return jax.tree.map(examples, inputs)
+
+
+def _in_turn(*outputs: Any) -> Any:
+    return jnp.stack(outputs, axis=1).reshape(-1, *outputs[0].shape[1:])
+
+
+def _mean(*outputs: Any) -> Any:
+    return (sum(widened(each) for each in outputs) / len(outputs)).astype(outputs[0].dtype)

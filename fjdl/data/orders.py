@@ -6,7 +6,7 @@ batch to the next, `buckets` puts examples of about the same length together. Ea
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -105,14 +105,20 @@ def lanes(count: int) -> Order:
     return Order(rows, steps, at_once=lambda length: min(count, length), begins=begins)
 
 
-def buckets(lengths: Sequence[int] | np.ndarray, *, widths: Sequence[int], arrays: Sequence[str]) -> Order:
+def buckets(
+    lengths: Sequence[int] | np.ndarray | Callable[[], Sequence[int] | np.ndarray],
+    *,
+    widths: Sequence[int],
+    arrays: Sequence[str],
+) -> Order:
     """Shuffled batches of examples of about the same length, each cut to the least of `widths` that holds them.
 
     `lengths` has the length of each example of the training part, along the second axis of the `arrays` of a batch,
-    which are cut. Each epoch draws the examples of each width in a new order, and the order of all batches; a width
-    whose examples do not fill its last batch fills it up with its own, at mask 0. Each width compiles a program of its
-    own. Raises `ValueError` unless widths are positive and increase, and `UsageError` for a length beyond the last
-    width or another number of examples than of lengths.
+    which are cut; or it is a function that gives them, which is called once, when the first batches are made. Each
+    epoch draws the examples of each width in a new order, and the order of all batches; a width whose examples do not
+    fill its last batch fills it up with its own, at mask 0. Each width compiles a program of its own. Raises
+    `ValueError` unless widths are positive and increase, and `UsageError` for a length beyond the last width or another
+    number of examples than of lengths.
 
     >>> order = buckets([1, 9, 2, 8], widths=(3, 9), arrays=("tokens",))
     >>> indices, _ = order.rows(jax.random.key(0), 0, length=4, batch_size=2)
@@ -121,23 +127,32 @@ def buckets(lengths: Sequence[int] | np.ndarray, *, widths: Sequence[int], array
     >>> sorted(order.cuts[int(order.kind(row))]({"tokens": jnp.zeros((2, 9))})["tokens"].shape for row in indices)
     [(2, 3), (2, 9)]
     """
-    known = np.asarray(lengths)
     if not widths or min(widths) < 1 or any(a >= b for a, b in itertools.pairwise(widths)):
         raise ValueError(f"widths must be positive and increase, got {list(widths)}")
-    if known.size and known.max() > widths[-1]:
-        raise UsageError(f"lengths must not exceed the last width, {widths[-1]}, got {known.max()}")
-    kinds = np.searchsorted(np.asarray(widths), known).astype(np.int32)
-    members = {kind: np.flatnonzero(kinds == kind).astype(np.int32) for kind in np.unique(kinds).tolist()}
+
+    @cache
+    def kinds() -> np.ndarray:
+        known = np.asarray(lengths() if callable(lengths) else lengths)
+        if known.size and known.max() > widths[-1]:
+            raise UsageError(f"lengths must not exceed the last width, {widths[-1]}, got {known.max()}")
+        return np.searchsorted(np.asarray(widths), known).astype(np.int32)
+
+    @cache
+    def members() -> dict[int, np.ndarray]:
+        return {kind: np.flatnonzero(kinds() == kind).astype(np.int32) for kind in np.unique(kinds()).tolist()}
+
+    if not callable(lengths):
+        kinds()
 
     def steps(length: int, batch_size: int) -> int:
-        if length != len(known):
-            raise UsageError(f"lengths must hold that of each of the {length} examples, got {len(known)}")
-        return sum(steps_per_epoch(len(each), batch_size) for each in members.values())
+        if length != len(kinds()):
+            raise UsageError(f"lengths must hold that of each of the {length} examples, got {len(kinds())}")
+        return sum(steps_per_epoch(len(each), batch_size) for each in members().values())
 
     def rows(key: PRNGKey, epoch: Any, *, length: int, batch_size: int) -> Rows:
         total, key = steps(length, batch_size), jax.random.fold_in(key, epoch)
         found = []
-        for kind, each in members.items():
+        for kind, each in members().items():
             places, mask = epoch_indices(key, kind, length=len(each), batch_size=batch_size)
             found.append((jnp.asarray(each)[places], mask))
         mixed = jax.random.permutation(jax.random.fold_in(key, len(widths)), total)
@@ -145,7 +160,7 @@ def buckets(lengths: Sequence[int] | np.ndarray, *, widths: Sequence[int], array
         return indices, masks
 
     def kind(indices: Any) -> Any:
-        table = kinds if isinstance(indices, np.ndarray) else jnp.asarray(kinds)
+        table = kinds() if isinstance(indices, np.ndarray) else jnp.asarray(kinds())
         return table[indices[0]]
 
     return Order(rows, steps, kind=kind, cuts=tuple(partial(_cut, width=w, arrays=tuple(arrays)) for w in widths))

@@ -29,6 +29,7 @@ FINE_QUESTIONS = (
     "NUM:dist", "NUM:money", "NUM:ord", "NUM:other", "NUM:perc", "NUM:period", "NUM:speed", "NUM:temp", "NUM:volsize",
     "NUM:weight",
 )  # fmt: skip
+SST2_WORDS, TREC_WORDS = 14_830, 8_024  # types of the training parts by default, <unk> and <pad> among them
 PADDED = Specials(unk="<unk>", pad="<pad>", bos=None, eos=None)
 
 

@@ -83,7 +83,7 @@ from fjdl.functional.dropout import (
     spatial_dropout,
     stochastic_depth,
 )
-from fjdl.functional.embedding import adaptive_embedding, embedding, embedding_dropout, tied_logits
+from fjdl.functional.embedding import adaptive_embedding, embedding, embedding_dropout, tied_logits, word_dropout
 from fjdl.functional.encoding import flatten, multi_hot, one_hot, polynomial_features
 from fjdl.functional.gates import gelu, gelu_tanh, glu, mish, silu, swish
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
@@ -110,6 +110,7 @@ from fjdl.functional.pool.fixed import (
     max_pool3d,
 )
 from fjdl.functional.pool.norm import lp_pool2d
+from fjdl.functional.pool.time import max_over_time, mean_over_time, weighted_over_time
 from fjdl.functional.pool.unpool import (
     average_unpool2d,
     max_pool2d_with_indices,
@@ -176,14 +177,14 @@ __all__ = [
     "hard_swish", "hard_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "identity", "im2col",
     "initializers", "instance_norm", "layer_norm", "layer_norm_lstm", "layer_norm_lstm_cell", "leaky_relu",
     "length_mask", "linear", "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "logsigmoid",
-    "lp_pool2d", "lstm", "lstm_cell", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool3d",
-    "max_unpool2d", "maxout", "mish", "multi_hot", "nearest_unpool2d", "one_hot", "pixel_shuffle", "pixel_unshuffle",
-    "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu", "relu6", "resize2d", "rms_norm", "rnn",
-    "rnn_cell", "rotary_halves", "rotary_interleaved", "running_moments", "scaling", "selu", "separable_conv2d",
-    "sigmoid", "silu", "simple_gru", "simple_gru_cell", "sinusoidal_positions", "softmax", "softplus", "softshrink",
-    "softsign", "space_to_depth", "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d",
-    "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink", "tied_logits", "whitening",
-    "write_step",
+    "lp_pool2d", "lstm", "lstm_cell", "max_over_time", "max_pool1d", "max_pool2d", "max_pool2d_with_indices",
+    "max_pool3d", "max_unpool2d", "maxout", "mean_over_time", "mish", "multi_hot", "nearest_unpool2d", "one_hot",
+    "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu",
+    "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "rotary_halves", "rotary_interleaved", "running_moments",
+    "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "simple_gru", "simple_gru_cell", "sinusoidal_positions",
+    "softmax", "softplus", "softshrink", "softsign", "space_to_depth", "sparsemax", "spatial_dropout",
+    "spatial_pyramid_pool2d", "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink",
+    "tied_logits", "weighted_over_time", "whitening", "word_dropout", "write_step",
 ]  # fmt: skip
 
 

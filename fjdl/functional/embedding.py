@@ -2,9 +2,11 @@
 
 from itertools import accumulate
 
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from fjdl.checks import within
 from fjdl.functional.dropout import dropout
 from fjdl.functional.linear import linear
 from fjdl.numerics import signed, widened
@@ -89,3 +91,21 @@ def embedding_dropout(key: PRNGKey, table: Float[Array, "v d"], *, rate: Number)
     """
     factors = dropout(key, jnp.ones((table.shape[0], 1), widened(table).dtype), rate=rate)
     return (widened(table) * factors).astype(table.dtype)
+
+
+@typed
+def word_dropout(
+    key: PRNGKey, ids: Integer[Array, "*shape"], *, rate: Number, unknown: int
+) -> Integer[Array, "*shape"]:
+    """The ids with each one replaced by `unknown` with probability `rate`, for training.
+
+    So a model learns to do without any single word, and what to make of words that it has never seen (Iyyer et al.
+    2015, ACL; Dai & Le 2015, arXiv:1511.01432). Unlike in `embedding_dropout`, each place is drawn for itself. Raises
+    `ValueError` for a rate outside [0, 1].
+
+    >>> word_dropout(jax.random.key(0), jnp.array([5, 7]), rate=1.0, unknown=0)
+    Array([0, 0], dtype=int32)
+    """
+    within("[0, 1]", rate=rate)
+    dropped = jax.random.bernoulli(key, rate, ids.shape)
+    return jnp.where(dropped, jnp.asarray(unknown, ids.dtype), ids)

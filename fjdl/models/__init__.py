@@ -109,7 +109,7 @@ from fjdl.models.resnet_cifar import (
     cifar_resnet110_v2,
     cifar_resnet164_v2,
 )
-from fjdl.models.sequence import LSTMLanguageModel
+from fjdl.models.sequence import DeepAverage, LSTMLanguageModel, RecurrentClassifier, TextClassifier, TextCNN
 from fjdl.models.variant import name_variants
 from fjdl.models.vgg import VGG, VGGStage, vgg11, vgg13, vgg16, vgg16_cifar, vgg19, vgg_timm, vgg_torchvision
 from fjdl.models.whitened import WhitenedGroup, WhitenedNet
@@ -147,6 +147,7 @@ __all__ = [
     "ConvNeXt",
     "ConvNeXtBlock",
     "ConvNeXtStage",
+    "DeepAverage",
     "DenseLayer",
     "DenseNet",
     "DenseStage",
@@ -175,9 +176,12 @@ __all__ = [
     "PreActivationBottleneckBlock",
     "PreActivationResNet",
     "ProjectionShortcut",
+    "RecurrentClassifier",
     "ResNet",
     "ResidualStage",
     "SmallStem",
+    "TextCNN",
+    "TextClassifier",
     "Transition",
     "VGGStage",
     "WhitenedGroup",

@@ -18,7 +18,7 @@ May import Flax, floor 0, `fjdl.functional`, `fjdl.losses`, `fjdl.analysis` and 
 
 from typing import TYPE_CHECKING
 
-from fjdl.model import Model, View, averaged_views, evaluated, preprocessed
+from fjdl.model import Model, View, averaged_views, ensemble, evaluated, preprocessed
 from fjdl.names import other_names
 from fjdl.nn.activations import Maxout, PReLU
 from fjdl.nn.adaptive import AdaptiveEmbedding
@@ -50,6 +50,7 @@ from fjdl.nn.pool import (
     AdaptiveAveragePool,
     AdaptiveAveragePool1D,
     AdaptiveAveragePool3D,
+    AttentionOverTime,
     AveragePool,
     Flatten,
     GlobalAveragePool,
@@ -70,15 +71,15 @@ Conv2D = Conv
 
 __all__ = [
     "GRU", "LSTM", "RNN", "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D",
-    "AdaptiveAveragePool3D", "AdaptiveEmbedding", "AdditiveAttention", "AveragePool", "BatchNorm", "ChoGRU",
-    "ChoGRUCell", "ClassicDropout", "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose", "Dense",
-    "DepthwiseConv", "DropConnectDense", "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout",
+    "AdaptiveAveragePool3D", "AdaptiveEmbedding", "AdditiveAttention", "AttentionOverTime", "AveragePool", "BatchNorm",
+    "ChoGRU", "ChoGRUCell", "ClassicDropout", "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose",
+    "Dense", "DepthwiseConv", "DropConnectDense", "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout",
     "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell", "LayerNorm", "LayerNormLSTM",
     "LayerNormLSTMCell", "LayerScale", "LearnedPositions", "LocalResponseNorm", "LocallyConnected", "LuongAttention",
     "MaxPool", "Maxout", "Model", "MultiHeadAttention", "PReLU", "RMSNorm", "RNNCell", "SeparableConv", "SimpleGRU",
     "SimpleGRUCell", "SinusoidalPositions", "SpatialDropout", "SpatiallySeparableConv", "SqueezeExcitation", "Stage",
     "StochasticDepth", "TransformerDecoder", "TransformerDecoderBlock", "TransformerEncoder", "TransformerEncoderBlock",
-    "View", "averaged_views", "evaluated", "functional", "preprocessed", "pure",
+    "View", "averaged_views", "ensemble", "evaluated", "functional", "preprocessed", "pure",
 ]  # fmt: skip
 
 

@@ -2,9 +2,13 @@
 
 import math
 
+import jax.numpy as jnp
 from flax import linen
 
 from fjdl.analysis import Layer, flatten_layer, global_pool_layer, pool_layer
+from fjdl.functional import initializers
+from fjdl.functional.activations import tanh
+from fjdl.functional.attention import length_mask
 from fjdl.functional.encoding import flatten
 from fjdl.functional.pool.adaptive import (
     adaptive_average_pool1d,
@@ -12,8 +16,12 @@ from fjdl.functional.pool.adaptive import (
     adaptive_average_pool3d,
 )
 from fjdl.functional.pool.fixed import average_pool2d, global_average_pool2d, max_pool2d
+from fjdl.functional.pool.time import weighted_over_time
 from fjdl.geometry import Padding, Pair
+from fjdl.nn.layers import Dense
 from fjdl.typing import Array
+
+Initializer = initializers.Initializer
 
 
 class MaxPool(linen.Module):
@@ -116,6 +124,30 @@ class GlobalAveragePool(linen.Module):
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """What the layer costs for one example of `shape`."""
         return global_pool_layer(shape)
+
+
+class AttentionOverTime(linen.Module):
+    """`weighted_over_time` by scores of a hidden layer of so many tanh `units` (Yang et al. 2016, NAACL)."""
+
+    units: int
+    kernel_init: Initializer = initializers.glorot_uniform()
+
+    @linen.compact
+    def __call__(self, x: Array, lengths: Array | None = None) -> Array:
+        """[n, t, channels] to [n, channels], of the first `lengths` steps or of all."""
+        if lengths is not None:
+            x = jnp.where(length_mask(lengths, steps=x.shape[1])[..., None], x, 0)
+        hidden = tanh(Dense(self.units, kernel_init=self.kernel_init, name="hidden")(x))
+        scores = Dense(1, use_bias=False, kernel_init=self.kernel_init, name="score")(hidden)
+        return weighted_over_time(x, scores[..., 0], lengths)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """What the layer costs for one example of `shape` [t, channels]."""
+        t, channels = shape
+        parameters = (channels + 2) * self.units
+        return Layer(
+            name="pool", output=(channels,), parameters=parameters, macs=t * ((channels + 1) * self.units + channels)
+        )
 
 
 class Flatten(linen.Module):

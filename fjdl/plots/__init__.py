@@ -18,10 +18,11 @@ from fjdl.plots.files import save
 from fjdl.plots.filters import filter_grid
 from fjdl.plots.mistakes import mistakes
 from fjdl.plots.montage import montage
+from fjdl.plots.text_mistakes import text_mistakes
 
 __all__ = [
     "attention_figure", "closeness_map", "confusion_matrix_figure", "filter_grid", "learning_curves", "mistakes",
-    "montage", "save",
+    "montage", "save", "text_mistakes",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -34,27 +35,42 @@ def mistakes(
     """
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[-1]}")
-    at_least(1, most=most)
-    certainty = np.asarray(confidence, np.float64)
-    wrong = np.flatnonzero(np.asarray(true) != np.asarray(predicted))
-    chosen = wrong[np.argsort(-certainty[wrong], kind="stable")][:most]
+    found = most_confident(true, predicted, confidence, classes=classes, most=most)
+    chosen = found.chosen
     columns = max(math.ceil(math.sqrt(len(chosen))), 1)
     rows = max(math.ceil(len(chosen) / columns), 1)
     figure = Figure(figsize=(max(_INCHES * columns + 0.3, 4.0), 1.2 * _INCHES * rows + 0.9))
     figure.suptitle(title)
-    shown = f", {len(chosen):,} shown" if len(chosen) < len(wrong) else ""
-    figure.supxlabel(f"{len(wrong):,} of {len(images):,} wrong{shown}", color=MUTED, fontsize=9)
+    figure.supxlabel(found.counts, color=MUTED, fontsize=9)
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
-    captions = [
-        f"{_name(classes, int(true[i]))} → {_name(classes, int(predicted[i]))} ({certainty[i]:.2f})" for i in chosen
-    ]
-    size = min([9.0, *(72 * _INCHES / (0.6 * len(caption)) for caption in captions)])
+    size = min([9.0, *(72 * _INCHES / (0.6 * len(caption)) for caption in found.captions)])
     for axes in cells:
         axes.axis("off")
-    for axes, image, caption in zip(cells, _stretched(np.asarray(images)[chosen]), captions, strict=False):
+    for axes, image, caption in zip(cells, _stretched(np.asarray(images)[chosen]), found.captions, strict=False):
         axes.imshow(image, cmap="gray", vmin=0, vmax=1)
         axes.set_title(caption, fontsize=size, pad=4)
     return figure
+
+
+class Mistakes(NamedTuple):
+    """Some of the mistakes of a classifier."""
+
+    chosen: np.ndarray  # places of those that are shown
+    captions: list[str]  # "true → predicted (confidence)" of each
+    counts: str  # how many there are, of how many examples
+
+
+def most_confident(true: Any, predicted: Any, confidence: Any, *, classes: Sequence[str], most: int) -> Mistakes:
+    """At most `most` mistakes, the most confident first, told as in `mistakes`."""
+    at_least(1, most=most)
+    certainty = np.asarray(confidence, np.float64)
+    wrong = np.flatnonzero(np.asarray(true) != np.asarray(predicted))
+    chosen = wrong[np.argsort(-certainty[wrong], kind="stable")][:most]
+    shown = f", {len(chosen):,} shown" if len(chosen) < len(wrong) else ""
+    captions = [
+        f"{_name(classes, int(true[i]))} → {_name(classes, int(predicted[i]))} ({certainty[i]:.2f})" for i in chosen
+    ]
+    return Mistakes(chosen, captions, f"{len(wrong):,} of {len(certainty):,} wrong{shown}")
 
 
 def _stretched(images: np.ndarray) -> np.ndarray:

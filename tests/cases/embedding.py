@@ -66,4 +66,5 @@ CASES: list[Case] = [
     ),
     Case(functional.tied_logits, inputs(normal(2, 3, 4), normal(5, 4)), (0, 1), oracle=lambda h, table: h @ table.T),
     Case(partial(functional.embedding_dropout, rate=0.4), inputs(key, normal(5, 4)), (1,)),
+    Case(partial(functional.word_dropout, rate=0.4, unknown=0), inputs(key, labels(2, 3, classes=5)), result=None),
 ]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fjdl.functional import rearrange, resize
-from fjdl.functional.pool import adaptive, fixed as pool, norm as pool_norm, unpool
-from tests.cases.case import Case, f32, inputs, normal, of_torch, uniform
+from fjdl.functional.pool import adaptive, fixed as pool, norm as pool_norm, time, unpool
+from tests.cases.case import Case, f32, i32, inputs, normal, of_torch, uniform
 
 INF, NAN = np.inf, np.nan
 SEQUENCE, IMAGE, VOLUME = inputs(normal(2, 7, 3)), inputs(normal(2, 5, 6, 3)), inputs(normal(1, 5, 4, 5, 2))
@@ -47,6 +47,29 @@ def maxima_and_places(x: Any) -> tuple[Any, Any]:
     return values, indices.astype(values.dtype)
 
 
+def of_steps(reduce: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the real steps of one sequence, [length, d], for a batch with lengths as the last argument."""
+
+    def call(*arrays: Any) -> Any:
+        *sequences, lengths = arrays
+        rows = [[x[i, :length] for x in sequences] for i, length in enumerate(lengths)]
+        return np.stack([reduce(*row) for row in rows])
+
+    return call
+
+
+def softly(x: Any, scores: Any) -> Any:
+    weights = np.exp(scores - scores.max())
+    return weights @ x / weights.sum()
+
+
+def lengths(rng: np.random.Generator) -> np.ndarray:
+    """From 1 to 5 for three sequences."""
+    return rng.integers(1, 6, 3).astype(np.int32)
+
+
+STEPS = f32([[1, -5], [3, -7], [NAN, NAN]], [[NAN, NAN], [INF, NAN], [1, 1]], [[1, NAN], [3, -7], [3, INF]])
+COUNTED = i32(2, 0, 4)
 ALL_BELOW = image([-INF, -INF, -INF], [-INF, -INF, -INF])
 
 CASES: list[Case] = [
@@ -230,5 +253,26 @@ CASES: list[Case] = [
         (0,),
         oracle=channels_first("channel_shuffle", 2),
         errors=(((np.ones((1, 2, 2, 3), np.float32),), "groups must be at least 1 and divide the channels"),),
+    ),
+    Case(
+        time.mean_over_time,
+        inputs(normal(3, 5, 2), lengths),
+        (0,),
+        oracle=of_steps(lambda x: x.mean(axis=0)),
+        edges=(((STEPS, COUNTED), f32([2, -6], [0, 0], [7 / 3, NAN])),),
+    ),
+    Case(
+        time.max_over_time,
+        inputs(normal(3, 5, 2), lengths),
+        (0,),
+        oracle=of_steps(lambda x: x.max(axis=0)),
+        edges=(((STEPS, COUNTED), f32([3, -5], [0, 0], [3, NAN])), ((np.ones((1, 0, 2), np.float32),), f32([0, 0]))),
+    ),
+    Case(
+        time.weighted_over_time,
+        inputs(normal(3, 5, 2), normal(3, 5), lengths),
+        (0, 1),
+        oracle=of_steps(softly),
+        edges=(((STEPS[:2], f32([1, 1, NAN], [NAN, INF, 1]), COUNTED[:2]), f32([2, -6], [0, 0])),),
     ),
 ]

@@ -81,6 +81,22 @@ def test_the_kind_of_a_row_is_the_same_on_host_and_device() -> None:
         assert int(order.kind(np.array([index]))) == int(jax.jit(order.kind)(jnp.array([index]))) == kind
 
 
+def test_lengths_that_a_function_gives_are_read_once_and_late() -> None:
+    asked = []
+
+    def lengths() -> np.ndarray:
+        asked.append(1)
+        return np.array([3, 1, 8, 2])
+
+    order = buckets(lengths, widths=(3, 8), arrays=())
+    assert not asked
+    known = buckets([3, 1, 8, 2], widths=(3, 8), arrays=())
+    for late, early in zip(rows(order, length=4, batch_size=2), rows(known, length=4, batch_size=2), strict=True):
+        np.testing.assert_array_equal(late, early)
+    assert order.steps(4, 1) == 4
+    assert asked == [1]
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
         lanes(0)

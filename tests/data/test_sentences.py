@@ -43,6 +43,7 @@ def test_sst2_has_the_published_counts_and_the_words_of_its_training_part() -> N
     assert parts[0]["tokens"].shape == (6920, 56)
     coder = splits.coders["tokens"]
     assert coder.decode(parts[1]["tokens"][0]) == "one long string of cliches ."
+    assert len(coder.vocabulary) == sentences.SST2_WORDS
     assert not (parts[0]["tokens"][np.arange(56) < parts[0]["length"][:, None]] == coder.vocabulary.unk).any()
 
 
@@ -57,6 +58,7 @@ def test_trec_has_the_published_counts(load, counts: list[int] | None) -> None:
     assert (np.bincount(labels) > 0).all()
     assert len(splits.classes) == np.bincount(labels).size == (50 if counts is None else 6)
     assert counts is None or np.bincount(labels).tolist() == counts
+    assert len(splits.coders["tokens"].vocabulary) == sentences.TREC_WORDS
     assert splits.coders["tokens"].decode(parts[2]["tokens"][0]).startswith("how far is it from denver to ")
     again = load(data_dir=require_data("trec").parent, split_seed=1)
     assert not np.array_equal(to_arrays(again.validation)["label"], parts[1]["label"])

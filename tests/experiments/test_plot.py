@@ -15,9 +15,11 @@ from flax import linen
 from PIL import Image
 
 from experiments.evaluate import LoadedRun, load_run
-from experiments.plot import first_filters, predictions
+from experiments.plot import first_filters, mistakes_figure, predictions
+from fjdl.data.sentences import PADDED
 from fjdl.data.source import from_arrays, to_arrays
-from fjdl.models import LogisticRegression, resnet18
+from fjdl.data.text import WHITESPACE, Coder, TextSplits, build_vocabulary, encode_texts
+from fjdl.models import DeepAverage, LogisticRegression, resnet18
 from fjdl.nn import Conv, pure
 from fjdl.train.json_files import read_json
 from fjdl.train.prepare import prepare
@@ -90,6 +92,29 @@ def test_mistakes_of_a_network_with_auxiliary_classifiers_are_those_of_its_logit
     made = recipe(model=plain.model._replace(apply=apply), loss=task.loss, metrics=task.metrics)
     found, expected = (predictions(untrained_run(chosen)) for chosen in (made, plain))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_mistakes_of_texts_are_the_words_before_their_padding() -> None:
+    coder = Coder(WHITESPACE, build_vocabulary(["the", "film", "is", "not", "bad"], specials=PADDED))
+    tokens, length = encode_texts(coder, ["bad film", "the film is not bad"], steps=7)
+    part = from_arrays({"tokens": tokens, "length": length, "label": np.array([0, 1], np.int32)})
+    data = TextSplits(
+        name="films", train=part, validation=part, test=part, classes=("no", "yes"), coders={"tokens": coder}
+    )
+    task, model = classification(2), pure(DeepAverage(vocabulary=len(coder.vocabulary), classes=2, features=2))
+    made = recipe(
+        splits=lambda: data, model=model, loss=task.loss, metrics=task.metrics, batch_size=8,
+        inputs=lambda batch: (batch["tokens"], batch["length"]),
+    )  # fmt: skip
+    run = untrained_run(made)
+    predicted, _ = predictions(run)
+    figure = mistakes_figure(run, title="films")
+    texts = {0: "bad film", 1: "the film is not bad"}
+    shown = {text.get_text() for text in figure.texts}
+    assert shown & {*texts.values()} == {texts[i] for i in (0, 1) if predicted[i] != i}
+    assert figure.get_supxlabel() == f"{sum(predicted[i] != i for i in (0, 1))} of 2 wrong"
+    plain = dataclasses.replace(run, splits=dataclasses.replace(data, coders={}))
+    assert mistakes_figure(plain, title="films") is None
 
 
 def untrained_run(made: Recipe) -> LoadedRun:

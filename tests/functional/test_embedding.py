@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl.functional import embedding, embedding_dropout, one_hot, tied_logits
+from fjdl.functional import embedding, embedding_dropout, one_hot, tied_logits, word_dropout
 
 
 def test_e92_rows_of_the_table_are_words_and_a_one_hot_vector_selects_one(rng: np.random.Generator) -> None:
@@ -51,3 +51,16 @@ def test_logits_of_a_tied_table_give_it_the_gradients_of_both_uses(rng: np.rando
     rows = table[ids]
     expected = np.broadcast_to(rows.sum(0), table.shape) + np.asarray(jnp.zeros((4, 3)).at[ids].add(table.sum(0)))
     np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_words_are_dropped_one_by_one_at_the_rate_and_keep_their_dtype() -> None:
+    ids = jnp.full((50, 40), 7, jnp.int16)
+    dropped = np.asarray(word_dropout(jax.random.key(0), ids, rate=0.3, unknown=2))
+    assert dropped.dtype == np.int16
+    assert set(np.unique(dropped)) == {2, 7}
+    assert abs(np.mean(dropped == 2) - 0.3) < 0.04  # four standard errors
+    assert (dropped[0] != dropped[1]).any()
+    for rate, left in ((0.0, 7), (1.0, 2)):
+        assert (word_dropout(jax.random.key(0), ids, rate=rate, unknown=2) == left).all()
+    with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\], got 1.5"):
+        word_dropout(jax.random.key(0), ids, rate=1.5, unknown=2)

@@ -18,7 +18,7 @@ from fjdl import transfer
 from fjdl.analysis import total
 from fjdl.data import cifar, embedded, files, image_folder, language, mnist, sentences, translation
 from fjdl.data.blank import blank_data
-from fjdl.data.orders import lanes
+from fjdl.data.orders import lanes, shuffled
 from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
 from fjdl.models import CIFAR_RESNET_AKAMASTER, cifar_resnet20
 from fjdl.nn import pure
@@ -170,6 +170,8 @@ def shrunk(recipe: Recipe) -> tuple[Recipe, Program, Source]:
     recipe = dataclasses.replace(recipe, batch_size=8, epochs=200)
     if recipe.order.carries:
         recipe = dataclasses.replace(recipe, order=lanes(8), evaluation_order=lanes(8))
+    if recipe.order.cuts:  # the lengths of all examples are known there
+        recipe = dataclasses.replace(recipe, order=shuffled)
     return recipe, compile_program(recipe, one_device(), examples=16, example=train.element(0)), train
 
 

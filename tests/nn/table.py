@@ -37,6 +37,7 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "AdaptiveAveragePool3D": (nn.AdaptiveAveragePool3D(2), (3, 4, 5, 2)),
     "AdaptiveEmbedding": (FrequentWords(), STEPS),
     "AdditiveAttention": (nn.AdditiveAttention(3), STEPS),
+    "AttentionOverTime": (nn.AttentionOverTime(2), STEPS),
     "AveragePool": (nn.AveragePool(2, padding=1, count_include_pad=False), SPOTS),
     "BatchNorm": (nn.BatchNorm(), SPOTS),
     "ChoGRU": (nn.ChoGRU(3), STEPS),

@@ -12,9 +12,10 @@ names of published weights, `fjdl.transfer`.
 (3, 5, 20)
 """
 
+from fjdl.models.sequence.classifiers import DeepAverage, RecurrentClassifier, TextClassifier, TextCNN
 from fjdl.models.sequence.language_model import LSTMLanguageModel
 
-__all__ = ["LSTMLanguageModel"]
+__all__ = ["DeepAverage", "LSTMLanguageModel", "RecurrentClassifier", "TextCNN", "TextClassifier"]
 
 
 def __dir__() -> list[str]:
