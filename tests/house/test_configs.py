@@ -31,7 +31,7 @@ from tests.support import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
-DEEP = ("imagenet_resnet50", "cifar10_resnet20", "fashion_mnist_finetuned")  # whose compilation takes long
+DEEP = ("imagenet_resnet50", "cifar10_resnet20", "fashion_mnist_finetuned", "trec_ensemble")  # that compile long
 each_trained_config = pytest.mark.parametrize(
     "path", [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in DEEP), id=path.stem) for path in CONFIGS]
 )

@@ -18,6 +18,7 @@ SOURCES = sorted(
 
 # Folders with more files, in which each file is one thing of one kind and has its name.
 FLAT: dict[str, str] = {
+    "configs": "an experiment a file",
     "fjdl/optim": "an optimizer, or one way of changing another, a file",
     "fjdl/models": "an architecture a file",
     "fjdl/functional": "a kind of layer a file; kinds with several files have rooms of their own",
