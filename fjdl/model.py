@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -143,4 +144,5 @@ def _in_turn(*outputs: Any) -> Any:
 
 
 def _mean(*outputs: Any) -> Any:
-    return (sum(widened(each) for each in outputs) / len(outputs)).astype(outputs[0].dtype)
+    total = reduce(jnp.add, [widened(each) for each in outputs])
+    return (total / len(outputs)).astype(outputs[0].dtype)

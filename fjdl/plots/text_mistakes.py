@@ -33,11 +33,11 @@ def text_mistakes(
     """
     found = most_confident(true, predicted, confidence, classes=classes, most=most)
     shown = [
-        "\n".join(textwrap.wrap(texts[i], _COLUMNS, max_lines=_LINES, placeholder=" …")) or "(no words)"
+        "\n".join(textwrap.wrap(texts[int(i)], _COLUMNS, max_lines=_LINES, placeholder=" …")) or "(no words)"
         for i in found.chosen
     ]
     lines = sum(text.count("\n") + 2 for text in shown)
-    figure = Figure(figsize=(9.5, max(_INCHES * (lines + 5), 2.0)), layout="none")
+    figure = Figure(figsize=(9.5, max(_INCHES * (lines + 5), 2.0)))
     height = figure.get_figheight()
     figure.suptitle(title)
     figure.supxlabel(found.counts, color=MUTED, fontsize=9)
