@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from fjdl.checks import at_least
 from fjdl.lowering.bias import add_bias
 from fjdl.lowering.gates import written
-from fjdl.lowering.recurrent import Carry, Cell, Weights, one_step, recurrence, rows
+from fjdl.lowering.recurrent import Carry, Cell, Weights, one_step, recurrence
+from fjdl.lowering.recurrent_products import rows
 from fjdl.numerics import widened
 from fjdl.typing import Array
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from fjdl.lowering import recurrent
+from fjdl.lowering import recurrent_products
 
 
 def test_examples_stay_on_their_devices() -> None:
@@ -20,5 +20,5 @@ def test_examples_stay_on_their_devices() -> None:
         text = jax.jit(partial(function, dtype=jnp.float32)).lower(*operands).compile().as_text()
         return set(re.findall(r"(all-[a-z]+|collective-[a-z]+)\(", text))
 
-    assert exchanges(recurrent.rows, x, kernel) == exchanges(recurrent._ROWS.lhs, y, kernel) == set()
-    assert exchanges(recurrent._ROWS.rhs, x, y) == {"all-reduce"}
+    assert exchanges(recurrent_products.rows, x, kernel) == exchanges(recurrent_products._ROWS.lhs, y, kernel) == set()
+    assert exchanges(recurrent_products._ROWS.rhs, x, y) == {"all-reduce"}
