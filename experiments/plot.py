@@ -55,6 +55,8 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
     if told.probabilities is not None and not run.splits.test.streamed:
         shown = mistakes_figure(run, title=f"{title}, test part")
         figures |= {} if shown is None else {"mistakes": shown}
+    if run.recipe.generation is not None and run.recipe.generation.attention is not None:
+        figures["attention"] = attention_map(run, title=f"{title}, first example of the test part")
     for name, figure in figures.items():
         save(figure, path / "plots" / f"{name}.png")
     return [path / "plots" / f"{name}.png" for name in figures]
@@ -85,6 +87,20 @@ def first_filters(run: LoadedRun) -> Any:
     one = run.recipe.seen(run.splits.test.element(0))
     called = [f"{layer.name}/".lstrip("/") for layer in run.recipe.model.layers(one)]
     return next((x for layer in called for name, x in kernels if name.startswith(layer)), None)
+
+
+def attention_map(run: LoadedRun, *, title: str) -> Any:
+    """Where the model looks while it answers to the first test example."""
+    from fjdl.batch import alone
+    from fjdl.plots import attention_figure
+    from fjdl.train.state import evaluated_params
+    from fjdl.train.writing import attended
+
+    generation = run.recipe.generation
+    tokens, lengths = generation.source(alone(run.splits.test.element(0)))
+    source = tokens[0, : int(lengths[0])].tolist()
+    found = attended(generation, evaluated_params(run.state), run.state.stats, source)
+    return attention_figure(found.weights, outputs=found.outputs, inputs=found.inputs, title=title)
 
 
 def mistakes_figure(run: LoadedRun, *, title: str) -> Any:

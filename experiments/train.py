@@ -91,14 +91,14 @@ def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) 
 
 def describe(result: dict[str, Any]) -> str:
     """The result in a line or two."""
-    from fjdl.train.summary import intervals
+    from fjdl.train.summary import COUNT, intervals
 
     test = result["test"]
     text = f"best epoch {result['best_epoch']} of {result['epochs']}, {result['seconds']:.1f} s"
     text += f", state {result['state'][:16]}"
     numbers = "  ".join(f"{name} {value:.4f}" for name, value in test.items() if isinstance(value, float))
     for name, (low, high) in intervals(test).items():
-        numbers += f"  {name}'s 95 % interval {low:.4f} to {high:.4f} (n = {test['count']})"
+        numbers += f"  {name}'s 95 % interval {low:.4f} to {high:.4f} (n = {test.get(name + COUNT, test['count'])})"
     return f"{text}\ntest: {numbers}"
 
 

@@ -51,6 +51,8 @@ from fjdl.functional.attention_scores import (
     dot_scores,
     general_attention,
     general_scores,
+    tanh_attention,
+    tanh_scores,
 )
 from fjdl.functional.batch_norm import (
     Moments,
@@ -183,8 +185,8 @@ __all__ = [
     "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "rotary_halves", "rotary_interleaved", "running_moments",
     "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "simple_gru", "simple_gru_cell", "sinusoidal_positions",
     "softmax", "softplus", "softshrink", "softsign", "space_to_depth", "sparsemax", "spatial_dropout",
-    "spatial_pyramid_pool2d", "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanhshrink",
-    "tied_logits", "weighted_over_time", "whitening", "word_dropout", "write_step",
+    "spatial_pyramid_pool2d", "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanh_attention",
+    "tanh_scores", "tanhshrink", "tied_logits", "weighted_over_time", "whitening", "word_dropout", "write_step",
 ]  # fmt: skip
 
 

@@ -45,7 +45,20 @@ def additive_scores(
 
     The network with one hidden layer of `a` units by Bahdanau et al. 2015, arXiv:1409.0473, A.1.2.
     """
-    return _by_tanh(linear(q, query_kernel), linear(k, key_kernel), vector)
+    return tanh_scores(linear(q, query_kernel), linear(k, key_kernel).astype(q.dtype), vector)
+
+
+@typed
+def tanh_scores(
+    q: Float[Array, "n tq a"], k: Float[Array, "n tk a"], vector: Float[Array, "a"]
+) -> Float[Array, "n tq tk"]:
+    """`vᵀ tanh(q + k)` of each query and key, in the dtype of `q`: `additive_scores` of products that are known.
+
+    >>> tanh_scores(jnp.array([[[1.0]]]), jnp.array([[[-1.0], [0.0]]]), jnp.array([2.0]))
+    Array([[[0.        , 1.523...]]], dtype=float32)
+    """
+    hidden = jnp.tanh(widened(q)[:, :, None] + widened(k)[:, None])
+    return jnp.sum(hidden * widened(vector)[None, None, None], axis=-1).astype(q.dtype)
 
 
 @typed
@@ -103,6 +116,23 @@ def additive_attention(
 
 @typed
 @fused
+def tanh_attention(
+    q: Float[Array, "n tq a"],
+    k: Float[Array, "n tk a"],
+    v: Float[Array, "n tk f"],
+    vector: Float[Array, "a"],
+    mask: Bool[Array, "#n #tq #tk"] | None = None,
+    lengths: Integer[Array, "n"] | None = None,
+) -> Float[Array, "n tq f"]:
+    """The context of each query with the weights of `tanh_scores`, otherwise as `additive_attention`.
+
+    A decoder makes the products of the keys once, and then attends to them in each step.
+    """
+    return _attention(lambda q, k: tanh_scores(q, k, vector), q, k, v, mask, lengths)
+
+
+@typed
+@fused
 def dot_attention(
     q: Float[Array, "n tq d"],
     k: Float[Array, "n tk d"],
@@ -144,11 +174,6 @@ def concat_attention(
 ) -> Float[Array, "n tq f"]:
     """The context of each query with the weights of `concat_scores`, otherwise as `additive_attention`."""
     return _attention(lambda q, k: concat_scores(q, k, kernel, vector), q, k, v, mask, lengths)
-
-
-def _by_tanh(q: Array, k: Array, vector: Array) -> Array:
-    hidden = jnp.tanh(widened(q)[:, :, None] + widened(k)[:, None])
-    return jnp.sum(hidden * widened(vector)[None, None, None], axis=-1).astype(q.dtype)
 
 
 def _masked(scores: Array, mask: Array | None, lengths: Array | None) -> Array:

@@ -22,7 +22,8 @@ from fjdl.model import Model, View, averaged_views, ensemble, evaluated, preproc
 from fjdl.names import other_names
 from fjdl.nn.activations import Maxout, PReLU
 from fjdl.nn.adaptive import AdaptiveEmbedding
-from fjdl.nn.attention import AdditiveAttention, LuongAttention, MultiHeadAttention
+from fjdl.nn.attention import MultiHeadAttention
+from fjdl.nn.attention_scores import AdditiveAttention, DotAttention, LuongAttention
 from fjdl.nn.conv import (
     Conv1D,
     Conv3D,
@@ -36,7 +37,7 @@ from fjdl.nn.conv_norm import ConvNorm, Stage
 from fjdl.nn.embedding import Embedding, LearnedPositions, SinusoidalPositions
 from fjdl.nn.gating import LayerScale, SqueezeExcitation
 from fjdl.nn.layers import Conv, Dense, Dropout
-from fjdl.nn.model import functional, pure
+from fjdl.nn.model import functional, method, pure
 from fjdl.nn.noise import (
     ClassicDropout,
     DropConnectDense,
@@ -73,13 +74,14 @@ __all__ = [
     "GRU", "LSTM", "RNN", "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D",
     "AdaptiveAveragePool3D", "AdaptiveEmbedding", "AdditiveAttention", "AttentionOverTime", "AveragePool", "BatchNorm",
     "ChoGRU", "ChoGRUCell", "ClassicDropout", "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose",
-    "Dense", "DepthwiseConv", "DropConnectDense", "Dropout", "Embedding", "Flatten", "GRUCell", "GaussianDropout",
-    "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell", "LayerNorm", "LayerNormLSTM",
-    "LayerNormLSTMCell", "LayerScale", "LearnedPositions", "LocalResponseNorm", "LocallyConnected", "LuongAttention",
-    "MaxPool", "Maxout", "Model", "MultiHeadAttention", "PReLU", "RMSNorm", "RNNCell", "SeparableConv", "SimpleGRU",
-    "SimpleGRUCell", "SinusoidalPositions", "SpatialDropout", "SpatiallySeparableConv", "SqueezeExcitation", "Stage",
-    "StochasticDepth", "TransformerDecoder", "TransformerDecoderBlock", "TransformerEncoder", "TransformerEncoderBlock",
-    "View", "averaged_views", "ensemble", "evaluated", "functional", "preprocessed", "pure",
+    "Dense", "DepthwiseConv", "DotAttention", "DropConnectDense", "Dropout", "Embedding", "Flatten", "GRUCell",
+    "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell", "LayerNorm",
+    "LayerNormLSTM", "LayerNormLSTMCell", "LayerScale", "LearnedPositions", "LocalResponseNorm", "LocallyConnected",
+    "LuongAttention", "MaxPool", "Maxout", "Model", "MultiHeadAttention", "PReLU", "RMSNorm", "RNNCell",
+    "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions", "SpatialDropout", "SpatiallySeparableConv",
+    "SqueezeExcitation", "Stage", "StochasticDepth", "TransformerDecoder", "TransformerDecoderBlock",
+    "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "ensemble", "evaluated", "functional",
+    "method", "preprocessed", "pure",
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Sequences are `[n, t, features]`; `lengths` count the steps of each that are no 
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 from flax import linen
@@ -12,9 +13,8 @@ from jax.typing import DTypeLike
 
 from fjdl.analysis import Layer
 from fjdl.functional import initializers
-from fjdl.functional.attention import dot_product_attention, dropout_attention, length_mask
+from fjdl.functional.attention import dot_product_attention, dot_product_weights, dropout_attention, length_mask
 from fjdl.functional.attention_cache import KeyValues, cached_attention, write_step
-from fjdl.functional.attention_scores import additive_attention, general_attention
 from fjdl.nn.layers import Dense
 from fjdl.typing import Array
 
@@ -25,6 +25,24 @@ Rotation = Callable[..., Array]  # of queries or keys [n, t, h, d], and of posit
 def without_padding(x: Array, lengths: Array | None) -> Array:
     """The sequences with 0 after their lengths, so that what stands there reaches no gradient."""
     return x if lengths is None else jnp.where(length_mask(lengths, steps=x.shape[1])[..., None], x, 0)
+
+
+class Products(linen.Module):
+    """`dot_product_attention`, and in training `dropout_attention` at `rate`."""
+
+    rate: float = 0.0
+
+    @linen.compact
+    def __call__(self, q: Array, k: Array, v: Array, *, train: bool = False, **options: Any) -> Array:
+        """[n, t, h, d], [n, s, g, d] and [n, s, g, e] to [n, t, h, e], with the options of the functions."""
+        if train and self.rate:
+            return dropout_attention(self.make_rng("dropout"), q, k, v, rate=self.rate, **options)
+        return dot_product_attention(q, k, v, **options)
+
+    def cost(self, q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> Layer:
+        """What scores and sums cost for one example of these shapes, masked ones included."""
+        (t, h, d), (s, _, e) = q, v
+        return Layer(name="products", output=(t, h, e), parameters=0, macs=t * h * s * (d + e))
 
 
 class MultiHeadAttention(linen.Module):
@@ -54,7 +72,7 @@ class MultiHeadAttention(linen.Module):
         self.query = dense(self.heads * width)
         self.key = dense((self.key_heads or self.heads) * width)
         self.value = dense((self.key_heads or self.heads) * width)
-        self.out = dense(self.features)
+        self.out, self.products = dense(self.features), Products(self.rate)
 
     def __call__(
         self,
@@ -93,11 +111,14 @@ class MultiHeadAttention(linen.Module):
         """What `__call__` gives with keys and values that `remember` made."""
         q = self._turned(_heads(self.query(x), self.heads), 0)
         options = {"mask": mask, "bias": bias, "lengths": lengths, "causal": causal}
-        if train and self.rate:
-            out = dropout_attention(self.make_rng("dropout"), q, *remembered, rate=self.rate, **options)
-        else:
-            out = dot_product_attention(q, *remembered, **options)
-        return self._joined(out)
+        return self._joined(self.products(q, *remembered, train=train, **options))
+
+    def weights(
+        self, x: Array, remembered: KeyValues, *, lengths: Array | None = None, mask: Array | None = None
+    ) -> Array:
+        """The weights of each head that `attend` sums values with, [n, heads, t, s], for pictures."""
+        q = self._turned(_heads(self.query(x), self.heads), 0)
+        return dot_product_weights(q, remembered.k, mask, None, lengths)
 
     def decode(self, x: Array, cache: KeyValues, *, position: int | Array) -> tuple[Array, KeyValues]:
         """The causal result of steps [n, t, inputs] at `position` and after it, and the cache with them.
@@ -130,59 +151,3 @@ class MultiHeadAttention(linen.Module):
 
 def _heads(x: Array, heads: int) -> Array:
     return x.reshape(*x.shape[:2], heads, x.shape[2] // heads)
-
-
-class AdditiveAttention(linen.Module):
-    """`additive_attention` of queries to a memory with a hidden layer of so many `units` (Bahdanau et al. 2015)."""
-
-    units: int
-    kernel_init: Initializer = initializers.glorot_uniform()
-
-    @linen.compact
-    def __call__(
-        self, x: Array, memory: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None
-    ) -> Array:
-        """[n, t, d] to contexts [n, t, e], sums over the steps of the memory [n, s, e], or of `x` without one."""
-        memory = x if memory is None else memory
-        query = _Kernel((x.shape[-1], self.units), self.kernel_init, name="query")()
-        key = _Kernel((memory.shape[-1], self.units), self.kernel_init, name="key")()
-        score = _Kernel((self.units,), initializers.normal(self.units**-0.5), name="score")()
-        memory = without_padding(memory, lengths)
-        return additive_attention(x, memory, memory, query, key, score, mask, lengths)
-
-    def cost(self, shape: tuple[int, ...]) -> Layer:
-        """What it costs for one example of `shape` to attend to itself."""
-        (t, d), a = shape, self.units
-        macs = 2 * t * d * a + t * t * (a + d)
-        return Layer(name="attention", output=shape, parameters=(2 * d + 1) * a, macs=macs)
-
-
-class LuongAttention(linen.Module):
-    """`general_attention` of queries to a memory (Luong et al. 2015); `dot_attention` needs no module."""
-
-    kernel_init: Initializer = initializers.glorot_uniform()
-
-    @linen.compact
-    def __call__(
-        self, x: Array, memory: Array | None = None, *, lengths: Array | None = None, mask: Array | None = None
-    ) -> Array:
-        """[n, t, d] to contexts [n, t, e], sums over the steps of the memory [n, s, e], or of `x` without one."""
-        memory = without_padding(x if memory is None else memory, lengths)
-        kernel = _Kernel((memory.shape[-1], x.shape[-1]), self.kernel_init, name="score")()
-        return general_attention(x, memory, memory, kernel, mask, lengths)
-
-    def cost(self, shape: tuple[int, ...]) -> Layer:
-        """What it costs for one example of `shape` to attend to itself."""
-        t, d = shape
-        return Layer(name="attention", output=shape, parameters=d * d, macs=t * d * d + 2 * t * t * d)
-
-
-class _Kernel(linen.Module):
-    """A parameter called kernel."""
-
-    shape: tuple[int, ...]
-    kernel_init: Initializer
-
-    @linen.compact
-    def __call__(self) -> Array:
-        return self.param("kernel", self.kernel_init, self.shape)

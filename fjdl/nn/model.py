@@ -1,6 +1,6 @@
 """Modules of Flax become pure functions here, and nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flax import linen
@@ -39,6 +39,21 @@ def pure(module: linen.Module, *, outputs: Sequence[str] = ()) -> Model:
     return Model(init, apply, lambda inputs: trace.layers(module, inputs))
 
 
+def method(module: linen.Module, name: str) -> Callable[..., Any]:
+    """Another method of the module as a pure function `(params, stats, ...)`, in evaluation: what the method returns.
+
+    >>> from fjdl import nn
+    >>> table = nn.Embedding(3, 2)
+    >>> nn.method(table, "attend")({"embedding": jnp.ones((3, 2))}, {}, jnp.ones((1, 2)))
+    Array([[2., 2., 2.]], dtype=float32)
+    """
+
+    def call(params: PyTree, stats: PyTree, *args: Any, **options: Any) -> Any:
+        return module.apply({"params": params, **stats}, *args, method=name, **options)
+
+    return call
+
+
 functional = pure  # the name before 0.2
 
-__all__ = ["Model", "evaluated", "functional", "preprocessed", "pure"]
+__all__ = ["Model", "evaluated", "functional", "method", "preprocessed", "pure"]

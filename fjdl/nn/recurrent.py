@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen
+from jax.typing import DTypeLike
 
 from fjdl import tree
 from fjdl.analysis import Layer
@@ -67,6 +68,11 @@ class Recurrent(linen.Module, kw_only=True):
     def cell(self, **options: Any) -> cells.Cell:
         """A cell of one layer and direction."""
         raise NotImplementedError
+
+    def begin(self, examples: int, *, dtype: DTypeLike = jnp.float32) -> tuple[Any, ...]:
+        """The states of zeros before so many sequences, as `initial` takes them."""
+        zeros = tuple(jnp.zeros((examples, size), dtype) for size in self.cell(parent=None).sizes())
+        return (zeros if len(zeros) > 1 else zeros[0],) * (self.layers * (2 if self.bidirectional else 1))
 
     @linen.compact
     def __call__(

@@ -1,6 +1,7 @@
 """What a module is made of: the costs of its layers, and the outputs of its parts."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,9 +18,10 @@ def layers(module: linen.Module, inputs: Any) -> tuple[Layer, ...]:
 
     A layer is a module with a method `cost(shape)` that returns its cost for one example of that shape, as all of
     `fjdl.nn` have that own parameters or pool; where it has another method to call, such as `attend`, `attend_cost` is
-    the cost of that. Its name is its path in the module; what runs inside of it has no rows. A layer that runs again
-    shares its parameters with the first time. Of several outputs the first counts. Raises `ValueError` for parameters
-    that belong to no layer with a cost, and for a cost whose output is not that of the layer.
+    the cost of that. A cost of several shapes gets those of as many inputs. The name of a layer is its path in the
+    module; what runs inside of it has no rows. A layer that runs again shares its parameters with the first time. Of
+    several outputs the first counts. Raises `ValueError` for parameters that belong to no layer with a cost, and for a
+    cost whose output is not that of the layer.
     """
     rows: dict[str, Layer] = {}
     running: list[str] = []
@@ -31,7 +33,7 @@ def layers(module: linen.Module, inputs: Any) -> tuple[Layer, ...]:
         path = "/".join(context.module.path)
         running.append(path)
         outputs = call(*args, **kwargs)
-        row, output = dataclasses.replace(cost(args[0].shape[1:]), name=path), _first(outputs).shape[1:]
+        row, output = dataclasses.replace(cost(*_shapes(cost, args)), name=path), _first(outputs).shape[1:]
         running.pop()
         if row.output != output:
             raise ValueError(f"the cost of {path!r} must have the output {output}, got {row.output}")
@@ -69,6 +71,12 @@ def outputs(module: linen.Module, variables: PyTree, *args: Any, names: Sequence
 
 def _cost_of(method: str) -> str:
     return "cost" if method == "__call__" else f"{method}_cost"
+
+
+def _shapes(cost: Any, args: Any) -> list[tuple[int, ...]]:
+    """For one example, of as many of the arrays that a layer is called with as its cost asks for."""
+    most = len(inspect.signature(cost).parameters)
+    return [leaf.shape[1:] for leaf in jax.tree.leaves(args)[:most]]
 
 
 def _first(outputs: Any) -> Any:

@@ -1,10 +1,12 @@
 """How the model of a recipe writes text: what it is fed, token by token, and how tokens become text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from fjdl.data.text import SPECIALS, Coder
 from fjdl.model import Model
 from fjdl.train.network import Carry
 from fjdl.typing import Array, PyTree
@@ -16,6 +18,14 @@ class Start(NamedTuple):
     state: Any  # of all sequences, each leaf with these along its first axis, or without axes
     prompt: Array  # int [n, p]: tokens that are fed first, at least one
     lengths: Array  # int [n]: how many of them
+
+
+class Attention(NamedTuple):
+    """Where a model looks while it answers, for pictures."""
+
+    weights: Callable[[PyTree, PyTree, Any], Array]  # of params, stats and what the model sees in training: [n, t, s]
+    inputs: Callable[[Sequence[int]], list[str]]  # the name of each token that is answered
+    outputs: Callable[[Sequence[int]], list[str]]  # and of each that is written
 
 
 class Generation(NamedTuple):
@@ -38,6 +48,7 @@ class Generation(NamedTuple):
     continues: bool = True  # what is written continues the text that was given, and is shown behind it
     source: Callable[[Any], tuple[Array, Array]] | None = None  # of a batch: what is answered, tokens and their lengths
     references: Callable[[str], Sequence[str]] | None = None  # the answers of a part of the data, in its order
+    attention: Attention | None = None  # of a model that answers and has one
 
 
 def continuation(
@@ -64,3 +75,48 @@ def continuation(
         return logits[:, 0], jax.tree.map(lambda new, old: new.astype(old.dtype), after, state)
 
     return Generation(encode, decode, start, step, end=end, length=length)
+
+
+def answers(
+    begin: Callable[..., PyTree],
+    step: Callable[..., tuple[Array, PyTree]],
+    *,
+    coders: Callable[[], Mapping[str, Coder]],
+    length: int,
+    beams: int | None = None,
+    alpha: float = 0.0,
+    references: Callable[[str], Sequence[str]] | None = None,
+    weights: Callable[[PyTree, PyTree, Any], Array] | None = None,
+) -> Generation:
+    """How a model answers to a text of the array `source` with one of the array `target`, such as its translation.
+
+    `begin(params, stats, (tokens, lengths), steps=...)` is the state before the first of so many tokens,
+    `step(params, stats, state, tokens)` goes on, as `nn.method` makes them of `models.EncoderDecoder`; `weights` are
+    those of its attention. `coders()` is what a `TextSplits` has, with the special tokens of `data.text.SPECIALS` in
+    front of both vocabularies.
+    """
+    _, pad, bos, eos = range(len(SPECIALS))
+
+    def start(params: PyTree, stats: PyTree, tokens: Array, lengths: Array, most: int) -> Start:
+        state = begin(params, stats, (tokens, lengths), steps=most)
+        ones = jnp.ones_like(lengths)
+        return Start(state, bos * ones[:, None], ones)
+
+    def names(side: str) -> Callable[[Sequence[int]], list[str]]:
+        return lambda tokens: [coders()[side].decode([token]) or "<eos>" for token in tokens]
+
+    return Generation(
+        encode=lambda text: coders()["source"].encode(text).tolist(),
+        decode=lambda tokens: coders()["target"].decode(tokens),
+        start=start,
+        step=step,
+        end=eos,
+        pad=pad,
+        length=length,
+        beams=beams,
+        alpha=alpha,
+        continues=False,
+        source=lambda batch: (batch["source"], batch["source_length"]),
+        references=references,
+        attention=None if weights is None else Attention(weights, names("source"), names("target")),
+    )

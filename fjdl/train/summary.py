@@ -8,6 +8,7 @@ import numpy as np
 from fjdl.typing import Array
 
 INTERVAL = "_interval"  # behind the name of a proportion: its 95 % interval, beside the `count` of which it is one
+COUNT = "_count"  # behind the name of a proportion: how many there are, where `count` is another number
 RANGE = "_range"  # behind the name of another number: its 95 % interval, beside the `count` it was computed from
 
 
@@ -20,8 +21,9 @@ class Summary(NamedTuple):
     """What is told of the results of an evaluation, whatever the task is.
 
     A proportion of `count` examples is told with its 95 % interval by a number of the name with `_interval` behind it:
-    `{"accuracy_interval": [0.8, 0.9], "count": 100}`. Commands show such a headline in percent. The 95 % interval of
-    another number, such as a perplexity, has `_range` behind the name.
+    `{"accuracy_interval": [0.8, 0.9], "count": 100}`, or of `accuracy_count` where that
+    is given. Commands show such a headline in percent. The 95 % interval of another number, such as a perplexity, has
+    `_range` behind the name.
     """
 
     headline: str  # the metric that tables and comparisons show, a scalar; "loss" is one too

@@ -1,6 +1,6 @@
 """Texts that the model of a recipe writes behind a prompt, or as answers to all examples of a source."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -91,6 +91,32 @@ def answered(
     made = evaluator(model, {}, inputs=generation.source, batch_size=batch_size, precision=precision)
     decoded = made.predict(params, stats, source)
     return [generation.decode(new) for new in _texts(generation, decoded)]
+
+
+class Attended(NamedTuple):
+    """Where a model looked while it wrote an answer."""
+
+    weights: np.ndarray  # [t, s]: of each token that was written, over what was answered
+    inputs: list[str]
+    outputs: list[str]
+
+
+def attended(generation: Generation, params: PyTree, stats: PyTree, source: Sequence[int]) -> Attended:
+    """The attention of the best answer to the tokens of a text, its end included where it has one.
+
+    Raises `UsageError` for a generation without attention.
+    """
+    if generation.attention is None:
+        raise UsageError("attention must be that of a generation that has one, got None")
+    tokens, lengths = jnp.asarray([source], jnp.int32), jnp.full(1, len(source), jnp.int32)
+    first = generation.start(params, stats, tokens, lengths, 1).prompt
+    decoded = jax.jit(writer(generation, searched(generation)))(jax.random.key(0), params, stats, tokens, lengths)
+    count = int(np.asarray(decoded.lengths).reshape(-1)[0])
+    answer = decoded.tokens.reshape(1, -1)[:, :count]
+    target = jnp.concatenate([first, answer], axis=1), jnp.full(1, count + 1, jnp.int32)
+    weights = jax.jit(generation.attention.weights)(params, stats, ((tokens, lengths), target))
+    names = generation.attention.inputs(source), generation.attention.outputs(answer[0].tolist())
+    return Attended(np.asarray(weights[0], np.float32), *names)
 
 
 def searched(generation: Generation) -> Search:

@@ -69,6 +69,10 @@ def additive(q: Any, k: Any, w: Any, u: Any, vector: Any) -> Any:
     return np.tanh((q @ w)[:, :, None] + (k @ u)[:, None]) @ vector
 
 
+def by_tanh(q: Any, k: Any, vector: Any) -> Any:
+    return np.tanh(q[:, :, None] + k[:, None]) @ vector
+
+
 def concat(q: Any, k: Any, kernel: Any, vector: Any) -> Any:
     pairs = np.concatenate(
         [np.repeat(q[:, :, None], k.shape[1], axis=2), np.repeat(k[:, None], q.shape[1], axis=1)], axis=-1
@@ -206,6 +210,14 @@ CASES: list[Case] = [
         inputs(QUERIES, KEYS, normal(4, 3), normal(4, 3), normal(3)),
         (0, 1, 2, 3, 4),
         oracle=additive,
+    ),
+    Case(functional.tanh_scores, inputs(QUERIES, KEYS, normal(4)), (0, 1, 2), oracle=by_tanh),
+    Case(
+        functional.tanh_attention,
+        inputs(QUERIES, KEYS, VALUES, normal(4), allowed(2, 3, 5), steps(5, 3)),
+        (0, 1, 2, 3),
+        oracle=learned(by_tanh, 1),
+        edges=(((*sequences(*AT_ONE), f32(1), None, i32(1)), f32([[2]])),),
     ),
     Case(functional.dot_scores, inputs(QUERIES, KEYS), (0, 1), oracle=dots),
     Case(functional.general_scores, inputs(QUERIES, KEYS, normal(4, 4)), (0, 1, 2), oracle=general),

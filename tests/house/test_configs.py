@@ -31,15 +31,22 @@ from tests.support import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
-DEEP = ("imagenet_resnet50", "cifar10_resnet20", "fashion_mnist_finetuned", "trec_ensemble")  # that compile long
+# that compile long
+DEEP = ("imagenet_resnet50", "cifar10_resnet20", "fashion_mnist_finetuned", "multi30k_transformer", "trec_ensemble")
 each_trained_config = pytest.mark.parametrize(
     "path", [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in DEEP), id=path.stem) for path in CONFIGS]
 )
 
 
-OUTPUTS = {"wikitext2_lstm": (8,), "wikitext2_word_vectors": (6,)}  # of models that give no score of each class
+OUTPUTS = {  # of models that give no score of each class
+    "multi30k_gru": (4000,),
+    "multi30k_transformer": (8000,),
+    "wikitext2_lstm": (8,),
+    "wikitext2_word_vectors": (6,),
+}
 OPTIONS: dict[str, dict[str, Any]] = {  # that make a test quick
     "imagenet_resnet50": {"size": 32, "classes": 10},
+    "multi30k_transformer": {"warmup_steps": 10},
     "wikitext2_awd_lstm": {"steps": 8, "features": 32, "hidden": 48},
     "wikitext2_lstm": {"steps": 8, "hidden": 64, "cutoffs": (40, 80)},
 }
@@ -60,6 +67,15 @@ def word_pairs() -> Splits:
     return Splits(name="words", train=source, validation=source, test=source, classes=tuple("abcdefgh"))
 
 
+def captions(*, size: int, steps: int) -> Splits:
+    """Sixteen pairs of sentences of numbers."""
+    rng = np.random.default_rng(0)
+    lengths = {f"{side}_length": rng.integers(3, 9, 16).astype(np.int32) for side in ("source", "target")}
+    rows = {side: rng.integers(4, size, (16, steps)).astype(np.int32) for side in ("source", "target")}
+    source = from_arrays(rows | lengths)
+    return Splits(name="captions", train=source, validation=source, test=source, classes=())
+
+
 @pytest.fixture
 def small_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Downloaded data sets become noise; configs that are loaded from now on see it."""
@@ -70,6 +86,7 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(image_folder, "image_folder", lambda *_, size, **__: noise("folder", (size, size, 3)))
     monkeypatch.setattr(files, "find_or_download", lambda folder, file: Path(folder) / file.name)
     monkeypatch.setattr(transfer, "load_torch_pickle", lambda path, strip: {"state_dict": trained_weights()})
+    monkeypatch.setattr(translation, "multi30k_byte_pairs", captions)
     with blank_data(always=True):
         yield
 

@@ -10,7 +10,7 @@ import torch
 from flax import linen
 
 from fjdl import nn, optim, tree
-from fjdl.functional import additive_attention, general_attention, rotary_halves
+from fjdl.functional import additive_attention, dot_attention, general_attention, rotary_halves
 from fjdl.nn import trace
 from fjdl.transfer import TRANSFORMER, from_torch, split_projections
 from tests.support import assert_trees_close, float64
@@ -100,7 +100,7 @@ def test_cross_attention_equals_torch_with_any_mask_and_another_width(rng: np.ra
 
 @pytest.mark.parametrize(
     "module",
-    [nn.MultiHeadAttention(4, 2), nn.AdditiveAttention(3), nn.LuongAttention()],
+    [nn.MultiHeadAttention(4, 2), nn.AdditiveAttention(3), nn.LuongAttention(4)],
     ids=lambda m: type(m).__name__,
 )
 def test_padding_reaches_neither_results_nor_gradients(module: linen.Module, rng: np.random.Generator) -> None:
@@ -133,7 +133,7 @@ def test_steps_through_a_cache_equal_the_whole_with_grouped_heads_and_rotations(
 
 def test_learned_scores_are_those_of_the_functions_and_decay_reaches_every_kernel(rng: np.random.Generator) -> None:
     x, memory = normal(rng, "float32", 2, 3, 4), normal(rng, "float32", 2, 5, 6)
-    additive, luong = nn.AdditiveAttention(7), nn.LuongAttention()
+    additive, luong = nn.AdditiveAttention(7), nn.LuongAttention(4)
     params = additive.init(jax.random.key(0), x, memory)
     kernels = [params["params"][name]["kernel"] for name in ("query", "key", "score")]
     assert [kernel.shape for kernel in kernels] == [(4, 7), (6, 7), (7,)]
@@ -143,6 +143,11 @@ def test_learned_scores_are_those_of_the_functions_and_decay_reaches_every_kerne
     zeros = jax.tree.map(jnp.zeros_like, params)
     changes, _ = decayed.update(zeros, decayed.init(params), params)
     assert all(np.any(change) for change in jax.tree.leaves(changes))
+    weights = additive.apply(params, x, additive.apply(params, memory, method="remember"), method="weights")
+    np.testing.assert_allclose(weights @ memory, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        nn.DotAttention().apply({}, x, memory[..., :4]), dot_attention(x, memory[..., :4], memory[..., :4]), rtol=1e-6
+    )
     params = luong.init(jax.random.key(0), x, memory)
     expected = general_attention(x, memory, memory, params["params"]["score"]["kernel"])
     np.testing.assert_allclose(luong.apply(params, x, memory), expected, rtol=1e-6)
@@ -153,12 +158,13 @@ def test_costs_count_parameters_and_products() -> None:
     for module, parameters in (
         (nn.MultiHeadAttention(4, 2), 4 * 20),
         (nn.AdditiveAttention(3), 27),
-        (nn.LuongAttention(), 16),
+        (nn.DotAttention(), 0),
+        (nn.LuongAttention(4), 16),
         (nn.LearnedPositions(6), 24),
     ):
         layers = trace.layers(Only(module), x)
         shapes = jax.eval_shape(Only(module).init, jax.random.key(0), x)
-        assert sum(layer.parameters for layer in layers) == tree.count(shapes["params"]) == parameters
+        assert sum(layer.parameters for layer in layers) == tree.count(shapes.get("params", {})) == parameters
 
 
 class Only(linen.Module):

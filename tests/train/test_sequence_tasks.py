@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix
 
@@ -120,6 +121,19 @@ def test_a_decoder_is_asked_for_the_words_after_the_first() -> None:
     np.testing.assert_allclose(values, np.where(counted, nats(), 0), rtol=1e-5, atol=1e-7)
     found = measured(translation(K), (LOGITS, batch))
     assert found["perplexity"] == pytest.approx(np.exp(nats()[counted].mean()), rel=1e-5)
+
+
+def test_a_sequence_is_exact_where_every_token_that_counts_is_right_whatever_the_batches() -> None:
+    target = np.array([[0, 1, 2, 1], [0, 1, 2, 1], [0, 2, 9, 9], [0, 1, 1, 9]], np.int32)
+    length, first = np.array([4, 4, 2, 3], np.int32), np.array([[1, 2, 1], [1, 2, 2], [2, 0, 0], [1, 1, 0]])
+    logits = np.eye(3, dtype=np.float32)[first]
+    batch = {"target": np.where(target == 9, 0, target), "target_length": length}
+    parts = [(logits[rows], {name: array[rows] for name, array in batch.items()}) for rows in (slice(1), slice(1, 4))]
+    for found in (measured(translation(K), (logits, batch)), measured(translation(K), *parts)):
+        assert (found["exact"], found["exact_count"], found["count"]) == (0.75, 4, 9)
+        low, high = scipy.stats.binomtest(3, 4).proportion_ci(method="wilson")
+        np.testing.assert_allclose(found["exact_interval"], [low, high], rtol=1e-5)
+        assert set(proportions(found)) == {"accuracy", "exact"}
 
 
 def test_labels_of_tokens_have_the_scores_of_classes() -> None:

@@ -12,10 +12,28 @@ names of published weights, `fjdl.transfer`.
 (3, 5, 20)
 """
 
+from fjdl.models.sequence.bahdanau import BahdanauDecoder
 from fjdl.models.sequence.classifiers import DeepAverage, RecurrentClassifier, TextClassifier, TextCNN
+from fjdl.models.sequence.decoders import RecurrentDecoder, TransformerTextDecoder
+from fjdl.models.sequence.encoder_decoder import EncoderDecoder
 from fjdl.models.sequence.language_model import LSTMLanguageModel
+from fjdl.models.sequence.memory import ImageEncoder, Memory, RecurrentEncoder, TransformerTextEncoder
 
-__all__ = ["DeepAverage", "LSTMLanguageModel", "RecurrentClassifier", "TextCNN", "TextClassifier"]
+__all__ = [
+    "BahdanauDecoder",
+    "DeepAverage",
+    "EncoderDecoder",
+    "ImageEncoder",
+    "LSTMLanguageModel",
+    "Memory",
+    "RecurrentClassifier",
+    "RecurrentDecoder",
+    "RecurrentEncoder",
+    "TextCNN",
+    "TextClassifier",
+    "TransformerTextDecoder",
+    "TransformerTextEncoder",
+]
 
 
 def __dir__() -> list[str]:

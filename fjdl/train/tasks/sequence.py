@@ -14,7 +14,7 @@ from fjdl.losses import softmax_cross_entropy
 from fjdl.metrics import Metric
 from fjdl.numerics import widened
 from fjdl.train.recipe import Batch
-from fjdl.train.summary import RANGE, Summary
+from fjdl.train.summary import COUNT, INTERVAL, RANGE, Summary
 from fjdl.train.tasks.base import Requirement, Task, TaskLoss
 from fjdl.train.tasks.classification import numbers_of_confusion
 from fjdl.typing import Array
@@ -90,6 +90,11 @@ def translation(vocabulary_size: int, *, smoothing: float = 0.0) -> Task:
 
     A target is `<bos>`, the words and `<eos>`; `batch["target_length"]` `[n]` counts them all, and padding behind them
     has no weight. Everything else is as in `language_model`: the mean is over tokens, `<eos>` included and `<bos>` not.
+
+    Another result is `exact`, the share of sequences all of whose tokens have the largest logit. These are those that
+    `decoding.greedy` gives exactly, as it is fed the right tokens until it errs. The summary adds `exact_interval` by
+    Wilson and `exact_count`, the number of sequences. Where it is what counts, a recipe takes `monitor="exact"` and
+    `summary=task.loss.summary._replace(headline="exact", better="max")`.
     """
 
     def tokens_of(batch: Batch) -> Tokens:
@@ -101,7 +106,15 @@ def translation(vocabulary_size: int, *, smoothing: float = 0.0) -> Task:
         each = _cross_entropy(_logits(outputs), tokens, vocabulary_size, smoothing)
         return each, tokens.counted.astype(each.dtype)
 
-    return _task(loss, tokens_of, "target", vocabulary_size)
+    task = _task(loss, tokens_of, "target", vocabulary_size)
+    answers = metrics.on(metrics.ratio_of_sums(), lambda outputs, batch: _answered(outputs, tokens_of(batch)))
+    return task._replace(
+        metrics={
+            **task.metrics,
+            "exact": metrics.then(answers, lambda ratio: ratio.value),
+            "answers": metrics.then(answers, jnp.stack),
+        }
+    )
 
 
 def tagging(classes: int, *, smoothing: float = 0.0) -> Task:
@@ -167,13 +180,29 @@ def _numbers(results: Mapping[str, Any]) -> dict[str, Any]:
     """From nats per token with their error: the number of tokens, and the intervals of perplexity and accuracy."""
     if "sequences" not in results:
         return {}
+    if "answers" in results:
+        return {**_numbers({k: v for k, v in results.items() if k != "answers"}), **_exact(results["answers"])}
     ratio = metrics.Ratio(*jnp.asarray(results["sequences"]))
     found: dict[str, Any] = {"count": int(ratio.size)}
     found["perplexity" + RANGE] = [float(jnp.exp(bound)) for bound in metrics.ratio_interval(ratio)]
     if "accuracy" in results:
         right = jnp.round(jnp.asarray(results["accuracy"]) * ratio.size)
-        found["accuracy_interval"] = [float(bound) for bound in metrics.wilson_interval(right, ratio.size)]
+        found["accuracy" + INTERVAL] = [float(bound) for bound in metrics.wilson_interval(right, ratio.size)]
     return found
+
+
+def _exact(answers: Any) -> dict[str, Any]:
+    """From the share of exact answers: their number and the interval of the share."""
+    share, _, size = jnp.asarray(answers)
+    bounds = metrics.wilson_interval(jnp.round(share * size), size)
+    return {"exact" + COUNT: int(size), "exact" + INTERVAL: [float(bound) for bound in bounds]}
+
+
+def _answered(outputs: Any, tokens: Tokens) -> tuple[Array, Array]:
+    """1 for each sequence all of whose tokens that count are right, else 0; and 1 for each sequence."""
+    found = metrics.predicted_class(jnp.where(tokens.counted[..., None], _logits(outputs), 0))
+    right = jnp.all((found == tokens.labels) | ~tokens.counted, axis=1)
+    return right.astype(jnp.float32), jnp.ones(right.shape, jnp.float32)
 
 
 def _tokens(array: str, length: str, batch: Batch) -> Tokens:

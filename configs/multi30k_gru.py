@@ -1,0 +1,107 @@
+"""English captions of photographs to German, in byte pairs, with gated recurrent units and attention, on a CPU.
+
+Source: Luong, Pham & Manning 2015, arXiv:1508.04025 (attention behind the state, "general"); Cho et al. 2014,
+arXiv:1406.1078 (units); Elliott et al. 2016, arXiv:1605.00459 (data, task 1, test_2016_flickr).
+Command: python -m experiments.train configs/multi30k_gru.py --precision bfloat16 --seed N
+Hardware: 2 cores, Intel(R) Xeon(R) Processor. No number is stated: the only run was stopped after 4 of 10 epochs, at a
+validation perplexity of 14.2 per token, with other programs on both cores (2.5 to 5 minutes for an epoch).
+BLEU: python -m experiments.evaluate RUN; python -m experiments.generate RUN --prompt "A dog runs on the beach."
+"""
+
+from functools import cache, partial
+from math import sqrt
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+
+from fjdl import nn
+from fjdl.data.orders import buckets
+from fjdl.data.source import to_arrays
+from fjdl.data.text import TextSplits
+from fjdl.data.translation import multi30k_byte_pairs, read_multi30k
+from fjdl.models import EncoderDecoder, RecurrentDecoder, RecurrentEncoder
+from fjdl.optim import adam, chain, clip_by_global_norm
+from fjdl.schedules import warmup_cosine
+from fjdl.train import Recipe
+from fjdl.train.generation import answers
+from fjdl.train.tasks import translation
+
+STEPS = 64  # tokens of the longest text, `<bos>` and `<eos>` included
+WIDTHS = 20, STEPS
+
+
+def recipe(
+    *,
+    seed: int = 0,
+    epochs: int = 10,
+    batch_size: int = 128,
+    vocabulary: int = 4000,
+    features: int = 256,
+    hidden: int = 512,
+    dropout: float = 0.3,
+    smoothing: float = 0.1,
+    learning_rate: float = 1.5e-3,
+    warmup_steps: int = 200,
+    beams: int = 4,
+    alpha: float = 0.6,
+    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+) -> Recipe:
+    """An encoder in both directions and a decoder of `hidden` units; one table serves both languages and the scores."""
+
+    @cache
+    def data() -> TextSplits:
+        return multi30k_byte_pairs(size=vocabulary, steps=STEPS)
+
+    def lengths() -> np.ndarray:
+        arrays = to_arrays(data().train)
+        return np.maximum(arrays["source_length"], arrays["target_length"])
+
+    network = EncoderDecoder(
+        vocabulary=vocabulary,
+        features=features,
+        encoder=partial(
+            RecurrentEncoder,
+            partial(nn.GRU, features=hidden // 2, bidirectional=True, output_dropout=dropout),
+        ),
+        decoder=partial(
+            RecurrentDecoder,
+            layer=partial(nn.GRU, features=hidden),
+            look=partial(nn.LuongAttention, hidden),
+            features=features,
+            rate=dropout,
+        ),
+        tied=True,
+        scale=sqrt(features),
+        rate=dropout,
+        dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+    )
+    task = translation(vocabulary, smoothing=smoothing)
+    return Recipe(
+        splits=data,
+        model=nn.pure(network),
+        inputs=lambda batch: ((batch["source"], batch["source_length"]), (batch["target"], batch["target_length"])),
+        loss=task.loss,
+        metrics=task.metrics,
+        optimizer=lambda steps: chain(
+            clip_by_global_norm(1.0),
+            adam(warmup_cosine(peak=learning_rate, warmup_steps=warmup_steps, steps=steps)),
+        ),
+        order=buckets(lengths, widths=WIDTHS, arrays=("source", "target")),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        precision=precision,
+        monitor="perplexity",
+        mode="min",
+        generation=answers(
+            nn.method(network, "begin"),
+            nn.method(network, "step"),
+            coders=lambda: data().coders,
+            length=STEPS,
+            beams=beams,
+            alpha=alpha,
+            references=lambda part: read_multi30k()[part]["de"],
+            weights=nn.method(network, "weights"),
+        ),
+    )
