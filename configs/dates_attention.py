@@ -20,6 +20,7 @@ from fjdl.optim import adam, chain, clip_by_global_norm
 from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
 from fjdl.train.generation import answers
+from fjdl.train.summary import Summary
 from fjdl.train.tasks import translation
 
 CHARACTERS = 61, 15  # of dates as people write them, and of ISO's, special tokens included
@@ -52,6 +53,7 @@ def recipe(
         dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
     )
     task = translation(CHARACTERS[1])
+    told = task.loss.summary or Summary("exact")
     return Recipe(
         splits=data,
         model=nn.pure(network),
@@ -66,7 +68,7 @@ def recipe(
         seed=seed,
         precision=precision,
         monitor="exact",
-        summary=task.loss.summary._replace(headline="exact", better="max"),
+        summary=told._replace(headline="exact", better="max"),
         generation=answers(
             nn.method(network, "begin"),
             nn.method(network, "step"),

@@ -91,6 +91,8 @@ def first_filters(run: LoadedRun) -> Any:
 
 def attention_map(run: LoadedRun, *, title: str) -> Any:
     """Where the model looks while it answers to the first test example."""
+    import jax.numpy as jnp
+
     from fjdl.batch import alone
     from fjdl.plots import attention_figure
     from fjdl.train.state import evaluated_params
@@ -100,7 +102,7 @@ def attention_map(run: LoadedRun, *, title: str) -> Any:
     tokens, lengths = generation.source(alone(run.splits.test.element(0)))
     source = tokens[0, : int(lengths[0])].tolist()
     found = attended(generation, evaluated_params(run.state), run.state.stats, source)
-    return attention_figure(found.weights, outputs=found.outputs, inputs=found.inputs, title=title)
+    return attention_figure(jnp.asarray(found.weights), outputs=found.outputs, inputs=found.inputs, title=title)
 
 
 def mistakes_figure(run: LoadedRun, *, title: str) -> Any:

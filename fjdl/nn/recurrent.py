@@ -72,7 +72,7 @@ class Recurrent(linen.Module, kw_only=True):
     def begin(self, examples: int, *, dtype: DTypeLike = jnp.float32) -> tuple[Any, ...]:
         """The states of zeros before so many sequences, as `initial` takes them."""
         zeros = tuple(jnp.zeros((examples, size), dtype) for size in self.cell(parent=None).sizes())
-        return (zeros if len(zeros) > 1 else zeros[0],) * (self.layers * (2 if self.bidirectional else 1))
+        return (zeros if len(zeros) > 1 else next(iter(zeros)),) * (self.layers * (2 if self.bidirectional else 1))
 
     @linen.compact
     def __call__(

@@ -99,7 +99,8 @@ class AttentiveGRU(linen.Module):
         (recurrent, bias), (query, _) = self.recurrent(), self.query()
         joint = jnp.concatenate([query, recurrent], axis=-1)
         kernels = joint, self.context(seen.values.shape[-1])
-        return Weights(kernels, (jnp.concatenate([jnp.zeros(self.units), bias]), None), seen)
+        biases = None if bias is None else jnp.concatenate([jnp.zeros(self.units), bias])
+        return Weights(kernels, (biases, None), seen)
 
 
 class Columns(linen.Module):
@@ -143,7 +144,8 @@ class BahdanauDecoder(linen.Module):
 
     def step(self, x: Array, state: Looking) -> tuple[Array, Looking]:
         """One word of each sequence, [n, 1, d], to [n, 1, features] and the next state."""
-        own = self.attentive.step(x[:, 0], state.own, self.attentive.seen(*state.memory, state.lengths))
+        keys, values = state.memory
+        own = self.attentive.step(x[:, 0], state.own, self.attentive.seen(keys, values, state.lengths))
         return self._read(x, own[:, None], train=False), state._replace(own=own)
 
     def weights(self, x: Array, memory: Memory, lengths: Array | None = None) -> Array:

@@ -142,7 +142,7 @@ def test_a_beam_of_one_is_greedy_and_one_as_wide_as_can_be_is_never_worse(pairs:
     @jax.jit
     def decoded(source: Any) -> Any:
         state, prompt = nn.method(network, "begin")(params, {}, source, steps=3), jnp.full((3, 1), 2)
-        options = {"length": 3}
+        options: Any = {"length": 3}
         return greedy(step, state, prompt, **options), *(
             beam_search(step, state, prompt, beams=beams, **options) for beams in (1, V**2)
         )
@@ -157,12 +157,13 @@ def test_a_step_of_bahdanau_equals_one_written_with_torch(pairs: Any) -> None:
     decoder = BahdanauDecoder(hidden=4, features=D, units=3)
     rng = np.random.default_rng(1)
     x, values, summary = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, 5, 2), (3, 5, 6), (3, 8)))
-    memory = Memory(values, jnp.asarray(LENGTHS), summary)
+    memory = Memory(jnp.asarray(values), jnp.asarray(LENGTHS), jnp.asarray(summary))
     shapes = decoder.init(jax.random.key(0), x, memory)["params"]
     params = jax.tree.map(lambda p: rng.standard_normal(p.shape).astype(np.float32) / 2, shapes)
 
     def loss(params: Any, x: Any, values: Any) -> Any:
-        return jnp.sum(decoder.apply({"params": params}, x, memory._replace(values=values)) ** 2)
+        outputs: Any = decoder.apply({"params": params}, x, memory._replace(values=values))
+        return jnp.sum(outputs**2)
 
     value, slopes = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))(params, x, values)
     theirs = jax.tree.map(lambda p: torch.tensor(p, dtype=torch.float64, requires_grad=True), params)
