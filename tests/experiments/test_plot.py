@@ -46,7 +46,7 @@ def untrained(module: linen.Module, *, channels: int = 3) -> LoadedRun:
     params, stats = jax.eval_shape(model.init, jax.random.key(0), images)
     state: Any = SimpleNamespace(params=params, stats=stats, ema=())
     splits = SimpleNamespace(test=from_arrays({"image": images}))
-    recipe = SimpleNamespace(model=model, inputs=lambda batch: batch["image"])
+    recipe = SimpleNamespace(model=model, seen=lambda example: example["image"][None])
     return LoadedRun(recipe, splits, None, state)
 
 

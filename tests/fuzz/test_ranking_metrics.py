@@ -104,10 +104,10 @@ def test_classes_against_the_rest(data, average):
         expected = [f(truth, x.ravel()) if len(y) else np.nan for f in (sk.roc_auc_score, sk.average_precision_score)]
     else:
         share = np.bincount(y, minlength=3) if average == "weighted" else np.ones(3)
-        found = [sk.roc_auc_score(y == c, x[:, c]) for c in present] if len(present) > 1 else []
-        expected = [np.average(found, weights=share[present]) if found else np.nan]
-        found = [sk.average_precision_score(y == c, x[:, c]) for c in present]
-        expected.append(np.average(found, weights=share[present]) if found else np.nan)
+        each = [sk.roc_auc_score(y == c, x[:, c]) for c in present] if len(present) > 1 else []
+        expected = [np.average(each, weights=share[present]) if each else np.nan]
+        each = [sk.average_precision_score(y == c, x[:, c]) for c in present]
+        expected.append(np.average(each, weights=share[present]) if each else np.nan)
     np.testing.assert_allclose([found, precisions], expected, rtol=2e-6)
 
 
@@ -156,10 +156,14 @@ def test_bins_are_within_their_bounds(data):
     y, x, w = data
     histogram = _histogram()(x, y, weights=w)
     found = [jitted(f)(histogram) for f in (score_store.roc_auc_from, score_store.average_precision_from)]
-    bounds = [jitted(f)(histogram) for f in (score_store.roc_auc_error_from, score_store.average_precision_error_from)]
-    mask = np.ones(len(y), bool) if w is None else w != 0
+    weights = np.ones(len(y), np.float32) if w is None else w.astype(np.float32)
+    least = np.min(weights, where=weights > 0, initial=1)
+    bounds = [
+        jitted(score_store.roc_auc_error_from)(histogram),
+        jitted(score_store.average_precision_error_from)(histogram, least_weight=least),
+    ]
     for i, score in enumerate((areas.roc_auc_score, areas.average_precision_score)):
-        exact = jitted(score)(y, x, sample_weight=mask)
+        exact = jitted(score)(y, x, sample_weight=weights)
         assert np.isnan(exact) == np.isnan(found[i]) == np.isnan(bounds[i])
         assert np.isnan(exact) or abs(exact - found[i]) <= bounds[i] + 1e-6
 

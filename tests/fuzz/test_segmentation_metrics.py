@@ -11,15 +11,15 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fjdl.metrics.base import measure, then
-from fjdl.metrics.segmentation import boundary, overlap
+from fjdl.metrics.segmentation import boundary, overlap as regions
 
 pytestmark = pytest.mark.fuzz
 
 many = settings(max_examples=1000, deadline=None, derandomize=True)
 CLASSES, SHAPE = 4, (2, 4, 5)
 SCORES = (
-    overlap.pixel_accuracy, overlap.mean_accuracy, overlap.iou, overlap.mean_iou,
-    overlap.frequency_weighted_iou, overlap.dice_coefficient,
+    regions.pixel_accuracy, regions.mean_accuracy, regions.iou, regions.mean_iou,
+    regions.frequency_weighted_iou, regions.dice_coefficient,
 )  # fmt: skip
 
 maps = st.one_of(
@@ -32,7 +32,7 @@ maps = st.one_of(
 def streamed(ignore_label):
     @jax.jit
     def scores(y_true, y_pred):
-        matrix = overlap.segmentation_matrix(CLASSES, ignore_label=ignore_label)
+        matrix = regions.segmentation_matrix(CLASSES, ignore_label=ignore_label)
         metrics = [then(matrix, score) for score in SCORES]
         halves = [[m.update(m.init(), y_pred[i : i + 1], y_true[i : i + 1]) for i in (0, 1)] for m in metrics]
         return [m.compute(m.merge(*pair)) for m, pair in zip(metrics, halves, strict=True)]

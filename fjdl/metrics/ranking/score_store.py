@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from fjdl.checks import at_least
+from fjdl.checks import at_least, within
 from fjdl.metrics.base import Metric, Weights, selection, weight_of_each
 from fjdl.metrics.ranking.ranks import is_positive, not_binary, require_binary
 from fjdl.metrics.state import amounts
 from fjdl.metrics.state.amounts import Amount
 from fjdl.numerics import safe_divide, signed, widened
-from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
+from fjdl.typing import Array, Bool, Float, Integer, Num, Number, Scalar, typed
 
 Labels = Integer[Array, "..."] | Bool[Array, "..."]
 
@@ -170,15 +170,17 @@ def average_precision_from(histogram: Num[Array, "2 bins"]) -> Scalar:
 
 
 @typed
-def average_precision_error_from(histogram: Num[Array, "2 bins"]) -> Scalar:
+def average_precision_error_from(histogram: Num[Array, "2 bins"], *, least_weight: Number = 1.0) -> Scalar:
     """Bound of the distance between `average_precision_from` and the average precision of the scores themselves.
 
     With TP and FP above a bin of p positives and n negatives, each of these positives has a precision between
-    `(TP + 1) / (TP + 1 + FP + n)` and `(TP + p) / (TP + p + FP)`.
+    `(TP + w) / (TP + w + FP + n)` and `(TP + p) / (TP + p + FP)`, where `w` is the `least_weight` of a positive example
+    that counts: 1 without weights. Raises `ValueError` unless that is positive.
     """
+    within("(0, inf)", least_weight=least_weight)
     false, found, positives = _from_the_top(histogram)
     before = false - jnp.flip(widened(histogram)[0])
-    lowest, highest = found - positives + 1, safe_divide(found, found + before)
+    lowest, highest = found - positives + least_weight, safe_divide(found, found + before)
     here, lowest = safe_divide(found, found + false), lowest / (lowest + false)
     return _share(jnp.sum(positives * jnp.maximum(highest - here, here - lowest)), found[-1])
 

@@ -126,6 +126,16 @@ def test_one_threshold_between_all_scores_has_no_error():
     assert score_store.average_precision_error_from(histogram) == 0
 
 
+def test_the_bound_of_weighted_examples_takes_the_least_weight():
+    x = np.concatenate([[0.9], np.linspace(0.1, 0.2, 10), [0.3]]).astype(np.float32)
+    y = np.concatenate([[0], np.ones(10), [0]]).astype(np.int32)
+    weights = np.concatenate([[9], np.full(10, 0.1), [1]]).astype(np.float32)
+    histogram = base.measure(score_store.score_histogram(np.array([0.5], np.float32)), x, y, weights=weights)
+    error = abs(score_store.average_precision_from(histogram) - sk.average_precision_score(y, x, sample_weight=weights))
+    assert error > score_store.average_precision_error_from(histogram)
+    assert error <= score_store.average_precision_error_from(histogram, least_weight=0.1)
+
+
 def test_a_histogram_counts_beyond_float32_and_a_nan_poisons_it_for_good():
     metric = score_store.score_histogram(np.array([0.0], np.float32))
     state = metric.update(metric.init(), np.ones(3, np.float32), np.ones(3, int))
