@@ -6,12 +6,12 @@ from itertools import accumulate
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from fjdl.geometry import certain
 from fjdl.losses.classification import softmax_cross_entropy
 from fjdl.losses.labels import known
 from fjdl.lowering.matmul import matmul
+from fjdl.meshes import cond
 from fjdl.numerics import log_softmax, signed, widened
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
@@ -133,4 +133,4 @@ def _in_cluster(
     if limit is None or certain(lambda: limit >= words.size):
         return of_all(rows, tail)
     again = jax.checkpoint(of_all, prevent_cse=False)  # in the backward pass, so that nothing of that size is kept
-    return lax.cond(jnp.sum(inside) <= limit, of_some, again, rows, tail)
+    return cond(jnp.sum(inside) <= limit, of_some, again, rows, tail)

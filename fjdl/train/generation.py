@@ -24,8 +24,8 @@ class Attention(NamedTuple):
     """Where a model looks while it answers, for pictures."""
 
     weights: Callable[[PyTree, PyTree, Any], Array]  # of params, stats and what the model sees in training: [n, t, s]
-    inputs: Callable[[Sequence[int]], list[str]]  # the name of each token that is answered
-    outputs: Callable[[Sequence[int]], list[str]]  # and of each that is written
+    given: Callable[[Sequence[int]], list[str]]  # the name of each token that is answered
+    written: Callable[[Sequence[int]], list[str]]  # and of each that is written
 
 
 class Generation(NamedTuple):

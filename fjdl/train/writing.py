@@ -115,7 +115,7 @@ def attended(generation: Generation, params: PyTree, stats: PyTree, source: Sequ
     answer = decoded.tokens.reshape(1, -1)[:, :count]
     target = jnp.concatenate([first, answer], axis=1), jnp.full(1, count + 1, jnp.int32)
     weights = jax.jit(generation.attention.weights)(params, stats, ((tokens, lengths), target))
-    names = generation.attention.inputs(source), generation.attention.outputs(answer[0].tolist())
+    names = generation.attention.given(source), generation.attention.written(answer[0].tolist())
     return Attended(np.asarray(weights[0], np.float32), *names)
 
 

@@ -21,6 +21,11 @@ LOGITS = jnp.asarray(rng.standard_normal((4, 3)), jnp.float32)
 IMAGE = jnp.asarray(rng.standard_normal((1, 4, 4, 2)), jnp.float32)
 COUNTS, MEAN, VARIANCE = jnp.array([1.0, 50.0, 3.0]), jnp.zeros(3), jnp.ones(3)
 KEY = jax.random.key(0)
+HEADS = tuple(jnp.asarray(rng.standard_normal((2, 3, 2, 4)), jnp.float32) for _ in range(3))  # queries, keys, values
+CACHE = F.KeyValues(*HEADS[1:])
+IDS = jnp.arange(12)
+NORMED = tuple(jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((4, 8), (2, 8), 8, 8, 8, 2, 2))
+NORMED_OF_THREE = (jnp.asarray(rng.standard_normal((3, 8)), jnp.float32), *NORMED[1:])
 
 
 def first(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +88,28 @@ OPTIONS: list[tuple[Callable[..., Any], str, tuple[float, ...], Callable[..., An
     (F.stochastic_depth, "rate", (0.0, 0.5, 1.0), partial(F.stochastic_depth, KEY, LOGITS)),
     (F.dropout_expectation, "rate", (0.5,), partial(F.dropout_expectation, LOGITS[0], output=jnp.square)),
     (F.drop_connect, "rate", (0.5, 1.0), partial(F.drop_connect, KEY, LOGITS, jnp.ones((3, 2)))),
+    (F.word_dropout, "rate", (0.0, 0.5, 1.0), lambda **option: 1.0 * F.word_dropout(KEY, IDS, unknown=0, **option)),
+    (F.embedding_dropout, "rate", (0.0, 0.5, 1.0), partial(F.embedding_dropout, KEY, LOGITS)),
+    (F.dropout_attention, "rate", (0.0, 0.5), partial(F.dropout_attention, KEY, *HEADS)),
+    (F.dropout_attention, "scale", (0.3, 2.0), partial(F.dropout_attention, KEY, *HEADS, rate=0.5)),
+    (F.dot_product_attention, "scale", (0.3, 2.0), partial(F.dot_product_attention, *HEADS)),
+    (F.dot_product_weights, "scale", (0.3, 2.0), partial(F.dot_product_weights, *HEADS[:2])),
+    (
+        F.cached_attention,
+        "scale",
+        (0.3, 2.0),
+        partial(F.cached_attention, HEADS[0][:, :1], F.KeyValues(*HEADS[1:]), position=2),
+    ),
+    (F.sinusoidal_positions, "base", (10.0, 1e4), partial(F.sinusoidal_positions, jnp.arange(3.0), features=4)),
+    (F.rotary_halves, "base", (10.0, 1e4), partial(F.rotary_halves, HEADS[0])),
+    (F.rotary_interleaved, "base", (10.0, 1e4), partial(F.rotary_interleaved, HEADS[0])),
+    (F.layer_norm_lstm, "epsilon", (1e-5, 0.3), partial(first(F.layer_norm_lstm), HEADS[0][:, :, 0], *NORMED)),
+    (
+        F.layer_norm_lstm_cell,
+        "epsilon",
+        (1e-5, 0.3),
+        partial(first(F.layer_norm_lstm_cell), LOGITS, (LOGITS[:, :2], LOGITS[:, 1:]), *NORMED_OF_THREE),
+    ),
     (F.gaussian_noise, "deviation", (0.0, 0.5), partial(F.gaussian_noise, KEY, LOGITS)),
     (F.gaussian_dropout, "rate", (0.0, 0.5), partial(F.gaussian_dropout, KEY, LOGITS)),
 ]
@@ -146,7 +173,7 @@ def test_every_number_may_be_traced_or_says_why_not():
 
 
 def in_double(call: Any) -> Any:
-    args = [jnp.asarray(x, jnp.float64) if hasattr(x, "dtype") else x for x in call.args]
+    args = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64) if hasattr(x, "dtype") else x, call.args)
     return partial(call.func, *args, **call.keywords)
 
 

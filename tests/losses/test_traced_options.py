@@ -92,6 +92,7 @@ def refusal(call: Callable[..., Any], name: str, value: Any) -> str:
 
 # Numbers of losses that are not traced, and why.
 CHOOSES: dict[str, str] = {
+    "adaptive_softmax_loss.capacities": "chooses shapes",
     "ctc_loss.blank": "names a class",
     "softmax_cross_entropy.ignore_label": "names a class",
     "example_weights.ignore_label": "names a class",

@@ -27,7 +27,7 @@ def test_a_table_serves_input_and_output() -> None:
     expected = np.asarray(table)[np.asarray(IDS[0])] @ table.T
     np.testing.assert_allclose(Tied().apply(params, IDS)[0], expected, rtol=1e-5)
     layers = nn.pure(Tied()).layers(IDS)
-    assert [(layer.parameters, layer.output) for layer in layers] == [(12, (2, 4))]
+    assert [(layer.parameters, layer.output) for layer in layers] == [(12, (2, 4)), (0, (2, 3))]
 
 
 def test_vectors_have_the_dtype_and_nan_for_an_id_outside() -> None:

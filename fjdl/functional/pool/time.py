@@ -51,7 +51,7 @@ def weighted_over_time(
     7.
 
     >>> scores = jnp.log(jnp.array([[1.0, 3.0, 4.0]]))
-    >>> weighted_over_time(jnp.array([[[1.0], [3.0], [jnp.nan]]]), scores, jnp.array([2]))
+    >>> weighted_over_time(jnp.array([[[1.0], [3.0], [jnp.nan]]]), scores, jnp.array([2])).round(3)
     Array([[2.5]], dtype=float32)
     """
     real = _real(x, lengths)
