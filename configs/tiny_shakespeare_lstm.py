@@ -2,6 +2,9 @@
 
 Source: Karpathy 2015, github.com/karpathy/char-rnn (data, model); Hochreiter & Schmidhuber 1997 (LSTM).
 Command: python -m experiments.train configs/tiny_shakespeare_lstm.py --precision bfloat16 --seed N
+Hardware: 2 cores, AMD EPYC; 766 ± 137 s for a run, beside other programs on both cores.
+Reached: test loss 1.525 ± 0.016 nats, 2.200 ± 0.023 bits per character (mean ± sample standard deviation; seeds 0, 1,
+2; 55,769 characters in 16 lanes, the first of each without context).
 Text: python -m experiments.generate RUN --prompt "ROMEO:" --temperature 0.8 --length 500
 """
 
