@@ -36,7 +36,7 @@ class AdaptiveEmbedding(linen.Module):
     at `rate`, see `embedding_dropout`.
 
     `shares` are parts of all tokens, one for each cluster and such as (0.2, 0.1), that the cluster hardly ever exceeds:
-    its scores are computed for that many tokens, and for all where there are more, with the same result.
+    its scores are computed for that many tokens on a CPU, and for all where there are more, with the same result.
     """
 
     vocabulary: int
