@@ -10,8 +10,6 @@ Answers: python -m experiments.generate RUN --prompt "september 27, 1994"; exper
 from functools import cache, partial
 from typing import Literal
 
-import jax.numpy as jnp
-
 from fjdl import nn
 from fjdl.data.text import TextSplits
 from fjdl.data.translation import dates
@@ -20,6 +18,7 @@ from fjdl.optim import adam, chain, clip_by_global_norm
 from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
 from fjdl.train.generation import answers
+from fjdl.train.precision import activation_dtype
 from fjdl.train.summary import Summary
 from fjdl.train.tasks import translation
 
@@ -50,7 +49,7 @@ def recipe(
         features=features,
         encoder=partial(RecurrentEncoder, partial(nn.GRU, features=hidden, bidirectional=True)),
         decoder=partial(BahdanauDecoder, hidden=hidden, features=hidden, units=hidden),
-        dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+        dtype=activation_dtype(precision),
     )
     task = translation(CHARACTERS[1])
     told = task.loss.summary or Summary("exact")

@@ -12,19 +12,16 @@ from functools import cache, partial
 from math import sqrt
 from typing import Literal
 
-import jax.numpy as jnp
-import numpy as np
-
 from fjdl import nn
 from fjdl.data.orders import buckets
-from fjdl.data.source import to_arrays
 from fjdl.data.text import TextSplits
-from fjdl.data.translation import multi30k_byte_pairs, read_multi30k
+from fjdl.data.translation import longer_lengths, multi30k_byte_pairs, read_multi30k
 from fjdl.models import EncoderDecoder, RecurrentDecoder, RecurrentEncoder
 from fjdl.optim import adam, chain, clip_by_global_norm
 from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
 from fjdl.train.generation import answers
+from fjdl.train.precision import activation_dtype
 from fjdl.train.tasks import translation
 
 STEPS = 64  # tokens of the longest text, `<bos>` and `<eos>` included
@@ -53,10 +50,6 @@ def recipe(
     def data() -> TextSplits:
         return multi30k_byte_pairs(size=vocabulary, steps=STEPS)
 
-    def lengths() -> np.ndarray:
-        arrays = to_arrays(data().train)
-        return np.maximum(arrays["source_length"], arrays["target_length"])
-
     network = EncoderDecoder(
         vocabulary=vocabulary,
         features=features,
@@ -74,7 +67,7 @@ def recipe(
         tied=True,
         scale=sqrt(features),
         rate=dropout,
-        dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+        dtype=activation_dtype(precision),
     )
     task = translation(vocabulary, smoothing=smoothing)
     return Recipe(
@@ -87,7 +80,7 @@ def recipe(
             clip_by_global_norm(1.0),
             adam(warmup_cosine(peak=learning_rate, warmup_steps=warmup_steps, steps=steps)),
         ),
-        order=buckets(lengths, widths=WIDTHS, arrays=("source", "target")),
+        order=buckets(lambda: longer_lengths(data().train), widths=WIDTHS, arrays=("source", "target")),
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,

@@ -11,19 +11,16 @@ from functools import cache, partial
 from math import sqrt
 from typing import Literal
 
-import jax.numpy as jnp
-import numpy as np
-
 from fjdl import nn
 from fjdl.data.orders import buckets
-from fjdl.data.source import to_arrays
 from fjdl.data.text import TextSplits
-from fjdl.data.translation import multi30k_byte_pairs, read_multi30k
+from fjdl.data.translation import longer_lengths, multi30k_byte_pairs, read_multi30k
 from fjdl.models import EncoderDecoder, TransformerTextDecoder, TransformerTextEncoder
 from fjdl.optim import adam, chain, clip_by_global_norm
 from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
 from fjdl.train.generation import answers
+from fjdl.train.precision import activation_dtype
 from fjdl.train.tasks import translation
 
 STEPS = 64  # tokens of the longest text, `<bos>` and `<eos>` included
@@ -54,10 +51,6 @@ def recipe(
     def data() -> TextSplits:
         return multi30k_byte_pairs(size=vocabulary, steps=STEPS)
 
-    def lengths() -> np.ndarray:
-        arrays = to_arrays(data().train)
-        return np.maximum(arrays["source_length"], arrays["target_length"])
-
     def parts(block: type, stack: type) -> partial:
         made = partial(block, features, heads, hidden, rate=dropout, pre_norm=True)
         return partial(stack, made, depth, norm=nn.LayerNorm, rate=dropout)
@@ -69,7 +62,7 @@ def recipe(
         decoder=parts(nn.TransformerDecoderBlock, TransformerTextDecoder),
         tied=True,
         scale=sqrt(features),
-        dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+        dtype=activation_dtype(precision),
     )
     task = translation(vocabulary, smoothing=smoothing)
     return Recipe(
@@ -82,7 +75,7 @@ def recipe(
             clip_by_global_norm(1.0),
             adam(warmup_cosine(peak=learning_rate, warmup_steps=warmup_steps, steps=steps), b2=0.98),
         ),
-        order=buckets(lengths, widths=WIDTHS, arrays=("source", "target")),
+        order=buckets(lambda: longer_lengths(data().train), widths=WIDTHS, arrays=("source", "target")),
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,

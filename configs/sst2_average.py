@@ -12,8 +12,6 @@ against 79.2 %) and not on the test part (81.53 ± 0.66 %, 214 s).
 from functools import cache
 from typing import Literal
 
-import jax.numpy as jnp
-
 from fjdl.data import sentences
 from fjdl.data.orders import buckets
 from fjdl.data.source import to_arrays
@@ -22,6 +20,7 @@ from fjdl.nn import pure
 from fjdl.optim import adam
 from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
+from fjdl.train.precision import activation_dtype
 from fjdl.train.tasks import classification
 
 WIDTHS = (24, 56)  # to which batches are cut
@@ -48,7 +47,7 @@ def recipe(
         hidden=tuple(hidden),
         dropout=dropout,
         word_dropout=word_dropout,
-        dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+        dtype=activation_dtype(precision),
     )
     return Recipe(
         splits=splits,

@@ -11,8 +11,6 @@ Text: python -m experiments.generate RUN --prompt "ROMEO:" --temperature 0.8 --l
 from functools import cache
 from typing import Literal
 
-import jax.numpy as jnp
-
 from fjdl.data import language
 from fjdl.data.orders import lanes
 from fjdl.data.text import TextSplits
@@ -22,6 +20,7 @@ from fjdl.optim import adam, chain, clip_by_global_norm
 from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
 from fjdl.train.generation import continuation
+from fjdl.train.precision import activation_dtype
 from fjdl.train.tasks import language_model
 
 CHARACTERS = language.SHAKESPEARE_TYPES
@@ -56,7 +55,7 @@ def recipe(
         tied=False,
         hidden_dropout=dropout,
         output_dropout=dropout,
-        dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+        dtype=activation_dtype(precision),
     )
     model, task = pure(network), language_model(CHARACTERS, characters=True)
     return Recipe(
@@ -80,8 +79,7 @@ def recipe(
         generation=continuation(
             model,
             network.begin,
-            encode=lambda text: data().coders["tokens"].encode(text).tolist(),
-            decode=lambda tokens: data().coders["tokens"].decode(tokens),
+            coder=lambda: data().coders["tokens"],
             length=500,
         ),
     )

@@ -11,8 +11,6 @@ Reached: test accuracy 90.00 ± 0.40 % (mean ± sample standard deviation; seeds
 from functools import cache
 from typing import Any, Literal
 
-import jax.numpy as jnp
-
 from fjdl.data import sentences
 from fjdl.data.orders import buckets
 from fjdl.data.source import to_arrays
@@ -22,6 +20,7 @@ from fjdl.nn import LSTM, ensemble, pure
 from fjdl.optim import adamw
 from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
+from fjdl.train.precision import activation_dtype
 from fjdl.train.tasks import classification
 
 WIDTHS = (12, 40)  # to which batches are cut
@@ -55,7 +54,7 @@ def recipe(
         "word_dropout": word_dropout,
         "input_dropout": input_dropout,
         "dropout": dropout,
-        "dtype": jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+        "dtype": activation_dtype(precision),
     }
     recurrent = RecurrentClassifier(LSTM(hidden, bidirectional=True), pool=max_over_time, **options)
     network = TextCNN(windows=tuple(windows), filters=filters, **options)

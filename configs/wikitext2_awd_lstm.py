@@ -11,8 +11,6 @@ of the average that begins when progress ends (NT-ASGD), one over the last 27 ep
 from functools import cache
 from typing import Literal
 
-import jax.numpy as jnp
-
 from fjdl.data import language
 from fjdl.data.orders import lanes
 from fjdl.data.text import TextSplits
@@ -21,6 +19,7 @@ from fjdl.nn import pure
 from fjdl.optim import EVERYWHERE, add_decayed_weights, chain, clip_by_global_norm, sgd
 from fjdl.train import Recipe
 from fjdl.train.generation import continuation
+from fjdl.train.precision import activation_dtype
 from fjdl.train.tasks import language_model
 
 WORDS = language.WIKITEXT2_TYPES
@@ -59,7 +58,7 @@ def recipe(
         output_dropout=0.4,
         recurrent_dropout=0.5,
         regularized=True,
-        dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+        dtype=activation_dtype(precision),
     )
     model, task = pure(network), language_model(WORDS, activation=2.0, slowness=1.0)
     return Recipe(
@@ -84,7 +83,6 @@ def recipe(
         generation=continuation(
             model,
             network.begin,
-            encode=lambda text: data().coders["tokens"].encode(text).tolist(),
-            decode=lambda tokens: data().coders["tokens"].decode(tokens),
+            coder=lambda: data().coders["tokens"],
         ),
     )

@@ -10,8 +10,6 @@ Result: not measured yet; the aim is a test perplexity of 110 within an hour on 
 from functools import cache
 from typing import Literal
 
-import jax.numpy as jnp
-
 from fjdl.data import language
 from fjdl.data.orders import lanes
 from fjdl.data.text import TextSplits
@@ -21,6 +19,7 @@ from fjdl.optim import adam, chain, clip_by_global_norm
 from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
 from fjdl.train.generation import continuation
+from fjdl.train.precision import activation_dtype
 from fjdl.train.tasks import language_model
 
 WORDS = language.WIKITEXT2_TYPES
@@ -58,7 +57,7 @@ def recipe(
         output_dropout=dropout,
         cutoffs=cutoffs,
         shares=SHARES,
-        dtype=jnp.bfloat16 if precision == "bfloat16" else jnp.float32,
+        dtype=activation_dtype(precision),
     )
     model, task = pure(network), language_model(WORDS, nats=True)
     return Recipe(
@@ -82,7 +81,6 @@ def recipe(
         generation=continuation(
             model,
             network.begin,
-            encode=lambda text: data().coders["tokens"].encode(text).tolist(),
-            decode=lambda tokens: data().coders["tokens"].decode(tokens),
+            coder=lambda: data().coders["tokens"],
         ),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from fjdl.data.blank import found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download
 from fjdl.data.source import Source, from_arrays, subset
-from fjdl.data.splits import split
+from fjdl.data.splits import drawn_validation
 from fjdl.data.text.coder import Coder, TextSplits
 from fjdl.data.text.formats import Labelled, read_labelled_lines
 from fjdl.data.text.padding import encode_texts
@@ -113,10 +113,7 @@ def _trec(
 
     find = _finder("trec", TREC_FILES, data_dir, read)
     whole, test = found_or_blank("trec", find, lambda _: _made_up((5_452, 500), classes, 10))
-    if not 0 < validation < len(whole.labels):
-        raise ValueError(f"validation must lie in [1, {len(whole.labels) - 1}], got {validation}")
-    share = validation / len(whole.labels)
-    kept, held_out = split(len(whole.labels), fractions=(1 - share, share), seed=split_seed)
+    kept, held_out = drawn_validation(len(whole.labels), validation=validation, seed=split_seed)
     coder = _coder([whole.texts[index] for index in kept], LOWERCASE_WORDS, minimum)
     examples = _examples(whole, coder, steps)
     return TextSplits(

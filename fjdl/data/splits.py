@@ -23,11 +23,20 @@ def with_validation(
 
     Raises `ValueError` unless both what is drawn and what is left have an example.
     """
-    if not 0 < validation < whole.length:
-        raise ValueError(f"validation must lie in [1, {whole.length - 1}], got {validation}")
-    share = validation / whole.length
-    train, held_out = split(whole.length, fractions=(1 - share, share), seed=seed)
+    train, held_out = drawn_validation(whole.length, validation=validation, seed=seed)
     return Splits(name=name, train=subset(whole, train), validation=subset(whole, held_out), test=test, classes=classes)
+
+
+def drawn_validation(length: int, *, validation: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Index vectors as those of `split`, of a training part and of so many examples for validation.
+
+    Raises `ValueError` unless each has an example.
+    """
+    if not 0 < validation < length:
+        raise ValueError(f"validation must lie in [1, {length - 1}], got {validation}")
+    share = validation / length
+    train, held_out = split(length, fractions=(1 - share, share), seed=seed)
+    return train, held_out
 
 
 def stratified_split(labels: np.ndarray, *, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:

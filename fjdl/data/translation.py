@@ -7,7 +7,7 @@ import numpy as np
 
 from fjdl.data.blank import Blank, found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download
-from fjdl.data.source import Source, from_arrays
+from fjdl.data.source import Source, from_arrays, to_arrays
 from fjdl.data.splits import split
 from fjdl.data.text.byte_pairs import train_byte_pairs
 from fjdl.data.text.coder import Coder, TextSplits
@@ -116,6 +116,12 @@ def multi30k_byte_pairs(
     parts = _oriented(data_dir, source, target)
     coder = train_byte_pairs([*parts[0][0], *parts[0][1]], size=size)
     return _translated("multi30k", parts, (coder, coder), (steps, steps))
+
+
+def longer_lengths(pairs: Source) -> np.ndarray:
+    """The greater of both lengths of each pair, int32 `[n]`, by which `orders.buckets` divides them."""
+    arrays = to_arrays(pairs)
+    return np.maximum(arrays["source_length"], arrays["target_length"])
 
 
 def read_multi30k(*, data_dir: Path | str | None = None) -> dict[str, dict[str, list[str]]]:

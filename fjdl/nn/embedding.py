@@ -3,7 +3,6 @@
 Tables are float32. A table is called "embedding" and not "kernel": `optim.KERNELS` leaves it without weight decay.
 """
 
-import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -56,13 +55,7 @@ class Embedding(linen.Module):
 
     def attend_cost(self, shape: tuple[int, ...]) -> Layer:
         """What the scores of all words cost for one example of `shape`, with the parameters of the table."""
-        layer = dense_layer((self.features,), features=self.vocabulary, bias=False)
-        return Layer(
-            name="scores",
-            output=(*shape[:-1], self.vocabulary),
-            parameters=layer.parameters,
-            macs=math.prod(shape[:-1]) * layer.macs,
-        )
+        return dense_layer(shape, features=self.vocabulary, bias=False, name="scores")
 
 
 class LearnedPositions(linen.Module):

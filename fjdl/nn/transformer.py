@@ -27,13 +27,8 @@ class Remembered(NamedTuple):
     memory: KeyValues | None
 
 
-class TransformerEncoderBlock(linen.Module):
-    """Self-attention and two dense layers, each added to its input and normalized after it, or before with `pre_norm`.
-
-    `hidden` are the features between the dense layers. Dropout at `rate` follows attention, the activation and each
-    part, and hits attention's weights. Equals `torch.nn.TransformerEncoderLayer(features, heads, hidden,
-    norm_first=pre_norm)`, but for the initial values.
-    """
+class Block(linen.Module):
+    """What both kinds of blocks have."""
 
     features: int
     heads: int
@@ -45,6 +40,15 @@ class TransformerEncoderBlock(linen.Module):
     key_heads: int | None = None
     rotate: Rotation | None = None
     use_bias: bool = True
+
+
+class TransformerEncoderBlock(Block):
+    """Self-attention and two dense layers, each added to its input and normalized after it, or before with `pre_norm`.
+
+    `hidden` are the features between the dense layers. Dropout at `rate` follows attention, the activation and each
+    part, and hits attention's weights. Equals `torch.nn.TransformerEncoderLayer(features, heads, hidden,
+    norm_first=pre_norm)`, but for the initial values.
+    """
 
     def setup(self) -> None:
         """The parts of the block."""
@@ -69,23 +73,12 @@ class TransformerEncoderBlock(linen.Module):
         return _added(self, self.norm2, x, lambda x: _dense(self, x, train=train), train=train)
 
 
-class TransformerDecoderBlock(linen.Module):
+class TransformerDecoderBlock(Block):
     """Causal self-attention, attention to a memory and two dense layers, otherwise as `TransformerEncoderBlock`.
 
     Without a memory it has no attention to one, as in models of language alone. Equals
     `torch.nn.TransformerDecoderLayer` with a causal mask, but for the initial values.
     """
-
-    features: int
-    heads: int
-    hidden: int
-    rate: float = 0.1
-    pre_norm: bool = False
-    activation: Callable[[Array], Array] = relu
-    norm: Part = LayerNorm
-    key_heads: int | None = None
-    rotate: Rotation | None = None
-    use_bias: bool = True
 
     def setup(self) -> None:
         """The parts of the block."""
@@ -215,9 +208,6 @@ def _stack(stack: TransformerEncoder | TransformerDecoder) -> tuple[list[linen.M
     at_least(1, depth=stack.depth)
     blocks = [stack.block(name=f"block{number}") for number in range(stack.depth)]
     return blocks, None if stack.norm is None else stack.norm(name="norm")
-
-
-Block = TransformerEncoderBlock | TransformerDecoderBlock
 
 
 def _attention(block: Block, **options: Any) -> MultiHeadAttention:

@@ -55,15 +55,15 @@ def continuation(
     model: Model,
     begin: Carry,
     *,
-    encode: Callable[[str], Sequence[int]],
-    decode: Callable[[Sequence[int]], str],
+    coder: Callable[[], Coder],
     length: int = 100,
     end: int | None = None,
 ) -> Generation:
     """How a recurrent language model goes on with a text.
 
     The model sees `((tokens [n, t], lengths [n] or None), state)` and gives logits `[n, t, k]` and the state after
-    them, as those of `fjdl.models` with a `carry` in a recipe do; `begin(n)` is the state before n texts.
+    them, as those of `fjdl.models` with a `carry` in a recipe do; `begin(n)` is the state before n texts. `coder()`
+    makes numbers of a text and a text of numbers.
     """
 
     def start(params: PyTree, stats: PyTree, tokens: Array, lengths: Array, most: int) -> Start:
@@ -74,7 +74,14 @@ def continuation(
         (logits, after), _ = model.apply(params, stats, ((tokens[:, None], None), state))
         return logits[:, 0], jax.tree.map(lambda new, old: new.astype(old.dtype), after, state)
 
-    return Generation(encode, decode, start, step, end=end, length=length)
+    return Generation(
+        encode=lambda text: coder().encode(text).tolist(),
+        decode=lambda tokens: coder().decode(tokens),
+        start=start,
+        step=step,
+        end=end,
+        length=length,
+    )
 
 
 def answers(

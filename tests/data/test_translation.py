@@ -88,6 +88,7 @@ def test_captions_are_rows_with_their_lengths(tmp_path: Path, monkeypatch: pytes
     assert target.decode(train["target"][0]) == ["<bos>", "ein", "hund", "läuft", ".", "<eos>"]
     assert target.decode(train["target"][1]) == ["<bos>", "eine", "katze", "<eos>", "<pad>", "<pad>"]
     assert train["target_length"].tolist() == [6, 4]
+    assert translation.longer_lengths(splits.train).tolist() == [6, 4]
     assert all(array.dtype == np.int32 for array in train.values())
     assert target.decode(splits.test.element(0)["target"]) == ["<bos>", "<unk>", "<unk>", "<eos>", "<pad>", "<pad>"]
 

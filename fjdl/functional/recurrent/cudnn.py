@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from fjdl.functional.attention import length_mask
 from fjdl.functional.recurrent.lstm import lstm
 from fjdl.lowering.platforms import by_platform
 from fjdl.typing import Array, Float, Int, typed
@@ -70,7 +71,7 @@ def _by_cudnn(
     """The layer on steps that are turned around within their lengths if `reverse`, which cuDNN alone does not do."""
     from jax.experimental import rnn
 
-    real = (jnp.arange(x.shape[1])[None] < lengths[:, None])[..., None]
+    real = length_mask(lengths, steps=x.shape[1])[..., None]
     x = jnp.where(real, x, 0)
     results: Any = rnn.lstm(
         _turned(x, lengths) if reverse else x,

@@ -164,10 +164,18 @@ def _state(x: Array | None, states: Carry, products: Products, other: tuple[()])
 
 def _after(x: Array, states: Carry, products: Products, other: tuple[()]) -> Carry:
     del other
-    (x_rz, x_n), (h_rz, h_n) = (jnp.split(part, [2 * states[0].shape[-1]], axis=-1) for part in (x, products[0]))
+    return (reset_after(x, products[0], states[0]),)
+
+
+@typed
+def reset_after(
+    x: Float[Array, "*batch g"], recurrent: Float[Array, "*batch g"], state: Float[Array, "*batch h"]
+) -> Float[Array, "*batch h"]:
+    """The next state of `gru_cell` from its two sums for all gates, `g = 3 h`, and the state, all float32."""
+    (x_rz, x_n), (h_rz, h_n) = (jnp.split(part, [2 * state.shape[-1]], axis=-1) for part in (x, recurrent))
     r, z = activated(x_rz + h_rz, (False, False))
     candidate = activated(x_n + r * h_n, (True,))[0]
-    return (candidate + z * (states[0] - candidate),)
+    return candidate + z * (state - candidate)
 
 
 def _reset(x: Array, states: Carry, products: Products, other: tuple[()]) -> Array:

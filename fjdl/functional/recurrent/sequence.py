@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
+from fjdl.functional.attention import length_mask
 from fjdl.lowering.bias import add_bias
 from fjdl.lowering.gates import written
 from fjdl.lowering.recurrent import Carry, Cell, Weights, one_step, recurrence
@@ -34,7 +35,7 @@ def over_time(
     from the last real one to the first, and outputs lie where their inputs do.
     """
     at_least(0, lengths=lengths)
-    real = None if lengths is None else jnp.arange(x.shape[1])[:, None] < jnp.asarray(lengths)[None]
+    real = None if lengths is None else length_mask(lengths, steps=x.shape[1]).T
     inputs = written(jnp.swapaxes(jnp.asarray(x), 0, 1))
     if real is not None:
         inputs = jnp.where(real[..., None], inputs, 0)

@@ -10,7 +10,9 @@ from flax import linen
 from fjdl.analysis import Layer
 from fjdl.functional import initializers
 from fjdl.functional.attention import length_mask
+from fjdl.functional.attention_scores import attention_weights, tanh_scores
 from fjdl.functional.linear import linear
+from fjdl.functional.recurrent.gru import reset_after
 from fjdl.lowering.recurrent import Cell, Weights, one_step, recurrence
 from fjdl.models.sequence.decoders import Bridge, Looking
 from fjdl.models.sequence.memory import Memory
@@ -18,7 +20,7 @@ from fjdl.nn import recurrent_cells as cells
 from fjdl.nn.activations import Maxout
 from fjdl.nn.attention import without_padding
 from fjdl.nn.layers import Dense, Dropout
-from fjdl.numerics import softmax
+from fjdl.numerics import widened
 from fjdl.typing import Array
 
 Initializer = initializers.Initializer
@@ -81,8 +83,7 @@ class AttentiveGRU(linen.Module):
 
     def weights(self, states: Array, seen: Seen) -> Array:
         """The weights [n, t, s] of attention of states [n, t, h]."""
-        query = linear(states, self.query()[0])
-        return _shares(query[:, :, None], seen._replace(keys=seen.keys[:, None], inside=seen.inside[:, None]))
+        return _shares(linear(states, self.query()[0]), seen)
 
     def cost(self, shape: tuple[int, ...], memory: tuple[int, ...]) -> Layer:
         """What it costs for one example of `shape` [t, d] to read a memory of the shape [s, e]."""
@@ -178,22 +179,17 @@ def _cell(features: int) -> Cell:
     def context(x: Any, states: Any, products: Any, seen: Seen) -> Array:
         del x, states
         query = products[0][..., : products[0].shape[-1] - 3 * features]
-        return jnp.sum(_shares(query[..., None, :], seen)[..., None] * seen.values, axis=-2)
+        return jnp.sum(_shares(query[:, None], seen)[:, 0, :, None] * seen.values, axis=-2)
 
     def update(x: Array, states: Any, products: Any, seen: Seen) -> tuple[Array]:
         before = state(x, states, products, seen)
-        x_r, x_z, x_n = jnp.split(x + products[1], 3, axis=-1)
-        h_r, h_z, h_n = jnp.split(products[0][..., -3 * features :], 3, axis=-1)
-        candidate = jnp.tanh(x_n + jax.nn.sigmoid(x_r + h_r) * h_n)
-        new = candidate + jax.nn.sigmoid(x_z + h_z) * (before - candidate)
+        new = reset_after(x + products[1], products[0][..., -3 * features :], before)
         return (jnp.concatenate([new, context(x, states, products, seen)], axis=-1),)
 
     return Cell(factors=(state, context), update=update, added=False)
 
 
 def _shares(query: Array, seen: Seen) -> Array:
-    """The weights [..., s] of queries [..., 1, units]."""
-    hidden = jnp.tanh(query.astype(jnp.float32) + seen.keys.astype(jnp.float32))
-    vector = seen.vector.astype(jnp.float32).reshape(*[1] * (hidden.ndim - 1), -1)
-    scores = jnp.sum(hidden * vector, axis=-1)
-    return softmax(jnp.where(seen.inside > 0, scores, -jnp.inf), -1)
+    """The weights [n, t, s] of queries [n, t, units], in float32."""
+    scores = tanh_scores(*map(widened, (query, seen.keys, seen.vector)))
+    return attention_weights(scores, seen.inside[:, None] > 0)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen
 
+from fjdl.functional.pool.time import mean_over_time
 from fjdl.nn.embedding import SinusoidalPositions
 from fjdl.nn.layers import Dropout
 from fjdl.nn.transformer import TransformerEncoder
@@ -59,7 +60,7 @@ class TransformerTextEncoder(linen.Module):
     def __call__(self, x: Array, lengths: Array | None, *, train: bool = False) -> Memory:
         """Vectors of words [n, s, d] to a memory."""
         x = self.stack(self.dropout(self.places(x), train=train), lengths=lengths, train=train)
-        return Memory(x, lengths, _mean(x, lengths))
+        return Memory(x, lengths, mean_over_time(x, lengths))
 
 
 class ImageEncoder(linen.Module):
@@ -78,14 +79,4 @@ class ImageEncoder(linen.Module):
         """[n, height, width, channels] to a memory."""
         found = self.features(images, train=train)
         values = found.reshape(found.shape[0], -1, found.shape[-1])
-        return Memory(values, None, _mean(values, None))
-
-
-def _mean(x: Array, lengths: Array | None) -> Array:
-    """Over the steps that count, summed in float32; 0 where there is none."""
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    if lengths is None:
-        return jnp.mean(wide, axis=1).astype(x.dtype)
-    inside = (jnp.arange(x.shape[1])[None] < lengths[:, None])[..., None]
-    total = jnp.sum(jnp.where(inside, wide, 0), axis=1)
-    return (total / jnp.maximum(lengths, 1)[:, None].astype(wide.dtype)).astype(x.dtype)
+        return Memory(values, None, mean_over_time(values))

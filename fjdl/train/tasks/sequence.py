@@ -5,11 +5,11 @@ from functools import partial
 from math import log
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fjdl import metrics
+from fjdl.functional.attention import length_mask
 from fjdl.losses import softmax_cross_entropy
 from fjdl.metrics import Metric
 from fjdl.numerics import widened
@@ -209,8 +209,7 @@ def _tokens(array: str, length: str, batch: Batch) -> Tokens:
     labels = batch[array]
     counted = jnp.ones(labels.shape, bool)
     if length in batch:
-        places = jax.lax.broadcasted_iota(jnp.int32, labels.shape, 1)
-        counted = places < batch[length][:, None]
+        counted = length_mask(batch[length], steps=labels.shape[1])
     if TOKEN_MASK in batch:
         counted = counted & (batch[TOKEN_MASK] != 0)
     return Tokens(labels, counted)

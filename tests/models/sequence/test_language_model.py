@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fjdl import transfer, tree
+from fjdl.data.text import CHARACTERS, NO_SPECIALS, Coder, build_vocabulary
 from fjdl.decoding import sample
 from fjdl.models import LSTMLanguageModel
 from fjdl.nn import pure
@@ -139,7 +140,9 @@ def test_in_bfloat16_logits_are_half_and_near_and_the_carry_comes_out() -> None:
 def test_a_continuation_writes_what_the_whole_network_finds_most_probable() -> None:
     model = pure(UNTIED)
     params = jax.tree.map(lambda x: 5 * x, random_params(model, inputs(UNTIED)))
-    made = continuation(model, UNTIED.begin, encode=lambda text: [], decode=str)
+    coder = Coder(CHARACTERS, build_vocabulary("abcdefghijk", specials=NO_SPECIALS))
+    made = continuation(model, UNTIED.begin, coder=lambda: coder)
+    assert (made.encode("bad"), made.decode([7, 4])) == ([1, 0, 3], "he")
     given = TOKENS[:, :3]
     start = made.start(params, {}, jnp.asarray(given), jnp.full(3, 3), 5)
     decoded = sample(
