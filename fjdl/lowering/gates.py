@@ -48,6 +48,6 @@ def _apart(total: Array, *, kinds: Kinds) -> tuple[Array, ...]:
     return tuple(jnp.tanh(part) if tanh else jax.nn.sigmoid(part) for part, tanh in zip(parts, kinds, strict=True))
 
 
-def written(x: Array) -> Array:
-    """`x`; on a CPU in memory before anything reads it, so that XLA draws no transposition into a product."""
+def written(x: Any) -> Any:
+    """`x`, a tree of arrays; on a CPU in memory before anything reads it, so that XLA draws no transposition into a product."""
     return by_platform(x, cpu=lax.optimization_barrier, elsewhere=lambda x: x)
