@@ -49,5 +49,5 @@ def _apart(total: Array, *, kinds: Kinds) -> tuple[Array, ...]:
 
 
 def written(x: Any) -> Any:
-    """`x`, a tree of arrays; on a CPU in memory before anything reads it, so that XLA draws no transposition into a product."""
+    """`x`, a tree; on a CPU in memory before anything reads it, so that XLA draws no transposition into a product."""
     return by_platform(x, cpu=lax.optimization_barrier, elsewhere=lambda x: x)
