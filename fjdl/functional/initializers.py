@@ -20,9 +20,9 @@ from fjdl.numerics import wide
 from fjdl.typing import Array, Float, PRNGKey, typed
 
 __all__ = [
-    "Initializer", "constant", "dirac", "fans", "gain", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform",
-    "identity", "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal",
-    "truncated_normal", "uniform", "variance_scaling", "xavier_normal", "xavier_uniform", "zeros",
+    "Initializer", "bilinear", "constant", "dirac", "fans", "gain", "glorot_normal", "glorot_uniform", "he_normal",
+    "he_uniform", "identity", "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform", "normal", "ones",
+    "orthogonal", "truncated_normal", "uniform", "variance_scaling", "xavier_normal", "xavier_uniform", "zeros",
 ]  # fmt: skip
 
 Initializer = Callable[..., Array]
@@ -262,6 +262,34 @@ def dirac(*, groups: int = 1) -> Initializer:
         centre = tuple((size - 1) // 2 for size in window)
         same = jnp.arange(within)[:, None] == jnp.arange(outputs)[None] % (outputs // groups)
         return jnp.zeros(shape, dtype).at[centre].set(same.astype(dtype))
+
+    return init
+
+
+@typed
+def bilinear() -> Initializer:
+    """The kernel `[..., in, out]` of a transposed convolution that interpolates each channel linearly.
+
+    With a stride s, windows of 2 s pixels for an even s (2 s - 1 for an odd one) and padding s // 2 the images become s
+    times as large, each pixel a mean of the two around it along each axis, and zeros beyond the border. Channels do not
+    mix. Long et al. 2015, arXiv:1411.4038; Caffe's "bilinear" filler. Raises `ValueError` for fewer than three axes.
+
+    >>> bilinear()(jax.random.key(0), (4, 1, 1))[:, 0, 0]
+    Array([0.25, 0.75, 0.75, 0.25], dtype=float32)
+    """
+
+    @typed
+    def init(key: PRNGKey, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Float[Array, "..."]:
+        del key
+        if len(shape) < 3:
+            raise ValueError(f"shape must have a window and two axes of channels, got {shape}")
+        *window, rows, columns = shape
+        weights = jnp.eye(rows, columns, dtype=wide(dtype))
+        for size in reversed(window):
+            distance = jnp.abs(jnp.arange(size, dtype=wide(dtype)) - (size - 1) / 2)
+            line = 1 - distance / ((size + 1) // 2)
+            weights = line.reshape(-1, *[1] * weights.ndim) * weights[None]
+        return weights.astype(dtype)
 
     return init
 

@@ -66,10 +66,14 @@ class ZeroPadShortcut(Shortcut):
 
 
 class BasicBlock(linen.Module):
-    """ReLU(shortcut(x) + two 3x3 convolutions with batch norm): `features` channels."""
+    """ReLU(shortcut(x) + two 3x3 convolutions with batch norm): `features` channels.
+
+    The first of them has the stride and the dilation.
+    """
 
     features: int
     stride: int = 1
+    dilation: int = 1
     shortcut: Part = ProjectionShortcut
     norm: Part = BatchNorm
     last_norm: Part | None = None  # `norm` unless given
@@ -77,7 +81,7 @@ class BasicBlock(linen.Module):
     @linen.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """[n, h, w, channels] to [n, ⌈h / stride⌉, ⌈w / stride⌉, features]."""
-        y = conv(self.features, 3, stride=self.stride, name="conv1")(x)
+        y = conv(self.features, 3, stride=self.stride, dilation=self.dilation, name="conv1")(x)
         y = relu(self.norm(name="norm1")(y, train=train))
         y = conv(self.features, 3, name="conv2")(y)
         y = (self.last_norm or self.norm)(name="norm2")(y, train=train)
@@ -88,11 +92,13 @@ class BottleneckBlock(linen.Module):
     """ReLU(shortcut(x) + 1x1, 3x3 and 1x1 convolutions with batch norm): `4 features` channels, `features` inside.
 
     The 3x3 convolution has the stride, as in torchvision and timm ("v1.5"); with `stride_first` it is the first 1x1,
-    as in the paper. The two have the same parameters: weights of one load into the other and give other outputs.
+    as in the paper. The two have the same parameters: weights of one load into the other and give other outputs. The
+    3x3 convolution has the `dilation`.
     """
 
     features: int
     stride: int = 1
+    dilation: int = 1
     stride_first: bool = False
     shortcut: Part = ProjectionShortcut
     norm: Part = BatchNorm
@@ -104,7 +110,7 @@ class BottleneckBlock(linen.Module):
         first, second = (self.stride, 1) if self.stride_first else (1, self.stride)
         y = conv(self.features, 1, stride=first, name="conv1")(x)
         y = relu(self.norm(name="norm1")(y, train=train))
-        y = conv(self.features, 3, stride=second, name="conv2")(y)
+        y = conv(self.features, 3, stride=second, dilation=self.dilation, name="conv2")(y)
         y = relu(self.norm(name="norm2")(y, train=train))
         last = conv(4 * self.features, 1, name="conv3"), (self.last_norm or self.norm)(name="norm3")
         y = conv_then_norm(y, *last, train=train)
@@ -115,11 +121,13 @@ class PreActivationBasicBlock(linen.Module):
     """shortcut(x) + two 3x3 convolutions, each of the normalized and activated: `features` channels.
 
     A shortcut that changes the shape starts from the activated input. `activated` says that the input is activated
-    already, as it is behind a stem. `dropout` acts between the convolutions, as in wide residual networks.
+    already, as it is behind a stem. `dropout` acts between the convolutions, as in wide residual networks. `dilation`
+    is that of the first.
     """
 
     features: int
     stride: int = 1
+    dilation: int = 1
     shortcut: Part = ProjectionShortcut
     norm: Part = BatchNorm
     activated: bool = False
@@ -129,7 +137,7 @@ class PreActivationBasicBlock(linen.Module):
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """[n, h, w, channels] to [n, ⌈h / stride⌉, ⌈w / stride⌉, features]."""
         active = x if self.activated else relu(self.norm(name="norm1")(x, train=train))
-        y = conv(self.features, 3, stride=self.stride, name="conv1")(active)
+        y = conv(self.features, 3, stride=self.stride, dilation=self.dilation, name="conv1")(active)
         y = relu(self.norm(name="norm2")(y, train=train))
         y = Dropout(self.dropout, name="dropout")(y, train=train)
         y = conv(self.features, 3, name="conv2")(y)
@@ -141,11 +149,12 @@ class PreActivationBottleneckBlock(linen.Module):
     """shortcut(x) + 1x1, 3x3 and 1x1 convolutions, each of the normalized and activated: `4 features` channels.
 
     A shortcut that changes the shape starts from the activated input. `activated` says that the input is activated
-    already, as it is behind a stem. The 3x3 convolution has the stride.
+    already, as it is behind a stem. The 3x3 convolution has the stride and the dilation.
     """
 
     features: int
     stride: int = 1
+    dilation: int = 1
     shortcut: Part = ProjectionShortcut
     norm: Part = BatchNorm
     activated: bool = False
@@ -156,18 +165,24 @@ class PreActivationBottleneckBlock(linen.Module):
         active = x if self.activated else relu(self.norm(name="norm1")(x, train=train))
         y = conv(self.features, 1, name="conv1")(active)
         y = relu(self.norm(name="norm2")(y, train=train))
-        y = conv(self.features, 3, stride=self.stride, name="conv2")(y)
+        y = conv(self.features, 3, stride=self.stride, dilation=self.dilation, name="conv2")(y)
         y = relu(self.norm(name="norm3")(y, train=train))
         y = conv(4 * self.features, 1, name="conv3")(y)
         start = active if _changes(x, 4 * self.features, self.stride) else x
         return y + _around(self, start, 4 * self.features, norm=None, train=train)
 
 
-def conv(features: int, window: int, *, stride: int = 1, name: str) -> Conv:
-    """A convolution without bias that pads by half of its odd window."""
-    kernel_init = initializers.he_normal()
+def conv(features: int, window: int, *, stride: int = 1, dilation: int = 1, name: str) -> Conv:
+    """A convolution without bias that pads by half of its odd window, as it is dilated."""
     return Conv(
-        features, window, stride=stride, padding=window // 2, use_bias=False, kernel_init=kernel_init, name=name
+        features,
+        window,
+        stride=stride,
+        padding=dilation * (window // 2),
+        dilation=dilation,
+        use_bias=False,
+        kernel_init=initializers.he_normal(),
+        name=name,
     )
 
 

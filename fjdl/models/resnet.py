@@ -59,7 +59,8 @@ class SmallStem(linen.Module):
 class ResidualStage(linen.Module):
     """`blocks` blocks in a row of `features` each, the first with the stride.
 
-    `activated` is for a first block with pre-activation whose input is activated already.
+    `activated` is for a first block with pre-activation whose input is activated already. `dilations` are those of the
+    first block and of the others.
     """
 
     block: Part
@@ -68,6 +69,7 @@ class ResidualStage(linen.Module):
     stride: int = 1
     norm: Part = BatchNorm
     activated: bool = False
+    dilations: tuple[int, int] = (1, 1)
 
     @linen.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
@@ -75,7 +77,9 @@ class ResidualStage(linen.Module):
         first = partial(self.block, activated=True) if self.activated else self.block
         for i in range(self.blocks):
             block, stride = (self.block, 1) if i else (first, self.stride)
-            x = block(self.features, stride=stride, norm=self.norm, name=f"block{i}")(x, train=train)
+            dilation = self.dilations[min(i, 1)]
+            dilated = block if dilation == 1 else partial(block, dilation=dilation)
+            x = dilated(self.features, stride=stride, norm=self.norm, name=f"block{i}")(x, train=train)
         return x
 
 
@@ -84,7 +88,10 @@ class ResNet(linen.Module):
 
     `stages` are the numbers of blocks; each stage but the first halves the image and doubles the features, `width` in
     the first. Convolutions start as `he_normal`, where torchvision takes the fan out, and the logits' kernel as
-    `lecun_normal`.
+    `lecun_normal`. The last `dilated` stages do not halve the image: their windows are dilated instead and so meet what
+    they would have met, which makes the last features of `resnet50(dilated=2)` an eighth of the image in size and not a
+    32nd (Chen et al. 2017, arXiv:1706.05587; `replace_stride_with_dilation` of torchvision). Raises `ValueError` for
+    more of them than follow the first stage.
     """
 
     stages: tuple[int, ...]
@@ -93,6 +100,7 @@ class ResNet(linen.Module):
     stem: Part = ImageNetStem
     norm: Part = BatchNorm
     classes: int = 1000
+    dilated: int = 0
 
     @linen.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
@@ -112,18 +120,28 @@ class PreActivationResNet(ResNet):
 
 def _trunk(network: ResNet, x: Array, *, activated: bool = False, train: bool) -> Array:
     x = network.stem(norm=network.norm, name="stem")(x, train=train)
-    for i, blocks in enumerate(network.stages):
+    for i, (blocks, (stride, *dilations)) in enumerate(zip(network.stages, _strides(network), strict=True)):
         stage = ResidualStage(
             network.block,
             blocks,
             network.width * 2**i,
-            stride=2 if i else 1,
+            stride=stride,
             norm=network.norm,
             activated=activated and i == 0,
+            dilations=(dilations[0], dilations[1]),
             name=f"stage{i + 1}",
         )
         x = stage(x, train=train)
     return x
+
+
+def _strides(network: ResNet) -> list[tuple[int, int, int]]:
+    """Of each stage the stride, and the dilations of its first block and of the others."""
+    halving = len(network.stages) - 1 - network.dilated
+    if not 0 <= halving < len(network.stages):
+        raise ValueError(f"dilated must lie in [0, {len(network.stages) - 1}], got {network.dilated}")
+    wide = [(1, 2**i, 2 ** (i + 1)) for i in range(network.dilated)]
+    return [(1, 1, 1), *[(2, 1, 1)] * halving, *wide]
 
 
 def _classify(network: ResNet, x: Array) -> Array:

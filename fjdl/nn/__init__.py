@@ -59,6 +59,7 @@ from fjdl.nn.pool import (
 )
 from fjdl.nn.recurrent import GRU, LSTM, RNN, ChoGRU, LayerNormLSTM, SimpleGRU
 from fjdl.nn.recurrent_cells import ChoGRUCell, GRUCell, LayerNormLSTMCell, LSTMCell, RNNCell, SimpleGRUCell
+from fjdl.nn.trace import features
 from fjdl.nn.transformer import (
     TransformerDecoder,
     TransformerDecoderBlock,
@@ -80,8 +81,8 @@ __all__ = [
     "LuongAttention", "MaxPool", "Maxout", "Model", "MultiHeadAttention", "PReLU", "RMSNorm", "RNNCell",
     "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions", "SpatialDropout", "SpatiallySeparableConv",
     "SqueezeExcitation", "Stage", "StochasticDepth", "TransformerDecoder", "TransformerDecoderBlock",
-    "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "ensemble", "evaluated", "functional",
-    "method", "preprocessed", "pure",
+    "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "ensemble", "evaluated", "features",
+    "functional", "method", "preprocessed", "pure",
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What a module is made of: the costs of its layers, and the outputs of its parts."""
 
+import contextlib
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
@@ -32,9 +33,11 @@ def layers(module: linen.Module, inputs: Any) -> tuple[Layer, ...]:
             return call(*args, **kwargs)
         path = "/".join(context.module.path)
         running.append(path)
-        outputs = call(*args, **kwargs)
-        row, output = dataclasses.replace(cost(*_shapes(cost, args)), name=path), _first(outputs).shape[1:]
-        running.pop()
+        try:
+            outputs = call(*args, **kwargs)
+            row, output = dataclasses.replace(cost(*_shapes(cost, args)), name=path), _first(outputs).shape[1:]
+        finally:
+            running.pop()
         if row.output != output:
             raise ValueError(f"the cost of {path!r} must have the output {output}, got {row.output}")
         repeat = sum(name == path or name.startswith(path + " (") for name in rows)
@@ -67,6 +70,49 @@ def outputs(module: linen.Module, variables: PyTree, *args: Any, names: Sequence
     if missing:
         raise ValueError(f"names must be paths of parts such as stage1/block1, but no part is called {missing[0]}")
     return {name: found[name] for name in names}, {k: v for k, v in changed.items() if k != "intermediates"}
+
+
+class _Enough(Exception):
+    """Ends a network whose features are complete."""
+
+
+def features(network: linen.Module, *args: Any, names: Sequence[str], **kwargs: Any) -> dict[str, Any]:
+    """The outputs of the named parts of `network(*args, **kwargs)`, by their paths in it, for use in another module.
+
+    The network runs until the last of them is there: what comes later, such as its head, neither runs nor has
+    parameters. Of a part that runs more than once the first output counts. Raises `ValueError` for no names, and for
+    one that no part has that ran.
+
+    >>> from flax import linen
+    >>> from fjdl import models, nn
+    >>> class Pyramid(linen.Module):
+    ...     @linen.compact
+    ...     def __call__(self, x, *, train=False):
+    ...         backbone = models.resnet18(name="backbone")
+    ...         return nn.features(backbone, x, names=("stage2", "stage3"), train=train)
+    >>> params, _ = jax.eval_shape(nn.pure(Pyramid()).init, jax.random.key(0), jnp.ones((1, 64, 64, 3)))
+    >>> sorted(params["backbone"])
+    ['stage1', 'stage2', 'stage3', 'stem']
+    """
+    if not names:
+        raise ValueError("names must hold a path of a part such as stage1/block1, got none")
+    found: dict[str, Any] = {}
+
+    def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if len(found) == len(set(names)):
+            raise _Enough
+        result, path = call(*args, **kwargs), context.module.path
+        name = "/".join(path[len(network.path) :])
+        if context.method_name == "__call__" and path[: len(network.path)] == network.path and name in names:
+            found.setdefault(name, result)
+        return result
+
+    with linen.intercept_methods(watch), contextlib.suppress(_Enough):
+        network(*args, **kwargs)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"names must be paths of parts such as stage1/block1, but no part is called {missing[0]}")
+    return {name: found[name] for name in names}
 
 
 def _cost_of(method: str) -> str:
