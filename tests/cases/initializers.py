@@ -34,6 +34,7 @@ CASES: list[Case] = [
     row(initializers.orthogonal(), "orthogonal"),
     row(initializers.identity(gain=2.0), "identity", (2, 3), oracle=fixed([[2, 0, 0], [0, 2, 0]])),
     row(initializers.dirac(), "dirac", (3, 2, 3), oracle=fixed([np.zeros((2, 3)), np.eye(2, 3), np.zeros((2, 3))])),
+    row(initializers.bilinear(), "bilinear", (2, 1, 2), oracle=fixed([[[0.5, 0]], [[0.5, 0]]])),
     row(initializers.zeros(), "zeros", (2,), oracle=fixed([0, 0])),
     row(initializers.ones(), "ones", (2,), oracle=fixed([1, 1])),
     row(initializers.constant(0.5), "constant", (2,), oracle=fixed([0.5, 0.5])),

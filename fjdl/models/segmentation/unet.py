@@ -17,9 +17,9 @@ class UNet(linen.Module):
     """Logits of each pixel: a way down of `widths`, each level half the size, and one up, past what was there before.
 
     The first width is at the size of the image. On the way up a 2 x 2 transposed convolution halves the channels, and
-    the features of the same size on the way down stand beside its result. The paper's network, of 31,031,810
-    parameters on images of one channel, has no norms and pads nothing: `unet_paper`, whose logits are those of the
-    inner pixels, 388 x 388 of 572 x 572. `dropout` acts behind the lowest level.
+    the features of the same size on the way down stand beside its result. The paper's network, `unet_paper`, has
+    31,030,658 parameters for two classes of images with one channel, no norms, and no padding: its logits are those of
+    the inner pixels, 388 x 388 of 572 x 572. `dropout` acts behind the lowest level.
     Raises `ValueError` for an image whose sides the pools do not divide.
     """
 
