@@ -7,11 +7,17 @@ from flax import linen
 
 from fjdl.functional import initializers
 from fjdl.functional.activations import relu
+from fjdl.geometry import ConvPadding
 from fjdl.nn import BatchNorm, Conv, ConvTranspose
 from fjdl.typing import Array
 
 Part = Callable[..., linen.Module]
 Size = tuple[int, int]
+
+
+def size_of(x: Array) -> Size:
+    """Rows and columns of images [n, h, w, channels]."""
+    return x.shape[1], x.shape[2]
 
 
 class ConvBlock(linen.Module):
@@ -20,7 +26,7 @@ class ConvBlock(linen.Module):
     features: int
     convs: int = 2
     window: int = 3
-    padding: str = "SAME"
+    padding: ConvPadding = "SAME"
     norm: Part | None = BatchNorm
 
     @linen.compact
@@ -55,9 +61,9 @@ class Upscore(linen.Module):
         """[n, h, w, channels] to [n, *size, channels]; `size` is `factor` times [h, w], or up to factor - 1 more."""
         if self.factor % 2:
             raise ValueError(f"factor must be even, got {self.factor}")
-        rows, columns = (new - self.factor * old for new, old in zip(size, x.shape[1:3], strict=True))
+        rows, columns = (new - self.factor * old for new, old in zip(size, size_of(x), strict=True))
         if not 0 <= min(rows, columns) <= max(rows, columns) < self.factor:
-            raise ValueError(f"size must be that of {self.factor} x {x.shape[1:3]} or less than one more, got {size}")
+            raise ValueError(f"size must be that of {self.factor} x {size_of(x)} or less than one more, got {size}")
         return ConvTranspose(
             x.shape[-1],
             2 * self.factor,

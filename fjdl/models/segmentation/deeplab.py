@@ -9,7 +9,7 @@ from fjdl.functional import initializers
 from fjdl.functional.activations import relu
 from fjdl.functional.resize import resize2d
 from fjdl.models.resnet import resnet50
-from fjdl.models.segmentation.blocks import ConvBlock, Part
+from fjdl.models.segmentation.blocks import ConvBlock, Part, size_of
 from fjdl.models.segmentation.fcn import BACKBONE
 from fjdl.models.variant import variant
 from fjdl.nn import BatchNorm, Conv, Dropout, GlobalAveragePool, features
@@ -73,7 +73,7 @@ class DeepLabV3(linen.Module):
         y = features(self.backbone(name="backbone"), x, names=(name,), train=train)[name]
         y = ASPP(self.width, self.rates, self.dropout, self.norm, name="aspp")(y, train=train)
         y = ConvBlock(self.width, convs=1, norm=self.norm, name="head")(y, train=train)
-        return resize2d(Conv(self.classes, 1, name="logits")(y), size=x.shape[1:3])
+        return resize2d(Conv(self.classes, 1, name="logits")(y), size=size_of(x))
 
 
 class DeepLabV3Plus(linen.Module):
@@ -98,9 +98,9 @@ class DeepLabV3Plus(linen.Module):
         fine, coarse = (found[name] for name in self.names)
         y = ASPP(self.width, self.rates, self.dropout, self.norm, name="aspp")(coarse, train=train)
         fine = ConvBlock(self.narrow, convs=1, window=1, norm=self.norm, name="narrow")(fine, train=train)
-        y = jnp.concatenate([resize2d(y, size=fine.shape[1:3]), fine], axis=-1)
+        y = jnp.concatenate([resize2d(y, size=size_of(fine)), fine], axis=-1)
         y = ConvBlock(self.width, norm=self.norm, name="head")(y, train=train)
-        return resize2d(Conv(self.classes, 1, name="logits")(y), size=x.shape[1:3])
+        return resize2d(Conv(self.classes, 1, name="logits")(y), size=size_of(x))
 
 
 deeplabv3_resnet50 = variant(DeepLabV3, backbone=partial(resnet50, dilated=2))

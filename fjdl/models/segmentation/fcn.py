@@ -8,7 +8,7 @@ from fjdl.functional import initializers
 from fjdl.functional.activations import relu
 from fjdl.functional.resize import resize2d
 from fjdl.models.resnet import RESNET_TORCHVISION, resnet50
-from fjdl.models.segmentation.blocks import ConvBlock, Part, Upscore
+from fjdl.models.segmentation.blocks import ConvBlock, Part, Upscore, size_of
 from fjdl.models.variant import variant
 from fjdl.models.vgg import vgg16
 from fjdl.nn import BatchNorm, Conv, Dropout, features
@@ -37,7 +37,7 @@ class FCN(linen.Module):
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """[n, h, w, channels] to [n, h, w, classes]."""
         found = features(self.backbone(name="backbone"), x, names=self.names, train=train)
-        sizes = [*[found[name].shape[1:3] for name in self.names[1:]], x.shape[1:3]]
+        sizes = [*[size_of(found[name]) for name in self.names[1:]], size_of(x)]
         total = self._score(0, self._hidden(found[self.names[0]], train=train))
         for i, (size, factor) in enumerate(zip(sizes, self.factors, strict=True)):
             total = Upscore(factor, name=f"enlarge{i}")(total, size)
@@ -81,7 +81,7 @@ class DenseFCN(linen.Module):
         y = features(self.backbone(name="backbone"), x, names=(name,), train=train)[name]
         y = ConvBlock(self.width, convs=1, norm=self.norm, name="head")(y, train=train)
         y = Dropout(self.dropout, name="dropout")(y, train=train)
-        return resize2d(Conv(self.classes, 1, name="logits")(y), size=x.shape[1:3])
+        return resize2d(Conv(self.classes, 1, name="logits")(y), size=size_of(x))
 
 
 fcn_resnet50 = variant(DenseFCN, backbone=partial(resnet50, dilated=2))

@@ -5,7 +5,7 @@ from functools import partial
 from flax import linen
 
 from fjdl.functional.pool.unpool import max_pool2d_with_indices, max_unpool2d
-from fjdl.models.segmentation.blocks import ConvBlock, Part
+from fjdl.models.segmentation.blocks import ConvBlock, Part, size_of
 from fjdl.models.variant import variant
 from fjdl.nn import BatchNorm, Conv
 from fjdl.typing import Array
@@ -33,7 +33,7 @@ class SegNet(linen.Module):
         places = []
         for level, (width, convs) in enumerate(zip(self.widths, self.convs, strict=True), start=1):
             x = block(width, convs, name=f"down{level}")(x, train=train)
-            size = x.shape[1:3]
+            size = size_of(x)
             x, indices = max_pool2d_with_indices(x, window=2)
             places.append((indices, size))
         for level in range(len(self.widths), 0, -1):

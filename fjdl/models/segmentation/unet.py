@@ -7,7 +7,8 @@ from flax import linen
 
 from fjdl.functional import initializers
 from fjdl.functional.resize import resize2d
-from fjdl.models.segmentation.blocks import ConvBlock, Part
+from fjdl.geometry import ConvPadding
+from fjdl.models.segmentation.blocks import ConvBlock, Part, size_of
 from fjdl.models.variant import variant
 from fjdl.nn import BatchNorm, Conv, ConvTranspose, Dropout, MaxPool, features
 from fjdl.typing import Array
@@ -27,7 +28,7 @@ class UNet(linen.Module):
     widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
     convs: int = 2
     norm: Part | None = BatchNorm
-    padding: str = "SAME"
+    padding: ConvPadding = "SAME"
     dropout: float = 0.0
 
     @linen.compact
@@ -45,7 +46,7 @@ class UNet(linen.Module):
         for level in range(len(self.widths) - 1, 0, -1):
             width, beside = self.widths[level - 1], passed[level - 1]
             x = ConvTranspose(width, 2, stride=2, kernel_init=initializers.he_normal(), name=f"enlarge{level}")(x)
-            x = jnp.concatenate([_centre(beside, x.shape[1:3]), x], axis=-1)
+            x = jnp.concatenate([_centre(beside, size_of(x)), x], axis=-1)
             x = block(width, name=f"up{level}")(x, train=train)
         return Conv(self.classes, 1, name="logits")(x)
 
@@ -74,10 +75,10 @@ class BackboneUNet(linen.Module):
         y = found[self.names[-1]]
         for level in range(len(self.widths), 0, -1):
             beside = found[self.names[level - 1]]
-            y = resize2d(y, size=beside.shape[1:3], method="nearest")
+            y = resize2d(y, size=size_of(beside), method="nearest")
             y = jnp.concatenate([beside, y], axis=-1)
             y = ConvBlock(self.widths[level - 1], norm=self.norm, name=f"up{level}")(y, train=train)
-        return resize2d(Conv(self.classes, 1, name="logits")(y), size=x.shape[1:3])
+        return resize2d(Conv(self.classes, 1, name="logits")(y), size=size_of(x))
 
 
 unet_paper = variant(UNet, norm=None, padding="VALID", dropout=0.5)
@@ -85,7 +86,7 @@ unet_paper = variant(UNet, norm=None, padding="VALID", dropout=0.5)
 
 def _require_halves(x: Array) -> None:
     if x.shape[1] % 2 or x.shape[2] % 2:
-        raise ValueError(f"every level must have an even number of rows and columns to halve, got {x.shape[1:3]}")
+        raise ValueError(f"every level must have an even number of rows and columns to halve, got {size_of(x)}")
 
 
 def _centre(x: Array, size: tuple[int, int]) -> Array:
