@@ -1,7 +1,7 @@
 """Networks of segmentation: a class for each pixel.
 
-May import Flax, floor 0, `fjdl.nn`, `fjdl.functional`, `fjdl.losses`, `fjdl.lowering`, `fjdl.analysis` and, for the
-names of published weights, `fjdl.transfer`.
+May import Flax, floor 0, `fjdl.nn`, `fjdl.functional`, `fjdl.losses`, `fjdl.lowering`, `fjdl.analysis`, `fjdl.models`
+for its backbones and, for the names of published weights, `fjdl.transfer`.
 
 >>> from fjdl import models, nn
 >>> network = models.UNet(classes=2, widths=(4, 8))

@@ -73,9 +73,12 @@ def test_heads_over_dilated_features_equal_torchvisions(rng: np.random.Generator
         (models.unet_paper(2), (572, 572, 1), 31_030_658, (388, 388)),
         (models.fcn_resnet50(21), (224, 224, 3), 32_957_013, (224, 224)),  # torchvision's without its auxiliary head
         (models.deeplabv3_resnet50(21), (224, 224, 3), 39_638_869, (224, 224)),
+        (models.deeplabv3plus_resnet50(21), (224, 224, 3), 40_352_181, (224, 224)),
         (models.fcn32s(21), (227, 224, 3), 136_152_917, (227, 224)),
+        (models.fcn16s(21), (224, 224, 3), 134_815_994, (224, 224)),
+        (models.fcn8s(21), (360, 480, 3), 134_489_759, (360, 480)),
     ],
-    ids=["U-Net", "FCN of ResNet-50", "DeepLab v3", "FCN-32s"],
+    ids=["U-Net", "FCN of ResNet-50", "DeepLab v3", "DeepLab v3+", "FCN-32s", "FCN-16s", "FCN-8s"],
 )
 def test_published_networks_have_their_parameters(
     network: Any, image: tuple[int, ...], parameters: int, size: tuple[int, int]
@@ -116,6 +119,28 @@ def test_pixels_of_any_size_have_logits_that_learn(network: Any) -> None:
     half, kept = jax.eval_shape(model.apply, params, stats, x.astype(jnp.bfloat16))
     assert half.dtype == jnp.bfloat16
     assert jax.tree.structure(kept) == jax.tree.structure(stats)
+
+
+def test_a_pyramid_of_dilations_keeps_the_size_of_the_features() -> None:
+    """Of a map of ones, windows of one pixel and wide ones inside of the image see the same."""
+    model, x = nn.pure(models.ASPP(4, (1, 2), dropout=0.0)), jnp.ones((2, 9, 8, 3))
+    params, stats = random_variables(model, x)
+    y, _ = model.apply(params, stats, x)
+    assert y.shape == (2, 9, 8, 4)
+    np.testing.assert_allclose(y[:, 2:-2, 2:-2], jnp.broadcast_to(y[:1, 4:5, 4:5], (2, 5, 4, 4)), rtol=1e-4, atol=1e-6)
+
+
+def test_blocks_and_enlargements_stand_alone(rng: np.random.Generator) -> None:
+    """Three windows of 3 pixels without padding take 6 off; an enlargement starts as interpolation."""
+    x = rng.standard_normal((1, 9, 8, 2)).astype(np.float32)
+    block = nn.pure(models.ConvBlock(5, convs=3, padding="VALID", norm=None))
+    params, stats = random_variables(block, x)
+    y, _ = block.apply(params, stats, x)
+    assert y.shape == (1, 3, 2, 5)
+    assert jnp.all(y >= 0)
+    upscore = models.Upscore(2)
+    larger = upscore.apply(upscore.init(KEY, x, (18, 17)), x, (18, 17))
+    np.testing.assert_allclose(larger[:, 1:-1, 1:-2], resize2d(x, size=(18, 16))[:, 1:-1, 1:-1], rtol=1e-5, atol=1e-6)
 
 
 def test_features_end_the_network_where_the_last_of_them_is_there() -> None:
