@@ -187,7 +187,7 @@ __all__ = [
     "resnet152_v2", "retinanet_resnet50", "segnet_basic", "unet_paper", "vgg11", "vgg13", "vgg16", "vgg16_cifar",
     "vgg19", "vgg_timm", "vgg_torchvision", "wide_resnet", "wide_resnet16_4", "wide_resnet16_8", "wide_resnet28_10",
     "wide_resnet40_2", "wide_resnet40_4", "zfnet_paper",
-]  # fmt: skip  # fmt: skip
+]  # fmt: skip
 
 name_variants(globals())
 

@@ -8,20 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, jaccard_score
+from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
 from experiments.command import Experiment
 from experiments.train import train
 from fjdl import boxes, metrics, optim
 from fjdl.data.source import Source, Splits, from_arrays
-from fjdl.losses import diou_loss, softmax_cross_entropy
+from fjdl.losses import diou_loss
 from fjdl.model import Model
 from fjdl.train import Recipe
 from fjdl.train.prepare import prepare
 from fjdl.train.resume import read_best
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.summary import Summary
-from fjdl.train.tasks import Task, TaskLoss, translation
+from fjdl.train.tasks import Task, TaskLoss, segmentation, translation
 
 Params = dict[str, Any]
 
@@ -62,26 +62,6 @@ def trained(task: Task, model: Model, data: Source, inputs: str, path: Path) -> 
 COUNT = 21  # not a multiple of the batch
 
 
-def segmentation() -> Task:
-    """Logits `[n, h, w, 2]` against `batch["mask"]`; pixels labelled 255 do not count."""
-
-    def loss(outputs: Any, batch: Any) -> Any:
-        values = softmax_cross_entropy(outputs, batch["mask"], ignore_label=255)
-        return values, (batch["mask"] != 255).astype(jnp.float32)
-
-    def predicted(outputs: Any, batch: Any) -> Any:
-        return jnp.argmax(outputs, axis=-1), batch["mask"]
-
-    matrix = metrics.segmentation_matrix(2, ignore_label=255)
-    measured = {"confusion": matrix, "mean_iou": metrics.then(matrix, metrics.mean_iou)}
-    summary = Summary(
-        "mean_iou",
-        numbers=lambda results: {"iou": metrics.iou(jnp.asarray(results["confusion"])).tolist()},
-        confusion="confusion",
-    )
-    return Task(TaskLoss(loss, (), summary), {name: metrics.on(metric, predicted) for name, metric in measured.items()})
-
-
 def test_pixels_have_a_confusion_matrix_and_the_headline_of_their_mean_iou(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     image = rng.random((COUNT, 6, 6), np.float32)
@@ -91,12 +71,15 @@ def test_pixels_have_a_confusion_matrix_and_the_headline_of_their_mean_iou(tmp_p
         {"w": (2,), "b": (2,)}, lambda p, x: x[..., None] * p["w"][None, None, None] + p["b"][None, None, None]
     )
     data = from_arrays({"image": image, "mask": mask})
-    result, logits = trained(segmentation(), model, data, "image", tmp_path)
+    result, logits = trained(segmentation(2), model, data, "image", tmp_path)
     labels, found = mask[mask != 255], logits.argmax(-1)[mask != 255]
     assert result["test"]["confusion"] == confusion_matrix(labels, found).tolist()
     iou = jaccard_score(labels, found, average=None)
     np.testing.assert_allclose(result["test"]["iou"], iou, rtol=1e-6)
     np.testing.assert_allclose(result["test"]["mean_iou"], iou.mean(), rtol=1e-6)
+    np.testing.assert_allclose(result["test"]["dice"], f1_score(labels, found, average=None), rtol=1e-6)
+    assert result["test"]["count"] == labels.size
+    assert result["test"]["foreground_dice"] == result["test"]["dice"][1]
     assert iou.mean() > 0.6
     surprisal = np.logaddexp.reduce(logits, axis=-1) - np.take_along_axis(logits, mask[..., None] % 2, -1)[..., 0]
     np.testing.assert_allclose(result["test"]["loss"], surprisal[mask != 255].mean(), rtol=1e-5)

@@ -14,7 +14,9 @@ Array([1.098..., 1.098...], dtype=float32)
 from fjdl.train.summary import Summary
 from fjdl.train.tasks.base import Requirement, Task, TaskLoss
 from fjdl.train.tasks.classification import classification
+from fjdl.train.tasks.localization import localization
 from fjdl.train.tasks.regression import regression
+from fjdl.train.tasks.segmentation import segmentation
 from fjdl.train.tasks.sequence import language_model, tagging, translation
 
 __all__ = [
@@ -24,7 +26,9 @@ __all__ = [
     "TaskLoss",
     "classification",
     "language_model",
+    "localization",
     "regression",
+    "segmentation",
     "tagging",
     "translation",
 ]
