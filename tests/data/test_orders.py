@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fjdl.data.batches import epoch_indices
-from fjdl.data.orders import Order, buckets, in_order, lanes, shuffled
+from fjdl.data.orders import Order, buckets, groups, in_order, lanes, shuffled
 from fjdl.errors import UsageError
 
 KEY = jax.random.key(0)
@@ -19,8 +19,8 @@ def rows(order: Order, *, length: int, batch_size: int, epoch: int = 0) -> tuple
 
 @pytest.mark.parametrize(
     "order",
-    [shuffled, in_order, lanes(3), buckets(range(12), widths=(2, 5, 30), arrays=())],
-    ids=["shuffled", "in_order", "lanes", "buckets"],
+    [shuffled, in_order, lanes(3), buckets(range(12), widths=(2, 5, 30), arrays=()), groups([0, 1, 1] * 4, each=1)],
+    ids=["shuffled", "in_order", "lanes", "buckets", "groups"],
 )
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 16])
 def test_every_example_counts_once(order: Order, batch_size: int) -> None:
@@ -110,3 +110,27 @@ def test_what_is_refused() -> None:
         buckets([4], widths=(3,), arrays=())
     with pytest.raises(UsageError, match="lengths must hold that of each of the 5 examples, got 1"):
         buckets([1], widths=(3,), arrays=()).steps(5, 2)
+
+
+def test_groups_put_examples_of_a_class_together_and_every_class_has_its_turn_in_each_round() -> None:
+    """Seven, four and two examples: rounds of three, two and two groups, of which one is not full."""
+    labels = np.array([0, 0, 1, 0, 2, 0, 1, 0, 1, 0, 2, 1, 0])
+    order = groups(lambda: labels, each=2)
+    indices, mask = rows(order, length=13, batch_size=6)
+    assert len(indices) == 3
+    np.testing.assert_array_equal(np.sort(indices[mask == 1]), np.arange(13))
+    classes = labels[indices].reshape(3, 3, 2)
+    np.testing.assert_array_equal(classes[..., 0], classes[..., 1])
+    np.testing.assert_array_equal(np.sort(classes[0, :, 0]), [0, 1, 2])
+    assert mask.reshape(9, 2)[:, 0].sum() == 7
+    other = rows(order, length=13, batch_size=6, epoch=1)[0]
+    assert not np.array_equal(indices, other)
+
+
+def test_groups_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"^the batch size must be a multiple of the 2 examples of a group, got 3$"):
+        groups([0, 0, 1], each=2).steps(3, 3)
+    with pytest.raises(UsageError, match=r"^labels must hold that of each of the 4 examples, got 3$"):
+        groups([0, 0, 1], each=2).steps(4, 2)
+    with pytest.raises(ValueError, match=r"^each must be at least 1, got 0$"):
+        groups([0], each=0)
