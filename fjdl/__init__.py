@@ -10,7 +10,7 @@ __version__ = "0.2.0.dev0"
 
 _SUBPACKAGES = (
     "analysis", "augment", "autodiff", "boxes", "classical", "data", "decoding", "errors", "functional",
-    "losses", "metrics", "models", "nn", "optim", "plots", "quant", "schedules", "search", "train",
+    "interpret", "losses", "metrics", "models", "nn", "optim", "plots", "quant", "schedules", "search", "train",
     "transfer", "tree", "typing",
 )  # fmt: skip
 

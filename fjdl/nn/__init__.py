@@ -59,7 +59,7 @@ from fjdl.nn.pool import (
 )
 from fjdl.nn.recurrent import GRU, LSTM, RNN, ChoGRU, LayerNormLSTM, SimpleGRU
 from fjdl.nn.recurrent_cells import ChoGRUCell, GRUCell, LayerNormLSTMCell, LSTMCell, RNNCell, SimpleGRUCell
-from fjdl.nn.trace import features
+from fjdl.nn.trace import features, observed, parts
 from fjdl.nn.transformer import (
     TransformerDecoder,
     TransformerDecoderBlock,
@@ -82,7 +82,7 @@ __all__ = [
     "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions", "SpatialDropout", "SpatiallySeparableConv",
     "SqueezeExcitation", "Stage", "StochasticDepth", "TransformerDecoder", "TransformerDecoderBlock",
     "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "ensemble", "evaluated", "features",
-    "functional", "method", "preprocessed", "pure",
+    "functional", "method", "observed", "parts", "preprocessed", "pure",
 ]  # fmt: skip
 
 

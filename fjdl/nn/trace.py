@@ -3,8 +3,9 @@
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jax
 from flax import linen
@@ -12,6 +13,8 @@ from flax import linen
 from fjdl import tree
 from fjdl.analysis import Layer
 from fjdl.typing import PyTree
+
+Result = TypeVar("Result")
 
 
 def layers(module: linen.Module, inputs: Any) -> tuple[Layer, ...]:
@@ -113,6 +116,77 @@ def features(network: linen.Module, *args: Any, names: Sequence[str], **kwargs: 
     if missing:
         raise ValueError(f"names must be paths of parts such as stage1/block1, but no part is called {missing[0]}")
     return {name: found[name] for name in names}
+
+
+def observed(
+    function: Callable[..., Result], *, names: Sequence[str] = ()
+) -> Callable[..., tuple[Result, dict[str, Any]]]:
+    """The function, which runs modules, with what the named parts of these give: `(result, {name: output})`.
+
+    It takes the arguments of `function`, such as `Model.apply`, and the keyword `replaced`, a dictionary of outputs by
+    name that stand in the place of the parts' own; derivatives by them are those of what comes behind. A name is the
+    path of a part in its module; the second of a path has " (2)" behind it, as in an ensemble or where a layer runs
+    again. What is not needed is not computed under `jit`. Raises `ValueError` for a name that no part has that ran.
+
+    >>> from fjdl import nn
+    >>> model = nn.pure(nn.ConvNorm(2, window=1))
+    >>> params, stats = model.init(jax.random.key(0), jnp.ones((1, 2, 2, 1)))
+    >>> _, found = observed(model.apply, names=["conv"])(params, stats, jnp.ones((1, 2, 2, 1)))
+    >>> found["conv"].shape
+    (1, 2, 2, 2)
+    """
+
+    def call(*args: Any, replaced: Mapping[str, Any] | None = None, **options: Any) -> tuple[Result, dict[str, Any]]:
+        found: dict[str, Any] = {}
+        ran: list[str] = []
+        chosen = replaced or {}
+
+        def watch(name: str, output: Any) -> Any:
+            ran.append(name)
+            output = chosen.get(name, output)
+            if name in names:
+                found[name] = output
+            return output
+
+        with _watching(watch):
+            result = function(*args, **options)
+        missing = [name for name in (*names, *chosen) if name not in ran]
+        if missing:
+            raise ValueError(f"names must be among the parts {', '.join(ran)}, got {missing[0]!r}")
+        return result, {name: found[name] for name in names}
+
+    return call
+
+
+def parts(function: Callable[..., Any], *args: Any, **options: Any) -> dict[str, Any]:
+    """Shape and dtype of what each part of the modules gives that `function(*args)` runs, in order, by name.
+
+    Names are those of `observed`; a module alone has none. Nothing is computed.
+    """
+    found: dict[str, Any] = {}
+
+    def watch(name: str, output: Any) -> Any:
+        found[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), output)
+        return output
+
+    with _watching(watch):
+        jax.eval_shape(lambda *args: function(*args, **options), *args)
+    return found
+
+
+def _watching(watch: Callable[[str, Any], Any]) -> contextlib.AbstractContextManager[Any]:
+    """Inside, the output of each part of a module is what `watch` makes of its name and its output."""
+    times: Counter[str] = Counter()
+
+    def through(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        output = call(*args, **kwargs)
+        path = "/".join(context.module.path)
+        if context.method_name != "__call__" or not path:
+            return output
+        times[path] += 1
+        return watch(path if times[path] == 1 else f"{path} ({times[path]})", output)
+
+    return linen.intercept_methods(through)
 
 
 def _cost_of(method: str) -> str:

@@ -9,10 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fjdl.checks import at_least
+from fjdl.plots.images import INCHES, caption_size, show, stretched
 from fjdl.plots.style import MUTED, STYLE
 from fjdl.typing import Array, Float, Integer, Num, typed
-
-_INCHES = 1.5  # of one image
 
 
 @typed
@@ -39,16 +38,14 @@ def mistakes(
     chosen = found.chosen
     columns = max(math.ceil(math.sqrt(len(chosen))), 1)
     rows = max(math.ceil(len(chosen) / columns), 1)
-    figure = Figure(figsize=(max(_INCHES * columns + 0.3, 4.0), 1.2 * _INCHES * rows + 0.9))
+    figure = Figure(figsize=(max(INCHES * columns + 0.3, 4.0), 1.2 * INCHES * rows + 0.9))
     figure.suptitle(title)
     figure.supxlabel(found.counts, color=MUTED, fontsize=9)
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
-    size = min([9.0, *(72 * _INCHES / (0.6 * len(caption)) for caption in found.captions)])
     for axes in cells:
         axes.axis("off")
-    for axes, image, caption in zip(cells, _stretched(np.asarray(images)[chosen]), found.captions, strict=False):
-        axes.imshow(image, cmap="gray", vmin=0, vmax=1)
-        axes.set_title(caption, fontsize=size, pad=4)
+    for axes, image, caption in zip(cells, stretched(np.asarray(images)[chosen]), found.captions, strict=False):
+        show(axes, image, caption, size=caption_size(found.captions))
     return figure
 
 
@@ -71,16 +68,6 @@ def most_confident(true: Any, predicted: Any, confidence: Any, *, classes: Seque
         f"{_name(classes, int(true[i]))} → {_name(classes, int(predicted[i]))} ({certainty[i]:.2f})" for i in chosen
     ]
     return Mistakes(chosen, captions, f"{len(wrong):,} of {len(certainty):,} wrong{shown}")
-
-
-def _stretched(images: np.ndarray) -> np.ndarray:
-    """The images from 0, their smallest value, to 1, their largest; what is not finite is 0."""
-    images = images.astype(np.float64)
-    finite = np.isfinite(images)
-    low, high = (
-        extreme(images, where=finite, initial=start) for extreme, start in ((np.min, np.inf), (np.max, -np.inf))
-    )
-    return np.where(finite, images - low, 0) / (high - low if high > low else 1)
 
 
 def _name(classes: Sequence[str], label: int) -> str:

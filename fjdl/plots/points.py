@@ -1,0 +1,45 @@
+"""Points in the plane, coloured by class."""
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from fjdl.plots.style import INK, STYLE
+from fjdl.typing import Array, Float, Integer, typed
+
+_MARKERS = "os^Dv"
+
+
+@typed
+@matplotlib.rc_context(STYLE)
+def points_figure(
+    points: Float[Array, "n 2"],
+    labels: Integer[Array, " n"],
+    *,
+    classes: Sequence[str],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """A mark for each point in the colour and form of its class, with the class's name at the middle of its points.
+
+    Ten colours are used in turn with five forms. A class without points is not named; a label without a class raises
+    `ValueError`.
+    """
+    where, labels = np.asarray(points, np.float64), np.asarray(labels)
+    if labels.size and not (labels.min() >= 0 and labels.max() < len(classes)):
+        raise ValueError(f"labels must lie in [0, {len(classes)}), got {int(labels.min())} to {int(labels.max())}")
+    figure = Figure(figsize=(7.0, 5.5))
+    figure.suptitle(title)
+    axes = figure.subplots()
+    colours = matplotlib.colormaps["tab10"]
+    for k in np.unique(labels):
+        mine = where[labels == k]
+        marker = _MARKERS[k % len(_MARKERS)]
+        axes.scatter(*mine.T, s=18, color=colours(k % 10), marker=marker, alpha=0.75, linewidths=0, label=classes[k])
+        box = {"facecolor": "white", "edgecolor": colours(k % 10), "alpha": 0.8, "boxstyle": "round,pad=0.2"}
+        axes.annotate(classes[k], np.median(mine, axis=0), ha="center", va="center", fontsize=9, color=INK, bbox=box)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    return figure
