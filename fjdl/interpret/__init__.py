@@ -8,7 +8,7 @@ Call these functions under `jax.jit` with the parameters as its arguments, so th
 >>> weights = jnp.array([[1.0, -1.0], [2.0, 0.0], [0.0, 0.5]])
 >>> network = lambda x: jax.nn.relu(x) @ weights
 >>> x, classes = jnp.array([[0.5, 0.25, 0.75]]), jnp.array([1])
->>> interpret.integrated_gradients(network, x, classes).round(3)
+>>> interpret.gradient_times_input(network, x, classes)
 Array([[-0.5  ,  0.   ,  0.375]], dtype=float32)
 >>> interpret.fgsm(network, x, classes, radius=0.125)
 Array([[0.625, 0.375, 0.625]], dtype=float32)

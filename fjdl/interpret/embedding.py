@@ -51,7 +51,7 @@ def project(pca: PCA, x: Float[Array, "n d"]) -> Float[Array, "n k"]:
            [-1.],
            [ 1.]], dtype=float32)
     """
-    return full_product(widened(x) - pca.mean[None], pca.components.T)
+    return full_product(widened(x) - widened(pca.mean)[None], widened(pca.components).T)
 
 
 @typed

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from fjdl import tree
 from fjdl.checks import at_least, within
-from fjdl.numerics import widened
+from fjdl.numerics import wide, widened
 from fjdl.typing import Array, Float, Integer, Number, PyTree, Scalar, typed
 
 
@@ -19,7 +19,7 @@ def zero_share(activations: Float[Array, "n *space c"]) -> Float[Array, " c"]:
     >>> zero_share(jnp.array([[0.0, 1.0], [0.0, 0.0]]))
     Array([1. , 0.5], dtype=float32)
     """
-    return jnp.mean(activations == 0, axis=tuple(range(activations.ndim - 1)), dtype=jnp.float32)
+    return jnp.mean(activations == 0, axis=tuple(range(activations.ndim - 1)), dtype=wide(activations.dtype))
 
 
 @typed
@@ -37,7 +37,7 @@ def saturated_share(
     within("[0, 0.5)", margin=margin)
     values, width = widened(activations), margin * (high - low)
     near = (values <= low + width) | (values >= high - width)
-    return jnp.mean(near, axis=tuple(range(activations.ndim - 1)), dtype=jnp.float32)
+    return jnp.mean(near, axis=tuple(range(activations.ndim - 1)), dtype=wide(activations.dtype))
 
 
 class Histogram(NamedTuple):

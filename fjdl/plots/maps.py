@@ -35,11 +35,9 @@ def maps_figure(
 
     Each map is drawn as a share of its own largest modulus: from -1 to 1 in diverging colours where `signed`, otherwise
     from 0 to 1. One entry of a map covers as many pixels as it stands for. An entry that is not finite is black, a map
-    of zeros has the colour of 0. Raises `ValueError` as `image_grid` does, and for another number of maps.
+    of zeros has the colour of 0. Raises `ValueError` as `image_grid` does.
     """
     require_images(images, captions)
-    if maps.shape[0] != images.shape[0]:
-        raise ValueError(f"maps must be as many as images, got {maps.shape[0]} and {images.shape[0]}")
     values = np.asarray(maps, np.float64)
     largest = np.max(np.abs(values), axis=(1, 2), where=np.isfinite(values), initial=0)[:, None, None]
     shares = values / np.where(largest > 0, largest, 1)

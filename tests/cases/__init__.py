@@ -15,6 +15,7 @@ from tests.cases import (
     embedding,
     functional,
     initializers,
+    interpret,
     losses,
     losses_adaptive,
     losses_peers,
@@ -45,5 +46,6 @@ PARTS = (
     losses_adaptive, losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities,
     metrics_ranking, metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text,
     augment, augment_color, autodiff, search, schedules, quant, recurrent, decoding, attention, embedding,
+    interpret,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

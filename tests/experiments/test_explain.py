@@ -76,10 +76,11 @@ def test_what_the_network_does_not_allow_is_left_out_with_the_reason(
     trained_run: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    drawn = networks.pca(subject_of(load_run(run), images=2, examples=9, layer=None, signature=None))
     kept = [method for method in get_args(explain.Method) if method not in WITHOUT_LAYERS]
     for method in kept:
         home = attributions if hasattr(attributions, method) else networks
-        monkeypatch.setattr(home, method, lambda subject: networks.pca(subject))
+        monkeypatch.setattr(home, method, lambda subject: drawn)
     done = command("explain", run, "--images", 2, "--examples", 9)
     assert done.status == 0
     assert [line.split(" is left out: ")[0] for line in done.err.splitlines()] == list(WITHOUT_LAYERS)
@@ -99,7 +100,7 @@ def test_runs_without_images_are_refused(trained_run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "size", "layer", "signature"),
-    [(cifar_resnet20(), 32, "stage3/block2", "mean"), (vgg11(classes=10), 32, "stage5", "dense2")],
+    [(cifar_resnet20(), 32, "stage3", "pool"), (vgg11(classes=10), 32, "stage5", "dropout7")],
     ids=["ResNet", "VGG"],
 )
 def test_the_default_layers_of_the_zoo(module: Any, size: int, layer: str, signature: str) -> None:

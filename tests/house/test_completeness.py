@@ -13,7 +13,18 @@ from flax import linen
 import fjdl
 from tests.house.reach import Definition, every_test, reached
 
-LAWFUL = ("losses", "functional", "metrics", "augment", "schedules", "boxes", "search", "quant", "decoding")
+LAWFUL = (
+    "losses",
+    "functional",
+    "metrics",
+    "augment",
+    "schedules",
+    "boxes",
+    "search",
+    "quant",
+    "decoding",
+    "interpret",
+)
 TABLES = (
     Definition("tests.cases", "CASES"),
     Definition("tests.augment.test_random", "IMAGES"),
@@ -39,6 +50,25 @@ NO_ROW: dict[str, str] = {
     "fjdl.functional.cudnn_lstm": "has neither vmap nor second derivatives, as JAX has it; elsewhere it is `lstm`",
     "fjdl.functional.initializers.fans": "integers from a shape",
     "fjdl.functional.initializers.gain": "a number from a name",
+    "fjdl.interpret.completeness_gap": "takes a network",
+    "fjdl.interpret.fgsm": "takes a network",
+    "fjdl.interpret.grad_cam": "takes a network",
+    "fjdl.interpret.grad_cam_plus_plus": "takes a network",
+    "fjdl.interpret.gradient_times_input": "takes a network",
+    "fjdl.interpret.guided": "takes a network",
+    "fjdl.interpret.input_gradient": "takes a network",
+    "fjdl.interpret.integrated_gradients": "takes a network",
+    "fjdl.interpret.maximize": "takes a network",
+    "fjdl.interpret.nonlinearities": "takes a network",
+    "fjdl.interpret.occlusion": "takes a network",
+    "fjdl.interpret.pgd": "takes a network",
+    "fjdl.interpret.pgd_l2": "takes a network",
+    "fjdl.interpret.rise": "takes a network",
+    "fjdl.interpret.robust_accuracy": "takes a network",
+    "fjdl.interpret.saliency_map": "takes a network",
+    "fjdl.interpret.smooth_gradient": "takes a network",
+    "fjdl.interpret.targeted_gradient": "takes a network",
+    "fjdl.interpret.tsne": "arrays on the host",
     "fjdl.metrics.bleu": "strings on the host",
     "fjdl.metrics.bleu_interval": "strings on the host",
     "fjdl.metrics.character_error_rate": "strings on the host",

@@ -16,6 +16,7 @@ from tests.laws.test_sharded import arrays_of, result_and_gradients
 EXAMPLES = ("*batch", "*shape", "n", "*n")  # names of axes that count examples
 COUNTED: dict[str, str] = {  # rows whose way depends on the number, which they must know
     "functional.dropout.dropout_expectation": "sums over all masks of n entries",
+    "interpret.embedding.fit_pca": "decomposes a matrix with n rows",
     "losses.triplet.semi_hard_triplets": "sorts and searches n distances",
 }
 
