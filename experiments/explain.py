@@ -12,8 +12,8 @@ from experiments.evaluate import load_run
 
 Method = Literal[
     "gradient", "gradient_times_input", "guided", "smooth_gradient", "integrated_gradients", "grad_cam",
-    "grad_cam_plus_plus", "occlusion", "rise", "region", "features", "maximize", "pca", "tsne", "adversarial",
-    "robustness", "units", "histograms",
+    "grad_cam_plus_plus", "occlusion", "rise", "region", "features", "channels", "maximize", "pca", "tsne",
+    "adversarial", "robustness", "units", "histograms",
 ]  # fmt: skip
 
 
@@ -30,7 +30,7 @@ class Options:
     methods: tuple[Method, ...] = ()
     """The figures to draw; all that the network allows unless given."""
     layer: str | None = None
-    """The layer of grad_cam, grad_cam_plus_plus and features: the last one that gives an image, unless given."""
+    """The layer of class activation maps, features and channels: the last one that gives an image, unless given."""
     signature: str | None = None
     """The layer whose outputs pca and tsne show: the one before the logits, unless given."""
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from experiments.explanations.subject import Inapplicable, Subject
 from fjdl import interpret, nn
@@ -115,7 +114,7 @@ def features(subject: Subject) -> Any:
     count = min(maps.shape[-1], 64)
     note = f"{count} of {maps.shape[-1]} channels, {maps.shape[0]} x {maps.shape[1]}, for {subject.captions[0]}"
     return image_grid(
-        np.moveaxis(np.asarray(maps[..., :count]), -1, 0)[..., None],
+        jnp.moveaxis(maps[..., :count], -1, 0)[..., None],
         captions=[str(number) for number in range(count)],
         title=f"Features of {layer}: {subject.title}",
         note=note,
@@ -140,7 +139,8 @@ def _activation_maps(subject: Subject, method: Any, name: str) -> Any:
 
     found = subject.compute(maps, subject.shown, subject.predicted)
     note = f"layer {layer}, {found.shape[1]} x {found.shape[2]}"
-    return _figure(subject, interpret.enlarged(found, size=subject.shown.shape[1:3]), name, signed=False, note=note)
+    _, h, w, _ = subject.shown.shape
+    return _figure(subject, interpret.enlarged(found, size=(h, w)), name, signed=False, note=note)
 
 
 def _maps(subject: Subject, method: Any, name: str, *, signed: bool, note: str) -> Any:

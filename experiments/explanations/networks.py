@@ -23,30 +23,34 @@ from fjdl.typing import Array, PyTree
 
 KEY = jax.random.key(0)
 RADIUS, RADII, STEPS = 0.1, (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 10  # radii as shares of the range of inputs
-ASCENT, MOST_CLASSES, MOST_LAYERS = 128, 20, 8
+ASCENT, MOST_IMAGES, MOST_LAYERS = 128, 20, 8
 
 
 def maximize(subject: Subject) -> Any:
     """An image for each class at which its score is large."""
-    low, high = subject.ends
-    count = min(len(subject.classes), MOST_CLASSES)
-    shape = (count, *subject.shown.shape[1:])
-    wide = (high - low) * math.sqrt(math.prod(shape[1:]))  # the diagonal of all images
-    start = (low + high) / 2 + 0.05 * (high - low) * jax.random.normal(KEY, shape)
-
-    def ascend(network: Any, start: Array) -> Array:
-        def score(x: Array) -> Array:
-            return jnp.diagonal(network(x)[:, :count])
-
-        return interpret.maximize(
-            KEY, score, jnp.clip(start, low, high), steps=ASCENT, step=2 * wide / ASCENT, jitter=1,
-            variation=0.02 / (high - low) ** 2, low=low, high=high,
-        )  # fmt: skip
-
-    found = subject.compute(ascend, start)
-    note = f"{ASCENT} steps of ascent on each class's score, with jitter and a penalty of total variation"
+    count = min(len(subject.classes), MOST_IMAGES)
     return image_grid(
-        found, captions=list(subject.classes[:count]), title=f"What each class looks for: {subject.title}", note=note
+        _ascended(subject, lambda network, x: jnp.diagonal(network(x)[:, :count]), count),
+        captions=list(subject.classes[:count]),
+        title=f"What each class looks for: {subject.run.splits.name}",
+        note=f"{ASCENT} steps of ascent on each class's score, with jitter and a penalty of total variation",
+    )
+
+
+def channels(subject: Subject) -> Any:
+    """An image for each channel of one layer at which its mean is large."""
+    layer = subject.need_layer()
+    every = subject.parts[layer][-1]
+    count = min(every, MOST_IMAGES)
+
+    def means(network: Any, x: Array) -> Array:
+        return jnp.diagonal(nn.observed(network, names=(layer,))(x)[1][layer].mean(axis=(1, 2))[:, :count])
+
+    return image_grid(
+        _ascended(subject, means, count),
+        captions=[str(number) for number in range(count)],
+        title=f"What channels of {layer} look for: {subject.run.splits.name}",
+        note=f"{count} of {every} channels; {ASCENT} steps of ascent on each one's mean, with jitter",
     )
 
 
@@ -69,7 +73,7 @@ def tsne(subject: Subject) -> Any:
     signatures = _signatures(subject)
     perplexity = min(30.0, (signatures.shape[0] - 1) / 3)
     return points_figure(
-        interpret.tsne(signatures, seed=0, perplexity=perplexity),
+        jnp.asarray(interpret.tsne(signatures, seed=0, perplexity=perplexity)),
         subject.labels,
         classes=subject.classes,
         title=f"t-SNE of {subject.signature}: {subject.title}",
@@ -190,6 +194,22 @@ def histograms(subject: Subject) -> Any:
         title=f"Distributions: {subject.title}",
         note=note,
     )
+
+
+def _ascended(subject: Subject, score: Any, count: int) -> Array:
+    """As many images, of which `score(network, images)` is large, from grey with a little noise."""
+    low, high = subject.ends
+    shape = (count, *subject.shown.shape[1:])
+    wide = (high - low) * math.sqrt(math.prod(shape[1:]))  # the diagonal of all images
+    start = jnp.clip((low + high) / 2 + 0.05 * (high - low) * jax.random.normal(KEY, shape), low, high)
+
+    def ascend(network: Any, start: Array) -> Array:
+        return interpret.maximize(
+            KEY, partial(score, network), start, steps=ASCENT, step=2 * wide / ASCENT, jitter=1,
+            variation=0.02 / (high - low) ** 2, low=low, high=high,
+        )  # fmt: skip
+
+    return subject.compute(ascend, start)
 
 
 def _pgd(key: Array, network: Any, x: Array, classes: Array, *, radius: Any, low: float, high: float) -> Array:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.extend import core
 
 from fjdl.interpret.scores import Network
@@ -239,7 +240,7 @@ def _constants(closed: Any) -> list[_Value]:
 
 
 def _literal(value: Any) -> _Value:
-    known = not isinstance(value, jax.core.Tracer)
+    known = not isinstance(value, Tracer)
     return _Value(value, zero=known and np.ndim(value) == 0 and bool(np.asarray(value) == 0), constant=known)
 
 

@@ -103,7 +103,7 @@ def integrated_gradients(
         slope = input_gradient(network, (start + place * way).astype(x.dtype), classes)
         return total + weight * widened(slope), None
 
-    nodes = tuple(jnp.asarray(value, way.dtype) for value in ((places + 1) / 2, weights / 2))
+    nodes = jnp.asarray((places + 1) / 2, way.dtype), jnp.asarray(weights / 2, way.dtype)
     return way * jax.lax.scan(add, jnp.zeros_like(way), nodes)[0]
 
 

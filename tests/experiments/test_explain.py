@@ -20,7 +20,7 @@ from fjdl.models import LeNet5, cifar_resnet20, vgg11
 from tests.experiments.support import USAGE, Command, sentence, snapshot
 
 LINEAR = ("gradient", "integrated_gradients", "occlusion", "maximize", "pca", "adversarial", "histograms")
-WITHOUT_LAYERS = ("guided", "grad_cam", "grad_cam_plus_plus", "features", "units")
+WITHOUT_LAYERS = ("guided", "grad_cam", "grad_cam_plus_plus", "features", "channels", "units")
 
 
 def lenet(run: Path) -> Any:
@@ -37,10 +37,10 @@ def test_every_figure_of_a_network_with_layers_is_drawn(trained_run: Path) -> No
     subject = subject_of(lenet(trained_run), images=2, examples=9, layer=None, signature=None)
     assert (subject.layer, subject.signature) == ("conv2", "Dropout_1")
     assert subject.ends == (0, 1)
-    for method in ("guided", "grad_cam", "grad_cam_plus_plus", "region", "features", "units", "robustness"):
+    for method in ("guided", "grad_cam", "grad_cam_plus_plus", "region", "features", "channels", "units", "robustness"):
         draw = {**vars(attributions), **vars(networks)}[method]
-        titles = draw(subject).get_suptitle()
-        assert titles.endswith(("digits, test part", "digits, test part, 9 examples"))
+        title = draw(subject).get_suptitle()
+        assert title.endswith((": digits", ": digits, test part", ": digits, test part, 9 examples"))
     shares = networks.units(subject).axes[0].get_yticklabels()
     assert [label.get_text() for label in shares] == ["conv1 (6)", "conv2 (16)", "dense1 (120)", "dense2 (84)"]
     with pytest.raises(UsageError, match=r"^layer must be one of conv1, pool1, conv2, .*, logits, got 'conv9'$"):
