@@ -1,9 +1,9 @@
 """Understanding a trained network: where its scores come from, what its units look for, how easily it is fooled.
 
-A network is any function of inputs `[n, ...]` that gives scores `[n, k]`, such as logits; images are `[n, h, w, c]`. Of a
-`Model` it is `lambda x: model.apply(params, stats, x)[0]`. Call these functions under `jax.jit` with the parameters as its
-arguments, so that a second call compiles nothing. `fjdl.nn.observed` gives what a layer of a module computes. May import
-floor 0, `fjdl.functional` and `fjdl.losses`.
+A network is any function of inputs `[n, ...]` that gives scores `[n, k]`, such as logits; images are `[n, h, w, c]`.
+Of a `Model` it is `lambda x: model.apply(params, stats, x)[0]`. Call these functions under `jax.jit` with the
+parameters as its arguments, so that a second call compiles nothing. `fjdl.nn.observed` gives what a layer of a module
+computes. May import floor 0, `fjdl.functional` and `fjdl.losses`.
 
 >>> from fjdl import interpret
 >>> weights = jnp.array([[1.0, -1.0], [2.0, 0.0], [0.0, 0.5]])
