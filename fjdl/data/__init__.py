@@ -2,8 +2,8 @@
 
 One format or data set a file. A data set is a function that returns `Splits`, such as `mnist.fashion_mnist`. Those of
 texts are `language.tiny_shakespeare`, `language.wikitext2`, `sentences.sst2`, `sentences.trec`, `translation.dates`,
-`translation.multi30k` and `translation.multi30k_byte_pairs`; the room `text` has what they are made with. May import
-floor 0 alone.
+`translation.multi30k` and `translation.multi30k_byte_pairs`; the room `text` has what they are made with. Those of
+images with boxes or masks are in the room `vision`. May import floor 0 alone.
 
 >>> from fjdl.data import batches, embedded
 >>> splits = embedded.iris()
@@ -21,7 +21,7 @@ from fjdl.names import other_names
 
 _FILES = (
     "batch_files", "batches", "blank", "cifar", "embedded", "files", "idx", "image_folder", "language", "loading",
-    "mnist", "orders", "pickled_arrays", "pickles", "sentences", "source", "splits", "text", "translation",
+    "mnist", "orders", "pickled_arrays", "pickles", "sentences", "source", "splits", "text", "translation", "vision",
 )  # fmt: skip
 
 if not TYPE_CHECKING:

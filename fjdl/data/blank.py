@@ -68,6 +68,11 @@ def blank() -> Blank | None:
     return _STATE.get()
 
 
+def absent(sentence: str) -> DataError:
+    """The error of a file that is not there: `AbsentError` inside of `blank_data`, which stands in for the file."""
+    return DataError(sentence) if blank() is None else AbsentError(sentence)
+
+
 def found_or_blank(name: str, find: Callable[[], _Made], make: Callable[[Blank], _Made]) -> _Made:
     """`find()`, or inside of `blank_data` what `make` gives in its place where the files are absent."""
     state = blank()

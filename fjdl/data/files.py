@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from fjdl.data.blank import AbsentError, blank
+from fjdl.data.blank import AbsentError, absent, blank
 from fjdl.errors import DataError, StorageError
 from fjdl.files import replacing
 
@@ -76,6 +76,21 @@ def find_or_download(folder: str, file: RemoteFile, *, data_dir: Path | str | No
         raise AbsentError(f"{file.name} must be in {target.parent} or in FJDL_DATA_DIR/{folder}, got no such file")
     _download(file, target)
     return target
+
+
+def find_folder(folder: str, inside: str, *, home: str, data_dir: Path | str | None = None) -> Path:
+    """The first folder `folder` of the search path, or `data_dir` itself, in which `inside` exists.
+
+    For data sets of many files, which are not downloaded. Where there is none, `DataError` says what to put where and
+    that `home` offers it.
+    """
+    candidates = [path / folder for path in search_path(data_dir)]
+    if data_dir:
+        candidates.insert(1, Path(data_dir).expanduser())
+    for path in candidates:
+        if (path / inside).exists():
+            return path
+    raise absent(f"{inside} must be in {candidates[-1]} or in FJDL_DATA_DIR/{folder}, got no such file; {home} has it")
 
 
 def read_gzip(path: Path, *, limit: int) -> bytes:

@@ -1,5 +1,7 @@
 """Image files in one folder for each class, decoded when they are asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -8,9 +10,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fjdl.checks import at_least
-from fjdl.data.blank import AbsentError, Blank, blank, found_or_blank
-from fjdl.data.source import Example, Index, Source, Splits, subset
-from fjdl.data.splits import stratified_split
+from fjdl.data.blank import Blank, absent, blank, found_or_blank
+from fjdl.data.source import Example, Index, Source, Splits, one_by_one, subset
+from fjdl.data.splits import stratified_split, without_bad
 from fjdl.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -26,6 +28,7 @@ def image_folder(
     validation: float = 0.1,
     test: float = 0.1,
     split_seed: int = 0,
+    skip_bad: bool = False,
 ) -> Splits:
     """The images below `path` as uint8 [size, size, 3] with one class for each folder, in the order of their names.
 
@@ -35,7 +38,8 @@ def image_folder(
     in .jpg, .jpeg, .png, .webp or .bmp count, at any depth and sorted by name; others are ignored.
 
     Only names are read here; an example is decoded by `decode` each time it is asked for, and a damaged file raises
-    `DataError` naming it then. Raises `DataError` where a folder is missing, a class of the training part has no
+    `DataError` naming it then; with `skip_bad` every file is decoded once now, and a damaged one is left out, with a
+    sentence in `left_out`. Raises `DataError` where a folder is missing, a class of the training part has no
     image, or another part has a class of its own; raises `ValueError` for sizes below 1 and for shares that are not
     positive or leave nothing.
     """
@@ -52,7 +56,8 @@ def image_folder(
     shares = ((validation, test), (validation,), ())[len(others)]
     drawn = stratified_split(labels, fractions=(1 - sum(shares), *shares), seed=split_seed)
     train, middle, last = *(subset(whole, indices) for indices in drawn), *others
-    return Splits(name=Path(path).resolve().name, train=train, validation=middle, test=last, classes=classes)
+    splits = Splits(name=Path(path).resolve().name, train=train, validation=middle, test=last, classes=classes)
+    return without_bad(splits) if skip_bad and blank() is None else splits
 
 
 class _Found(NamedTuple):
@@ -73,13 +78,23 @@ def decode(path: Path | str, *, size: int, shorter: int | None = None) -> np.nda
     more than 67,108,864 pixels.
     """
     _check(size, shorter)
+    with opened(path) as image:
+        enough = 2 * (shorter or size)
+        image.draft(None, (enough, enough))
+        return _square(as_rgb(ImageOps.exif_transpose(image)), size, shorter or size)
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[Image.Image]:
+    """An image file of which the header is read; pixels are decoded inside of the block when they are asked for.
+
+    Raises `DataError` for the files that `decode` refuses, whichever line of the block meets the fault.
+    """
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise DataError(f"{path}: an image must have at most {MOST_PIXELS} pixels, got {image.size}")
-            enough = 2 * (shorter or size)
-            image.draft(None, (enough, enough))
-            return _square(_rgb(ImageOps.exif_transpose(image)), size, shorter or size)
+            yield image
     except DataError:
         raise
     except Exception as error:  # decoders raise whatever they like
@@ -93,7 +108,8 @@ def _check(size: int, shorter: int | None) -> None:
         raise ValueError(f"shorter must be at least size={size}, got {shorter}")
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
+    """The image as RGB, in the way that `decode` says."""
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if "transparency" in image.info:
@@ -112,7 +128,7 @@ def _square(image: Image.Image, size: int, shorter: int) -> np.ndarray:
 def _parts(root: Path) -> tuple[Path, list[Path]]:
     """The folder of the training part and those that are held out."""
     if not root.is_dir():
-        raise (DataError if blank() is None else AbsentError)(f"{root} must be a folder of images, got no such folder")
+        raise absent(f"{root} must be a folder of images, got no such folder")
     if not (root / "train").is_dir():
         return root, []
     held_out = [root / name for name in ("val", "test") if (root / name).is_dir()]
@@ -143,14 +159,10 @@ def _listed(folder: Path, classes: tuple[str, ...], *, complete: bool) -> tuple[
 
 
 def _source(files: list[str], labels: np.ndarray, size: int, shorter: int | None) -> Source:
-    def element(index: Index) -> Example:
-        numbers = np.asarray(index)
-        chosen = np.arange(len(files))[numbers]  # refuses what lies outside
-        images = [decode(files[number], size=size, shorter=shorter) for number in chosen.reshape(-1)]
-        stacked = np.stack(images) if images else np.zeros((0, size, size, 3), np.uint8)
-        return {"image": stacked.reshape(*numbers.shape, size, size, 3), "label": np.asarray(labels[chosen])}
+    def one(number: int) -> Example:
+        return {"image": decode(files[number], size=size, shorter=shorter), "label": np.asarray(labels[number])}
 
-    return Source(len(files), element, streamed=True)
+    return one_by_one(len(files), one)
 
 
 def _made_up(size: int, blank: Blank) -> _Found:

@@ -38,6 +38,7 @@ class Splits:
     validation: Source
     test: Source
     classes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()  # a sentence for each file, or part of one, that is not among the examples
 
     def files(self) -> Mapping[str, str]:
         """What a run keeps of how the examples were made, as the contents of files by name: nothing."""
@@ -61,6 +62,24 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Source:
         if len(view) != length:
             raise ValueError(f"all arrays must have the {length} rows of {first!r}, got {len(view)} rows for {name!r}")
     return Source(length, lambda index: {name: np.asarray(view[index]) for name, view in views.items()})
+
+
+def one_by_one(length: int, one: Callable[[int], Example]) -> Source:
+    """The streamed source whose example `i` is `one(i)`, made when it is asked for.
+
+    An array of indices gives the examples of each stacked, in the array's shape; an empty one makes example 0 to know
+    the shapes.
+    """
+
+    def element(index: Index) -> Example:
+        numbers = np.arange(length)[index]  # refuses what lies outside
+        if numbers.ndim == 0:
+            return one(int(numbers))
+        chosen = [one(int(number)) for number in numbers.reshape(-1)] or [one(0)]
+        stacked = {name: np.stack([example[name] for example in chosen])[: numbers.size] for name in chosen[0]}
+        return {name: array.reshape(*numbers.shape, *array.shape[1:]) for name, array in stacked.items()}
+
+    return Source(length, element, streamed=True)
 
 
 def to_arrays(source: Source) -> dict[str, np.ndarray]:

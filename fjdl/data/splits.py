@@ -1,10 +1,13 @@
 """Disjoint, complete and reproducible divisions of a data set."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
 from fjdl.data.source import Source, Splits, subset
+from fjdl.errors import DataError
 
 
 def split(length: int, *, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:
@@ -37,6 +40,41 @@ def drawn_validation(length: int, *, validation: int, seed: int) -> tuple[np.nda
     share = validation / length
     train, held_out = split(length, fractions=(1 - share, share), seed=seed)
     return train, held_out
+
+
+def readable(source: Source) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The numbers of the examples that can be read, int64 and increasing, and a sentence for each that cannot.
+
+    Every example is made once, several at a time.
+    """
+
+    def fault(number: int) -> str | None:
+        try:
+            source.element(number)
+        except DataError as error:
+            return f"{error}; example {number} is left out"
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        faults = list(pool.map(fault, range(source.length)))
+    good = np.flatnonzero([each is None for each in faults])
+    return good, tuple(each for each in faults if each is not None)
+
+
+def without_bad(splits: Splits) -> Splits:
+    """The data set without the examples that cannot be read, with a sentence for each of them in `left_out`.
+
+    Every example is made once. Raises `DataError` where none of a part can be read.
+    """
+    parts, left_out = {}, list(splits.left_out)
+    for part in ("train", "validation", "test"):
+        source = getattr(splits, part)
+        good, faults = readable(source)
+        if not good.size:
+            raise DataError(f"{splits.name}: an example of the {part} part must be readable, got {faults[:1]}")
+        parts[part] = subset(source, good) if faults else source
+        left_out += faults
+    return replace(splits, **parts, left_out=tuple(left_out))
 
 
 def stratified_split(labels: np.ndarray, *, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:

@@ -114,6 +114,7 @@ def packages() -> Iterator[ModuleType]:
             entries = [getattr(module, name) for name in getattr(module, "__all__", ()) if lawful(found.name)]
             yield from (entry for entry in entries if isinstance(entry, ModuleType))
     yield importlib.import_module("fjdl.data.text")
+    yield importlib.import_module("fjdl.data.vision")
 
 
 def lawful(name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from fjdl.data.source import Splits
 from fjdl.data.text import TextSplits
+from fjdl.data.vision import CocoSplits
 from tests.cases import CASES
 from tests.cases.case import Case
 from tests.house.reach import Definition, definitions_behind, every_test, reached
@@ -56,7 +57,7 @@ def data_sets() -> dict[str, Callable[..., Any]]:
         for home in homes
         for name, value in vars(home).items()
         if inspect.isfunction(value) and value.__module__ == home.__name__ and not name.startswith("_")
-        and inspect.signature(value).return_annotation in (Splits, TextSplits)
+        and inspect.signature(value).return_annotation in (Splits, TextSplits, CocoSplits)
     }  # fmt: skip
 
 
