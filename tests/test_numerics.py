@@ -4,7 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from fjdl.numerics import full_product, log1p_of_fraction, norm, safe_divide, signed, unit, wide, widened
+from fjdl import numerics
+from fjdl.numerics import (
+    full_product,
+    log1p_of_fraction,
+    log_softmax,
+    norm,
+    safe_divide,
+    signed,
+    softmax,
+    unit,
+    wide,
+    widened,
+)  # fmt: skip
+from tests.meshes import on_axes_of_their_own
 from tests.support import float64
 
 WIDE = {
@@ -110,3 +123,39 @@ def test_full_product_is_a_product_whose_factors_stay_as_they_are(rng):
     a, b = rng.standard_normal((2, 3, 4)), rng.standard_normal((4, 2))
     np.testing.assert_allclose(full_product(jnp.float32(a), jnp.float32(b)), a @ b, rtol=1e-5, atol=1e-6)
     assert "HIGHEST" in str(jax.make_jaxpr(full_product)(a, b))
+
+
+def test_exponentials_of_very_many_columns_are_summed_in_blocks_on_a_cpu(rng):
+    x = rng.standard_normal((5, numerics.WIDE + 1)).astype(np.float32)
+    x[1, [3, 7]] = np.inf
+    x[2] = -np.inf
+    x[3, -1] = np.nan
+    x[4, :-1] = -np.inf
+    theirs = torch.log_softmax(torch.tensor(x[0].astype(np.float64)), -1).numpy()
+    np.testing.assert_allclose(log_softmax(x, -1)[0], theirs, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(softmax, static_argnums=1)(x, 1)[0], np.exp(theirs), rtol=2e-6)
+
+    shares = np.zeros_like(x[:1]).repeat(5, axis=0)
+    shares[1, [3, 7]], shares[3], shares[4, -1] = 0.5, np.nan, 1
+    np.testing.assert_allclose(softmax(x, -1)[1:], shares[1:], rtol=1e-6)
+    np.testing.assert_allclose(jnp.exp(log_softmax(x, -1))[1:], shares[1:], rtol=1e-6)
+    lowered = [jax.jit(log_softmax, static_argnums=1).lower(part, -1).as_text() for part in (x, x[:, :-1])]
+    assert ["stablehlo.while" in text for text in lowered] == [True, False]
+
+
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+def test_sums_in_blocks_of_columns_differentiate_batch_and_vary_as_those_at_once(function, monkeypatch, rng):
+    x = jnp.asarray(rng.standard_normal((2, 11)), jnp.float32)
+
+    def results():
+        second = jax.hessian(lambda x: jnp.sum(function(x, -1) ** 2))(x[0])
+        batched = jax.vmap(lambda column: function(column, 0), in_axes=1)(x.T)
+        return function(x, -1), jax.jacfwd(lambda x: function(x, -1))(x), second, batched
+
+    at_once = results()
+    monkeypatch.setattr(numerics, "WIDE", 4)
+    monkeypatch.setattr(numerics, "BLOCK", 3)
+    for ours, theirs in zip(results(), at_once, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert "scan" in str(jax.make_jaxpr(lambda x: function(x, -1))(x))
+    on_axes_of_their_own(lambda x: function(x, -1), x)
