@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = os.environ.get("FJDL_TEST_PLATFORM", "cpu")
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # PyTorch's threads would spin in the time of the other worker
 os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"  # programs without the lines they come from are lowered faster
 if not os.environ.get("FJDL_TEST_OPTIMIZED"):
     quick = (
@@ -47,12 +48,13 @@ jax.config.update("jax_enable_compilation_cache", False)  # its keys cost time e
 def pytest_collection_finish() -> None:
     """Leaves what collection made, some million objects, out of all later rounds of the garbage collector.
 
-    Rounds over all of the rest take a quarter of a second each and are made a tenth as often as Python would.
+    Rounds over all of the rest take a quarter of a second each. They and those over new objects, of which tracing makes
+    thousands, are made a tenth as often as Python would.
     """
     gc.collect()
     gc.freeze()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, 100)
+    _, middle, _ = gc.get_threshold()
+    gc.set_threshold(10_000, middle, 100)
 
 
 @pytest.fixture
@@ -62,9 +64,9 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs() -> Iterator[None]:
-    """Drops the compiled programs and gives their memory back where they fill more than two gigabytes."""
+    """Drops the compiled programs and gives their memory back where a worker holds more than 2.7 GB."""
     yield
-    if _resident_bytes() > 2e9:
+    if _resident_bytes() > 2.7e9:
         jax.clear_caches()
         gc.collect()
         if sys.platform == "linux":

@@ -6,7 +6,7 @@ from typing import Any
 
 from jax._src.interpreters import mlir
 
-PROGRAMS = 10  # as many as JAX 0.12 lowers in one context of a thread, lest what contexts intern grows for ever
+PROGRAMS = 100  # JAX 0.12 lowers 10 in one context of a thread, lest what contexts intern grows for ever
 
 
 class _Kept(threading.local):
@@ -15,7 +15,7 @@ class _Kept(threading.local):
 
 
 def share_contexts() -> None:
-    """Lets JAX 0.10 use each context as often as JAX 0.12 does of itself."""
+    """Lets JAX 0.10 use each context for many programs, as JAX 0.12 does of itself."""
     if not version("jax").startswith("0.10."):
         return
     make, kept = mlir.make_ir_context, _Kept()

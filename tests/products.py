@@ -1,7 +1,7 @@
 """The matrix products and convolutions in the text of a program."""
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 _OPERATION = re.compile(r"stablehlo\.(?:dot_general|convolution)\b")
 _TYPE = r"tensor<(?:[\d?]+x)*([^<>]+(?:<[^>]+>)?)>"
@@ -15,9 +15,9 @@ class Product(NamedTuple):
     precision: str  # DEFAULT, HIGH or HIGHEST
 
 
-def products_of(lowered: Any) -> list[Product]:
+def products_of(text: str) -> list[Product]:
     """Those of a lowered program; raises `ValueError` for a line that it cannot read."""
-    return [_read(line) for line in lowered.as_text().splitlines() if _OPERATION.search(line)]
+    return [_read(line) for line in text.splitlines() if _OPERATION.search(line)]
 
 
 def _read(line: str) -> Product:

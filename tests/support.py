@@ -53,6 +53,20 @@ def count_traces(function: Callable[..., Any]) -> tuple[Callable[..., Any], list
     return jax.jit(counted), traces
 
 
+def primitives(jaxpr: Any) -> set[str]:
+    """The names of all operations of a program, those in loops and branches too."""
+    found = set()
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        found.add(equation.primitive.name)
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
+            found |= primitives(inner) if _is_program(inner) else set()
+    return found
+
+
+def _is_program(x: Any) -> bool:
+    return hasattr(getattr(x, "jaxpr", x), "eqns")
+
+
 def require_data(name: str) -> Path:
     """The folder of a real data set, or a skip that says where it was looked for."""
     from fjdl.data.files import search_path

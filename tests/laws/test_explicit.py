@@ -14,7 +14,7 @@ from fjdl import augment, losses, metrics
 from fjdl.functional import conv2d, linear, max_pool2d
 from fjdl.metrics.base import Metric
 from tests.cases import CASES, Case
-from tests.laws.test_laws import cases
+from tests.laws.test_laws import cases, transformed
 from tests.laws.test_sharded import arrays_of, filled, result_and_gradients
 from tests.meshes import SPLIT, value_and_gradients
 from tests.support import assert_trees_close
@@ -32,7 +32,7 @@ def on_explicit_axis(arrays: Any) -> tuple[AbstractMesh, Any]:
     return mesh, jax.tree.map(typed, arrays)
 
 
-@cases(*[case for case in CASES if any(arrays_of(case))])
+@transformed(*[case for case in CASES if any(arrays_of(case))])
 def test_operands_and_gradients_may_be_sharded_over_explicit_axes(case: Case) -> None:
     mesh, arrays = on_explicit_axis(arrays_of(case))
     with jax.sharding.use_abstract_mesh(mesh):

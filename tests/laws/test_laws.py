@@ -3,6 +3,7 @@
 One worker takes all laws of a row, so that it compiles the function once in each dtype, gradients and all.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -12,22 +13,51 @@ import numpy as np
 import pytest
 
 from tests.cases import CASES, Case
-from tests.support import assert_trees_close, count_traces, float64
+from tests.support import assert_trees_close, count_traces, float64, primitives
 
 # Relative rounding of each dtype, times a reduction of a few terms (reliability: c · u · √n · scale with c = 8).
 BOUND = {"float64": 1e-9, "float32": 2e-5, "bfloat16": 3e-2}
 
+OURS = ("fjdl_", "custom_vmap")  # the primitives of the library, and JAX's for rules of its own
+
 BY_NAME = {case.name: case for case in CASES}
 
 
-def on(case: Case, *values: Any, name: str = "") -> Any:
+def on(case: Case, *values: Any, name: str = "", marks: tuple[pytest.MarkDecorator, ...] = ()) -> Any:
     """A parameter set whose tests one worker runs, so that it compiles the row's function once."""
-    return pytest.param(case, *values, id=f"{case.name}{name}", marks=pytest.mark.xdist_group(case.name))
+    return pytest.param(case, *values, id=f"{case.name}{name}", marks=[pytest.mark.xdist_group(case.name), *marks])
 
 
 def cases(*selected: Case) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", [on(case) for case in selected])
 
+
+def transformed(*selected: Case) -> pytest.MarkDecorator:
+    """For laws of transformations: every row at night, and by day the first row of each public function."""
+    return pytest.mark.parametrize(
+        "case", [on(case, marks=() if case.name in FIRST else (pytest.mark.slow,)) for case in selected]
+    )
+
+
+def first_rows() -> Iterator[str]:
+    """The names of all rows but the second and later ones of a public function with other options.
+
+    Each metric that `measure` calls is a function of its own, and so is what the tables themselves define.
+    """
+    seen: set[str] = set()
+    for case in CASES:
+        function = case.name.removesuffix(f"-{case.label}")
+        if function not in seen or function == "metrics.base.measure" or "<" in function or composed(case):
+            yield case.name
+        seen.add(function)
+
+
+def composed(case: Case) -> bool:
+    """Whether the row calls several functions in one of its own."""
+    return case.name.startswith("tests.")
+
+
+FIRST = frozenset(first_rows())
 
 every_case = cases(*CASES)
 smooth_cases = cases(*[c for c in CASES if c.differentiable])
@@ -126,21 +156,11 @@ def test_a_second_call_does_not_compile_again(case: Case) -> None:
     assert first.jaxpr is second.jaxpr
 
 
-def composed(case: Case) -> bool:
-    """Whether the row calls several functions in one of its own, which eagerly are very many programs."""
-    return case.name.startswith("tests.")
-
-
-@cases(*[case for case in CASES if not composed(case)])
+@pytest.mark.slow  # an eager call is very many programs; by day the examples of all functions show some
+@every_case
 def test_jit_equals_eager(case: Case) -> None:
     args = build(case)
     assert_trees_close(jitted(case.name)(*args), case.function(*args), rtol=2e-5, atol=1e-6)
-
-
-@pytest.mark.slow
-@cases(*filter(composed, CASES))
-def test_jit_equals_eager_for_compositions(case: Case) -> None:
-    test_jit_equals_eager(case)
 
 
 @every_case
@@ -153,8 +173,27 @@ def test_inputs_are_not_changed_and_numpy_arrays_are_taken(case: Case) -> None:
         np.testing.assert_array_equal(old, new)
 
 
-@cases(*[c for c in CASES if c.vmappable])
+vmappable_cases = transformed(*[c for c in CASES if c.vmappable])
+
+
+@vmappable_cases
+def test_vmap_maps_every_result(case: Case) -> None:
+    """All rows are traced; values can only go wrong where primitives have batching rules of ours."""
+    args = build(case)
+    mapped = jax.eval_shape(jax.vmap(case.function), *jax.tree.map(stacked, args, args))
+    alone = jax.eval_shape(jitted(case.name), *args)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), mapped) == jax.tree.map(lambda x: ((2, *x.shape), x.dtype), alone)
+    if any(name.startswith(OURS) for name in primitives(program(case.name).trace(*args).jaxpr)):
+        equals_the_loop(case)
+
+
+@pytest.mark.slow
+@vmappable_cases
 def test_vmap_equals_loop(case: Case) -> None:
+    equals_the_loop(case)
+
+
+def equals_the_loop(case: Case) -> None:
     rows = [build(case, seed=seed) for seed in range(2)]
     mapped = jax.jit(jax.vmap(case.function))(*jax.tree.map(stacked, *rows))
     assert_trees_close(mapped, jax.tree.map(stacked, *[jitted(case.name)(*row) for row in rows]), rtol=2e-5, atol=2e-6)
@@ -190,7 +229,7 @@ def test_integers_that_jax_would_cut_off_are_refused(case: Case) -> None:
             case.function(*args[:position], wide, *args[position + 1 :])
 
 
-@smooth_cases
+@transformed(*[c for c in CASES if c.differentiable])
 def test_gradients_equal_finite_differences(case: Case) -> None:
     """Along one random direction, of one random combination of everything that comes out in double precision."""
     with float64():

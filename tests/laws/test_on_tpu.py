@@ -1,9 +1,17 @@
-"""Every row of `tests/cases` lowered for a TPU, which needs none: what its program holds before it is compiled."""
+"""Every row of `tests/cases` lowered for a TPU, which needs none: what its program holds before it is compiled.
+
+Products of layers round their factors as the caller asks, all others never do.
+"""
 
 import re
+from contextlib import nullcontext
+from typing import Any
 
-from tests.cases import Case
-from tests.laws.test_laws import build, every_case, program
+import jax
+
+from tests.cases import CASES, Case
+from tests.laws.test_laws import build, program, transformed
+from tests.products import products_of
 
 # Operations of StableHLO that have no name of their own there, and that XLA:TPU knows or expands.
 KNOWN = {
@@ -25,11 +33,35 @@ HELD: dict[str, str] = {
     "functional.pool.fixed.max_pool1d": "so has this row",
 }
 
+ASKED = (
+    "functional.",
+    "autodiff.",
+    "tests.cases.attention.",
+    "tests.cases.norm.",
+    "tests.cases.recurrent.",
+    "losses.adaptive.",
+)  # layers, and textbook derivations of them
+STATED = ("functional.whitening.", "functional.resize.", "functional.similarity.")
+WIDE = ("f32", "f64", "f32>", "f64>")  # factors that may be rounded, complex ones too
 
-@every_case
-def test_a_program_for_a_tpu_holds_nothing_that_is_written_for_another_platform(case: Case) -> None:
+
+def asks(case: Case) -> bool:
+    """Whether the caller says how exactly the row multiplies."""
+    return case.name.startswith(ASKED) and not case.name.startswith(STATED)
+
+
+def lowered(case: Case) -> Any:
+    """The row's value and gradients, asked to multiply exactly where it lets the caller choose."""
+    with jax.default_matmul_precision("highest") if asks(case) else nullcontext():
+        return program(case.name).trace(*build(case)).lower(lowering_platforms=("tpu",))
+
+
+@transformed(*CASES)
+def test_a_program_for_a_tpu_holds_nothing_for_another_platform_and_rounds_no_factor_unasked(case: Case) -> None:
     """Neither calls of what only a CPU has, nor barriers against XLA:CPU, nor numbers of double precision."""
-    text = program(case.name).trace(*build(case)).lower(lowering_platforms=("tpu",)).as_text()
+    text = lowered(case).as_text()
     assert set(re.findall(r"custom_call @([\w.]+)", text)) <= KNOWN
     assert "optimization_barrier" not in text or case.name.startswith(tuple(HELD))
     assert not re.search(r"\bx?(f64|c128)\b|complex<f64>", text)
+    wide = [product for product in products_of(text) if any(factor.endswith(WIDE) for factor in product.factors)]
+    assert {product.precision for product in wide} <= {"HIGHEST"}

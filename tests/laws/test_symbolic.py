@@ -10,7 +10,7 @@ import pytest
 from fjdl.explicit import axis_names
 from fjdl.functional import conv2d
 from tests.cases import CASES, Case
-from tests.laws.test_laws import cases
+from tests.laws.test_laws import transformed
 from tests.laws.test_sharded import arrays_of, result_and_gradients
 
 EXAMPLES = ("*batch", "*shape", "n", "*n")  # names of axes that count examples
@@ -36,7 +36,7 @@ def batch_of(case: Case) -> str | None:
 OPEN = [c for c in CASES if batch_of(c) and not c.name.startswith("metrics.") and not c.name.startswith(tuple(COUNTED))]
 
 
-@cases(*OPEN)
+@transformed(*OPEN)
 def test_the_number_of_examples_may_be_left_open(case: Case) -> None:
     (size,) = jax.export.symbolic_shape("size")
     batch, arrays = batch_of(case), arrays_of(case)

@@ -144,7 +144,7 @@ def test_the_precision_is_that_around_the_call_for_every_derivative_too(layer, a
 
     second = jax.jacfwd(jax.grad(lambda x, kernel: jnp.sum(called(x, kernel) ** 2)), 1)
     for program in (called, slopes, second):
-        found = products_of(jax.jit(program).trace(*arrays).lower(lowering_platforms=("tpu",)))
+        found = products_of(jax.jit(program).trace(*arrays).lower(lowering_platforms=("tpu",)).as_text())
         assert {product.precision for product in found} == {expected}
 
 
@@ -152,7 +152,7 @@ def test_the_precision_that_is_set_for_the_whole_process_holds_too():
     jax.config.update("jax_default_matmul_precision", "highest")
     try:
         found = products_of(
-            jax.jit(linear).trace(jnp.ones((3, 2)), jnp.ones((2, 4))).lower(lowering_platforms=("tpu",))
+            jax.jit(linear).trace(jnp.ones((3, 2)), jnp.ones((2, 4))).lower(lowering_platforms=("tpu",)).as_text()
         )
     finally:
         jax.config.update("jax_default_matmul_precision", None)

@@ -50,7 +50,7 @@ def made(precision: Precision, **changes: Any) -> Recipe:
 def lowered(function: Any, *args: Any) -> list[Product]:
     """The products of the function's program for a TPU."""
     jitted = function if hasattr(function, "trace") else jax.jit(function)
-    return products_of(jitted.trace(*args).lower(lowering_platforms=("tpu",)))
+    return products_of(jitted.trace(*args).lower(lowering_platforms=("tpu",)).as_text())
 
 
 def training(recipe: Recipe) -> list[Product]:
