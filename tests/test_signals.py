@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from experiments.command import run_guarded
 from fjdl.errors import Stopped
 from fjdl.signals import Answer, StopRequest, grant, stop_requests
-from fjdl.train.json_files import read_json
 from tests.support import ROOT
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -175,40 +173,3 @@ def test_a_signal_during_the_imports_of_a_command_ends_it_with_a_sentence(number
         cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (128 + number, f"fjdl: stopped by {signal.Signals(number).name}\n")
-
-
-def start(run: Path, cache: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "experiments.train", "configs/digits_logistic.py", "--epochs", "15"]
-    return subprocess.Popen(
-        [*command, "--run-dir", str(run)],
-        cwd=ROOT,
-        env={**os.environ, "JAX_NUM_CPU_DEVICES": "1", "JAX_COMPILATION_CACHE_DIR": str(cache)},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def test_a_terminated_training_says_143_and_the_same_command_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole = start(tmp_path / "whole", tmp_path / "cache")
-    assert whole.communicate()[1] is not None
-    assert whole.returncode == 0
-
-    run = tmp_path / "stopped"
-    process = start(run, tmp_path / "cache")
-    while process.poll() is None and not ((run / "checkpoints").is_dir() and any((run / "checkpoints").glob("[0-9]*"))):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    errors = process.communicate()[1]
-    assert process.returncode == 143, errors
-    assert "fjdl: stopped by SIGTERM; the same command resumes" in errors
-    assert not (run / "result.json").exists()
-    done = len((run / "metrics.jsonl").read_text().splitlines())
-    assert 1 <= done < 15
-
-    again = start(run, tmp_path / "cache")
-    out, errors = again.communicate()
-    assert again.returncode == 0, errors
-    assert f"resumed from step {19 * done}, state " in out
-    assert read_json(run / "result.json")["state"] == read_json(tmp_path / "whole" / "result.json")["state"]
-    assert (run / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()

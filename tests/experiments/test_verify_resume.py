@@ -1,9 +1,10 @@
-"""A run that is killed and started again ends with the bits of a run that was left alone."""
+"""A run that is killed or stopped and started again ends with the bits of a run that was left alone."""
 
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from fjdl.train.json_files import read_json
 from tests.support import ROOT
 
 TINY = ("configs/iris_mlp.py", "--epochs", "4", "--batch-size", "64", "--hidden", "4")
-SAVING = ("after-data", "during-deletion")
+LONGER = ("configs/digits_logistic.py", "--epochs", "15")
 EVERYWHERE = ("before-write", "after-data", "after-manifest", "before-rename", "after-rename", "during-deletion")
 
 
@@ -27,13 +28,28 @@ def processes_of_one_device(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield
 
 
-def train(run: Path, *, crash_at: str = "") -> int:
-    """The exit status of a tiny run; negative for the signal that killed it."""
-    command = [sys.executable, "-m", "experiments.train", *TINY, "--run-dir", str(run)]
+def start(config: tuple[str, ...], run: Path, *, crash_at: str = "") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "experiments.train", *config, "--run-dir", str(run)]
     environment = {**os.environ, "FJDL_CRASH_AT": crash_at}
-    return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def train(config: tuple[str, ...], run: Path, *, crash_at: str = "") -> tuple[int, str]:
+    """The exit status, negative for the signal that killed it, and what it printed."""
+    process = start(config, run, crash_at=crash_at)
+    printed = process.communicate()[0]
+    return process.returncode, printed
+
+
+def same_ends(one: Path, other: Path) -> bool:
+    """Whether two runs have the same records, the same state and the same steps on disk."""
+    steps = [{path.name for path in (run / "checkpoints").iterdir()} for run in (one, other)]
+    states = [read_json(run / "result.json")["state"] for run in (one, other)]
+    records = [(run / "metrics.jsonl").read_bytes() for run in (one, other)]
+    return all(first == second for first, second in (steps, states, records))
+
+
+@pytest.mark.slow
 def test_two_kills_change_no_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify_resume.verify(Path(TINY[0]), [*TINY[1:]], kills=2, folder=tmp_path)
     lines = capsys.readouterr().out.splitlines()
@@ -41,18 +57,38 @@ def test_two_kills_change_no_bit(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert lines[-1] == "after 2 kills: the same bits as without"
 
 
-@pytest.mark.parametrize("points", [SAVING, pytest.param(EVERYWHERE, marks=pytest.mark.slow)], ids=["some", "all"])
-def test_crashes_while_saving_change_no_bit(points: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_crashes_while_saving_change_no_bit(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert train(whole) == 0
-    for name in points:
-        assert train(broken, crash_at=name) == -signal.SIGKILL, name
+    assert train(TINY, whole)[0] == 0
+    for name in EVERYWHERE:
+        assert train(TINY, broken, crash_at=name)[0] == -signal.SIGKILL, name
         assert not (broken / "result.json").exists()
-    assert train(broken) == 0
-    assert (broken / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
-    assert read_json(broken / "result.json")["state"] == read_json(whole / "result.json")["state"]
-    steps = [{path.name for path in (run / "checkpoints").iterdir()} for run in (whole, broken)]
-    assert steps[0] == steps[1]
+    assert train(TINY, broken)[0] == 0
+    assert same_ends(broken, whole)
+
+
+def test_a_polite_end_says_143_and_neither_it_nor_a_crash_while_saving_changes_a_bit(tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "stopped"
+    assert train(LONGER, whole)[0] == 0
+
+    process = start(LONGER, run)
+    while process.poll() is None and not any((run / "checkpoints").glob("[0-9]*")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    errors = process.communicate()[1]
+    assert process.returncode == 143, errors
+    assert "fjdl: stopped by SIGTERM; the same command resumes" in errors
+    assert not (run / "result.json").exists()
+    done = len((run / "metrics.jsonl").read_text().splitlines())
+    assert 1 <= done < 15
+
+    assert train(LONGER, run, crash_at="after-data")[0] == -signal.SIGKILL
+    assert not (run / "result.json").exists()
+    status, printed = train(LONGER, run)
+    assert status == 0
+    assert f"resumed from step {19 * done}, state " in printed
+    assert same_ends(run, whole)
 
 
 def test_a_run_that_differs_is_found_out(

@@ -31,10 +31,10 @@ from tests.support import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
-# that compile long
-DEEP = ("imagenet_resnet50", "cifar10_resnet20", "fashion_mnist_finetuned", "multi30k_transformer", "trec_ensemble")
+TRAINED = ("iris_mlp", "digits_lenet")  # by day; the others compile for seconds
 each_trained_config = pytest.mark.parametrize(
-    "path", [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in DEEP), id=path.stem) for path in CONFIGS]
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem not in TRAINED), id=path.stem) for path in CONFIGS],
 )
 
 
@@ -154,7 +154,7 @@ def test_a_recipe_is_built_without_touching_data(path: Path, no_data: None) -> N
 @each_trained_config
 @pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_four_steps_of_training_change_finite_float32_parameters(path: Path, precision: str, small_data: None) -> None:
-    recipe, program, train = shrunk(load_config(path)(precision=precision, **OPTIONS.get(path.stem, {})))
+    _, program, train = shrunk(load_config(path)(precision=precision, **OPTIONS.get(path.stem, {})))
     state = program.init()
     before = jax.device_get(state.params)
     arrays = place(train, one_device())
@@ -167,18 +167,26 @@ def test_four_steps_of_training_change_finite_float32_parameters(path: Path, pre
         assert np.isfinite(new).all()
         assert new.shape == old.shape
         assert (np.asarray(new) != old).any()
-    results = jax.eval_shape(program.evaluate, state, to_arrays(train))
-    assert results["loss"].shape == results[recipe.monitor].shape == ()
 
 
 @each_config
-def test_the_table_of_layers_counts_the_parameters_and_the_outputs(path: Path, small_data: None) -> None:
-    recipe, program, _ = shrunk(load_config(path)(**OPTIONS.get(path.stem, {})))
+def test_a_step_and_an_evaluation_are_traced_and_the_table_of_layers_counts(path: Path, small_data: None) -> None:
+    recipe, program, train = shrunk(load_config(path)(**OPTIONS.get(path.stem, {})))
     state = jax.eval_shape(program.init)
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.params)} == {np.dtype(np.float32)}
+    stepped, report = jax.eval_shape(program.epoch, state, place(train, one_device()))
+    assert jax.tree.map(form, stepped) == jax.tree.map(form, state)
+    assert report.bad.shape == ()
+    results = jax.eval_shape(program.evaluate, state, to_arrays(train))
+    assert results["loss"].shape == results[recipe.monitor].shape == ()
     layers = total(recipe.model.layers(recipe.seen(recipe.splits().train.element(0))))
     assert layers.parameters == count(state.params)
     assert layers.output[-1:] == OUTPUTS.get(path.stem, (len(recipe.splits().classes),))
     assert layers.macs > 0
+
+
+def form(leaf: Any) -> Any:
+    return leaf.shape, leaf.dtype
 
 
 def shrunk(recipe: Recipe) -> tuple[Recipe, Program, Source]:

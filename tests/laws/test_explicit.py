@@ -14,7 +14,7 @@ from fjdl import augment, losses, metrics
 from fjdl.functional import conv2d, linear, max_pool2d
 from fjdl.metrics.base import Metric
 from tests.cases import CASES, Case
-from tests.laws.test_laws import cases, transformed
+from tests.laws.rows import cases, transformed
 from tests.laws.test_sharded import arrays_of, filled, result_and_gradients
 from tests.meshes import SPLIT, value_and_gradients
 from tests.support import assert_trees_close

@@ -3,8 +3,6 @@
 One worker takes all laws of a row, so that it compiles the function once in each dtype, gradients and all.
 """
 
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import jax
@@ -13,135 +11,28 @@ import numpy as np
 import pytest
 
 from tests.cases import CASES, Case
+from tests.laws.rows import (
+    BY_NAME,
+    OURS,
+    build,
+    cases,
+    double,
+    gradients,
+    integers,
+    jitted,
+    on,
+    program,
+    to,
+    transformed,
+)
 from tests.support import assert_trees_close, count_traces, float64, primitives
 
 # Relative rounding of each dtype, times a reduction of a few terms (reliability: c · u · √n · scale with c = 8).
 BOUND = {"float64": 1e-9, "float32": 2e-5, "bfloat16": 3e-2}
 
-OURS = ("fjdl_", "custom_vmap")  # the primitives of the library, and JAX's for rules of its own
-
-BY_NAME = {case.name: case for case in CASES}
-
-
-def on(case: Case, *values: Any, name: str = "", marks: tuple[pytest.MarkDecorator, ...] = ()) -> Any:
-    """A parameter set whose tests one worker runs, so that it compiles the row's function once."""
-    return pytest.param(case, *values, id=f"{case.name}{name}", marks=[pytest.mark.xdist_group(case.name), *marks])
-
-
-def cases(*selected: Case) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", [on(case) for case in selected])
-
-
-def transformed(*selected: Case) -> pytest.MarkDecorator:
-    """For laws of transformations: every row at night, and by day the first row of each public function."""
-    return pytest.mark.parametrize(
-        "case", [on(case, marks=() if case.name in FIRST else (pytest.mark.slow,)) for case in selected]
-    )
-
-
-def first_rows() -> Iterator[str]:
-    """The names of all rows but the second and later ones of a public function with other options.
-
-    Each metric that `measure` calls is a function of its own, and so is what the tables themselves define.
-    """
-    seen: set[str] = set()
-    for case in CASES:
-        function = case.name.removesuffix(f"-{case.label}")
-        if function not in seen or function == "metrics.base.measure" or "<" in function or composed(case):
-            yield case.name
-        seen.add(function)
-
-
-def composed(case: Case) -> bool:
-    """Whether the row calls several functions in one of its own."""
-    return case.name.startswith("tests.")
-
-
-FIRST = frozenset(first_rows())
-
 every_case = cases(*CASES)
 smooth_cases = cases(*[c for c in CASES if c.differentiable])
 float_cases = cases(*[c for c in CASES if c.result is not None])
-
-
-def build(case: Case, seed: int = 0, dtype: Any = jnp.float32) -> tuple[Any, ...]:
-    return to(dtype, case.inputs(np.random.default_rng(seed)))
-
-
-def to(dtype: Any, arrays: Any) -> Any:
-    """The arrays on the device, floats in `dtype`; keys and everything that is no array stay."""
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype if _is_float(x) else x.dtype) if _is_array(x) else x, arrays)
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, np.ndarray | np.generic)
-
-
-def _is_float(x: Any) -> bool:
-    return _is_array(x) and np.issubdtype(x.dtype, np.floating)
-
-
-def integers(case: Case) -> list[int]:
-    """The positions of arrays of integers among the arguments."""
-    args = case.inputs(np.random.default_rng(0))
-    return [i for i, arg in enumerate(args) if isinstance(arg, np.ndarray) and arg.dtype.kind in "iu" and arg.size]
-
-
-def jitted(name: str) -> Any:
-    """The jitted function of a row, as `gradients` computes it beside the slopes."""
-    return lambda *args: program(name)(*args)[0]
-
-
-def gradients(case: Case) -> Any:
-    """The jitted gradient of the sum of the function's leaves."""
-    return lambda *args: jax.tree.leaves(program(case.name)(*args)[1])
-
-
-@cache
-def program(name: str) -> Any:
-    """One program for a row's result and, where it has smooth arguments, the gradients of the sum of its leaves.
-
-    Dtypes promote strictly there, but for double precision, where integers of 32 and of 64 bits meet.
-    """
-    case = BY_NAME[name]
-
-    def total(*args: Any) -> Any:
-        result = case.function(*args)
-        return sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(result)), result
-
-    def both(*args: Any) -> Any:
-        with jax.numpy_dtype_promotion("standard" if jax.config.jax_enable_x64 else "strict"):
-            if not case.differentiable:
-                return case.function(*args), ()
-            return jax.grad(total, argnums=case.differentiable, has_aux=True)(*args)[::-1]
-
-    return jax.jit(both)
-
-
-@cache
-def in_double_precision(name: str) -> Any:
-    """One program for the result at `args`, and the value and the slope of one combination of it along a direction."""
-    case = BY_NAME[name]
-
-    def along(distance: Any, args: Any, direction: Any) -> Any:
-        moved = jax.tree.map(lambda x, d: x + distance * d, [args[i] for i in case.differentiable], direction)
-        filled = dict(zip(case.differentiable, moved, strict=True))
-        result = case.function(*[filled.get(i, arg) for i, arg in enumerate(args)])
-        rng, leaves = np.random.default_rng(2), [x for x in jax.tree.leaves(result) if x.dtype == jnp.float64]
-        return sum(jnp.sum(rng.standard_normal(leaf.shape) * leaf) for leaf in leaves), result
-
-    def both(distance: Any, args: Any, direction: Any) -> Any:
-        (value, result), slope = jax.value_and_grad(along, has_aux=True)(distance, args, direction)
-        return result, value, slope
-
-    return jax.jit(both)
-
-
-def double(case: Case, args: tuple[Any, ...]) -> Any:
-    """The function of a distance that `in_double_precision` computes for these arguments."""
-    rng = np.random.default_rng(1)
-    direction = jax.tree.map(lambda x: rng.standard_normal(x.shape), [args[i] for i in case.differentiable])
-    return lambda distance: in_double_precision(case.name)(distance, args, direction)
 
 
 def test_names_are_unique() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from tests.cases import CASES, Case
-from tests.laws.test_laws import build, program, transformed
+from tests.laws.rows import build, program, transformed
 from tests.products import products_of
 
 # Operations of StableHLO that have no name of their own there, and that XLA:TPU knows or expands.

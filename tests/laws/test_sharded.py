@@ -15,7 +15,7 @@ from jax.sharding import AxisType
 
 from fjdl.meshes import varying
 from tests.cases import CASES, Case
-from tests.laws.test_laws import OURS, build, gradients, jitted, transformed
+from tests.laws.rows import OURS, build, gradients, jitted, transformed
 from tests.meshes import EVERYWHERE, SPLIT, on_axes_of_their_own, value_and_gradients
 from tests.support import assert_trees_close, primitives
 

@@ -10,7 +10,7 @@ import pytest
 from fjdl.explicit import axis_names
 from fjdl.functional import conv2d
 from tests.cases import CASES, Case
-from tests.laws.test_laws import transformed
+from tests.laws.rows import transformed
 from tests.laws.test_sharded import arrays_of, result_and_gradients
 
 EXAMPLES = ("*batch", "*shape", "n", "*n")  # names of axes that count examples

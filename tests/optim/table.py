@@ -1,10 +1,14 @@
 """Every optimizer with its outside oracles: a new optimizer is one new row under all the laws of `test_laws.py`."""
 
+from typing import Any
+
+import pytest
+
 from tests.optim.rows import adaptive, plain, recent, wrapped
 from tests.optim.rows.parts import PARTS, Part
 from tests.optim.rows.row import Row
 
-__all__ = ["EVERYTHING", "PARTS", "ROWS", "Part", "Row"]
+__all__ = ["EVERYTHING", "PARTS", "ROWS", "Part", "Row", "by_part"]
 
 ROWS: dict[str, Row] = {**plain.ROWS, **adaptive.ROWS, **recent.ROWS, **wrapped.ROWS}
 
@@ -16,3 +20,12 @@ EVERYTHING: dict[str, Part] = {
     },
     **PARTS,
 }
+
+
+def by_part(chosen: dict[str, Part] = EVERYTHING) -> pytest.MarkDecorator:
+    """Every whole optimizer by day, and at night what they are made of too."""
+
+    def row(name: str, part: Part) -> Any:
+        return pytest.param(part, id=name, marks=[pytest.mark.slow] * (name in PARTS))
+
+    return pytest.mark.parametrize("part", [row(name, part) for name, part in chosen.items()])

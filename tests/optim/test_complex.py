@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from fjdl import optim, tree
-from tests.optim.table import EVERYTHING, ROWS, Part, Row
+from tests.optim.table import EVERYTHING, ROWS, Part, Row, by_part
 from tests.support import assert_trees_close, float64
 
 TURN = cmath.exp(0.7j)
@@ -18,8 +18,7 @@ SHAPES = {"kernel": (4, 3), "bias": (3,)}
 
 
 def parts(*, real_only: bool) -> pytest.MarkDecorator:
-    chosen = {name: part for name, part in EVERYTHING.items() if part.real_only is real_only}
-    return pytest.mark.parametrize("part", chosen.values(), ids=chosen.keys())
+    return by_part({name: part for name, part in EVERYTHING.items() if part.real_only is real_only})
 
 
 def values(part: Part, *, seed: int = 0, imaginary: float = 1.0) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from fjdl import optim, tree
 from fjdl.quant import Quantized, absmax_quantize, quantize_tree
-from tests.optim.table import EVERYTHING, Part
+from tests.optim.table import Part, by_part
 from tests.support import assert_trees_close
 
 try:
@@ -60,7 +60,7 @@ def trained(part: Part) -> Any:
     return params
 
 
-@pytest.mark.parametrize("part", EVERYTHING.values(), ids=EVERYTHING.keys())
+@by_part()
 def test_two_steps_are_those_of_plain_dictionaries(part: Part) -> None:
     if part.random:
         pytest.skip("draws noise by the order of the leaves")

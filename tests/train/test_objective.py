@@ -99,7 +99,16 @@ SECOND_ORDER = {
 }
 
 
-@pytest.mark.parametrize(("name", "accumulate"), [*((name, 1) for name in SECOND_ORDER), ("lbfgs", 3)])
+@pytest.mark.parametrize(
+    ("name", "accumulate"),
+    [
+        ("lbfgs", 1),
+        ("lbfgs", 3),
+        ("newton", 1),
+        pytest.param("lbfgs of optax", 1, marks=pytest.mark.slow),
+        pytest.param("newton with a line search", 1, marks=pytest.mark.slow),
+    ],
+)
 def test_methods_that_evaluate_the_loss_find_the_minimum_of_scikit_learn(
     name: str, accumulate: int, tmp_path: Path
 ) -> None:

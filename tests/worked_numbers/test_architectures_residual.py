@@ -39,7 +39,7 @@ def rows(network: Any, size: int = 224) -> dict[str, Layer]:
         pytest.param(resnet101, 224, 44_549_160, 7_801_405_440, 1_906_688, 105, marks=pytest.mark.slow),
         pytest.param(resnet101_v1, 224, 44_549_160, 7_570_194_432, 1_906_688, 105, marks=pytest.mark.slow),
         pytest.param(resnet152, 224, 60_192_808, 11_513_626_624, 1_906_688, 156, marks=pytest.mark.slow),
-        (resnet152_v1, 224, 60_192_808, 11_282_415_616, 1_906_688, 156),
+        pytest.param(resnet152_v1, 224, 60_192_808, 11_282_415_616, 1_906_688, 156, marks=pytest.mark.slow),
         (cifar_resnet20, 32, 269_722, 40_551_040, 4_096, 20),
         (wide_resnet28_10, 32, 36_479_194, 5_243_328_768, 40_960, 29),
     ],

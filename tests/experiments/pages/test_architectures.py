@@ -1,8 +1,12 @@
 from pathlib import Path
 
+import pytest
+
 from experiments.pages.architectures import SECTION, networks
 from experiments.pages.markdown import markers
 from tests.experiments.support import Command, sentence
+
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
 
 
 def test_the_layers_of_one_network_are_the_table_of_the_literature(command: Command, tmp_path: Path) -> None:

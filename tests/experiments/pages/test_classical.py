@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
 from experiments.pages import classical
+
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
 
 
 def test_the_table_has_every_strategy_and_agrees_with_scikit_learn(monkeypatch) -> None:

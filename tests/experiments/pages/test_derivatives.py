@@ -6,6 +6,8 @@ import pytest
 
 from experiments.pages import derivatives
 
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:

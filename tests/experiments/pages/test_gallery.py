@@ -5,6 +5,8 @@ import pytest
 
 from tests.experiments.support import Command, sentence
 
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
+
 
 def test_the_page_of_activations_is_written_where_asked(tmp_path: Path, command: Command) -> None:
     path = tmp_path / "pictures" / "activations.png"

@@ -36,6 +36,8 @@ from fjdl.train.rundir import open_run
 from tests.experiments.support import Command, sentence
 from tests.support import own_names
 
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
+
 CONFIG = Path("configs/digits_logistic.py")
 FLAGS = ("--config", CONFIG, "--epochs", "1", "--trial-epochs", "1", "--range-steps", "20", "--only", "sgd", "adam")
 

@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 
 from tests.experiments.support import Command, sentence
 
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
+
 
 @pytest.fixture(autouse=True)
 def page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ DILATED = [
 
 
 @in_row_order
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", [*GRID, *MAXIMUM_ONLY, *DILATED], ids=str)
 def test_maxima_and_their_gradients_are_those_of_the_cpu(options, dtype, rng, request):
     x = jnp.asarray(kinds_of_images(rng), dtype)

@@ -242,6 +242,7 @@ def images(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.array(found, np.float32), np.array(captions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "decoder",
     [

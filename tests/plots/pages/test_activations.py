@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from fjdl.functional import activations, gates, rectifiers
 from fjdl.plots.pages.activations import PANELS, activation_panels
 
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
+
 
 @pytest.fixture(scope="module")
 def page() -> Figure:

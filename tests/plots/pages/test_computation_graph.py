@@ -1,6 +1,10 @@
+import pytest
+
 from fjdl.autodiff import graph
 from fjdl.autodiff.tape import Variable
 from fjdl.plots.pages.computation_graph import computation_graph, layout
+
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
 
 
 def drawn():

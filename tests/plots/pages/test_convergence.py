@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 
 from fjdl.plots.pages.convergence import convergence_figure
 
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
+
 CURVES = {
     "first": np.array([[10.0, 80.0, 90.0], [20.0, 82.0, 91.0], [30.0, 84.0, 92.0]]),
     "second": np.array([[70.0, 75.0, 79.5]]),

@@ -10,6 +10,8 @@ from fjdl import schedules
 from fjdl.plots.files import save
 from fjdl.plots.pages.schedules import PANELS
 
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
+
 
 @pytest.fixture(scope="module")
 def page() -> Figure:

@@ -22,6 +22,8 @@ from fjdl.plots.pages.trajectories import (
     well,
 )
 
+pytestmark = pytest.mark.slow  # pages of the documentation, which change seldom
+
 
 @pytest.fixture(scope="module")
 def page() -> Figure:
