@@ -2,7 +2,7 @@
 
 `shuffled` draws every epoch anew, `in_order` keeps the order of the data, `lanes` keeps sequences that go on from one
 batch to the next, `buckets` puts examples of about the same length together, `groups` examples of the same class. Each
-gives every example once.
+gives every example once, and `repeated` several times what another one gives.
 """
 
 import itertools
@@ -165,6 +165,28 @@ def buckets(
         return table[indices[0]]
 
     return Order(rows, steps, kind=kind, cuts=tuple(partial(_cut, width=w, arrays=tuple(arrays)) for w in widths))
+
+
+def repeated(order: Order, times: int) -> Order:
+    """An epoch of as many epochs of another order, for few examples from each of which many are drawn.
+
+    The state is measured and saved once in that time. Raises `ValueError` for `times` below 1, and for an order whose
+    sequences span batches.
+
+    >>> indices, _ = repeated(shuffled, 3).rows(jax.random.key(0), 0, length=2, batch_size=2)
+    >>> sorted(indices.ravel().tolist())
+    [0, 0, 0, 1, 1, 1]
+    """
+    at_least(1, times=times)
+    if order.carries:
+        raise ValueError("order must give examples that do not go on in the next batch, got one of lanes")
+
+    def rows(key: Any, epoch: Any, *, length: int, batch_size: int) -> Rows:
+        epochs = epoch * times + jnp.arange(times)
+        found = jax.vmap(lambda epoch: order.rows(key, epoch, length=length, batch_size=batch_size))(epochs)
+        return found[0].reshape(-1, batch_size), found[1].reshape(-1, batch_size)
+
+    return order._replace(rows=rows, steps=lambda length, batch_size: times * order.steps(length, batch_size))
 
 
 def groups(labels: Sequence[int] | np.ndarray | Callable[[], Sequence[int] | np.ndarray], *, each: int) -> Order:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fjdl.data.batches import epoch_indices
-from fjdl.data.orders import Order, buckets, groups, in_order, lanes, shuffled
+from fjdl.data.orders import Order, buckets, groups, in_order, lanes, repeated, shuffled
 from fjdl.errors import UsageError
 
 KEY = jax.random.key(0)
@@ -134,3 +134,13 @@ def test_groups_that_do_not_fit_are_refused() -> None:
         groups([0, 0, 1], each=2).steps(4, 2)
     with pytest.raises(ValueError, match=r"^each must be at least 1, got 0$"):
         groups([0], each=0)
+
+
+@pytest.mark.parametrize("order", [shuffled, buckets([1, 2, 3, 4, 5], widths=(2, 5), arrays=())])
+def test_repeated_is_one_epoch_behind_the_other(order: Order) -> None:
+    indices, mask = rows(repeated(order, 3), length=5, batch_size=2, epoch=2)
+    each = [rows(order, length=5, batch_size=2, epoch=epoch) for epoch in (6, 7, 8)]
+    np.testing.assert_array_equal(indices, np.concatenate([part for part, _ in each]))
+    np.testing.assert_array_equal(mask, np.concatenate([part for _, part in each]))
+    with pytest.raises(ValueError, match=r"^order must give examples that do not go on"):
+        repeated(lanes(2), 2)
