@@ -32,8 +32,8 @@ MEAN, STD = 0.503, 0.177  # of the training pixels of the first fold in [0, 1]
 
 def recipe(
     *,
-    fold: int = 0,
     seed: int = 0,
+    fold: int = 0,
     epochs: int = 12,
     crops: int = 32,
     batch_size: int = 6,

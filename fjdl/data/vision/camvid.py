@@ -47,7 +47,7 @@ def camvid(
         splits = three_parts("camvid", sources, classes=CLASSES, validation=0.0, split_seed=0)
         return splits if streamed else in_memory(splits)
 
-    make = blank_segmentation("camvid", (*size, 3), classes=CLASSES, lengths=LENGTHS)
+    make = blank_segmentation("camvid", (*size, 3), classes=CLASSES, lengths=LENGTHS, streamed=streamed)
     return found_or_blank("camvid", find, make)
 
 

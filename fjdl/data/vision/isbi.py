@@ -52,5 +52,5 @@ def isbi_membrane(
         return splits if streamed else in_memory(splits)
 
     lengths = (len(train), len(validation), len(test))
-    make = blank_segmentation("isbi_membrane", (*size, 1), classes=CLASSES, lengths=lengths)
+    make = blank_segmentation("isbi_membrane", (*size, 1), classes=CLASSES, lengths=lengths, streamed=streamed)
     return found_or_blank("isbi_membrane", find, make)

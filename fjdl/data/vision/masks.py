@@ -11,7 +11,7 @@ from fjdl.data.image_folder import SUFFIXES, opened
 from fjdl.data.source import Example, Source, Splits, one_by_one
 from fjdl.data.vision.fitting import Size, fit_image, fit_mask
 from fjdl.data.vision.images import read_image
-from fjdl.data.vision.parts import as_size, three_parts
+from fjdl.data.vision.parts import as_size, in_memory, three_parts
 from fjdl.errors import DataError
 
 VOID = 255  # the class of pixels that count nowhere
@@ -122,19 +122,30 @@ def mask_folder(
 
 
 def blank_segmentation(
-    name: str, shape: tuple[int, int, int], *, classes: Sequence[str], lengths: tuple[int, int, int] | None = None
+    name: str,
+    shape: tuple[int, int, int],
+    *,
+    classes: Sequence[str],
+    lengths: tuple[int, int, int] | None = None,
+    streamed: bool = True,
 ) -> Callable[[Blank], Splits]:
-    """What stands for the files of a data set of images with masks inside of `blank_data`."""
+    """What stands for the files of a data set of images with masks inside of `blank_data`: noise, and all classes."""
 
     def make(blank: Blank) -> Splits:
-        sources = [_black(length, shape) for length in lengths or (*blank.images, blank.images[1])]
-        return three_parts(name, sources, classes=classes, validation=0.1, split_seed=0)
+        sources = [_noise(length, shape, len(classes)) for length in lengths or (*blank.images, blank.images[1])]
+        splits = three_parts(name, sources, classes=classes, validation=0.1, split_seed=0)
+        return splits if streamed else in_memory(splits)
 
     return make
 
 
-def _black(length: int, shape: tuple[int, int, int]) -> Source:
-    return one_by_one(length, lambda _: {"image": np.zeros(shape, np.uint8), "mask": np.zeros(shape[:2], np.uint8)})
+def _noise(length: int, shape: tuple[int, int, int], classes: int) -> Source:
+    def element(number: int) -> Example:
+        image = np.random.default_rng(number).integers(0, 256, shape, np.uint8)
+        mask = (np.arange(shape[0] * shape[1]) + number) % classes
+        return {"image": image, "mask": mask.reshape(shape[:2]).astype(np.uint8)}
+
+    return one_by_one(length, element)
 
 
 def _pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
