@@ -4,7 +4,7 @@ Bare names are streaming metrics, `Metric(init, update, merge, compute)` with ex
 what they counted: `then(confusion_matrix(10), matthews_correlation)` is a streaming metric again. Names of
 scikit-learn, such as `f1_score(y_true, y_pred)`, are one-shot functions with its semantics.
 
-The rooms are subjects; `base` has what all of them share. May import floor 0.
+The rooms are subjects; `base` has what all of them share. May import `fjdl.boxes` and floor 0.
 
 >>> from fjdl import metrics
 >>> scores, truth = jnp.array([[2.0, 1.0], [0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]), jnp.array([0, 1, 0, 1])
@@ -75,6 +75,15 @@ from fjdl.metrics.classification.streaming import (
     top_k_accuracy,
     within_top_k,
 )
+from fjdl.metrics.detection.coco import (
+    CocoEvaluation,
+    CocoSummary,
+    coco_class_precision,
+    coco_class_recall,
+    coco_evaluation,
+    coco_summary,
+)
+from fjdl.metrics.detection.voc import DetectionCurve, VocPrecision, voc_curves, voc_evaluation
 from fjdl.metrics.image.signal_noise import peak_signal_noise_ratio, psnr
 from fjdl.metrics.image.structural_similarity import ssim, structural_similarity
 from fjdl.metrics.ranking.areas import average_defined, average_precision_score, roc_auc_score
@@ -190,23 +199,24 @@ true_positive_rate = recall
 wer = word_error_rate
 
 __all__ = [
-    "BleuScore", "DetCurve", "Metric", "Outcomes", "PrecisionRecallCurve", "Ratio", "ReliabilityDiagram", "RocCurve",
-    "accuracy", "accuracy_from", "accuracy_score", "agresti_coull_interval", "all_point_average_precision", "auc",
-    "average_defined", "average_precision_error_from", "average_precision_from", "average_precision_score",
-    "balanced_accuracy", "balanced_accuracy_score", "bleu", "bleu_interval", "bootstrap_distribution",
-    "bootstrap_interval", "boundary_band", "boundary_iou", "brier_score", "brier_score_loss", "brier_scores",
-    "calibration", "cer", "character_error_rate", "class_boundary_iou", "classification_report",
-    "classification_report_from", "clopper_pearson_interval", "coco_101_point_average_precision", "cohen_kappa",
-    "cohen_kappa_score", "collected", "confusion_matrix", "confusion_table", "corpus_bleu", "coverage",
-    "coverage_error", "d2_absolute_error_score", "d2_pinball_score", "d2_tweedie_score", "dcg_score",
-    "delong_covariance", "delong_interval", "delong_test", "det_curve", "dice_coefficient", "drop_repeated",
-    "edit_distance", "expected_calibration_error", "explained_variance", "explained_variance_score", "f1", "f1_score",
-    "false_negative_rate", "false_positive_rate", "fbeta", "fbeta_score", "frequency_weighted_iou",
-    "generalization_gap", "hamming_loss", "iou", "jaccard", "jaccard_index", "jaccard_score",
-    "label_ranking_average_precision", "label_ranking_average_precision_score", "label_ranking_error",
-    "label_ranking_loss", "largest_error", "levenshtein_distance", "log_loss", "log_losses", "macro", "mae", "mape",
-    "matthews_corrcoef", "matthews_correlation", "max_error", "maximum_calibration_error", "mean",
-    "mean_absolute_error", "mean_absolute_percentage_error", "mean_accuracy", "mean_and_covariance",
+    "BleuScore", "CocoEvaluation", "CocoSummary", "DetCurve", "DetectionCurve", "Metric", "Outcomes",
+    "PrecisionRecallCurve", "Ratio", "ReliabilityDiagram", "RocCurve", "VocPrecision", "accuracy", "accuracy_from",
+    "accuracy_score", "agresti_coull_interval", "all_point_average_precision", "auc", "average_defined",
+    "average_precision_error_from", "average_precision_from", "average_precision_score", "balanced_accuracy",
+    "balanced_accuracy_score", "bleu", "bleu_interval", "bootstrap_distribution", "bootstrap_interval",
+    "boundary_band", "boundary_iou", "brier_score", "brier_score_loss", "brier_scores", "calibration", "cer",
+    "character_error_rate", "class_boundary_iou", "classification_report", "classification_report_from",
+    "clopper_pearson_interval", "coco_101_point_average_precision", "coco_class_precision", "coco_class_recall",
+    "coco_evaluation", "coco_summary", "cohen_kappa", "cohen_kappa_score", "collected", "confusion_matrix",
+    "confusion_table", "corpus_bleu", "coverage", "coverage_error", "d2_absolute_error_score", "d2_pinball_score",
+    "d2_tweedie_score", "dcg_score", "delong_covariance", "delong_interval", "delong_test", "det_curve",
+    "dice_coefficient", "drop_repeated", "edit_distance", "expected_calibration_error", "explained_variance",
+    "explained_variance_score", "f1", "f1_score", "false_negative_rate", "false_positive_rate", "fbeta",
+    "fbeta_score", "frequency_weighted_iou", "generalization_gap", "hamming_loss", "iou", "jaccard",
+    "jaccard_index", "jaccard_score", "label_ranking_average_precision", "label_ranking_average_precision_score",
+    "label_ranking_error", "label_ranking_loss", "largest_error", "levenshtein_distance", "log_loss", "log_losses",
+    "macro", "mae", "mape", "matthews_corrcoef", "matthews_correlation", "max_error", "maximum_calibration_error",
+    "mean", "mean_absolute_error", "mean_absolute_percentage_error", "mean_accuracy", "mean_and_covariance",
     "mean_gamma_deviance", "mean_iou", "mean_pinball_loss", "mean_poisson_deviance", "mean_squared_error",
     "mean_squared_log_error", "mean_tweedie_deviance", "measure", "median_absolute_error", "micro", "misclassified",
     "mse", "msle", "multilabel_confusion", "multilabel_confusion_matrix", "ndcg", "ndcg_score",
@@ -219,8 +229,8 @@ __all__ = [
     "sensitivity", "sentence_bleu", "specificity", "specificity_score", "ssim", "structural_similarity", "then",
     "token_bleu", "token_error_rate", "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy",
     "top_k_accuracy_score", "top_k_error", "true_negative_rate", "true_positive_rate", "tweedie_deviance",
-    "tweedie_deviances", "voc_11_point_average_precision", "wald_interval", "weighted", "weighted_quantile", "wer",
-    "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
+    "tweedie_deviances", "voc_11_point_average_precision", "voc_curves", "voc_evaluation", "wald_interval",
+    "weighted", "weighted_quantile", "wer", "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
 ]  # fmt: skip
 
 

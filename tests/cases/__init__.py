@@ -22,6 +22,7 @@ from tests.cases import (
     losses_reduced,
     losses_structured,
     metrics,
+    metrics_detection,
     metrics_deviance,
     metrics_label_ranking,
     metrics_probabilities,
@@ -44,7 +45,8 @@ from tests.cases.case import Case
 PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
     losses_adaptive, losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities,
-    metrics_ranking, metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_text,
+    metrics_ranking, metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_detection,
+    metrics_text,
     augment, augment_color, autodiff, search, schedules, quant, recurrent, decoding, attention, embedding,
     interpret,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from jax.core import Tracer
 from fjdl.checks import at_least, within
 from fjdl.metrics.base import Metric, Weights, selection, weight_of_each
 from fjdl.metrics.ranking.ranks import is_positive, not_binary, require_binary
-from fjdl.metrics.state import amounts
+from fjdl.metrics.state import amounts, rows
 from fjdl.metrics.state.amounts import Amount
 from fjdl.numerics import safe_divide, signed, widened
 from fjdl.typing import Array, Bool, Float, Integer, Num, Number, Scalar, typed
@@ -71,22 +71,21 @@ def collected(
                 f"scores and labels must end in the shapes {columns} and {label_columns} after equal ones, "
                 f"got {scores.shape} and {labels.shape}"
             )
-        rows = scores.reshape(-1, *columns), signed(labels).reshape(-1, *label_columns)
+        examples = scores.reshape(-1, *columns), signed(labels).reshape(-1, *label_columns)
         if weighted:
             each = weight_of_each(weights, batch).ravel()
-            return _append(state, *rows, each.astype(state.weights.dtype), each.astype(bool))
+            return _collected(rows.append(_rows(state), (*examples, each), each.astype(bool)), state.weights)
         chosen, proper = selection(weights, batch)
-        added = _append(state, *rows, state.weights, chosen.ravel())
+        added = _collected(rows.append(_rows(state), examples, chosen.ravel()), state.weights)
         return added._replace(seen=jnp.where(proper, added.seen, capacity + 1))
 
     @typed
     def merge(a: Collected, b: Collected) -> Collected:
-        both = _append(a, b.scores, b.labels, b.weights, jnp.arange(capacity, dtype=jnp.int32) < b.seen)
-        return both._replace(seen=jnp.minimum(a.seen + b.seen, capacity + 1))
+        return _collected(rows.join(_rows(a), _rows(b)), a.weights)
 
     @typed
     def compute(state: Collected) -> Any:
-        here = jnp.arange(capacity, dtype=jnp.int32) < state.seen
+        here = rows.in_use(_rows(state))
         each = jnp.where(here, state.weights, 0) if weighted else here
         result = score(state.labels, state.scores, sample_weight=each)
         return jax.tree.map(lambda x: _nan_where(state.seen > capacity, x), result)
@@ -185,18 +184,15 @@ def average_precision_error_from(histogram: Num[Array, "2 bins"], *, least_weigh
     return _share(jnp.sum(positives * jnp.maximum(highest - here, here - lowest)), found[-1])
 
 
-@jax.jit
-def _append(state: Collected, scores: Array, labels: Array, weights: Array, chosen: Bool[Array, " n"]) -> Collected:
-    """The state with the chosen rows after its own, as far as there is room."""
-    capacity = state.scores.shape[0]
-    places = state.seen + jnp.cumsum(chosen.astype(jnp.int32)) - 1
-    places = jnp.where(chosen, places, capacity)
-    return Collected(
-        state.scores.at[places].set(scores.astype(state.scores.dtype), mode="drop"),
-        state.labels.at[places].set(labels.astype(state.labels.dtype), mode="drop"),
-        state.weights.at[places].set(weights, mode="drop") if state.weights.size else state.weights,
-        jnp.minimum(state.seen + jnp.sum(chosen, dtype=jnp.int32), capacity + 1),
-    )
+def _rows(state: Collected) -> rows.Rows:
+    """The columns that have room for examples."""
+    return rows.Rows((state.scores, state.labels, *([state.weights] if state.weights.size else [])), state.seen)
+
+
+def _collected(kept: rows.Rows, weights: Array) -> Collected:
+    """The state of these rows; `weights` are those of a state that keeps none."""
+    scores, labels, *own = kept.columns
+    return Collected(scores, labels, own[0] if own else weights, kept.seen)
 
 
 def _from_the_top(histogram: Num[Array, "2 bins"]) -> tuple[Array, Array, Array]:

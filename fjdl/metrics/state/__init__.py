@@ -10,7 +10,7 @@ May import `fjdl.metrics.base` and floor 0.
 Array(4., dtype=float32)
 """
 
-_FILES = ("amounts", "counts", "covariance", "mean", "sums")
+_FILES = ("amounts", "counts", "covariance", "mean", "rows", "sums")
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,95 @@
+"""Random scenes with ties, crowds and empty images, and pycocotools' evaluation of them."""
+
+import contextlib
+import io
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+CLASSES = 3
+
+
+def random_scenes(seed, images=4):
+    """Detections and truth of some images: boxes in whole pixels, few different scores, areas of their own."""
+    rng = np.random.default_rng(seed)
+    pairs = [random_image(rng) for _ in range(images)]
+    return [found for found, _ in pairs], [objects for _, objects in pairs]
+
+
+def random_image(rng):
+    few = rng.integers(0, 6)
+    low, size = rng.integers(0, 20, (few, 2)), rng.integers(1, rng.choice([12, 60, 150]), (few, 2))
+    boxes, labels = np.concatenate([low, low + size], 1).astype(np.float32), rng.integers(0, CLASSES, few)
+    area = np.where(rng.random(few) < 0.5, size.prod(1), rng.integers(0, 12000, few)).astype(np.float32)
+    crowd, difficult = rng.random((2, few)) < 0.2
+    truth = {"boxes": boxes, "labels": labels, "crowd": crowd, "difficult": difficult, "area": area}
+    return random_found(rng, truth), truth
+
+
+def random_found(rng, truth):
+    """Detections near the objects, most of the right class."""
+    number, few = rng.integers(0, 9), len(truth["labels"])
+    low = rng.integers(0, 20, (number, 2))
+    boxes = np.concatenate([low, low + rng.integers(1, 40, (number, 2))], 1).astype(np.float32)
+    labels = rng.integers(0, CLASSES, number)
+    if few:
+        near = rng.integers(0, few, number)
+        boxes = truth["boxes"][near] + rng.integers(-2, 3, (number, 4)).astype(np.float32)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        labels = np.where(rng.random(number) < 0.8, truth["labels"][near], labels)
+    return {"boxes": boxes, "scores": (rng.integers(0, 5, number) / 5).astype(np.float32), "labels": labels}
+
+
+def padded(entries, length):
+    """The entries of all images as arrays of one length, with `valid`."""
+    widest = {name: np.asarray(array) for name, array in entries[0].items()}
+    arrays = {name: np.zeros((len(entries), length, *x.shape[1:]), x.dtype) for name, x in widest.items()}
+    arrays["valid"] = np.zeros((len(entries), length), bool)
+    for image, entry in enumerate(entries):
+        number = len(entry["boxes"])
+        arrays["valid"][image, :number] = True
+        for name, array in entry.items():
+            arrays[name][image, :number] = array
+    return arrays
+
+
+def of_pycocotools(detections, truth, classes=CLASSES):
+    """`COCOeval` after `evaluate`, `accumulate` and `summarize`."""
+    evaluation = unevaluated(detections, truth, classes)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def unevaluated(detections, truth, classes):
+    """`COCOeval` of the same boxes; its identities begin at 1, since it takes a match with 0 for none."""
+    annotations, results = [], []
+    for image, (found, there) in enumerate(zip(detections, truth, strict=True)):
+        for box, label, crowd, area in zip(*(there[k] for k in ("boxes", "labels", "crowd", "area")), strict=True):
+            fields = {"image_id": image, "category_id": int(label), "bbox": corner_size(box), "area": float(area)}
+            annotations.append({**fields, "iscrowd": int(crowd), "id": len(annotations) + 1})
+        for box, label, score in zip(*(found[k] for k in ("boxes", "labels", "scores")), strict=True):
+            fields = {"image_id": image, "category_id": int(label), "bbox": corner_size(box)}
+            results.append({**fields, "score": float(score)})
+    files = {
+        "images": [{"id": image} for image in range(len(truth))],
+        "categories": [{"id": label} for label in range(classes)],
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs, ours = coco({**files, "annotations": annotations}), coco({**files, "annotations": []})
+        return COCOeval(theirs, theirs.loadRes(results) if results else ours, "bbox")
+
+
+def coco(files):
+    made = COCO()
+    made.dataset = files
+    made.createIndex()
+    return made
+
+
+def corner_size(box):
+    x0, y0, x1, y1 = map(float, box)
+    return [x0, y0, x1 - x0, y1 - y0]
