@@ -47,18 +47,23 @@ class Lenet(Common):
 
 @dataclasses.dataclass(frozen=True)
 class Metrics(Common):
-    """Confusion matrix, area under the ROC curve and average precision against scikit-learn."""
+    """Confusion matrix, area under the ROC curve, average precision and COCO's evaluation against their twins."""
 
     examples: int = 1_000_000
-    """Predictions."""
+    """Predictions; 0 leaves everything out but the evaluation of detections."""
     classes: int = 100
     """Classes; the areas are those of each against the rest."""
+    images: int = 5000
+    """Images with 100 detections each; 0 leaves the evaluation of detections out."""
 
     def comparisons(self) -> Iterator[Comparison]:
-        """Each metric against its scikit-learn twin."""
-        from experiments.benchmarks.metrics import comparisons
+        """Each metric against its scikit-learn twin, and the evaluation of detections against pycocotools'."""
+        from experiments.benchmarks import detection, metrics
 
-        return comparisons(self.examples, self.classes)
+        if self.examples:
+            yield from metrics.comparisons(self.examples, self.classes)
+        if self.images:
+            yield from detection.comparisons(self.images)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,7 +83,9 @@ from fjdl.metrics.detection.coco import (
     coco_evaluation,
     coco_summary,
 )
+from fjdl.metrics.detection.coco_streaming import coco_detection
 from fjdl.metrics.detection.voc import DetectionCurve, VocPrecision, voc_curves, voc_evaluation
+from fjdl.metrics.detection.voc_streaming import voc_detection
 from fjdl.metrics.image.signal_noise import peak_signal_noise_ratio, psnr
 from fjdl.metrics.image.structural_similarity import ssim, structural_similarity
 from fjdl.metrics.ranking.areas import average_defined, average_precision_score, roc_auc_score
@@ -153,6 +155,8 @@ from fjdl.metrics.regression.scores import (
     root_mean_squared_error,
 )
 from fjdl.metrics.regression.streaming import largest_error, mae, mape, mse, rmse
+from fjdl.metrics.retrieval.embeddings import embedding_retrieval
+from fjdl.metrics.retrieval.neighbours import RetrievalScores, neighbour_retrieval
 from fjdl.metrics.segmentation.boundary import boundary_band, boundary_iou, class_boundary_iou
 from fjdl.metrics.segmentation.overlap import (
     dice_coefficient,
@@ -163,6 +167,8 @@ from fjdl.metrics.segmentation.overlap import (
     pixel_accuracy,
     segmentation_matrix,
 )
+from fjdl.metrics.segmentation.panoptic import PanopticQuality, panoptic_means, panoptic_quality
+from fjdl.metrics.segmentation.surface import boundary_f_score, distance_to, hausdorff_distance, mask_boundary
 from fjdl.metrics.state.covariance import mean_and_covariance
 from fjdl.metrics.state.mean import mean
 from fjdl.metrics.text.bleu_interval import bleu_interval
@@ -200,37 +206,40 @@ wer = word_error_rate
 
 __all__ = [
     "BleuScore", "CocoEvaluation", "CocoSummary", "DetCurve", "DetectionCurve", "Metric", "Outcomes",
-    "PrecisionRecallCurve", "Ratio", "ReliabilityDiagram", "RocCurve", "VocPrecision", "accuracy", "accuracy_from",
-    "accuracy_score", "agresti_coull_interval", "all_point_average_precision", "auc", "average_defined",
-    "average_precision_error_from", "average_precision_from", "average_precision_score", "balanced_accuracy",
-    "balanced_accuracy_score", "bleu", "bleu_interval", "bootstrap_distribution", "bootstrap_interval",
-    "boundary_band", "boundary_iou", "brier_score", "brier_score_loss", "brier_scores", "calibration", "cer",
-    "character_error_rate", "class_boundary_iou", "classification_report", "classification_report_from",
-    "clopper_pearson_interval", "coco_101_point_average_precision", "coco_class_precision", "coco_class_recall",
+    "PanopticQuality", "PrecisionRecallCurve", "Ratio", "ReliabilityDiagram", "RetrievalScores", "RocCurve",
+    "VocPrecision", "accuracy", "accuracy_from", "accuracy_score", "agresti_coull_interval",
+    "all_point_average_precision", "auc", "average_defined", "average_precision_error_from", "average_precision_from",
+    "average_precision_score", "balanced_accuracy", "balanced_accuracy_score", "bleu", "bleu_interval",
+    "bootstrap_distribution", "bootstrap_interval", "boundary_band", "boundary_f_score", "boundary_iou", "brier_score",
+    "brier_score_loss", "brier_scores", "calibration", "cer", "character_error_rate", "class_boundary_iou",
+    "classification_report", "classification_report_from", "clopper_pearson_interval",
+    "coco_101_point_average_precision", "coco_class_precision", "coco_class_recall", "coco_detection",
     "coco_evaluation", "coco_summary", "cohen_kappa", "cohen_kappa_score", "collected", "confusion_matrix",
     "confusion_table", "corpus_bleu", "coverage", "coverage_error", "d2_absolute_error_score", "d2_pinball_score",
     "d2_tweedie_score", "dcg_score", "delong_covariance", "delong_interval", "delong_test", "det_curve",
-    "dice_coefficient", "drop_repeated", "edit_distance", "expected_calibration_error", "explained_variance",
-    "explained_variance_score", "f1", "f1_score", "false_negative_rate", "false_positive_rate", "fbeta",
-    "fbeta_score", "frequency_weighted_iou", "generalization_gap", "hamming_loss", "iou", "jaccard",
-    "jaccard_index", "jaccard_score", "label_ranking_average_precision", "label_ranking_average_precision_score",
-    "label_ranking_error", "label_ranking_loss", "largest_error", "levenshtein_distance", "log_loss", "log_losses",
-    "macro", "mae", "mape", "matthews_corrcoef", "matthews_correlation", "max_error", "maximum_calibration_error",
-    "mean", "mean_absolute_error", "mean_absolute_percentage_error", "mean_accuracy", "mean_and_covariance",
+    "dice_coefficient", "distance_to", "drop_repeated", "edit_distance", "embedding_retrieval",
+    "expected_calibration_error", "explained_variance", "explained_variance_score", "f1", "f1_score",
+    "false_negative_rate", "false_positive_rate", "fbeta", "fbeta_score", "frequency_weighted_iou",
+    "generalization_gap", "hamming_loss", "hausdorff_distance", "iou", "jaccard", "jaccard_index", "jaccard_score",
+    "label_ranking_average_precision", "label_ranking_average_precision_score", "label_ranking_error",
+    "label_ranking_loss", "largest_error", "levenshtein_distance", "log_loss", "log_losses", "macro", "mae", "mape",
+    "mask_boundary", "matthews_corrcoef", "matthews_correlation", "max_error", "maximum_calibration_error", "mean",
+    "mean_absolute_error", "mean_absolute_percentage_error", "mean_accuracy", "mean_and_covariance",
     "mean_gamma_deviance", "mean_iou", "mean_pinball_loss", "mean_poisson_deviance", "mean_squared_error",
     "mean_squared_log_error", "mean_tweedie_deviance", "measure", "median_absolute_error", "micro", "misclassified",
     "mse", "msle", "multilabel_confusion", "multilabel_confusion_matrix", "ndcg", "ndcg_score",
-    "negative_log_likelihood", "negative_predictive_value", "normalized", "npv", "on", "one_against_rest",
-    "outcomes_of", "peak_signal_noise_ratio", "pearson", "pearson_corrcoef", "pearson_correlation", "perplexity",
-    "pinball_loss", "pixel_accuracy", "pooled", "positive_predictive_value", "ppv", "precision",
-    "precision_recall_curve", "precision_score", "predicted_class", "psnr", "r2", "r2_score", "ratio_interval",
-    "ratio_of_sums", "recall", "recall_score", "rmse", "roc_auc_error_from", "roc_auc_from", "roc_auc_score",
-    "roc_curve", "root_mean_squared_error", "root_mean_squared_log_error", "score_histogram", "segmentation_matrix",
-    "sensitivity", "sentence_bleu", "specificity", "specificity_score", "ssim", "structural_similarity", "then",
-    "token_bleu", "token_error_rate", "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy",
-    "top_k_accuracy_score", "top_k_error", "true_negative_rate", "true_positive_rate", "tweedie_deviance",
-    "tweedie_deviances", "voc_11_point_average_precision", "voc_curves", "voc_evaluation", "wald_interval",
-    "weighted", "weighted_quantile", "wer", "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
+    "negative_log_likelihood", "negative_predictive_value", "neighbour_retrieval", "normalized", "npv", "on",
+    "one_against_rest", "outcomes_of", "panoptic_means", "panoptic_quality", "peak_signal_noise_ratio", "pearson",
+    "pearson_corrcoef", "pearson_correlation", "perplexity", "pinball_loss", "pixel_accuracy", "pooled",
+    "positive_predictive_value", "ppv", "precision", "precision_recall_curve", "precision_score", "predicted_class",
+    "psnr", "r2", "r2_score", "ratio_interval", "ratio_of_sums", "recall", "recall_score", "rmse",
+    "roc_auc_error_from", "roc_auc_from", "roc_auc_score", "roc_curve", "root_mean_squared_error",
+    "root_mean_squared_log_error", "score_histogram", "segmentation_matrix", "sensitivity", "sentence_bleu",
+    "specificity", "specificity_score", "ssim", "structural_similarity", "then", "token_bleu", "token_error_rate",
+    "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy", "top_k_accuracy_score", "top_k_error",
+    "true_negative_rate", "true_positive_rate", "tweedie_deviance", "tweedie_deviances",
+    "voc_11_point_average_precision", "voc_curves", "voc_detection", "voc_evaluation", "wald_interval", "weighted",
+    "weighted_quantile", "wer", "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
 ]  # fmt: skip
 
 

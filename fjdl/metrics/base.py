@@ -45,7 +45,8 @@ def streaming(at_once: str) -> Callable[[F], F]:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Metric:
-            if any(_holds_examples(x) for x in (*args, *kwargs.values())):
+            options = (x for x in kwargs.values() if not _is_list_of_numbers(x))
+            if any(_holds_examples(x) for x in (*args, *options)):
                 name = function.__qualname__
                 raise ValueError(f"{name} makes a metric over batches and takes no arrays; at once it is {at_once}")
             return make(*args, **kwargs)
@@ -57,6 +58,11 @@ def streaming(at_once: str) -> Callable[[F], F]:
 
 def _holds_examples(x: Any) -> bool:
     return isinstance(x, list) or (isinstance(x, jax.Array | np.ndarray) and x.ndim > 0)
+
+
+def _is_list_of_numbers(x: Any) -> bool:
+    """Whether it is what an option may be, such as `ks=[1, 10]`."""
+    return isinstance(x, list) and all(isinstance(entry, int | float) for entry in x)
 
 
 @typed

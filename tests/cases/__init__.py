@@ -28,6 +28,7 @@ from tests.cases import (
     metrics_probabilities,
     metrics_ranking,
     metrics_regression,
+    metrics_retrieval,
     metrics_scores,
     metrics_segmentation,
     metrics_text,
@@ -45,9 +46,8 @@ from tests.cases.case import Case
 PARTS = (
     functional, convolution, pooling, activations, initializers, norm, preprocessing, similarity, boxes, losses,
     losses_adaptive, losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities,
-    metrics_ranking, metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation, metrics_detection,
-    metrics_text,
-    augment, augment_color, autodiff, search, schedules, quant, recurrent, decoding, attention, embedding,
-    interpret,
+    metrics_ranking, metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation,
+    metrics_detection, metrics_text, augment, augment_color, autodiff, search, schedules, quant, recurrent, decoding,
+    attention, embedding, interpret, metrics_retrieval,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

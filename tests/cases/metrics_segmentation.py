@@ -8,8 +8,15 @@ import scipy.ndimage
 import sklearn.metrics as theirs
 
 from fjdl.metrics.base import measure
-from fjdl.metrics.segmentation import boundary, overlap
+from fjdl.metrics.segmentation import boundary, overlap, panoptic, surface
 from tests.cases.case import Case, f32, i32, inputs, labels, uniform
+from tests.metrics.segmentation.oracles import (
+    boundary_f_by_hand,
+    edge,
+    hausdorff_of_scipy,
+    panoptic_by_hand,
+    percentile_of_surfaces,
+)
 
 NAN = np.nan
 counts = inputs(uniform(3, 3, low=1.0, high=2.0))
@@ -54,7 +61,57 @@ ABSENT = f32([3, 1, 0], [0, 4, 0], [0, 0, 0])
 PREDICTED_ONLY = f32([3, 0, 1], [0, 4, 0], [0, 0, 0])
 NOTHING = np.zeros((2, 2), np.float32)
 
+
+def by_pair(score: Any) -> Any:
+    """A score of two masks as one of pairs of masks."""
+    return lambda y_true, y_pred: np.array(
+        [score(a, b) for a, b in zip(np.asarray(y_true), np.asarray(y_pred), strict=True)]
+    )
+
+
+def means_of(*quality: Any) -> Any:
+    return panoptic.panoptic_means(panoptic.PanopticQuality(*quality))
+
+
+GRID = np.eye(2, dtype=bool)
 CASES: list[Case] = [
+    Case(
+        surface.mask_boundary, inputs(masks(2, 6, 5)), result=None,
+        oracle=lambda mask: np.array([edge(m) for m in np.asarray(mask)]),
+        edges=(((np.zeros((0, 2, 2), bool),), np.zeros((0, 2, 2))), ((GRID,), GRID)),
+    ),
+    Case(
+        partial(surface.distance_to, spacing=(2.0, 0.5)), inputs(masks(2, 6, 5)), result=None,
+        oracle=lambda mask: np.array([scipy.ndimage.distance_transform_edt(~m, sampling=(2, 0.5)) for m in mask]),
+        edges=(((np.zeros((1, 2), bool),), f32([np.inf, np.inf])), ((np.zeros((2, 0), bool),), np.zeros((2, 0)))),
+    ),
+    Case(
+        surface.hausdorff_distance, inputs(masks(3, 7, 6), masks(3, 7, 6)), result=None,
+        oracle=by_pair(hausdorff_of_scipy),
+        edges=(((GRID, GRID), 0), ((GRID, ~GRID), 1), ((GRID, GRID & False), np.inf), ((GRID & False,) * 2, NAN)),
+    ),
+    Case(
+        partial(surface.hausdorff_distance, percentile=95, spacing=(1.5, 1.0)),
+        inputs(masks(3, 7, 6), masks(3, 7, 6)), result=None, label="percentile",
+        oracle=by_pair(partial(percentile_of_surfaces, percentile=95, spacing=(1.5, 1.0))),
+        edges=(((GRID, GRID & False), np.inf), ((GRID & False, GRID & False), NAN)),
+    ),
+    Case(
+        partial(surface.boundary_f_score, tolerance=1.0), inputs(masks(3, 7, 6), masks(3, 7, 6)), result=None,
+        oracle=by_pair(partial(boundary_f_by_hand, tolerance=1)),
+        edges=(((GRID, GRID), 1), ((GRID, GRID & False), 0), ((GRID & False, GRID & False), NAN)),
+    ),
+    Case(
+        partial(measure, panoptic.panoptic_quality(3)),
+        inputs(*[labels(2, 4, 5, classes=n) for n in (4, 2, 4, 2)]), result=None, label="panoptic_quality",
+        oracle=partial(panoptic_by_hand, classes=3),
+        edges=(((i32([[[0, 3]]]),) * 4, [f32(1, NAN, NAN)] * 3),),
+    ),
+    Case(
+        means_of, inputs(uniform(4), uniform(4), uniform(4)), result="float32", label="panoptic_means",
+        oracle=lambda *arrays: [x.mean() for x in arrays],
+        edges=(((f32(NAN, 1), f32(NAN, NAN), f32(0, 1)), (1, NAN, 0.5)),),
+    ),
     Case(
         partial(measure, overlap.segmentation_matrix(3, ignore_label=255)),
         inputs(labels(2, 3, 2, classes=3), labels(2, 3, 2, classes=3)), result=None, label="segmentation_matrix",

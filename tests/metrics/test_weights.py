@@ -50,7 +50,9 @@ WEIGHING = {
     "msle": (metrics.msle(), (SHARES, SHARES[::-1].copy())),
     "multilabel_confusion": (metrics.multilabel_confusion(K), tuple(INDICATORS)),
     "ndcg": (metrics.ndcg(), (LOGITS, INDICATORS[0])),
+    "neighbour_retrieval": (metrics.neighbour_retrieval(ks=(1, 2)), (INDICATORS[0], YES, TIMES % 4)),
     "negative_log_likelihood": (metrics.negative_log_likelihood(), (PROBABILITIES, LABELS)),
+    "panoptic_quality": (metrics.panoptic_quality(K), (*IMAGES, *IMAGES)),
     "pearson": (metrics.pearson(), (VALUES, TARGETS)),
     "perplexity": (metrics.perplexity(), (LOGITS, LABELS)),
     "pinball_loss": (metrics.pinball_loss(0.2), (VALUES, TARGETS)),
@@ -67,9 +69,22 @@ WEIGHING = {
     "tweedie_deviance": (metrics.tweedie_deviance(1.5), (SHARES, SHARES[::-1].copy())),
     "word_error_rate": (metrics.word_error_rate(), (WORDS, OTHERS)),
 }
+DETECTIONS = {
+    "boxes": np.float32([[[0, 0, 4, 4], [0, 0, 3, 4]]] * N), "scores": RNG.random((N, 2)).astype(np.float32),
+    "labels": INDICATORS[0, :, :2],
+}  # fmt: skip
+OBJECTS = {"boxes": DETECTIONS["boxes"], "labels": INDICATORS[1, :, :2]}
 SELECTING = {
+    "coco_detection": (
+        metrics.then(metrics.coco_detection(2, capacity=12), lambda found: metrics.coco_summary(found).ap),
+        (DETECTIONS, OBJECTS),
+    ),
     "collected": (metrics.collected(metrics.roc_auc_score, capacity=9), (SHARES, YES)),
     "largest_error": (metrics.largest_error(), (VALUES, TARGETS)),
+    "voc_detection": (
+        metrics.then(metrics.voc_detection(2, capacity=12), lambda found: found.mean_all_points),
+        (DETECTIONS, OBJECTS),
+    ),
 }
 MAKERS = {
     name: function

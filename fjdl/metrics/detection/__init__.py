@@ -11,7 +11,10 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.ranking`, `f
 (np.float64(1.0), np.float64(-1.0))
 """
 
-_FILES = ("coco", "matching", "scenes", "voc")
+_FILES = (
+    "batch_matching", "batch_scenes", "coco", "coco_streaming", "matching", "scenes", "streamed", "voc",
+    "voc_streaming",
+)  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from fjdl.checks import at_least, within
 from fjdl.metrics.detection.matching import FALSE, HIT, Sorted, greedy_outcomes, looked_for, sort_detections
 from fjdl.metrics.detection.scenes import read_scenes
+from fjdl.numerics import wide
 from fjdl.typing import Array, Float, typed
 
 IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
@@ -85,11 +86,62 @@ def coco_evaluation(
     outcomes = greedy_outcomes(ordered, objects, images=images, thresholds=thresholds, areas=ranges)
     wanted = np.zeros((len(names), len(ranges)), np.int64)
     np.add.at(wanted, objects.label, looked_for(objects, ranges))
-    return accumulated(ordered, outcomes, wanted, max_detections)
+    evaluation = _accumulated(ordered, outcomes, wanted, max_detections)
+    unfit = np.isnan(found.score).any()
+    return CocoEvaluation(*(np.full_like(x, np.nan) if unfit else x for x in evaluation))
 
 
 @typed
-def accumulated(
+def coco_summary(evaluation: CocoEvaluation) -> CocoSummary:
+    """COCO's 12 numbers of an evaluation with its ten IoUs, four ranges of area and numbers 1, 10 and 100.
+
+    They are float64 of an evaluation in float64, else float32. Equals `stats` of pycocotools' `COCOeval`.
+    """
+    t, _, _, a, m = evaluation.precision.shape
+    if (t, a, m) != (10, 4, 3):
+        raise ValueError(f"evaluation must be at COCO's 10 IoUs, 4 areas and 3 numbers, got {t}, {a} and {m}")
+    return _summary(evaluation.precision, evaluation.recall)
+
+
+@typed
+def coco_class_precision(evaluation: CocoEvaluation) -> Float[Array, " k"]:
+    """Average precision of each class over all IoUs, for the first range of area and the last number of detections.
+
+    -1 for a class without objects. Its mean over the others is `ap` of `coco_summary`.
+    """
+    return _class_mean(evaluation.precision)
+
+
+@typed
+def coco_class_recall(evaluation: CocoEvaluation) -> Float[Array, " k"]:
+    """Highest recall of each class, the mean over all IoUs, as in `coco_class_precision`; -1 without objects."""
+    return _class_mean(evaluation.recall)
+
+
+@typed
+def defined_mean(values: Float[Array, "..."], *, axis: int | tuple[int, ...] | None = None) -> Any:
+    """Mean of the values above -1, or -1 without one; a NaN makes it NaN. In NumPy for arrays of NumPy."""
+    there, dtype = ~(values <= -1), wide(values.dtype)
+    number = there.sum(axis=axis, dtype=dtype)
+    none = (number == 0).astype(dtype)
+    return values.sum(axis=axis, where=there, dtype=dtype) / (number + none) - none
+
+
+@typed
+def _summary(precision: Float[Array, "t 101 k a m"], recall: Float[Array, "t k a m"]) -> CocoSummary:
+    of_areas = [defined_mean(precision[:, :, :, area, 2]) for area in range(4)]
+    of_ious = [defined_mean(precision[place, :, :, 0, 2]) for place in (0, 5)]
+    of_numbers = [defined_mean(recall[:, :, 0, number]) for number in range(3)]
+    of_sizes = [defined_mean(recall[:, :, area, 2]) for area in (1, 2, 3)]
+    return CocoSummary(of_areas[0], *of_ious, *of_areas[1:], *of_numbers, *of_sizes)
+
+
+@typed
+def _class_mean(values: Float[Array, "*points k a m"]) -> Float[Array, " k"]:
+    return defined_mean(values[..., 0, -1], axis=tuple(range(values.ndim - 3)))
+
+
+def _accumulated(
     ordered: Sorted, outcomes: np.ndarray, wanted: np.ndarray, max_detections: Sequence[int]
 ) -> CocoEvaluation:
     """The evaluation of sorted detections, their outcomes `[d, t, a]` and the number of objects `[k, a]`."""
@@ -104,50 +156,7 @@ def accumulated(
         for number, most in enumerate(max_detections):
             kept = rank < most
             _write(evaluation, (label, number), score[kept], outcome[kept], wanted[label])
-    if np.isnan(ordered.found.score).any():
-        return CocoEvaluation(*(np.full_like(x, np.nan) for x in evaluation))
     return evaluation
-
-
-@typed
-def coco_summary(evaluation: CocoEvaluation) -> CocoSummary:
-    """COCO's 12 numbers of an evaluation with its ten IoUs, four ranges of area and numbers 1, 10 and 100.
-
-    They are in the dtype of the evaluation. Equals the `stats` of `pycocotools.cocoeval.COCOeval` after `summarize()`.
-    """
-    precision, recall = evaluation.precision, evaluation.recall
-    t, _, _, a, m = precision.shape
-    if (t, a, m) != (10, 4, 3):
-        raise ValueError(f"evaluation must be at COCO's 10 IoUs, 4 areas and 3 numbers, got {t}, {a} and {m}")
-    of_areas = [defined_mean(precision[:, :, :, area, 2]) for area in range(4)]
-    of_ious = [defined_mean(precision[place, :, :, 0, 2]) for place in (0, 5)]
-    of_numbers = [defined_mean(recall[:, :, 0, number]) for number in range(3)]
-    of_sizes = [defined_mean(recall[:, :, area, 2]) for area in (1, 2, 3)]
-    return CocoSummary(of_areas[0], *of_ious, *of_areas[1:], *of_numbers, *of_sizes)
-
-
-@typed
-def coco_class_precision(evaluation: CocoEvaluation) -> Float[Array, " k"]:
-    """Average precision of each class over all IoUs, for the first range of area and the last number of detections.
-
-    -1 for a class without objects. Its mean over the others is `ap` of `coco_summary`.
-    """
-    return defined_mean(evaluation.precision[:, :, :, 0, -1], axis=(0, 1))
-
-
-@typed
-def coco_class_recall(evaluation: CocoEvaluation) -> Float[Array, " k"]:
-    """Highest recall of each class, the mean over all IoUs, as in `coco_class_precision`; -1 without objects."""
-    return defined_mean(evaluation.recall[:, :, 0, -1], axis=0)
-
-
-@typed
-def defined_mean(values: Float[Array, "..."], *, axis: int | tuple[int, ...] | None = None) -> Any:
-    """Mean of the values above -1, or -1 without one; a NaN makes it NaN. In NumPy for arrays of NumPy."""
-    there = ~(values <= -1)
-    number = there.sum(axis=axis, dtype=values.dtype)
-    none = (number == 0).astype(values.dtype)
-    return values.sum(axis=axis, where=there) / (number + none) - none
 
 
 def _write(

@@ -55,6 +55,23 @@ def box_areas(boxes: np.ndarray) -> np.ndarray:
     return sides[:, 0] * sides[:, 1]
 
 
+@typed
+def named(entry: Any) -> Mapping[str, Any] | None:
+    """The arrays of a mapping or a named tuple by name, `boxes` among them; None for anything else.
+
+    Raises `ValueError` for keys of COCO's files, which would be overlooked.
+    """
+    fields = entry._asdict() if hasattr(entry, "_asdict") else entry
+    if not isinstance(fields, Mapping):
+        return None
+    for name, ours in OFFICIAL.items():
+        if name in fields:
+            raise ValueError(f"the key of {ours} must be {ours!r}, got {name!r}")
+    if "boxes" not in fields:
+        raise ValueError(f"detections and truth must have the key 'boxes', got {sorted(fields)}")
+    return fields
+
+
 class _Read(NamedTuple):
     columns: dict[str, np.ndarray]
     images: int
@@ -65,17 +82,17 @@ Reader = Callable[[str, Any, tuple[int, ...]], np.ndarray]
 
 def _columns(entries: Any, readers: Mapping[str, Reader]) -> _Read:
     """The valid rows of all images under each name, and under "image" the image of each."""
-    named = _named(entries)
-    if named is None:
+    fields = named(entries)
+    if fields is None:
         if not isinstance(entries, Sequence):
             kind = type(entries).__name__
             raise ValueError(f"detections and truth must be mappings, or sequences of them, got {kind}")
         return _of_each_image(entries, readers)
-    boxes = np.asarray(named["boxes"])
+    boxes = np.asarray(fields["boxes"])
     if boxes.ndim != 3:
         raise ValueError(f"boxes of all images must have the shape [images, boxes, 4], got {boxes.shape}")
-    valid = _flags("valid", named.get("valid"), boxes.shape[:2]).astype(bool)
-    columns = {name: read(name, named.get(name), boxes.shape[:2])[valid] for name, read in readers.items()}
+    valid = _flags("valid", fields.get("valid"), boxes.shape[:2]).astype(bool)
+    columns = {name: read(name, fields.get(name), boxes.shape[:2])[valid] for name, read in readers.items()}
     return _Read({**columns, "image": np.nonzero(valid)[0]}, len(boxes))
 
 
@@ -83,30 +100,18 @@ def _of_each_image(entries: Sequence[Any], readers: Mapping[str, Reader]) -> _Re
     rows: dict[str, list[np.ndarray]] = {name: [] for name in readers}
     lengths = []
     for entry in entries:
-        named = _named(entry)
-        if named is None:
+        fields = named(entry)
+        if fields is None:
             raise ValueError(f"each image must be a mapping or a named tuple, got {type(entry).__name__}")
-        shape = (len(named["boxes"]),)
-        valid = None if named.get("valid") is None else np.asarray(named["valid"], bool)
+        shape = (len(fields["boxes"]),)
+        valid = None if fields.get("valid") is None else np.asarray(fields["valid"], bool)
         for name, read in readers.items():
-            column = read(name, named.get(name), shape)
+            column = read(name, fields.get(name), shape)
             rows[name].append(column if valid is None else column[valid])
         lengths.append(len(rows["boxes"][-1]))
     empty = {name: read(name, np.zeros((0, 4)) if name == "boxes" else None, (0,)) for name, read in readers.items()}
     columns = {name: np.concatenate([empty[name], *parts]) for name, parts in rows.items()}
     return _Read({**columns, "image": np.repeat(np.arange(len(entries)), lengths)}, len(entries))
-
-
-def _named(entry: Any) -> Mapping[str, Any] | None:
-    named = entry._asdict() if hasattr(entry, "_asdict") else entry
-    if not isinstance(named, Mapping):
-        return None
-    for name, ours in OFFICIAL.items():
-        if name in named:
-            raise ValueError(f"the key of {ours} must be {ours!r}, got {name!r}")
-    if "boxes" not in named:
-        raise ValueError(f"detections and truth must have the key 'boxes', got {sorted(named)}")
-    return named
 
 
 def _boxes(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:

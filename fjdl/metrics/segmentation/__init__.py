@@ -1,4 +1,4 @@
-"""Scores of a class for every pixel: overlap of regions and of their boundaries.
+"""Scores of a class for every pixel: overlap of regions and of their boundaries, their distance, and segments.
 
 May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.classification` and floor 0.
 
@@ -9,7 +9,7 @@ May import `fjdl.metrics.base`, `fjdl.metrics.state`, `fjdl.metrics.classificati
 (Array(0.75, dtype=float32), Array([0.5      , 0.6666667], dtype=float32))
 """
 
-_FILES = ("boundary", "overlap")
+_FILES = ("boundary", "overlap", "panoptic", "surface")
 
 
 def __dir__() -> list[str]:

@@ -2,47 +2,9 @@ import numpy as np
 import pytest
 
 from fjdl import metrics
-from tests.metrics.detection.scenes import CLASSES, random_scenes
+from tests.metrics.detection.scenes import CLASSES, of_the_development_kit, random_scenes
 
 BOX, OTHER = np.float64([[0, 0, 10, 10]]), np.float64([[20, 0, 30, 10]])
-
-
-def of_the_development_kit(detections, truth, label, least=0.5):
-    """`VOCevaldet` and `VOCap` as loops: recall, precision, and both average precisions."""
-    rows = [
-        (-score, image, place)
-        for image, found in enumerate(detections)
-        for place, score in enumerate(found["scores"])
-        if found["labels"][place] == label
-    ]
-    taken = [np.zeros(len(t["labels"]), bool) for t in truth]
-    wanted = sum(int(((t["labels"] == label) & ~t["difficult"]).sum()) for t in truth)
-    right = wrong = 0
-    recall, precision = [], []
-    for _, image, place in sorted(rows):
-        best, chosen = -np.inf, None
-        for other, (box, name) in enumerate(zip(truth[image]["boxes"], truth[image]["labels"], strict=True)):
-            overlap = iou(detections[image]["boxes"][place], box)
-            if name == label and overlap > best:
-                best, chosen = overlap, other
-        if best < least:
-            wrong += 1
-        elif not truth[image]["difficult"][chosen]:
-            right, wrong = (right, wrong + 1) if taken[image][chosen] else (right + 1, wrong)
-            taken[image][chosen] = True
-        recall.append(right / wanted if wanted else np.nan)
-        precision.append(right / (right + wrong) if right + wrong else 0)
-    at = [max([p for r, p in zip(recall, precision, strict=True) if r >= t / 10], default=0) for t in range(11)]
-    envelope = [max(precision[i:]) for i in range(len(precision))]
-    area = sum((r - before) * p for r, before, p in zip(recall, [0, *recall], envelope, strict=False))
-    return recall, precision, area if wanted else np.nan, np.mean(at) if wanted else np.nan
-
-
-def iou(a, b):
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = float(width) * float(height) if width > 0 and height > 0 else 0.0
-    areas = [float(x[2] - x[0]) * float(x[3] - x[1]) for x in (a, b)]
-    return shared / (sum(areas) - shared)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.75])
