@@ -72,7 +72,7 @@ def _of_pycocotools(detections: Any, truth: Any, classes: int) -> Any:
         }
         for image, found, i in _rows(detections)
     ]  # fmt: skip
-    there = COCO()
+    there: Any = COCO()
     there.dataset = {
         "images": [{"id": image} for image in range(len(truth))],
         "categories": [{"id": label} for label in range(classes)],

@@ -66,9 +66,8 @@ def greedy_batch_outcomes(
     wanted = in_ranges(object_areas(scenes), areas) & ~scenes.ignored[..., None]
     overlap = _overlaps(found, scenes, crowds=True)
     limits = jnp.asarray(np.minimum(thresholds, 1 - 1e-10), overlap.dtype)
-    matched, right = jax.vmap(lambda *image: _take_turns(*image, limits))(
-        overlap, ~scenes.ignored, jnp.swapaxes(wanted, 1, 2)
-    )
+    turns = jax.vmap(_take_turns, in_axes=(0, 0, 0, None))
+    matched, right = turns(overlap, ~scenes.ignored, jnp.swapaxes(wanted, 1, 2), limits)
     inside = in_ranges(geometry.area(found.boxes), areas)[:, :, None]
     return right, ~matched & inside
 
@@ -95,7 +94,8 @@ def _take_turns(
     """Whether each detection of an image finds an object, and whether that is looked for."""
     objects = overlap.shape[1]
     if objects == 0:
-        return (jnp.zeros((overlap.shape[0], limits.shape[0], wanted.shape[0]), bool),) * 2
+        nothing = jnp.zeros((overlap.shape[0], limits.shape[0], wanted.shape[0]), bool)
+        return nothing, nothing
 
     def turn(taken: Array, row: Array) -> tuple[Array, tuple[Array, Array]]:
         free = (row[None] >= limits[:, None])[:, None] & ~taken

@@ -30,7 +30,7 @@ class Scenes(NamedTuple):
     there: Bool[Array, "n o"]
     ignored: Bool[Array, "n o"]
     area: Float[Array, "n o"] | None
-    index: Int[Array, " n"] | None
+    number: Int[Array, " n"] | None
     proper: Bool[Array, ""]
 
 
@@ -80,7 +80,7 @@ def _floats(entry: Mapping[str, Any], name: str, shape: tuple[int | None, ...]) 
 def _labels(entry: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
     if entry.get("labels") is None:
         raise ValueError("boxes must have labels beside them, got none")
-    labels = entry["labels"] if isinstance(entry["labels"], jax.Array) else np.asarray(entry["labels"])
+    labels: Any = entry["labels"] if isinstance(entry["labels"], jax.Array) else np.asarray(entry["labels"])
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(f"labels must be integers, got {labels.dtype}")
     return _array({"labels": signed(labels)}, "labels", shape).astype(jnp.int32)

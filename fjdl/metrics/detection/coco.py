@@ -25,9 +25,9 @@ class CocoEvaluation(NamedTuple):
     recall. All are -1 for a class without objects in the range.
     """
 
-    precision: Float[Array, "t 101 k a m"]
-    recall: Float[Array, "t k a m"]
-    scores: Float[Array, "t 101 k a m"]
+    precision: Any  # [t, 101, k, a, m]
+    recall: Any  # [t, k, a, m]
+    scores: Any  # [t, 101, k, a, m]
 
 
 class CocoSummary(NamedTuple):
@@ -155,7 +155,7 @@ def _accumulated(
         rank, score, outcome = (x[mine][order] for x in (ordered.rank, ordered.found.score, outcomes))
         for number, most in enumerate(max_detections):
             kept = rank < most
-            _write(evaluation, (label, number), score[kept], outcome[kept], wanted[label])
+            _write(evaluation, (int(label), number), score[kept], outcome[kept], wanted[label])
     return evaluation
 
 

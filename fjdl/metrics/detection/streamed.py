@@ -66,14 +66,14 @@ def nothing(*, capacity: int, objects: tuple[int, ...], outcomes: tuple[int, ...
 def added(kept: Kept, found: Found, scenes: Scenes, right: Array, wrong: Array, wanted: Bool[Array, "n o *a"]) -> Kept:
     """The state with a batch, whose images are numbered by its `index`, or else as they come."""
     images = scenes.labels.shape[0]
-    number = kept.images + jnp.arange(images, dtype=jnp.int32) if scenes.index is None else scenes.index
+    number = kept.images + jnp.arange(images, dtype=jnp.int32) if scenes.number is None else scenes.number
     image = jnp.broadcast_to(number[:, None], found.rank.shape)
     row = Row(found.scores, found.labels, image, found.rank, right, wrong)
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), row)
     unfit = jnp.any(scenes.valid & jnp.isnan(scenes.scores)) | ~scenes.proper
     return Kept(
         rows.append(kept.rows, flat, found.valid.ravel()),
-        kept.images + (images if scenes.index is None else 0),
+        kept.images + (images if scenes.number is None else 0),
         counts.add(kept.objects, _by_class(scenes, wanted, kept.objects.low.shape)),
         kept.unfit | unfit,
     )

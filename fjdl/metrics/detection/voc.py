@@ -8,7 +8,7 @@ import numpy as np
 from fjdl.checks import within
 from fjdl.metrics.detection.matching import FALSE, HIT, IGNORED, Sorted, overlapping, sort_detections
 from fjdl.metrics.detection.scenes import Objects, read_scenes
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import typed
 
 
 class DetectionCurve(NamedTuple):
@@ -26,8 +26,8 @@ class VocPrecision(NamedTuple):
     mean at the recalls 0, 0.1, … 1, as up to 2009. The means are over the other classes, NaN without one.
     """
 
-    all_points: Float[Array, " k"]
-    eleven_points: Float[Array, " k"]
+    all_points: Any  # [k]
+    eleven_points: Any  # [k]
     mean_all_points: Any
     mean_eleven_points: Any
 

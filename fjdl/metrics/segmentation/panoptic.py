@@ -65,7 +65,8 @@ def panoptic_quality(classes: int, *, things: Sequence[int] | None = None) -> Me
     single = jnp.asarray([label not in countable for label in range(classes)] + [True])
 
     def init() -> Segments:
-        return Segments(*[amounts.zero((classes,)) for _ in range(3)], sums.zero((classes,)))
+        none = amounts.zero((classes,))
+        return Segments(none, none, none, sums.zero((classes,)))
 
     @typed
     def update(
@@ -78,19 +79,19 @@ def panoptic_quality(classes: int, *, things: Sequence[int] | None = None) -> Me
         weights: Weights = None,
     ) -> Segments:
         crowd = jnp.zeros(labels.shape, bool) if crowd is None else jnp.asarray(crowd)
-        flat = [
-            jnp.reshape(x, (-1, x.shape[-2] * x.shape[-1])) for x in (predictions, instances, labels, true_instances)
-        ]
-        images = (*(signed(x).astype(jnp.int32) for x in flat), crowd.reshape(flat[0].shape))
+        maps = predictions, instances, labels, true_instances
+        flat = [signed(jnp.reshape(x, (-1, x.shape[-2] * x.shape[-1]))).astype(jnp.int32) for x in maps]
+        images = (*flat, crowd.reshape(flat[0].shape))
         each = weight_of_each(weights, labels.shape[:-2]).ravel()
-        counted, overlap = lax.map(lambda image: _of_image(*image, single), images)
+        counted, overlap = lax.map(lambda image: _of_image(image, single), images)
         overlap = sums.of(jnp.where(each.astype(bool)[:, None], overlap * each.astype(overlap.dtype)[:, None], 0))
-        return merge(state, Segments(*(amounts.of(x, each) for x in counted), overlap))
+        matched, wrong, missed = (amounts.of(x, each) for x in counted)
+        return merge(state, Segments(matched, wrong, missed, overlap))
 
     @typed
     def merge(a: Segments, b: Segments) -> Segments:
-        both = zip(a[:3], b[:3], strict=True)
-        return Segments(*(amounts.add(*pair) for pair in both), sums.add(a.overlap, b.overlap))
+        matched, wrong, missed = (amounts.add(*pair) for pair in zip(a[:3], b[:3], strict=True))
+        return Segments(matched, wrong, missed, sums.add(a.overlap, b.overlap))
 
     @typed
     def compute(state: Segments) -> PanopticQuality:
@@ -113,10 +114,9 @@ def panoptic_means(quality: PanopticQuality) -> PanopticQuality:
     return PanopticQuality(*(_mean(widened(values)) for values in quality))
 
 
-def _of_image(
-    predictions: Array, instances: Array, labels: Array, true_instances: Array, crowd: Array, single: Array
-) -> tuple[tuple[Array, Array, Array], Array]:
+def _of_image(image: tuple[Array, ...], single: Array) -> tuple[tuple[Array, Array, Array], Array]:
     """Numbers of matches, of wrong and of missed segments, and the sums of the IoUs, each `[classes]`."""
+    predictions, instances, labels, true_instances, crowd = image
     classes = single.shape[0] - 1
     known = [jnp.where((x >= 0) & (x < classes), x, classes) for x in (predictions, labels)]
     found = _numbered(known[0], jnp.where(single[known[0]], 0, instances), jnp.zeros_like(crowd))

@@ -139,7 +139,8 @@ def _between(y_true: Array, y_pred: Array, spacing: Spacing) -> tuple[Array, Arr
     """Distances of all pixels from the other boundary, `[*batch, 2 · h · w]`, and which of them are of a boundary."""
     a, b = mask_boundary(y_true), mask_boundary(y_pred)
     distances = _distance(b, spacing), _distance(a, spacing)
-    return tuple(jnp.concatenate([x.reshape(*x.shape[:-2], -1) for x in pair], -1) for pair in (distances, (a, b)))
+    both, there = (jnp.concatenate([x.reshape(*x.shape[:-2], -1) for x in pair], -1) for pair in (distances, (a, b)))
+    return both, there
 
 
 def _at(values: Float[Array, "*batch n"], place: Array) -> Float[Array, "*batch"]:
