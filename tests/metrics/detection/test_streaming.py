@@ -1,6 +1,7 @@
 """Detections over batches: the scores are those of all images at once, however they came."""
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +17,15 @@ COCO, VOC = metrics.coco_detection(CLASSES, capacity=100), metrics.voc_detection
 AT_ONCE = {COCO: metrics.coco_evaluation, VOC: metrics.voc_evaluation}
 both = pytest.mark.parametrize("metric", [COCO, VOC], ids=["coco", "voc"])
 PROGRAMS = {metric: (jax.jit(metric.update), jax.jit(metric.merge), jax.jit(metric.compute)) for metric in AT_ONCE}
+
+
+class Detections(NamedTuple):
+    """Fields in an order of their own, since they go by name."""
+
+    scores: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+    valid: np.ndarray
 
 
 def batches(count, first=0):
@@ -44,7 +54,7 @@ def test_with_an_index_the_order_of_batches_decides_no_ties(metric):
     update, merge, compute = PROGRAMS[metric]
     arrays, detections, truth = batches(3, 40)
     states = [
-        update(metric.init(), found, {**objects, "index": np.arange(IMAGES) + IMAGES * number})
+        update(metric.init(), Detections(**found), {**objects, "index": np.arange(IMAGES) + IMAGES * number})
         for number, (found, objects) in enumerate(arrays)
     ]
     assert_same(
