@@ -168,7 +168,13 @@ from fjdl.metrics.segmentation.overlap import (
     segmentation_matrix,
 )
 from fjdl.metrics.segmentation.panoptic import PanopticQuality, panoptic_means, panoptic_quality
-from fjdl.metrics.segmentation.surface import boundary_f_score, distance_to, hausdorff_distance, mask_boundary
+from fjdl.metrics.segmentation.surface import (
+    boundary_f_score,
+    class_boundary_f_score,
+    distance_to,
+    hausdorff_distance,
+    mask_boundary,
+)
 from fjdl.metrics.state.covariance import mean_and_covariance
 from fjdl.metrics.state.mean import mean
 from fjdl.metrics.text.bleu_interval import bleu_interval
@@ -211,8 +217,8 @@ __all__ = [
     "all_point_average_precision", "auc", "average_defined", "average_precision_error_from", "average_precision_from",
     "average_precision_score", "balanced_accuracy", "balanced_accuracy_score", "bleu", "bleu_interval",
     "bootstrap_distribution", "bootstrap_interval", "boundary_band", "boundary_f_score", "boundary_iou", "brier_score",
-    "brier_score_loss", "brier_scores", "calibration", "cer", "character_error_rate", "class_boundary_iou",
-    "classification_report", "classification_report_from", "clopper_pearson_interval",
+    "brier_score_loss", "brier_scores", "calibration", "cer", "character_error_rate", "class_boundary_f_score",
+    "class_boundary_iou", "classification_report", "classification_report_from", "clopper_pearson_interval",
     "coco_101_point_average_precision", "coco_class_precision", "coco_class_recall", "coco_detection",
     "coco_evaluation", "coco_summary", "cohen_kappa", "cohen_kappa_score", "collected", "confusion_matrix",
     "confusion_table", "corpus_bleu", "coverage", "coverage_error", "d2_absolute_error_score", "d2_pinball_score",

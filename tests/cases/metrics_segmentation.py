@@ -69,6 +69,11 @@ def by_pair(score: Any) -> Any:
     )
 
 
+def class_f_by_hand(y_pred: Any, y_true: Any) -> Any:
+    pairs = [(np.asarray(y_true) == label, np.asarray(y_pred) == label) for label in range(3)]
+    return np.array([by_pair(partial(boundary_f_by_hand, tolerance=1))(*pair).mean() for pair in pairs])
+
+
 def means_of(*quality: Any) -> Any:
     return panoptic.panoptic_means(panoptic.PanopticQuality(*quality))
 
@@ -100,6 +105,11 @@ CASES: list[Case] = [
         partial(surface.boundary_f_score, tolerance=1.0), inputs(masks(3, 7, 6), masks(3, 7, 6)), result=None,
         oracle=by_pair(partial(boundary_f_by_hand, tolerance=1)),
         edges=(((GRID, GRID), 1), ((GRID, GRID & False), 0), ((GRID & False, GRID & False), NAN)),
+    ),
+    Case(
+        partial(measure, surface.class_boundary_f_score(3, tolerance=1.0)),
+        inputs(labels(2, 7, 6, classes=3), labels(2, 7, 6, classes=3)), result=None, label="class_boundary_f_score",
+        oracle=class_f_by_hand, edges=(((i32([[1]]), i32([[1]])), f32(NAN, 1, NAN)),),
     ),
     Case(
         partial(measure, panoptic.panoptic_quality(3)),

@@ -32,6 +32,7 @@ WEIGHING = {
     "brier_score": (metrics.brier_score(), (PROBABILITIES, LABELS)),
     "calibration": (metrics.calibration(3), (SHARES, YES)),
     "character_error_rate": (metrics.character_error_rate(), (WORDS, OTHERS)),
+    "class_boundary_f_score": (metrics.class_boundary_f_score(K, tolerance=1.0), tuple(IMAGES)),
     "class_boundary_iou": (metrics.class_boundary_iou(K, width=1), tuple(IMAGES)),
     "collected": (
         metrics.collected(metrics.roc_auc_score, capacity=12, weighted=True),

@@ -1,16 +1,28 @@
 """Distances between the boundaries of masks: the Hausdorff distance and its percentiles, and the boundary F score."""
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fjdl.checks import within
-from fjdl.numerics import safe_divide
-from fjdl.typing import Array, Bool, Float, Number, typed
+from fjdl.checks import at_least, within
+from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
+from fjdl.metrics.state import amounts, sums
+from fjdl.metrics.state.amounts import Amount
+from fjdl.metrics.state.sums import Sum
+from fjdl.numerics import is_label, safe_divide, signed
+from fjdl.typing import Array, Bool, Float, Integer, Number, typed
 
 Spacing = tuple[float, float]
+
+
+class FScores(NamedTuple):
+    """For each class, the sum of the scores of the images that have or predict it, and the weight of these images."""
+
+    scores: Sum
+    images: Amount
 
 
 @typed
@@ -91,6 +103,51 @@ def boundary_f_score(
     within("[0, inf]", tolerance=tolerance)
     within("(0, inf)", spacing=spacing)
     return _boundary_f(y_true, y_pred, jnp.asarray(tolerance, jnp.result_type(float)), spacing)
+
+
+@streaming("measure(class_boundary_f_score(21, tolerance=2.0), predictions, labels)")
+def class_boundary_f_score(classes: int, *, tolerance: Number, ignore_label: int | None = None) -> Metric:
+    """Mean `boundary_f_score` `[classes]` of each class of a segmentation over the images that have or predict it.
+
+    `update(state, predictions, labels, weights=None)` with arrays `[*batch, h, w]`; weights are per image. A pixel
+    labelled `ignore_label` lies outside of every mask, in the labels and in the predictions, so that masks end there
+    on both sides. NaN for a class that no image has or predicts. Csurka et al. 2013.
+    """
+    at_least(1, classes=classes)
+    within("[0, inf]", tolerance=tolerance)
+
+    def init() -> FScores:
+        return FScores(sums.zero((classes,)), amounts.zero((classes,)))
+
+    @typed
+    def update(
+        state: FScores,
+        predictions: Integer[Array, "*batch h w"],
+        labels: Integer[Array, "*batch h w"],
+        weights: Weights = None,
+    ) -> FScores:
+        each = weight_of_each(weights, labels.shape[:-2]).ravel()
+        ignored = False if ignore_label is None else is_label(labels, ignore_label, name="ignore_label")
+        y_true, y_pred = (jnp.where(ignored, -1, signed(x)) for x in (labels, predictions))
+
+        def of_class(label: Array) -> FScores:
+            y, guess = (x == label.astype(x.dtype) for x in (y_true, y_pred))
+            score = boundary_f_score(y, guess, tolerance=tolerance).ravel()
+            there = ~jnp.isnan(score) & each.astype(bool)
+            own = there if each.dtype == bool else jnp.where(there, each, 0)
+            return FScores(sums.of(jnp.where(there, score, 0) * own.astype(score.dtype)), amounts.sum_of(own))
+
+        return merge(state, lax.map(of_class, jnp.arange(classes, dtype=jnp.int32)))
+
+    @typed
+    def merge(a: FScores, b: FScores) -> FScores:
+        return FScores(sums.add(a.scores, b.scores), amounts.add(a.images, b.images))
+
+    @typed
+    def compute(state: FScores) -> Float[Array, " classes"]:
+        return safe_divide(sums.to_float(state.scores), amounts.to_float(state.images), otherwise=jnp.nan)
+
+    return Metric(init, update, merge, compute)
 
 
 @partial(jax.jit, static_argnums=1)

@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 
+from fjdl.metrics.base import measure
 from fjdl.metrics.segmentation import surface
 from tests.metrics.segmentation.oracles import boundary_f_by_hand, hausdorff_of_scipy, percentile_of_surfaces
 
@@ -60,3 +61,20 @@ def test_a_shift_within_the_tolerance_is_no_error():
 def test_options_outside_their_range_are_refused(call, rule):
     with pytest.raises(ValueError, match=rule):
         call(np.ones((2, 2), bool))
+
+
+def test_images_without_a_class_are_left_out_of_its_mean_and_ignored_pixels_end_masks():
+    labels, predictions = np.zeros((3, 1, 6), int), np.zeros((3, 1, 6), int)
+    labels[0, 0, 4:], labels[1, 0, 5] = 1, 255
+    predictions[0, 0, 4:], predictions[1, 0, 5], predictions[2, 0, 0] = 1, 1, 1
+    metric = surface.class_boundary_f_score(3, tolerance=0.0, ignore_label=255)
+    parts = [metric.update(metric.init(), predictions[i], labels[i], weights=None) for i in range(3)]
+    total = metric.merge(metric.merge(parts[0], parts[1]), parts[2])
+    np.testing.assert_allclose(metric.compute(total), [(1 + 1 + 2 * 5 / 11) / 3, 0.5, np.nan], rtol=1e-6)
+    masked = measure(metric, predictions, labels, weights=np.array([True, False, False]))
+    np.testing.assert_array_equal(masked, [1, 1, np.nan])
+
+
+def test_no_classes_are_refused():
+    with pytest.raises(ValueError, match=r"^classes must be at least 1, got 0$"):
+        surface.class_boundary_f_score(0, tolerance=1.0)
