@@ -23,7 +23,7 @@ from fjdl.typing import Array, PyTree
 
 KEY = jax.random.key(0)
 RADIUS, RADII, STEPS = 0.1, (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 10  # radii as shares of the range of inputs
-ASCENT, MOST_IMAGES, MOST_LAYERS = 128, 20, 8
+ASCENT, MOST_IMAGES, MOST_LAYERS, MOST_ACROSS = 128, 20, 8, 8
 
 
 def maximize(subject: Subject) -> Any:
@@ -85,22 +85,25 @@ def tsne(subject: Subject) -> Any:
 def adversarial(subject: Subject) -> Any:
     """The images, changed by projected gradient descent against the class that the network sees."""
     low, high = subject.ends
-    radius = RADIUS * (high - low)
+    radius, shown, predicted = RADIUS * (high - low), subject.shown[:MOST_ACROSS], subject.predicted[:MOST_ACROSS]
 
     def changed(network: Any, x: Array, classes: Array) -> tuple[Array, Array]:
         found = _pgd(KEY, network, x, classes, radius=radius, low=low, high=high)
         return found, jax.nn.softmax(network(found))
 
-    found, probabilities = subject.compute(changed, subject.shown, subject.predicted)
+    found, probabilities = subject.compute(changed, shown, predicted)
     now = np.asarray(probabilities).argmax(axis=1)
     after = [f"{named(subject.classes, int(k))} ({row[k]:.2f})" for k, row in zip(now, probabilities, strict=True)]
-    fooled = int(np.sum(now != np.asarray(subject.predicted)))
+    fooled = int(np.sum(now != np.asarray(predicted)))
     size = f"{radius:.3g} of each entry, {100 * RADIUS:.0f} % of its range"
-    note = f"{STEPS} steps within {size}; {fooled} of {len(after)} fooled"
     return adversarial_figure(
-        subject.shown, found, before=subject.captions, after=after, title=f"Adversarial images: {subject.title}",
-        note=note,
-    )  # fmt: skip
+        shown,
+        found,
+        before=subject.captions[:MOST_ACROSS],
+        after=after,
+        title=f"Adversarial images: {subject.title}",
+        note=f"{STEPS} steps within {size}; {fooled} of {len(after)} fooled",
+    )
 
 
 def robustness(subject: Subject) -> Any:

@@ -2,8 +2,8 @@
 
 A ReLU is `max(x, 0)`, `where(x <= 0, 0, x)` or another selection between a value and 0 by its sign, also where a bound
 above is applied before or after it, as in ReLU6; it may stand in functions that are jitted, rematerialized, or have a
-derivative of their own of which it is the result, such as `jax.nn.relu` and `flax.linen.relu`. A leaky ReLU, GELU or
-Swish is none.
+derivative of their own of which it is the result, such as `jax.nn.relu` and `flax.linen.relu`. A leaky ReLU, GELU,
+softplus or Swish is none, and neither is the bound from below of a variance, made of sums that keep their axes.
 """
 
 import dataclasses
@@ -23,6 +23,8 @@ _BODIES = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "re
 _OWN_RULE = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
 _MADE_ANEW = ("broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "expand_dims", "pvary", "pcast", "copy")
 _SIGN_TESTS = {"le": True, "lt": True, "gt": False, "ge": False}  # whether `x test 0` is true of negative numbers
+_LINEAR = ("dot_general", "conv_general_dilated", "fjdl_")  # beginnings of names of what layers are made of
+_OF_SUMS = ("add", "sub", "mul", "div", "square", "integer_pow", "sqrt", "rsqrt", "neg", *_MADE_ANEW)
 _SMOOTH = {"tanh": "tanh", "logistic": "sigmoid"}
 
 Visit = Callable[[str, str, Any], Any]  # of kind, name and value: what stands in its place
@@ -33,9 +35,9 @@ def guided(network: Network) -> Network:
 
     The gradient of a score by the input is then guided backpropagation: a ReLU passes a gradient where its input and
     the gradient are both positive. Springenberg et al. 2014, arXiv:1412.6806. It is for networks whose nonlinearities
-    are ReLUs in the sense of this module: of the zoo, LeNet to Inception, ResNets, DenseNet and MobileNets. Raises
-    `ValueError`, when called, for a network without ReLUs, or with one in a loop, a branch or inside of a function that
-    has a derivative of its own.
+    are ReLUs in the sense of this module: of the zoo, LeNet to Inception, ResNets, DenseNet and MobileNets. Its maps
+    change little when weights are randomized (Adebayo et al. 2018, arXiv:1810.03292). Raises `ValueError`, when called,
+    for a network without ReLUs, or with one in a loop, a branch or layers that have a derivative of their own.
     """
 
     def apply(x: Array) -> Array:
@@ -96,6 +98,8 @@ class _Value:
     follows: Any = None  # the value that it is wherever it is no constant, as after a bound from above
     sign_of: Any = None  # the value whose sign this boolean tells
     negative: bool = False  # whether it is true of negative ones
+    reduced: bool = False  # whether it is made of sums over axes and nothing else
+    kept: bool = False  # and these axes are still there
     kind: str = ""  # which nonlinearity made it
     scope: str = ""
 
@@ -139,7 +143,8 @@ def _equation(equation: Any, given: list[_Value], visit: Visit | None, strict: b
     elif bodies and strict and visit is not None and any(_hides(body) for body in bodies):
         raise ValueError(f"network must have its ReLUs outside of loops and branches, got one in {name!r}")
     elif not bodies:
-        _know(made[0], name, given)
+        ranks = [len(getattr(atom.aval, "shape", ())) for atom in (*equation.outvars[:1], *equation.invars)]
+        _know(made[0], name, given, ranks[0] > max(ranks[1:], default=0))
     if visit is None:
         return made
     with equation.ctx.manager:
@@ -162,15 +167,21 @@ def _of_own_rule(
         results = _run(body.jaxpr, _constants(body), copies, None, strict, scope)
         for value, result in zip(made, results, strict=True):
             value.kind, value.follows = result.kind, result.follows
-        if strict and visit is not None and not any(value.kind for value in made) and _hides(body):
+        layers = any(each.primitive.name.startswith(_LINEAR) for each in body.jaxpr.eqns)
+        if strict and visit is not None and layers and _hides(body):
             raise ValueError(
-                "network must have its ReLUs outside of functions with a derivative of their own, got one that has "
-                "another result"
+                "network must have its ReLUs outside of layers with a derivative of their own, got one inside"
             )
 
 
-def _know(made: _Value, name: str, given: list[_Value]) -> None:
-    """What the operation makes known of its result."""
+def _know(made: _Value, name: str, given: list[_Value], grown: bool) -> None:
+    """What the operation makes known of its result, which may have grown an axis."""
+    made.reduced = name in ("reduce_sum", "reduce_max") or (
+        name in _OF_SUMS
+        and all(value.reduced or value.constant for value in given)
+        and any(value.reduced for value in given)
+    )
+    made.kept = made.reduced and (grown or any(value.kept for value in given))
     if name in _MADE_ANEW:
         made.zero, made.constant = given[0].zero, given[0].constant
     elif name in _SIGN_TESTS and any(value.zero for value in given):
@@ -195,9 +206,10 @@ def _know_selection(made: _Value, which: _Value, if_false: _Value, if_true: _Val
 
 
 def _know_bound(made: _Value, name: str, given: list[_Value]) -> None:
-    (bounded, *more) = [value for value in given if not value.constant] or [made]
-    if more:
+    others = [value for value in given if not value.constant]
+    if len(others) != 1 or others[0].kept:
         return
+    bounded = others[0]
     made.follows = bounded.origin
     low = given[0] if name == "clamp" else next(value for value in given if value.constant)
     if bounded.kind == "relu" or (name in ("max", "clamp") and low.zero):

@@ -87,12 +87,23 @@ def test_what_the_network_does_not_allow_is_left_out_with_the_reason(
     assert len(done.out.splitlines()) == len(kept)
 
 
-def test_runs_without_images_are_refused(trained_run: Path) -> None:
+@pytest.mark.parametrize("keys", [("features", "label"), ("label", "length", "tokens"), ("tokens",)])
+def test_runs_of_tables_and_texts_are_refused(trained_run: Path, keys: tuple[str, ...]) -> None:
     run = load_run(trained_run)
-    table = {"features": np.zeros((4, 3), np.float32), "label": np.zeros(4, np.int32)}
-    splits = SimpleNamespace(name="iris", classes=("a", "b"), test=from_arrays(table))
-    recipe = run.recipe.__class__(**{**vars(run.recipe), "inputs": lambda batch: batch["features"]})
-    with pytest.raises(UsageError, match=r"classifier of images, got one whose examples have features, label$"):
+    arrays = {
+        "features": np.zeros((4, 3), np.float32),
+        "tokens": np.zeros((4, 3), np.int32),
+        "length": np.ones(4, np.int32),
+        "label": np.zeros(4, np.int32),
+    }
+    splits = SimpleNamespace(name="data", classes=("a", "b"), test=from_arrays({key: arrays[key] for key in keys}))
+
+    def seen(batch: Any) -> Any:
+        return (batch["tokens"], batch["length"]) if "length" in keys else batch[keys[0]]
+
+    recipe = run.recipe.__class__(**{**vars(run.recipe), "inputs": seen})
+    expected = f"^run must be that of a classifier of images, got one whose examples have {', '.join(keys)}$"
+    with pytest.raises(UsageError, match=expected):
         subject_of(LoadedRun(recipe, splits, None, run.state), images=2, examples=2, layer=None, signature=None)
     with pytest.raises(UsageError, match=r"^images must be at least 1 and examples at least 2, got 0 and 9$"):
         subject_of(run, images=0, examples=9, layer=None, signature=None)

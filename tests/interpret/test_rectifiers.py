@@ -7,7 +7,7 @@ import pytest
 from flax import linen
 
 from fjdl import nn
-from fjdl.functional import gelu, leaky_relu, relu, relu6, swish
+from fjdl.functional import gelu, layer_norm, leaky_relu, relu, relu6, softplus, swish
 from fjdl.interpret import guided, nonlinearities
 from fjdl.models import LeNet5, MobileNetV2, cifar_resnet20, vgg11
 
@@ -51,6 +51,10 @@ OTHERS: dict[str, Any] = {
     "the other's sign": lambda x: jnp.where(x[::-1] > 0, x, 0),
     "minimum": lambda x: jnp.minimum(x, 0),
     "bounded at 1": lambda x: jnp.maximum(x, 1),
+    "softplus": softplus,
+    "softplus of jax": jax.nn.softplus,
+    "variance of a row": lambda x: layer_norm(x[None]),
+    "variance of a picture": lambda x: jnp.maximum(jnp.square(x).reshape(1, 2, 2).mean((1, 2), keepdims=True) - 1, 0),
     "two values": lambda x: jnp.maximum(x, x * x),
 }
 
@@ -77,15 +81,23 @@ def test_relus_that_cannot_be_reached_are_refused() -> None:
         guided(branch)(X)
 
     @jax.custom_jvp
-    def ruled(x: Any) -> Any:
-        return 2 * jax.nn.relu(x)
+    def block(x: Any) -> Any:
+        return 2 * jax.nn.relu(jnp.dot(jnp.eye(4), x))
 
-    ruled.defjvp(lambda primals, tangents: (ruled(*primals), tangents[0]))
+    block.defjvp(lambda primals, tangents: (block(*primals), tangents[0]))
     with pytest.raises(
-        ValueError, match=r"^network must have its ReLUs outside of functions with a derivative of their"
+        ValueError, match=r"^network must have its ReLUs outside of layers with a derivative of their own"
     ):
-        guided(ruled)(X)
-    assert nonlinearities(lambda x: loop(branch(ruled(x))), X) == {}
+        guided(block)(X)
+    assert nonlinearities(lambda x: loop(branch(block(x))), X) == {}
+
+
+def test_a_relu_of_means_is_one() -> None:
+    """Unlike the bound of a variance, whose axes are kept, as after a mean over all pixels."""
+    pooled = lambda x: jax.nn.relu(x.mean(axis=(1, 2)))  # noqa: E731
+    plain = lambda x: jnp.maximum(x.mean(axis=(1, 2)), 0)  # noqa: E731
+    for network in (pooled, plain):
+        assert list(nonlinearities(network, X.reshape(1, 2, 2, 1) - 1)["relu"]) == ["relu"]
 
 
 def test_units_are_named_by_what_is_before_them() -> None:
