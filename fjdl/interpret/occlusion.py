@@ -39,18 +39,23 @@ def occlusion(
                 f"window must fit into the image and not be smaller than stride, got window {windows} and stride "
                 f"{strides} for images of {space[0]} x {space[1]}"
             )
-    inside = [_inside(*sizes) for sizes in zip(space, windows, strides, strict=True)]  # [windows, pixels]
-    rows, columns = (each.reshape(-1) for each in np.indices([len(each) for each in inside]))
-    hidden = jnp.asarray(inside[0][rows, :, None] & inside[1][columns, None, :])  # [m, h, w]
+    holds = [_holds(*sizes) for sizes in zip(space, windows, strides, strict=True)]  # [windows, pixels] of each axis
+    rows, columns = (jnp.asarray(each.ravel(), jnp.int32) for each in np.indices([len(each) for each in holds]))
 
-    def fall(hidden: Array) -> Array:
+    def fall(row: Array, column: Array) -> Array:
+        hidden = jnp.asarray(holds[0])[row][:, :, None] & jnp.asarray(holds[1])[column][:, None]
         images = jnp.where(hidden[:, None, :, :, None], jnp.asarray(fill, x.dtype), x[None])
         return whole[None] - _scores(network, images, classes)
 
     whole = scores_of(network, x, classes)
-    falls = in_pieces(fall, hidden, size=windows_at_once)  # [m, n]
-    counted = hidden.reshape(len(rows), -1).astype(falls.dtype)
-    return (full_product(falls.T, counted) / counted.sum(axis=0)[None]).reshape(n, *space)
+    falls = in_pieces(fall, rows, columns, size=windows_at_once).reshape(len(holds[0]), len(holds[1]), n)
+    shares = [each / each.sum(axis=0) for each in holds]  # of each window in the mean of a pixel
+    return jnp.einsum(
+        "rcn,rh,cw->nhw",
+        falls,
+        *(jnp.asarray(each, falls.dtype) for each in shares),
+        precision=jax.lax.Precision.HIGHEST,
+    )
 
 
 @typed
@@ -72,10 +77,9 @@ def rise(
     paper's scores are probabilities. Petsiuk, Das & Saenko 2018, arXiv:1806.07421. Raises `ValueError` for `masks` or
     `cells` below 1 and a share outside (0, 1].
     """
-    at_least(1, masks=masks, cells=cells)
+    at_least(1, masks=masks, cells=cells, masks_at_once=masks_at_once)
     within("(0, 1]", share=share)
     n, h, w, _ = x.shape
-    numbers = jax.lax.iota(jnp.int32, masks)
 
     def mask(number: Array) -> Array:
         own = jax.random.split(jax.random.fold_in(key, number), 3)
@@ -84,13 +88,16 @@ def rise(
         corner = (jax.random.randint(k, (), 0, _cell(d, cells)) for k, d in zip(own[1:], (h, w), strict=True))
         return jax.lax.dynamic_slice(large[..., 0], tuple(corner), (h, w))
 
-    def weighed(numbers: Array) -> tuple[Array, Array]:
+    def add(piece: Array, total: Array) -> Array:
+        numbers = piece * at_once + jax.lax.iota(jnp.int32, at_once)
         shown = jax.vmap(mask)(numbers)
-        images = x[None] * shown[:, None, :, :, None].astype(x.dtype)
-        return _scores(network, images, classes), shown
+        scores = _scores(network, x[None] * shown[:, None, :, :, None].astype(x.dtype), classes)
+        counted = jnp.where((numbers < masks)[:, None], scores, 0)
+        return total + full_product(counted.T, shown.reshape(at_once, -1)).astype(total.dtype)
 
-    scores, shown = in_pieces(weighed, numbers, size=masks_at_once)
-    return (full_product(scores.T, shown.reshape(masks, -1)) / (masks * share)).reshape(n, h, w)
+    at_once = min(masks_at_once, masks)
+    total = jax.lax.fori_loop(0, -(-masks // at_once), add, jnp.zeros((n, h * w)))
+    return (total / (masks * share)).reshape(n, h, w)
 
 
 def _cell(size: int, cells: int) -> int:
@@ -104,7 +111,7 @@ def _scores(network: Network, images: Array, classes: Array) -> Array:
     return scores_of(network, images.reshape(m * n, *images.shape[2:]), repeated).reshape(m, n)
 
 
-def _inside(size: int, window: int, stride: int) -> np.ndarray:
+def _holds(size: int, window: int, stride: int) -> np.ndarray:
     """Which pixels of an axis each window holds."""
     starts = np.minimum(np.arange(0, size - window + stride, stride), size - window)[:, None]
     pixels = np.arange(size)[None]
