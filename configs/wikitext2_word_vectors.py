@@ -61,8 +61,9 @@ def recipe(
         return {"words": drawn, "contexts": jnp.zeros((words, width))}, {}
 
     def apply(params: Any, stats: Any, inputs: Any, **_: Any) -> Any:
-        others = {name: params["contexts"][inputs[name]] for name in ("context", "negatives")}
-        return {"center": params["words"][inputs["center"]], **others}, stats
+        numbers = jnp.concatenate([inputs["context"][:, None], inputs["negatives"]], axis=1)
+        rows = params["contexts"][numbers]  # at once: a TPU's gradient of the table is then one sum and not two
+        return {"center": params["words"][inputs["center"]], "context": rows[:, 0], "negatives": rows[:, 1:]}, stats
 
     def layers(inputs: Any) -> list[Layer]:
         size = len(splits().classes) * width

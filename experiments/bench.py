@@ -135,13 +135,11 @@ class Sequence(Common):
 
     def comparisons(self) -> Iterator[Comparison]:
         """Layers alone, the language model, its decoding beside the naive loop, then attention."""
-        from importlib.util import find_spec
-
         from experiments.benchmarks import decoding, sequence
 
         yield from sequence.comparisons(self.only)
         yield from decoding.comparisons(self.only)
-        if find_spec("torch"):
+        if sequence.torch_is_beside():
             from experiments.benchmarks import attention
 
             yield from attention.comparisons(self.only)

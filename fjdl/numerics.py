@@ -10,7 +10,8 @@ from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from fjdl.integers import require_fit, require_kept
-from fjdl.meshes import fori_loop, varying, varying_axes
+from fjdl.meshes import fori_loop
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Bool, Float, Inexact, Integer, Num
 
 # Columns beyond which XLA:CPU sums exponentials on one core: 160 ms for 2240 rows of 33,278, and 30 ms in blocks of
@@ -128,14 +129,11 @@ def _below(x: Inexact[Array, "..."], largest: Inexact[Array, "..."]) -> Inexact[
 def _total(
     x: Inexact[Array, "..."], exponentials: Inexact[Array, "..."], axis: int | tuple[int, ...]
 ) -> Inexact[Array, "..."]:
-    """The sum of `exponentials`, those of `below_largest(x)`; a CPU makes those of very many columns in blocks."""
-    at_once = partial(jnp.sum, axis=axis, keepdims=True)
+    """The sum of `exponentials`, those of `below_largest(x)`, on a CPU: those of very many columns in blocks."""
     columns = x.shape[axis] if axis in (-1, x.ndim - 1) else 0
-    if not (isinstance(columns, int) and columns > WIDE):
-        return at_once(exponentials)
-    axes = varying_axes(x)
-    forms = {"cpu": lambda x, _: varying(_total_in_blocks(x), axes), "default": lambda _, e: varying(at_once(e), axes)}
-    return jax.lax.platform_dependent(x, exponentials, **forms)
+    if isinstance(columns, int) and columns > WIDE:
+        return _total_in_blocks(x)
+    return jnp.sum(exponentials, axis=axis, keepdims=True)
 
 
 def _total_in_blocks(x: Inexact[Array, "*batch k"]) -> Inexact[Array, "*batch 1"]:
@@ -156,9 +154,28 @@ def softmax(x: Inexact[Array, "..."], axis: int | tuple[int, ...]) -> Inexact[Ar
 
     Its derivative is stated, y (t − Σ y t), so that one pass over memory computes it from y alone.
     """
+    return by_platform(x, cpu=partial(_softmax_of_rows, axis=axis), elsewhere=partial(_softmax_at_once, axis=axis))
+
+
+def _softmax_of_rows(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...]) -> Inexact[Array, "..."]:
     weights = jnp.exp(below_largest(x, axis=axis))
     total = _total(x, weights, axis)
     return weights / jnp.where(total == 0, 1, total)
+
+
+def _softmax_at_once(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...]) -> Inexact[Array, "..."]:
+    """`softmax` with nothing computed for a row apart from its largest entry and its sum: one program on a TPU.
+
+    Of 33.5 million float32 entries in rows of 256 it has 1.05 million cycles by the compiler's estimate, and the other
+    form 2.33 million (libtpu 0.0.42.1). Infinities become the ends of the finite numbers; -inf stays below the others,
+    so that the lowest two finite numbers count as one.
+    """
+    limits = jnp.finfo(x.dtype)
+    second = jnp.nextafter(limits.min, jnp.zeros((), x.dtype))
+    finite = jnp.where(x == -jnp.inf, limits.min, jnp.clip(x, second, limits.max))
+    weights = jnp.exp(finite - jnp.max(finite, axis=axis, keepdims=True, initial=-jnp.inf))
+    shares = weights / jnp.sum(weights, axis=axis, keepdims=True)
+    return shares - jnp.where(x == -jnp.inf, shares, 0)  # a product with 0 becomes a selection, which loses NaN
 
 
 @softmax.defjvp
@@ -167,23 +184,45 @@ def _softmax_jvp(axis: int | tuple[int, ...], primals: tuple[Array], tangents: t
     return y, y * (tangent - jnp.sum(y * tangent, axis=axis, keepdims=True))
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def log_softmax(x: Inexact[Array, "..."], axis: int | tuple[int, ...]) -> Inexact[Array, "..."]:
     """The logarithm of `softmax`, without rounding to 0 first; -inf in a row that is all -inf.
 
     Its derivative is stated, t − Σ softmax(x) t, and 0 where the largest entry is infinite.
     """
+    return _log_softmax(x, axis)[0]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _log_softmax(x: Inexact[Array, "..."], axis: int | tuple[int, ...]) -> tuple[Array, Array]:
+    """`log_softmax`, and for each row 0 where its largest entry is infinite and 1 elsewhere, a constant."""
+    forms = {"cpu": _log_softmax_of_rows, "elsewhere": _log_softmax_in_few}
+    return by_platform(x, **{platform: partial(form, axis=axis) for platform, form in forms.items()})
+
+
+def _log_softmax_of_rows(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...]) -> tuple[Array, Array]:
     shifted = below_largest(x, axis=axis)
     total = _total(x, jnp.exp(shifted), axis)
-    return shifted - jnp.log(jnp.where(total == 0, 1, total))
+    settled = jnp.isinf(jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf))
+    return shifted - jnp.log(jnp.where(total == 0, 1, total)), jnp.where(settled, 0, jnp.ones_like(total))
 
 
-@log_softmax.defjvp
-def _log_softmax_jvp(axis: int | tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    y, (tangent,) = log_softmax(*primals, axis), tangents
-    settled = jnp.isinf(jnp.max(*primals, axis=axis, keepdims=True, initial=-jnp.inf))
+def _log_softmax_in_few(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...]) -> tuple[Array, Array]:
+    """`_log_softmax` with nothing computed for a row apart from its largest entry and what its sum says.
+
+    Entries of inf are counted below 0. Of 33.5 million float32 entries in rows of 256, values and gradient have 2.98
+    million cycles on a TPU by its compiler's estimate, and 3.61 million in the other form (libtpu 0.0.42.1).
+    """
+    largest = jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf)
+    shifted = jnp.where(jnp.isinf(x), jnp.minimum(x, 0), x - largest)
+    total = jnp.sum(jnp.where(x == jnp.inf, -1, jnp.exp(shifted)), axis=axis, keepdims=True)
+    return shifted - jnp.log(jnp.maximum(jnp.abs(total), 1)), jnp.where(total <= 0, 0, jnp.ones_like(total))
+
+
+@_log_softmax.defjvp
+def _log_softmax_jvp(axis: int | tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]) -> Any:
+    (y, moves), (tangent,) = _log_softmax(*primals, axis), tangents
     expected = jnp.sum(jnp.exp(y) * tangent, axis=axis, keepdims=True)
-    return y, (tangent - expected) * jnp.where(settled, 0, jnp.ones_like(expected))
+    return (y, moves), ((tangent - expected) * moves, jnp.zeros_like(moves))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

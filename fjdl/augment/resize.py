@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from fjdl.augment.pixels import pixels
 from fjdl.augment.window import random_window
 from fjdl.checks import within
-from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, Int, PRNGKey, Shaped, typed
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from fjdl.augment.color import blend
 from fjdl.augment.pixels import Amount, Image, amount, ascending, from_levels, levels, saturate, white
 from fjdl.checks import within
-from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import safe_divide, widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, Integer, PRNGKey, UInt8, typed
 
 _LEVELS = np.arange(256, dtype=np.uint8)

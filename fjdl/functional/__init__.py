@@ -38,7 +38,6 @@ from fjdl.functional.attention import (
     dot_product_attention,
     dot_product_weights,
     dropout_attention,
-    length_mask,
 )
 from fjdl.functional.attention_cache import KeyValues, cached_attention, write_step
 from fjdl.functional.attention_scores import (
@@ -141,6 +140,7 @@ from fjdl.functional.recurrent.gru import cho_gru, cho_gru_cell, gru, gru_cell, 
 from fjdl.functional.recurrent.lstm import layer_norm_lstm, layer_norm_lstm_cell, lstm, lstm_cell
 from fjdl.functional.resize import resize2d
 from fjdl.functional.similarity import cosine_similarities, cosine_similarity, euclidean_distance, euclidean_distances
+from fjdl.lengths import length_mask
 from fjdl.names import other_names
 
 # second names, see `fjdl.names`

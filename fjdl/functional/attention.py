@@ -6,13 +6,13 @@ attend to changes neither results nor gradients.
 
 import math
 
-import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.fused import fused
+from fjdl.lengths import length_mask
 from fjdl.lowering.attention import Operands, Options, attend, weights
-from fjdl.numerics import signed, widened
+from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, Integer, Number, PRNGKey, typed
 
 
@@ -133,19 +133,6 @@ def causal_mask(*, queries: int, keys: int, first: int | Integer[Array, ""] = 0)
     """
     rows = first + jnp.arange(queries)[:, None]
     return (rows >= jnp.arange(keys)[None])[None, None]
-
-
-@typed
-def length_mask(lengths: Integer[Array, "*batch"], *, steps: int) -> Bool[Array, "*batch {steps}"]:
-    """True for the first `lengths` of so many steps, False for padding; none for a negative length.
-
-    >>> length_mask(jnp.array([1, 3]), steps=3)
-    Array([[ True, False, False],
-           [ True,  True,  True]], dtype=bool)
-    """
-    lengths = signed(lengths, name="lengths")
-    numbers = jax.lax.broadcasted_iota(lengths.dtype, (*lengths.shape, steps), lengths.ndim)
-    return numbers < lengths[..., None]
 
 
 @typed

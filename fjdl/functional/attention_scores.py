@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from fjdl.functional.attention import length_mask, settled
+from fjdl.functional.attention import settled
 from fjdl.functional.linear import linear
 from fjdl.fused import fused
+from fjdl.lengths import length_mask
 from fjdl.lowering.attention import context, product
 from fjdl.numerics import softmax, widened
 from fjdl.typing import Array, Bool, Float, Integer, typed

@@ -12,8 +12,8 @@ from fjdl.functional.conv.conv2d import conv2d
 from fjdl.functional.linear import linear
 from fjdl.functional.moments import affine, centre, normalized_by
 from fjdl.functional.single_pass import AxisName, Examples, joined, normalized, normalized_product, of_examples
-from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import safe_divide, widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Bool, Float, Num, Number, Scalar, typed
 
 

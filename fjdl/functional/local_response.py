@@ -10,8 +10,8 @@ from fjdl.checks import at_least, within
 from fjdl.functional.pointwise import absent, parameter_of
 from fjdl.geometry import Axis
 from fjdl.lowering import windows
-from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, Number, typed
 
 

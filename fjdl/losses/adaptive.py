@@ -11,9 +11,9 @@ from fjdl.geometry import certain
 from fjdl.losses.classification import softmax_cross_entropy
 from fjdl.losses.labels import known
 from fjdl.lowering.matmul import matmul
-from fjdl.lowering.platforms import by_platform
 from fjdl.meshes import cond
 from fjdl.numerics import log_softmax, signed, widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
 Tail = tuple[Float[Array, "k r"], Float[Array, "r d"]]

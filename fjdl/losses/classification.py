@@ -10,9 +10,9 @@ from jax.custom_derivatives import SymbolicZero
 from fjdl.checks import within
 from fjdl.fused import fused
 from fjdl.losses.labels import hits, known, largest, nan_unless
-from fjdl.lowering.platforms import by_platform
 from fjdl.measured import measured
 from fjdl.numerics import is_label, log1p_of_fraction, log_softmax, signed, widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, Integer, Number, typed
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.fused import fused
+from fjdl.lengths import length_mask
 from fjdl.losses.labels import nan_unless
 from fjdl.meshes import scan
 from fjdl.numerics import log_softmax, signed, widened
@@ -39,17 +40,13 @@ def ctc_loss(
         raise ValueError(f"blank must lie in [0, {k}), got {blank}")
     logits, labels = widened(logits), signed(labels)
     logit_lengths, label_lengths = signed(logit_lengths), signed(label_lengths)
-    inside = _before(label_lengths, labels.shape)
+    inside = length_mask(label_lengths, steps=labels.shape[-1])
     proper = (labels >= 0) & (labels < k) & (labels != blank)
     valid = jnp.all(proper | ~inside, axis=-1) & _within(label_lengths, labels.shape[-1]) & _within(logit_lengths, t)
     labels = jnp.where(proper & inside, labels, blank)
-    logits = jnp.where(_before(logit_lengths, logits.shape[:-1])[..., None], logits, 0)
+    logits = jnp.where(length_mask(logit_lengths, steps=t)[..., None], logits, 0)
     likelihood = jnp.vectorize(partial(_log_likelihood, blank), signature="(t,k),(),(s),()->()")
     return nan_unless(valid, -likelihood(logits, logit_lengths, labels, label_lengths))
-
-
-def _before(lengths: Integer[Array, "*batch"], shape: tuple[int, ...]) -> Bool[Array, "*batch n"]:
-    return jax.lax.broadcasted_iota(lengths.dtype, shape, len(shape) - 1) < lengths[..., None]
 
 
 def _within(lengths: Integer[Array, "*batch"], limit: int) -> Bool[Array, "*batch"]:

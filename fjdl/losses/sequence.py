@@ -1,10 +1,10 @@
 """Losses of sequences from the losses of their steps."""
 
-import jax
 import jax.numpy as jnp
 
 from fjdl.fused import fused
-from fjdl.numerics import safe_divide, signed, widened
+from fjdl.lengths import length_mask
+from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Float, Integer, typed
 
 
@@ -21,8 +21,7 @@ def sequence_loss(
     The sum is the loss that backpropagation through time descends (Werbos 1990); the mean of it over the batch is
     `mean(values)`, whose weight of a step does not depend on the length of its sequence as that of `average` does.
     """
-    values, lengths = widened(values), signed(lengths)
-    steps = jax.lax.broadcasted_iota(lengths.dtype, values.shape, values.ndim - 1)
-    inside = steps < lengths[..., None]
+    values = widened(values)
+    inside = length_mask(lengths, steps=values.shape[-1])
     total = jnp.sum(jnp.where(inside, values, 0), axis=-1)
     return safe_divide(total, jnp.sum(inside, axis=-1).astype(total.dtype)) if average else total

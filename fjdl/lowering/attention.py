@@ -18,8 +18,8 @@ from jax.typing import DTypeLike
 
 from fjdl.geometry import certain
 from fjdl.lowering.attention_products import context, product
-from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import softmax, widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Number
 
 FEW = 2**20  # scores that are computed all at once

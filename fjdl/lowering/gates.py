@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fjdl.lowering.platforms import by_platform
+from fjdl.platforms import by_platform
 from fjdl.typing import Array
 
 Kinds = tuple[bool, ...]  # for each gate whether it is a tanh; else it is a sigmoid

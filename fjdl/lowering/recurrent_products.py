@@ -15,8 +15,8 @@ from jax.interpreters import ad
 
 from fjdl.lowering.bilinear import Rules, at_precision, bilinear, define, precision_here
 from fjdl.lowering.cpu.matrix import product_of_columns
-from fjdl.lowering.platforms import by_platform
 from fjdl.meshes import alike
+from fjdl.platforms import by_platform
 from fjdl.typing import Array
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import jax.numpy as jnp
 from jax import lax
 
-from fjdl.lowering.platforms import by_platform
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Int, Shaped, typed
 
 _BYTES = ("bool", "int8", "uint8")

@@ -13,8 +13,9 @@ from jax.typing import DTypeLike
 
 from fjdl.analysis import Layer
 from fjdl.functional import initializers
-from fjdl.functional.attention import dot_product_attention, dot_product_weights, dropout_attention, length_mask
+from fjdl.functional.attention import dot_product_attention, dot_product_weights, dropout_attention
 from fjdl.functional.attention_cache import KeyValues, cached_attention, write_step
+from fjdl.lengths import length_mask
 from fjdl.nn.layers import Dense
 from fjdl.typing import Array
 

@@ -8,7 +8,6 @@ from flax import linen
 from fjdl.analysis import Layer, flatten_layer, global_pool_layer, pool_layer
 from fjdl.functional import initializers
 from fjdl.functional.activations import tanh
-from fjdl.functional.attention import length_mask
 from fjdl.functional.encoding import flatten
 from fjdl.functional.pool.adaptive import (
     adaptive_average_pool1d,
@@ -18,6 +17,7 @@ from fjdl.functional.pool.adaptive import (
 from fjdl.functional.pool.fixed import average_pool2d, global_average_pool2d, max_pool2d
 from fjdl.functional.pool.time import weighted_over_time
 from fjdl.geometry import Padding, Pair
+from fjdl.lengths import length_mask
 from fjdl.nn.layers import Dense
 from fjdl.typing import Array
 

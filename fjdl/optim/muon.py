@@ -13,7 +13,6 @@ from jax.typing import DTypeLike
 from fjdl import tree
 from fjdl.checks import within
 from fjdl.explicit import explicit_mesh, with_automatic_axes
-from fjdl.lowering.platforms import by_platform
 from fjdl.meshes import fori_loop, varying_axes
 from fjdl.numerics import full_product, norm, widened
 from fjdl.optim.adam import scale_by_adam
@@ -32,6 +31,7 @@ from fjdl.optim.base import (
     zeros,
 )
 from fjdl.optim.decay import EVERYWHERE, DecayRules, add_decayed_weights
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Inexact, PyTree, Scalar, typed
 
 MatrixRules = Sequence[tuple[str, bool]]

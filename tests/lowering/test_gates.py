@@ -8,7 +8,7 @@ import pytest
 import scipy.special
 
 from fjdl.lowering import gates
-from fjdl.lowering.platforms import by_platform
+from fjdl.platforms import by_platform
 from tests.support import assert_trees_close
 
 KINDS = (False, True)

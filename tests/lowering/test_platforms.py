@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 
-from fjdl.lowering.platforms import by_platform
+from fjdl.platforms import by_platform
 from tests.meshes import EVERYWHERE, SPLIT
 
 

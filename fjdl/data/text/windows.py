@@ -5,6 +5,7 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.source import Source, from_arrays
+from fjdl.lengths import length_mask
 from fjdl.typing import Array, Integer, Shaped, typed
 
 
@@ -78,7 +79,7 @@ def context_window(
     x = jnp.asarray(x)
     t, w = x.shape[1], past + 1 + future
     if lengths is not None:
-        x = jnp.where(_fits(jnp.arange(t)[None] < lengths[:, None], x.ndim), x, jnp.asarray(padding, x.dtype))
+        x = jnp.where(_fits(length_mask(lengths, steps=t), x.ndim), x, jnp.asarray(padding, x.dtype))
     sides = [(0, 0), (past, future), *[(0, 0)] * (x.ndim - 2)]
     wide = jnp.pad(x, sides, constant_values=jnp.asarray(padding, x.dtype))
     return jnp.stack([wide[:, j : j + t] for j in range(w)], axis=2)

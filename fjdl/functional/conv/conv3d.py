@@ -11,8 +11,8 @@ from fjdl.functional.conv.padding import continued
 from fjdl.functional.windows import taps
 from fjdl.geometry import Axis, ConvPadding3D, Triple, certain, check_groups, slide
 from fjdl.lowering.bias import add_bias
-from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, typed
 
 

@@ -10,8 +10,8 @@ from fjdl.functional.pool.windows import along, combined
 from fjdl.functional.windows import taps
 from fjdl.geometry import Axis
 from fjdl.lowering import windows
-from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, typed
 
 

@@ -18,9 +18,9 @@ from fjdl.functional.windows import padded, taps
 from fjdl.geometry import Axis
 from fjdl.lowering import windows
 from fjdl.lowering.linear import linear
-from fjdl.lowering.platforms import by_platform
 from fjdl.meshes import adjoint
 from fjdl.numerics import widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, Integer, typed
 
 TERMS = 25  # windows that share an entry, up to which the sum over all of them beats one axis after the other

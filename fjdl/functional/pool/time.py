@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from fjdl.functional.activations import softmax
-from fjdl.functional.attention import length_mask
 from fjdl.functional.pool.maximum import largest
+from fjdl.lengths import length_mask
 from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, Integer, typed
 

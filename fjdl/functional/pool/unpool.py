@@ -11,8 +11,8 @@ from fjdl.checks import within
 from fjdl.functional.pool.maximum import maxima, maxima_and_winners
 from fjdl.functional.pool.windows import windows_of
 from fjdl.geometry import Padding, Pair, pair
-from fjdl.lowering.platforms import by_platform
 from fjdl.numerics import widened
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, Int, Integer, typed
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from fjdl.functional.attention import length_mask
 from fjdl.functional.recurrent.lstm import lstm
-from fjdl.lowering.platforms import by_platform
+from fjdl.lengths import length_mask
+from fjdl.platforms import by_platform
 from fjdl.typing import Array, Float, Int, typed
 
 _Result = tuple[Array, tuple[Array, Array]]

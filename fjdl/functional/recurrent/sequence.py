@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
-from fjdl.functional.attention import length_mask
+from fjdl.lengths import length_mask
 from fjdl.lowering.bias import add_bias
 from fjdl.lowering.gates import written
 from fjdl.lowering.recurrent import Carry, Cell, Weights, one_step, recurrence

@@ -9,10 +9,10 @@ from flax import linen
 
 from fjdl.analysis import Layer
 from fjdl.functional import initializers
-from fjdl.functional.attention import length_mask
 from fjdl.functional.attention_scores import attention_weights, tanh_scores
 from fjdl.functional.linear import linear
 from fjdl.functional.recurrent.gru import reset_after
+from fjdl.lengths import length_mask
 from fjdl.lowering.recurrent import Cell, Weights, one_step, recurrence
 from fjdl.models.sequence.decoders import Bridge, Looking
 from fjdl.models.sequence.memory import Memory

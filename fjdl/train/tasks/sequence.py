@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl import metrics
-from fjdl.functional.attention import length_mask
+from fjdl.lengths import length_mask
 from fjdl.losses import softmax_cross_entropy
 from fjdl.metrics import Metric
 from fjdl.numerics import widened
