@@ -24,7 +24,7 @@ from fjdl.typing import Array, Number
 
 FEW = 2**20  # scores that are computed all at once
 SHORT = 2**14  # scores of a head that are no more than its inputs
-ROWS_ON_CPU = 256  # queries of a block: at length 4096, 512 took 1.15 times as long
+ROWS_ON_CPU = 256  # queries of a block: at length 4096, 512 took as long, 128 1.05 times as long
 SCORES_ON_CHIP = 2**24  # of a block, so that they do not leave a TPU's memory on the chip
 LEAST_ROWS = 128  # queries of a block on a TPU
 _SAVED = "fjdl_attention_sums"  # what a block keeps for the backward pass: one number for each output, two for each row

@@ -51,7 +51,7 @@ def _sums(x: Array, y: Array, *, dtype: Any) -> Array:
 
 
 def _sums_on_cpu(x: Array, y: Array, *, dtype: Any) -> Array:
-    """A factor is transposed in memory first: 1.5 times as fast with XLA:CPU of jaxlib 0.10.2, [2240, 512 and 2048]."""
+    """A factor is transposed in memory first: 10.6 ms, not 11.0, for [2240, 512 and 2048] on 2 cores, jaxlib 0.10.2."""
     x, y = (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) for a in (x, y))
     if jnp.dtype(dtype).itemsize == 2:
         return product_of_columns(x.astype(dtype), y.astype(dtype)).astype(x.dtype)

@@ -11,7 +11,7 @@ import pytest
 from fjdl.functional import dot_product_attention
 from fjdl.lowering import attention
 from fjdl.lowering.attention import Operands, Options, in_blocks, on_chip
-from fjdl.lowering.attention_products import dot, dot_on_tpu, rules
+from fjdl.lowering.attention_products import columns, columns_on_cpu, dot, dot_on_tpu, rules
 from tests.meshes import on_axes_of_their_own, value_and_gradients
 from tests.support import assert_trees_close
 
@@ -124,6 +124,16 @@ def test_a_single_row_on_a_tpu_equals_it_elsewhere(dtype: str, rng: np.random.Ge
             (tpu.rhs, plain.rhs, (a, out)),
         ):
             np.testing.assert_allclose(mine(*args, dtype=dtype), theirs(*args, dtype=dtype), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_products_of_columns_on_a_cpu_equal_those_elsewhere(dtype: str, rng: np.random.Generator) -> None:
+    a, b = (jnp.asarray(rng.standard_normal(shape), dtype) for shape in ((3, 7, 5), (3, 7, 4)))
+    expected = np.swapaxes(np.asarray(a, np.float64), 1, 2) @ np.asarray(b, np.float64)
+    for form in (columns, columns_on_cpu):
+        out = jax.jit(form, static_argnums=2)(a.astype(jnp.float32), b.astype(jnp.float32), dtype)
+        assert out.dtype == jnp.float32
+        np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_sums_from_one_product_equal_those_apart(rng: np.random.Generator) -> None:
