@@ -1,8 +1,8 @@
 """Changes of training images, on the device: a `random_` function draws, its deterministic twin computes.
 
 Functions of one image `[h, w, c]` become functions of a batch by `each_image`, functions of a sample, whose boxes and
-mask move with the image, by `each_example`; mixup and cutmix take the whole batch. May import floor 0, `fjdl.boxes` and
-`fjdl.lowering`.
+mask move with the image, by `each_example`; mixup, cutmix and mosaics take the whole batch. May import floor 0,
+`fjdl.boxes` and `fjdl.lowering`.
 
 >>> from fjdl import augment
 >>> image = jnp.array([[0.1, 0.2], [0.3, 0.4]])[:, :, None]
@@ -42,8 +42,18 @@ from fjdl.augment.geometry import (
     rot90,
     shift,
 )
+from fjdl.augment.iou_crop import centred_crop_sample, random_iou_crop_sample
 from fjdl.augment.mix import cutmix, mixup, random_cutmix, random_mixup
+from fjdl.augment.mosaics import mosaic, random_mosaic
 from fjdl.augment.noise import add_noise, random_gaussian_noise, random_salt_and_pepper, salt_and_pepper
+from fjdl.augment.placing import (
+    place,
+    place_sample,
+    random_zoom,
+    random_zoom_out,
+    random_zoom_out_sample,
+    random_zoom_sample,
+)
 from fjdl.augment.policy import rand_augment, trivial_augment
 from fjdl.augment.resize import random_resized_crop, resized_crop
 from fjdl.augment.sample import (
@@ -93,19 +103,21 @@ __all__ = [
     "add_noise", "adjust_brightness", "adjust_contrast", "adjust_gamma", "adjust_hue", "adjust_saturation",
     "adjust_sharpness", "affine", "affine_sample", "alternating_flip", "alternating_flips", "apply_with_probability",
     "autocontrast", "brightness", "center_crop", "center_crop_sample", "centre_crop", "centre_crop_sample",
-    "choose_one", "color_jitter", "contrast", "crop", "crop_sample", "cutmix", "cutout", "each_example", "each_image",
-    "elastic", "elastic_sample", "equalize", "erase", "example_key", "flip_vertical", "flip_vertical_sample", "gamma",
-    "gaussian_blur", "grayscale", "horizontal_flip", "horizontal_flip_sample", "hue", "in_sequence", "invert", "mirror",
-    "mirror_sample", "mixup", "on_image", "pad", "posterize", "rand_augment", "random_affine", "random_affine_sample",
-    "random_color_jitter", "random_crop", "random_crop_sample", "random_cutmix", "random_cutout", "random_displacement",
-    "random_elastic", "random_elastic_sample", "random_erasing", "random_flip_vertical", "random_flip_vertical_sample",
-    "random_gamma", "random_gaussian_blur", "random_gaussian_noise", "random_grayscale", "random_horizontal_flip",
-    "random_horizontal_flip_sample", "random_mirror", "random_mirror_sample", "random_mixup", "random_resized_crop",
-    "random_resized_crop_sample", "random_rot90", "random_rot90_sample", "random_rotate", "random_rotation",
-    "random_salt_and_pepper", "random_shift", "random_vertical_flip", "random_vertical_flip_sample", "resized_crop",
-    "resized_crop_sample", "rot90", "rot90_sample", "rotate", "salt_and_pepper", "saturation", "scale", "sequence",
-    "sharpness", "shear", "shift", "solarize", "translate", "trivial_augment", "trivial_augment_wide", "vertical_flip",
-    "vertical_flip_sample",
+    "centred_crop_sample", "choose_one", "color_jitter", "contrast", "crop", "crop_sample", "cutmix", "cutout",
+    "each_example", "each_image", "elastic", "elastic_sample", "equalize", "erase", "example_key", "flip_vertical",
+    "flip_vertical_sample", "gamma", "gaussian_blur", "grayscale", "horizontal_flip", "horizontal_flip_sample", "hue",
+    "in_sequence", "invert", "mirror", "mirror_sample", "mixup", "mosaic", "on_image", "pad", "place", "place_sample",
+    "posterize", "rand_augment", "random_affine", "random_affine_sample", "random_color_jitter", "random_crop",
+    "random_crop_sample", "random_cutmix", "random_cutout", "random_displacement", "random_elastic",
+    "random_elastic_sample", "random_erasing", "random_flip_vertical", "random_flip_vertical_sample", "random_gamma",
+    "random_gaussian_blur", "random_gaussian_noise", "random_grayscale", "random_horizontal_flip",
+    "random_horizontal_flip_sample", "random_iou_crop_sample", "random_mirror", "random_mirror_sample", "random_mixup",
+    "random_mosaic", "random_resized_crop", "random_resized_crop_sample", "random_rot90", "random_rot90_sample",
+    "random_rotate", "random_rotation", "random_salt_and_pepper", "random_shift", "random_vertical_flip",
+    "random_vertical_flip_sample", "random_zoom", "random_zoom_out", "random_zoom_out_sample", "random_zoom_sample",
+    "resized_crop", "resized_crop_sample", "rot90", "rot90_sample", "rotate", "salt_and_pepper", "saturation", "scale",
+    "sequence", "sharpness", "shear", "shift", "solarize", "translate", "trivial_augment", "trivial_augment_wide",
+    "vertical_flip", "vertical_flip_sample",
 ]  # fmt: skip
 
 

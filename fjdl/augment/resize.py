@@ -34,9 +34,7 @@ def resized_crop(
     start, extent = inside(window, size=(image.shape[0], image.shape[1]))
     if nearest:
         rows, columns = (_nearest(start[a], extent[a], size=size[a]) for a in (0, 1))
-        if not jnp.issubdtype(image.dtype, jnp.integer):
-            return _gathered(image, rows, columns)
-        return by_platform(image, rows, columns, cpu=_gathered, elsewhere=_selected)
+        return picked(image, rows, columns)
     values = widened(image)
     for axis in (0, 1):
         places = jnp.arange(image.shape[axis]).astype(values.dtype) + 0.5
@@ -77,6 +75,13 @@ def inside(window: Int[Array, "4"], *, size: tuple[int, int]) -> tuple[Int[Array
 
 def _nearest(start: Int[Array, ""], extent: Int[Array, ""], *, size: int) -> Int[Array, " size"]:
     return start + (2 * jnp.arange(size, dtype=start.dtype) + 1) * extent // (2 * size)
+
+
+def picked(image: Array, rows: Array, columns: Array) -> Array:
+    """The pixels of an image `[h, w, c]` in these rows and columns, `[rows, columns, c]`."""
+    if not jnp.issubdtype(image.dtype, jnp.integer):
+        return _gathered(image, rows, columns)
+    return by_platform(image, rows, columns, cpu=_gathered, elsewhere=_selected)
 
 
 def _gathered(image: Array, rows: Array, columns: Array) -> Array:

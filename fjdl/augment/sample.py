@@ -39,8 +39,8 @@ def affine_sample(
     sample: Sample, matrix: Matrix, *, fill: float = 0.0, mask_fill: int = 0, smallest: float = 1.0
 ) -> dict[str, Array]:
     """`affine` of a sample; `fill` opens in the image and `mask_fill` in the mask."""
-    _check_mask(sample, mask_fill)
-    return _moved(
+    check_mask(sample, mask_fill)
+    return moved_with(
         sample,
         matrix,
         image=lambda image: affine(image, matrix, fill=fill),
@@ -63,7 +63,7 @@ def random_affine_sample(
     smallest: float = 1.0,
 ) -> dict[str, Array]:
     """`affine_sample` by `random_matrix`."""
-    matrix = random_matrix(key, size=_size(sample), degrees=degrees, translate=translate, shear=shear, scale=scale)
+    matrix = random_matrix(key, size=size_of(sample), degrees=degrees, translate=translate, shear=shear, scale=scale)
     return affine_sample(sample, matrix, fill=fill, mask_fill=mask_fill, smallest=smallest)
 
 
@@ -71,8 +71,8 @@ def random_affine_sample(
 def mirror_sample(sample: Sample, flip: Bool[Array, ""], *, smallest: float = 1.0) -> dict[str, Array]:
     """`mirror` of a sample."""
     sign = jnp.where(flip, -1.0, 1.0)
-    matrix = _scaled((1.0, sign), (0.0, jnp.where(flip, _size(sample)[1], 0)))
-    return _moved(sample, matrix, image=lambda image: mirror(image, flip), smallest=smallest)
+    matrix = scaled_map((1.0, sign), (0.0, jnp.where(flip, size_of(sample)[1], 0)))
+    return moved_with(sample, matrix, image=lambda image: mirror(image, flip), smallest=smallest)
 
 
 @typed
@@ -87,8 +87,8 @@ def random_mirror_sample(
 def flip_vertical_sample(sample: Sample, flip: Bool[Array, ""], *, smallest: float = 1.0) -> dict[str, Array]:
     """`flip_vertical` of a sample."""
     sign = jnp.where(flip, -1.0, 1.0)
-    matrix = _scaled((sign, 1.0), (jnp.where(flip, _size(sample)[0], 0), 0.0))
-    return _moved(sample, matrix, image=lambda image: flip_vertical(image, flip), smallest=smallest)
+    matrix = scaled_map((sign, 1.0), (jnp.where(flip, size_of(sample)[0], 0), 0.0))
+    return moved_with(sample, matrix, image=lambda image: flip_vertical(image, flip), smallest=smallest)
 
 
 @typed
@@ -104,12 +104,12 @@ def crop_sample(
     sample: Sample, start: Int[Array, "2"], *, size: tuple[int, int], smallest: float = 1.0
 ) -> dict[str, Array]:
     """`crop` of a sample."""
-    h, w = _size(sample)
+    h, w = size_of(sample)
     start = jnp.asarray(start)
     start = jnp.clip(start, 0, jnp.array([h - size[0], w - size[1]], start.dtype))
     offset = -start.astype(jnp.float32)
-    matrix = _scaled((1.0, 1.0), (offset[0], offset[1]))
-    return _moved(sample, matrix, image=lambda image: crop(image, start, size=size), smallest=smallest)
+    matrix = scaled_map((1.0, 1.0), (offset[0], offset[1]))
+    return moved_with(sample, matrix, image=lambda image: crop(image, start, size=size), smallest=smallest)
 
 
 @typed
@@ -124,27 +124,27 @@ def random_crop_sample(
     smallest: float = 1.0,
 ) -> dict[str, Array]:
     """`crop_sample` at a uniform place after padding by `fill`, and by `mask_fill` in the mask."""
-    _check_mask(sample, mask_fill)
-    padded = _moved(
+    check_mask(sample, mask_fill)
+    padded = moved_with(
         sample,
         translation(jnp.full(2, float(padding))),
         image=lambda image: pad(image, padding=padding, fill=fill),
         mask=lambda mask: pad(mask, padding=padding, fill=mask_fill),
         smallest=smallest,
     )
-    return crop_sample(padded, random_start(key, extent=_size(padded), size=size), size=size, smallest=smallest)
+    return crop_sample(padded, random_start(key, extent=size_of(padded), size=size), size=size, smallest=smallest)
 
 
 @typed
 def centre_crop_sample(sample: Sample, *, size: tuple[int, int], smallest: float = 1.0) -> dict[str, Array]:
     """`centre_crop` of a sample."""
-    return crop_sample(sample, centre_start(extent=_size(sample), size=size), size=size, smallest=smallest)
+    return crop_sample(sample, centre_start(extent=size_of(sample), size=size), size=size, smallest=smallest)
 
 
 @typed
 def rot90_sample(sample: Sample, quarters: Integer[Array, ""] | int, *, smallest: float = 1.0) -> dict[str, Array]:
     """`rot90` of a sample."""
-    h, w = _size(sample)
+    h, w = size_of(sample)
     turns = [
         [[1, 0, 0], [0, 1, 0]],
         [[0, 1, 0], [-1, 0, w]],
@@ -153,13 +153,13 @@ def rot90_sample(sample: Sample, quarters: Integer[Array, ""] | int, *, smallest
     ]
     number = jnp.asarray(jnp.asarray(quarters) % 4, jnp.int32)
     matrix = jax.lax.select_n(number, *(jnp.array(turn, jnp.float32) for turn in turns))
-    return _moved(sample, matrix, image=lambda image: rot90(image, quarters), smallest=smallest)
+    return moved_with(sample, matrix, image=lambda image: rot90(image, quarters), smallest=smallest)
 
 
 @typed
 def random_rot90_sample(key: PRNGKey, sample: Sample, *, smallest: float = 1.0) -> dict[str, Array]:
     """`rot90_sample` as `random_rot90` turns."""
-    h, w = _size(sample)
+    h, w = size_of(sample)
     if h == w:
         return rot90_sample(sample, jax.random.randint(key, (), 0, 4), smallest=smallest)
     half = coin(key, probability=0.5)
@@ -171,8 +171,8 @@ def elastic_sample(
     sample: Sample, displacement: Displacement, *, fill: float = 0.0, mask_fill: int = 0, smallest: float = 1.0
 ) -> dict[str, Array]:
     """`elastic` of a sample; a box becomes the smallest one around the pixels that sample it, see `seen_boxes`."""
-    _check_mask(sample, mask_fill)
-    return _moved(
+    check_mask(sample, mask_fill)
+    return moved_with(
         sample,
         lambda boxes: seen_boxes(boxes, *origins(displacement)),
         image=lambda image: elastic(image, displacement, fill=fill),
@@ -193,7 +193,7 @@ def random_elastic_sample(
     smallest: float = 1.0,
 ) -> dict[str, Array]:
     """`elastic_sample` by `random_displacement`."""
-    displacement = random_displacement(key, size=_size(sample), alpha=alpha, sigma=sigma)
+    displacement = random_displacement(key, size=size_of(sample), alpha=alpha, sigma=sigma)
     return elastic_sample(sample, displacement, fill=fill, mask_fill=mask_fill, smallest=smallest)
 
 
@@ -202,12 +202,12 @@ def resized_crop_sample(
     sample: Sample, window: Int[Array, "4"], *, size: tuple[int, int], antialias: bool = True, smallest: float = 1.0
 ) -> dict[str, Array]:
     """`resized_crop` of a sample."""
-    start, extent = inside(window, size=_size(sample))
+    start, extent = inside(window, size=size_of(sample))
     zoom = jnp.array(size, jnp.float32) / extent.astype(jnp.float32)
     offset = -start.astype(jnp.float32) * zoom
-    return _moved(
+    return moved_with(
         sample,
-        _scaled((zoom[0], zoom[1]), (offset[0], offset[1])),
+        scaled_map((zoom[0], zoom[1]), (offset[0], offset[1])),
         image=lambda image: resized_crop(image, window, size=size, antialias=antialias),
         mask=lambda mask: resized_crop(mask, window, size=size, nearest=True),
         smallest=smallest,
@@ -226,27 +226,29 @@ def random_resized_crop_sample(
     smallest: float = 1.0,
 ) -> dict[str, Array]:
     """`resized_crop_sample` of a `random_window`, or of the whole image where ten attempts find none."""
-    window, _ = random_window(key, size=_size(sample), area=area, ratio=ratio)
+    window, _ = random_window(key, size=size_of(sample), area=area, ratio=ratio)
     return resized_crop_sample(sample, window, size=size, antialias=antialias, smallest=smallest)
 
 
-def _check_mask(sample: Sample, mask_fill: int) -> None:
+def check_mask(sample: Sample, mask_fill: int) -> None:
+    """Raises `ValueError` for a `mask_fill` that the sample's mask cannot hold."""
     if "mask" in sample:
         check_fill(sample["mask"], mask_fill=mask_fill)
 
 
-def _size(sample: Sample) -> tuple[int, int]:
+def size_of(sample: Sample) -> tuple[int, int]:
+    """Height and width of the image."""
     h, w, _ = sample["image"].shape
     return h, w
 
 
-def _scaled(factors: tuple[Number, Number], offset: tuple[Number, Number]) -> Matrix:
+def scaled_map(factors: tuple[Number, Number], offset: tuple[Number, Number]) -> Matrix:
     """Scaling about the corner, then translation, both (vertical, horizontal)."""
     values = [[factors[1], 0.0, offset[1]], [0.0, factors[0], offset[0]]]
     return jnp.stack([jnp.stack([jnp.asarray(x, jnp.float32) for x in row]) for row in values])
 
 
-def _moved(
+def moved_with(
     sample: Sample, boxes: Matrix | Move, *, image: Move, mask: Move | None = None, smallest: float
 ) -> dict[str, Array]:
     """The sample with `image` applied to its image, `mask`, or else `image`, to its mask, and `boxes` to its boxes."""
@@ -255,7 +257,7 @@ def _moved(
         moved["mask"] = (mask or image)(sample["mask"][..., None])[..., 0]
     if "boxes" in sample:
         places = boxes(sample["boxes"]) if callable(boxes) else move_boxes(sample["boxes"], boxes)
-        places = clip_boxes(places, size=_size(moved))
+        places = clip_boxes(places, size=size_of(moved))
         valid = large_boxes(places, smallest=smallest)
         moved["valid"] = valid & jnp.asarray(sample["valid"]).astype(bool) if "valid" in sample else valid
         moved["boxes"] = jnp.where(moved["valid"][..., None], places, 0)

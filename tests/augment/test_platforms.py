@@ -12,7 +12,7 @@ import pytest
 from jax import lax
 
 from fjdl import augment
-from tests.augment.test_random import IMAGES, MIXTURES, SAMPLES
+from tests.augment.test_random import IMAGES, MIXTURES, MOSAICS, SAMPLES
 
 Given = dict[str, Any]
 
@@ -71,8 +71,14 @@ def test_mixtures_draw_weights_by_rejection_and_gather_whole_images(function: Ca
     assert operations(partial(function, classes=4), jax.random.key(0), batch) == {"gather", "sort", "while"}
 
 
+@pytest.mark.parametrize("function", MOSAICS)
+def test_mosaics_only_gather_whole_images(function: Callable[..., Any]) -> None:
+    batch = {**given(), "labels": np.ones((4, 7), np.int32)}
+    assert operations(function, jax.random.key(0), batch) == {"gather"}
+
+
 def test_every_random_function_is_under_the_law() -> None:
-    covered = {getattr(one, "func", one) for one in (*IMAGES.values(), *SAMPLES.values(), *MIXTURES)}
+    covered = {getattr(one, "func", one) for one in (*IMAGES.values(), *SAMPLES.values(), *MIXTURES, *MOSAICS)}
     public = {name for name in augment.__all__ if name.startswith("random_")}
     assert {name for name in public if getattr(augment, name) not in covered} == {"random_displacement"}  # of elastic
 

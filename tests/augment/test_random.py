@@ -17,8 +17,11 @@ from fjdl.augment import (
     distort,
     erasing,
     geometry,
+    iou_crop,
     mix,
+    mosaics,
     noise,
+    placing,
     plane,
     policy,
     resize,
@@ -48,6 +51,8 @@ IMAGES: dict[str, Callable[..., Any]] = {
     "cutout": partial(erasing.random_cutout, length=2),
     "rand_augment": policy.rand_augment,
     "trivial_augment": policy.trivial_augment,
+    "zoom": placing.random_zoom,
+    "zoom_out": placing.random_zoom_out,
 }
 SAMPLES: dict[str, Callable[..., Any]] = {
     "affine": partial(sample.random_affine_sample, translate=1.0, shear=0.1, scale=(0.5, 2.0)),
@@ -57,7 +62,11 @@ SAMPLES: dict[str, Callable[..., Any]] = {
     "rot90": sample.random_rot90_sample,
     "elastic": partial(sample.random_elastic_sample, alpha=20.0, sigma=2.0),
     "resized_crop": partial(sample.random_resized_crop_sample, size=(5, 6)),
+    "zoom": placing.random_zoom_sample,
+    "zoom_out": placing.random_zoom_out_sample,
+    "iou_crop": partial(iou_crop.random_iou_crop_sample, size=(5, 6)),
 }
+MOSAICS: list[Callable[..., Any]] = [mosaics.random_mosaic]
 MIXTURES: list[Callable[..., Any]] = [mix.random_mixup, mix.random_cutmix]
 every_dtype = pytest.mark.parametrize("dtype", [jnp.uint8, jnp.bfloat16, jnp.float32], ids=lambda d: d.__name__)
 
@@ -108,9 +117,26 @@ def test_mixtures_keep_shapes_and_dtypes_under_strict_promotion(function: Callab
     }
 
 
+@every_dtype
+@pytest.mark.parametrize("function", MOSAICS)
+def test_mosaics_keep_shapes_and_dtypes_under_strict_promotion(function: Callable[..., Any], dtype: Any) -> None:
+    batch = {
+        "image": jax.ShapeDtypeStruct((4, 5, 6, 3), dtype),
+        "mask": jax.ShapeDtypeStruct((4, 5, 6), jnp.uint8),
+        "boxes": jax.ShapeDtypeStruct((4, 7, 4), jnp.float32),
+        "labels": jax.ShapeDtypeStruct((4, 7), jnp.int32),
+        "area": jax.ShapeDtypeStruct((4, 7), jnp.float32),
+        "valid": jax.ShapeDtypeStruct((4, 7), jnp.bool_),
+    }
+    with jax.numpy_dtype_promotion("strict"):
+        result = jax.eval_shape(function, jax.random.key(0), batch)
+    assert {k: (v.shape, v.dtype) for k, v in result.items()} == {k: (v.shape, v.dtype) for k, v in batch.items()}
+
+
 def test_a_sample_is_moved_as_its_image_alone_and_the_same_key_gives_the_same(rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
     alone = {**IMAGES, "crop": partial(cropping.random_crop, size=(5, 6), padding=4)}
+    alone["iou_crop"] = lambda key, image: image  # without boxes it crops nothing
 
     @jax.jit
     def both(key: Any) -> Any:

@@ -12,7 +12,10 @@ import numpy as np
 from fjdl.augment import (
     boxes,
     erasing,
+    iou_crop,
     mix,
+    mosaics,
+    placing,
     plane,
     resize,
     sample,
@@ -55,6 +58,15 @@ def samples(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 def batches(image: Callable[[np.random.Generator], np.ndarray]) -> Callable[[np.random.Generator], dict[str, Any]]:
     return lambda rng: {"image": image(rng), "label": labels(4, classes=3)(rng)}
+
+
+def zooms(rng: np.random.Generator) -> np.ndarray:
+    return np.concatenate([rng.uniform(-2, 2, 2), rng.uniform(2, 9, 2)]).astype(np.float32)
+
+
+def scenes(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    each = [samples(rng) for _ in range(4)]
+    return {name: np.stack([one[name] for one in each]) for name in each[0]}
 
 
 def partner(rng: np.random.Generator) -> np.ndarray:
@@ -172,6 +184,29 @@ CASES: list[Case] = [
     ),
     Case(boxes.large_boxes, inputs(box_array), result="bool", vmappable=False),
     Case(sample.affine_sample, inputs(samples, matrix), result=None),
+    Case(
+        placing.place,
+        inputs(IMAGE, zooms),
+        (0,),
+        vmappable=False,
+        edges=(((GREY, f32(0, 0, 5, 6)), GREY), ((GREY, f32(9, 9, 5, 6)), np.zeros((5, 6, 3)))),
+        errors=(((np.zeros((2, 2, 3), bool), f32(0, 0, 2, 2)), "^bilinear sampling needs numbers"),),
+    ),
+    Case(placing.place_sample, inputs(samples, zooms), result=None),
+    Case(
+        partial(iou_crop.centred_crop_sample, size=(4, 3)),
+        inputs(samples, windows()),
+        result=None,
+        vmappable=False,
+    ),
+    Case(
+        mosaics.mosaic,
+        inputs(
+            scenes, lambda rng: rng.integers(0, 4, (4, 3), np.int32), lambda rng: rng.integers(0, 6, (4, 2), np.int32)
+        ),
+        result=None,
+        vmappable=False,
+    ),
     Case(
         oracles.moves,
         inputs(lambda rng: {**samples(rng), "image": IMAGE(rng)}, flags(), lambda rng: i32(1, 2), windows()),

@@ -30,6 +30,7 @@ TABLES = (
     Definition("tests.augment.test_random", "IMAGES"),
     Definition("tests.augment.test_random", "SAMPLES"),
     Definition("tests.augment.test_random", "MIXTURES"),
+    Definition("tests.augment.test_random", "MOSAICS"),
 )
 OPTIMIZERS = (Definition("tests.optim.table", "ROWS"),)
 
