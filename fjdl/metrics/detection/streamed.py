@@ -90,11 +90,14 @@ def merged(a: Kept, b: Kept) -> Kept:
 
 @typed
 def ranked(kept: Kept) -> Ranked:
-    """The detections by class and falling score, equal scores by image and by rank in it; free rows are last."""
+    """The detections by class and falling score, equal scores by image and by rank in it; free rows are last.
+
+    Those of an image came together and by rank, so that their place decides.
+    """
     row, classes = kept.rows.columns, kept.objects.low.shape[0]
     label = jnp.where(rows.in_use(kept.rows), row.label, classes)
     place = jnp.arange(label.shape[0], dtype=jnp.int32)
-    *_, order = lax.sort((label, ~sort_keys(row.score), row.image, row.rank, place), num_keys=5)
+    *_, order = lax.sort((label, ~sort_keys(row.score), row.image, place), num_keys=4)
     label = label[order]
     starts = jnp.searchsorted(label, jnp.arange(classes + 1, dtype=jnp.int32)).astype(jnp.int32)
     return Ranked(jax.tree.map(lambda x: x[order], row)._replace(label=label), starts)
