@@ -37,34 +37,36 @@ def random_network(d: int = 96, k: int = 5) -> Any:
 def test_fgsm_of_a_linear_network_is_the_worst_point_of_the_ball() -> None:
     """The loss of class 0 grows along w₁ - w₀ = (-2, -2, 3, 0); the last entry does not matter and stays."""
     x = jnp.array([[0.5, 0.05, 0.95, 0.5]])
-    found = jax.jit(lambda x: fgsm(linear, x, jnp.array([0]), radius=0.125))(x)
+
+    @jax.jit
+    def run(x: Any) -> Any:
+        target = fgsm(linear, x, jnp.array([1]), radius=0.125, targeted=True, low=-1.0, high=2.0)
+        return fgsm(linear, x, jnp.array([0]), radius=0.125), target
+
+    found, target = run(x)
     np.testing.assert_array_equal(found, np.float32([[0.375, 0.0, 1.0, 0.5]]))
-    np.testing.assert_allclose(
-        fgsm(linear, x, jnp.array([1]), radius=0.125, targeted=True, low=-1.0, high=2.0),
-        [[0.375, -0.075, 1.075, 0.5]],
-        rtol=3e-7,
-    )
+    np.testing.assert_allclose(target, [[0.375, -0.075, 1.075, 0.5]], rtol=3e-7)
 
 
-@pytest.mark.parametrize("radius", [0.03, 0.1, 8 / 255])
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "pgd_l2"])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_attacks_stay_inside_of_the_ball_and_the_box_to_the_last_bit(
-    radius: float, dtype: Any, rng: np.random.Generator
+    name: str, dtype: Any, rng: np.random.Generator
 ) -> None:
-    """Differences of stored numbers are exact in float64, and so are those of the radius."""
+    """Differences of stored numbers are exact in float64, and so are the radii."""
     x, classes, network = images(rng, dtype), jnp.asarray(rng.integers(0, 5, 64)), random_network()
     attacks = {
-        "fgsm": lambda x: fgsm(network, x, classes, radius=radius),
-        "pgd": lambda x: pgd(KEY, network, x, classes, radius=radius, step=radius / 3, steps=4),
-        "pgd_l2": lambda x: pgd_l2(KEY, network, x, classes, radius=radius, step=radius / 2, steps=4),
+        "fgsm": lambda x, radius: fgsm(network, x, classes, radius=radius),
+        "pgd": lambda x, radius: pgd(KEY, network, x, classes, radius=radius, step=radius / 3, steps=4),
+        "pgd_l2": lambda x, radius: pgd_l2(KEY, network, x, classes, radius=radius, step=radius / 2, steps=4),
     }
-    for name, attack in attacks.items():
-        found = jax.jit(attack)(x)
+    run = jax.jit(attacks[name])
+    for radius in (0.03, 0.1, 8 / 255):
+        found = run(x, inside(radius, jnp.float32, below=True))
         assert found.dtype == dtype
         change = wide(found) - wide(x)
         size = np.abs(change) if name != "pgd_l2" else np.linalg.norm(change, axis=1)
-        assert size.max() <= radius, name
-        assert size.max() > 0.5 * radius
+        assert 0.5 * radius < size.max() <= radius
         assert wide(found).min() >= 0
         assert wide(found).max() <= 1
         if name == "fgsm":
@@ -72,10 +74,22 @@ def test_attacks_stay_inside_of_the_ball_and_the_box_to_the_last_bit(
             assert np.median(size[free]) >= radius * (1 - (1e-6 if dtype == jnp.float32 else 0.2))
 
 
+def test_a_radius_of_python_is_rounded_down(rng: np.random.Generator) -> None:
+    """The float32 nearest to 0.1 is larger than 0.1."""
+    x = jnp.asarray(rng.integers(0, 2, (4, 96)), jnp.float32)
+    found = jax.jit(lambda x: fgsm(random_network(), x, jnp.zeros(4, int), radius=0.1))(x)
+    assert 0.0999999 < np.abs(wide(found) - wide(x)).max() <= 0.1
+
+
 def test_a_step_of_the_radius_from_the_input_is_fgsm(rng: np.random.Generator) -> None:
     x, classes, network = images(rng), jnp.zeros(64, int), random_network()
-    one = pgd(KEY, network, x, classes, radius=0.1, step=0.2, steps=1, random_start=False)
-    np.testing.assert_array_equal(one, fgsm(network, x, classes, radius=0.1))
+
+    @jax.jit
+    def run(x: Any) -> Any:
+        one = pgd(KEY, network, x, classes, radius=0.1, step=0.2, steps=1, random_start=False)
+        return one, fgsm(network, x, classes, radius=0.1)
+
+    np.testing.assert_array_equal(*run(x))
 
 
 def test_projected_steps_raise_the_loss_and_targets_are_reached(rng: np.random.Generator) -> None:
@@ -86,16 +100,17 @@ def test_projected_steps_raise_the_loss_and_targets_are_reached(rng: np.random.G
         lambda: fgsm(network, x, classes, radius=0.05),
         lambda: pgd(KEY, network, x, classes, radius=0.05, step=0.02, steps=10, loss=logit_margin),
     ):
-        margins.append(float(logit_margin(network(attack()), classes).mean()))
+        margins.append(float(jax.jit(lambda attack=attack: logit_margin(network(attack()), classes).mean())()))
     assert margins[0] < 0
     assert margins == sorted(margins)
     target = (classes + 1) % 5
+    pulled = jax.jit(lambda penalty: targeted_gradient(network, x, target, step=0.3, steps=60, penalty=penalty))
     for found in (
-        pgd(KEY, network, x, target, radius=0.5, step=0.1, steps=20, targeted=True),
-        targeted_gradient(network, x, target, step=0.3, steps=60),
+        jax.jit(lambda: pgd(KEY, network, x, target, radius=0.5, step=0.1, steps=20, targeted=True))(),
+        pulled(0.01),
     ):
         assert float(jnp.mean(jnp.argmax(network(found), axis=1) == target)) > 0.9
-    near = targeted_gradient(network, x, target, step=0.3, steps=60, penalty=1.0)
+    near = pulled(1.0)
     assert np.linalg.norm(near - x) < np.linalg.norm(found - x)
     assert np.asarray(found).min() >= 0
     assert np.asarray(found).max() <= 1
@@ -109,28 +124,34 @@ def test_the_euclidean_step_of_a_linear_network_goes_along_its_weights() -> None
 
 
 def test_starts_are_drawn_from_the_whole_ball(rng: np.random.Generator) -> None:
-    x, flat = images(rng), lambda x: jnp.zeros((x.shape[0], 3)) * x[:, :3]
-    classes = jnp.zeros(64, int)
-    start = pgd(KEY, flat, x, classes, radius=0.25, step=0.1, steps=1)
-    share = (wide(start) - np.maximum(wide(x) - 0.25, 0)) / (
-        np.minimum(wide(x) + 0.25, 1) - np.maximum(wide(x) - 0.25, 0)
-    )
+    """Of a network that gives no gradient, so that nothing moves behind the start."""
+    x, points = images(rng), jnp.full((4096, 2), 0.5)
+    flat = lambda x: jnp.zeros((x.shape[0], 3)) * x[:, :1]  # noqa: E731
+    options: dict[str, Any] = {"radius": 0.25, "step": 0.1, "steps": 1}
+
+    @jax.jit
+    def run(x: Any, points: Any) -> Any:
+        classes, many = jnp.zeros(x.shape[0], int), jnp.zeros(points.shape[0], int)
+        still = pgd(KEY, flat, x, classes, random_start=False, **options)
+        return pgd(KEY, flat, x, classes, **options), pgd_l2(KEY, flat, points, many, **options), still
+
+    start, disc, still = run(x, points)
+    least, most = np.maximum(wide(x) - 0.25, 0), np.minimum(wide(x) + 0.25, 1)
+    share = (wide(start) - least) / (most - least)
     assert abs(share.mean() - 0.5) < 0.02
     assert abs(share.var() - 1 / 12) < 0.005
-    two = pgd_l2(KEY, lambda x: jnp.zeros((x.shape[0], 3)) * x[:, :1], jnp.full((4096, 2), 0.5), jnp.zeros(4096, int),
-                 radius=0.25, step=0.1, steps=1)  # fmt: skip
-    squares = np.square(np.linalg.norm(wide(two) - 0.5, axis=1) / 0.25)
+    squares = np.square(np.linalg.norm(wide(disc) - 0.5, axis=1) / 0.25)
     assert abs(squares.mean() - 0.5) < 0.02  # uniform in a disc
-    np.testing.assert_array_equal(
-        pgd(KEY, flat, x, classes, radius=0.25, step=0.1, steps=1, random_start=False), x
-    )  # no gradient, no start: nothing moves
+    np.testing.assert_array_equal(still, x)
 
 
 def test_the_margin_has_a_gradient_where_the_cross_entropy_has_none() -> None:
     x = jnp.array([[0.5, 0.5, 0.5, 0.5]])
     sure = lambda x: 1e4 * linear(x) + jnp.array([[1e4, -1e4]])  # noqa: E731
-    np.testing.assert_array_equal(fgsm(sure, x, jnp.array([0]), radius=0.1), x)
-    assert float(jnp.abs(fgsm(sure, x, jnp.array([0]), radius=0.1, loss=logit_margin) - x).max()) > 0.09
+    run = partial(fgsm, sure, classes=jnp.array([0]), radius=0.1)
+    still, moved = jax.jit(lambda x: (run(x), run(x, loss=logit_margin)))(x)
+    np.testing.assert_array_equal(still, x)
+    assert np.abs(moved - x).max() > 0.09
     np.testing.assert_array_equal(
         logit_margin(jnp.array([[1.0, 4.0, 2.0], [3.0, 0.0, 1.0]]), jnp.array([2, 0])), [2, -2]
     )

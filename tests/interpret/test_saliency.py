@@ -17,8 +17,6 @@ from fjdl.interpret import (
 )
 from tests.support import count_traces
 
-torch = pytest.importorskip("torch")
-
 KEY = jax.random.key(0)
 FIRST = np.random.default_rng(2).standard_normal((12, 7)).astype(np.float32)
 SECOND = np.random.default_rng(3).standard_normal((7, 7)).astype(np.float32)
@@ -35,6 +33,7 @@ def network(x: Any) -> Any:
 
 def of_torch(*, guide: bool = False) -> np.ndarray:
     """The gradient of each example's score by PyTorch; guided by a hook that changes what ReLUs pass back."""
+    torch = pytest.importorskip("torch")
     layers = []
     for kernel in (FIRST, SECOND, LAST):
         dense = torch.nn.Linear(*kernel.shape, bias=False)
