@@ -40,13 +40,13 @@ def adversarial_figure(
     figure.suptitle(title)
     figure.supxlabel(note, color=MUTED, fontsize=9)
     cells = figure.subplots(3, len(before), squeeze=False)
-    size = caption_size([*before, *after])
     for number in range(len(before)):
-        show(cells[0, number], both[number], before[number], size=size)
+        show(cells[0, number], both[number], before[number], size=caption_size([before[number]]))
         cells[1, number].axis("off")
         cells[1, number].imshow(change[number].mean(axis=-1), cmap=colours, norm=scale)
+        size = caption_size([after[number]])
         show(cells[2, number], both[len(before) + number], after[number], size=size)
-    bar = figure.colorbar(ScalarMappable(scale, colours), ax=cells, aspect=30, pad=0.02)
+    bar = figure.colorbar(ScalarMappable(scale, colours), ax=cells, aspect=30, pad=0.02, panchor=False)
     bar.set_label("change")
     bar.outline.set_visible(False)
     return figure

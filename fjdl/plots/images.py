@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from fjdl.plots.style import MUTED, STYLE
 from fjdl.typing import Array, Num, typed
@@ -42,6 +43,9 @@ def image_grid(
         axes.axis("off")
     for axes, image, caption in zip(cells, stretched(images), captions, strict=False):
         show(axes, image, caption, size=caption_size(captions))
+        axes.add_patch(
+            Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=MUTED, linewidth=0.5, clip_on=False)
+        )
     return figure
 
 

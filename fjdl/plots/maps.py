@@ -48,7 +48,7 @@ def maps_figure(
         axes.imshow(shares[number], cmap=colours, norm=scale)
 
     figure, cells = _pairs(images, captions, title, note, below)
-    bar = figure.colorbar(ScalarMappable(scale, colours), ax=cells, aspect=30, pad=0.02)
+    bar = figure.colorbar(ScalarMappable(scale, colours), ax=cells, aspect=30, pad=0.02, panchor=False)
     bar.set_label(label)
     bar.outline.set_visible(False)
     return figure
@@ -96,6 +96,6 @@ def _pairs(
         axes.axis("off")
     for number, image in enumerate(stretched(images)):
         row, column = divmod(number, columns)
-        show(cells[2 * row, column], image, captions[number], size=caption_size(captions))
+        show(cells[2 * row, column], image, captions[number], size=caption_size([captions[number]]))
         below(cells[2 * row + 1, column], number)
     return figure, cells
