@@ -145,6 +145,24 @@ class Sequence(Common):
             yield from attention.comparisons(self.only)
 
 
+@dataclasses.dataclass(frozen=True)
+class Boxes(Common):
+    """Non-maximum suppression and RoI align against torchvision's definitions in PyTorch."""
+
+    count: int = 10_000
+    """Boxes of suppression."""
+    regions: int = 200
+    """Boxes of RoI align."""
+    only: str = ""
+    """Part of a name; others are left out."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Suppression alone and by class, RoI align forward and with its gradient."""
+        from experiments.benchmarks.boxes import comparisons
+
+        return comparisons(self.count, self.regions, self.only)
+
+
 Benchmark = (
     Annotated[Lenet, tyro.conf.subcommand("lenet")]
     | Annotated[Metrics, tyro.conf.subcommand("metrics")]
@@ -153,6 +171,7 @@ Benchmark = (
     | Annotated[Cnn, tyro.conf.subcommand("cnn")]
     | Annotated[Optim, tyro.conf.subcommand("optim")]
     | Annotated[Sequence, tyro.conf.subcommand("sequence")]
+    | Annotated[Boxes, tyro.conf.subcommand("boxes")]
 )
 
 

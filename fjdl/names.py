@@ -42,8 +42,8 @@ ALIASES: dict[str, dict[str, str]] = {
         "AdaptiveAveragePool2D": "AdaptiveAveragePool", "Conv2D": "Conv", "functional": "pure",
     },
     "fjdl.boxes": {
-        "box_area": "area", "box_iou": "pairwise_iou", "complete_box_iou": "pairwise_ciou",
-        "distance_box_iou": "pairwise_diou", "generalized_box_iou": "pairwise_giou",
+        "batched_nms": "nms", "box_area": "area", "box_iou": "pairwise_iou", "complete_box_iou": "pairwise_ciou",
+        "distance_box_iou": "pairwise_diou", "generalized_box_iou": "pairwise_giou", "non_max_suppression": "nms",
     },
     "fjdl.augment": {
         "adjust_brightness": "brightness", "adjust_contrast": "contrast", "adjust_gamma": "gamma", "adjust_hue": "hue",
@@ -82,7 +82,8 @@ GONE_IN = "0.3"  # the version without the old names above
 
 ELSEWHERE: dict[str, dict[str, str]] = {
     "fjdl.functional": {
-        "dropout1d": "spatial_dropout", "dropout3d": "spatial_dropout", "fold": "col2im", "interpolate": "resize2d",
+        "MultiScaleRoIAlign": "pyramid_roi_align", "dropout1d": "spatial_dropout", "dropout3d": "spatial_dropout",
+        "fold": "col2im", "interpolate": "resize2d",
         "pairwise_distance": "euclidean_distance", "scaled_dot_product_attention": "dot_product_attention",
         "to_categorical": "one_hot", "unfold": "im2col", "upsample": "resize2d",
     },
@@ -128,7 +129,12 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "TransformerEncoderLayer": "TransformerEncoderBlock",
     },
     "fjdl.boxes": {
-        "box_convert": "from_center_size", "clip_boxes_to_image": "clip_to_image",
+        "AnchorGenerator": "pyramid_anchors", "BoxCoder": "encode", "DefaultBoxGenerator": "ssd_shapes",
+        "LevelMapper": "pyramid_levels", "Matcher": "match_by_threshold", "box_convert": "from_center_size",
+        "clip_boxes_to_image": "clip_to_image", "linear_sum_assignment": "assign",
+        "masks_to_boxes": "mask_boxes", "remove_small_boxes": "large_boxes",
+        "roi_align": "fjdl.functional.roi_align", "roi_pool": "fjdl.functional.roi_pool",
+        "soft_nms": "soft_nms_gaussian",
     },
     "fjdl.augment": {
         "CenterCrop": "centre_crop", "ColorJitter": "random_color_jitter", "Compose": "sequence",

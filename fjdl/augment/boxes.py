@@ -3,7 +3,6 @@
 import jax.numpy as jnp
 
 from fjdl.augment.plane import Matrix
-from fjdl.checks import within
 from fjdl.numerics import wide
 from fjdl.typing import Array, Bool, Float, Int, typed
 
@@ -26,21 +25,6 @@ def seen_boxes(boxes: Float[Array, "m 4"], x: Float[Array, "h w"], y: Float[Arra
     inside = (x[None] >= left) & (x[None] < right) & (y[None] >= top) & (y[None] < bottom)
     across, down = (_first_and_end(jnp.any(inside, axis=axis)) for axis in (1, 2))
     return jnp.stack([across[0], down[0], across[1], down[1]], axis=-1).astype(boxes.dtype)
-
-
-@typed
-def clip_boxes(boxes: Float[Array, "*n 4"], *, size: tuple[int, int]) -> Float[Array, "*n 4"]:
-    """The part of the boxes inside an image of `size` = (height, width); of one outside a side or point remains."""
-    height, width = size
-    limit = jnp.array([width, height, width, height], boxes.dtype)
-    return jnp.clip(boxes, 0, jnp.broadcast_to(limit, boxes.shape))
-
-
-@typed
-def large_boxes(boxes: Float[Array, "*n 4"], *, smallest: float = 1.0) -> Bool[Array, "*n"]:
-    """Which boxes have both sides at least `smallest` pixels; raises `ValueError` unless that is above 0."""
-    within("(0, inf]", smallest=smallest)
-    return jnp.all(boxes[..., 2:] - boxes[..., :2] >= smallest, axis=-1)
 
 
 def _first_and_end(line: Bool[Array, "m n"]) -> tuple[Int[Array, " m"], Int[Array, " m"]]:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 
-from fjdl.augment.boxes import large_boxes
 from fjdl.augment.geometry import coin
 from fjdl.augment.window import covered
+from fjdl.boxes.convert import large_boxes
 from fjdl.checks import within
 from fjdl.lowering.slices import window
 from fjdl.typing import Array, Bool, Float, Int, PRNGKey, Shaped, typed

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from fjdl.augment.boxes import clip_boxes, large_boxes, move_boxes, seen_boxes
+from fjdl.augment.boxes import move_boxes, seen_boxes
 from fjdl.augment.combine import Random
 from fjdl.augment.cropping import centre_start, crop, pad, random_start
 from fjdl.augment.distort import Displacement, elastic, origins, random_displacement
@@ -22,6 +22,7 @@ from fjdl.augment.plane import Matrix, random_matrix, translation
 from fjdl.augment.resize import inside, resized_crop
 from fjdl.augment.warp import affine
 from fjdl.augment.window import random_window
+from fjdl.boxes.convert import clip_to_image, large_boxes
 from fjdl.typing import Array, Bool, Int, Integer, PRNGKey, typed
 
 Sample = Mapping[str, Array]
@@ -257,7 +258,8 @@ def moved_with(
         moved["mask"] = (mask or image)(sample["mask"][..., None])[..., 0]
     if "boxes" in sample:
         places = boxes(sample["boxes"]) if callable(boxes) else move_boxes(sample["boxes"], boxes)
-        places = clip_boxes(places, size=size_of(moved))
+        height, width = size_of(moved)
+        places = clip_to_image(places, height=height, width=width)
         valid = large_boxes(places, smallest=smallest)
         moved["valid"] = valid & jnp.asarray(sample["valid"]).astype(bool) if "valid" in sample else valid
         moved["boxes"] = jnp.where(moved["valid"][..., None], places, 0)

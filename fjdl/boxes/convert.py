@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.numerics import widened
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Bool, Float, Int, Integer, typed
 
 
 @typed
@@ -72,6 +72,41 @@ def clip_to_image(boxes: Float[Array, "*batch 4"], *, height: float, width: floa
     within("[0, inf]", height=height, width=width)
     limits = jnp.broadcast_to(jnp.asarray([width, height, width, height], boxes.dtype), boxes.shape)
     return jnp.where(boxes < 0, 0, jnp.where(boxes > limits, limits, boxes))
+
+
+@typed
+def large_boxes(boxes: Float[Array, "*batch 4"], *, smallest: float = 1.0) -> Bool[Array, "*batch"]:
+    """Which boxes have both sides at least `smallest` pixels long; a box with NaN has not.
+
+    `torchvision.ops.remove_small_boxes` gives the indices of these. Raises `ValueError` unless `smallest` is above 0.
+
+    >>> large_boxes(jnp.array([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 9.0, 0.5]]))
+    Array([ True, False], dtype=bool)
+    """
+    within("(0, inf]", smallest=smallest)
+    return jnp.all(boxes[..., 2:] - boxes[..., :2] >= smallest, axis=-1)
+
+
+@typed
+def mask_boxes(masks: Bool[Array, "*batch h w"] | Integer[Array, "*batch h w"]) -> Float[Array, "*batch 4"]:
+    """The smallest boxes around the pixels of masks that are not 0; 0 of a mask without any.
+
+    `torchvision.ops.masks_to_boxes` ends with the last pixel where these boxes end behind it, one more.
+
+    >>> mask_boxes(jnp.array([[False, False, False], [False, True, True]]))
+    Array([1., 1., 3., 2.], dtype=float32)
+    """
+    present = jnp.asarray(masks).astype(bool)
+    ends = [_first_and_end(jnp.any(present, axis=axis)) for axis in (-2, -1)]
+    return jnp.stack([ends[0][0], ends[1][0], ends[0][1], ends[1][1]], axis=-1).astype(jnp.float32)
+
+
+def _first_and_end(line: Bool[Array, "*batch n"]) -> tuple[Int[Array, "*batch"], Int[Array, "*batch"]]:
+    """The first place that holds and the one behind the last, both 0 where none does."""
+    places = jnp.arange(line.shape[-1], dtype=jnp.int32)
+    first = jnp.min(jnp.where(line, places, line.shape[-1]), axis=-1, initial=line.shape[-1])
+    end = jnp.max(jnp.where(line, places + 1, 0), axis=-1, initial=0)
+    return jnp.minimum(first, end), end
 
 
 def _halves(boxes: Float[Array, "*batch 4"]) -> tuple[Float[Array, "*batch 2"], Float[Array, "*batch 2"]]:

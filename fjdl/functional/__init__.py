@@ -3,8 +3,8 @@
 Initial values stand in `initializers`; fitted transforms of data in `scaling` and `whitening`, labels and features as
 vectors in `encoding`, pixels in `preprocessing`, kernels that find edges in `filters`. Convolutions have a room of
 their own, `conv`, and pooling has `pool`. How a platform computes a formula belongs in `fjdl.lowering`. Names of other
-libraries, such as `avg_pool2d`, are second names of the same functions, see `fjdl.names`. May import floor 0 and
-`fjdl.lowering`.
+libraries, such as `avg_pool2d`, are second names of the same functions, see `fjdl.names`. May import floor 0,
+`fjdl.boxes` and `fjdl.lowering`.
 
 >>> from fjdl.functional import conv2d, linear, max_pool2d, relu
 >>> images, kernel = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 2))
@@ -111,6 +111,7 @@ from fjdl.functional.pool.fixed import (
     max_pool3d,
 )
 from fjdl.functional.pool.norm import lp_pool2d
+from fjdl.functional.pool.roi import pyramid_roi_align, roi_align, roi_pool
 from fjdl.functional.pool.time import max_over_time, mean_over_time, weighted_over_time
 from fjdl.functional.pool.unpool import (
     average_unpool2d,
@@ -181,12 +182,13 @@ __all__ = [
     "length_mask", "linear", "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "logsigmoid",
     "lp_pool2d", "lstm", "lstm_cell", "max_over_time", "max_pool1d", "max_pool2d", "max_pool2d_with_indices",
     "max_pool3d", "max_unpool2d", "maxout", "mean_over_time", "mish", "multi_hot", "nearest_unpool2d", "one_hot",
-    "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "relu",
-    "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "rotary_halves", "rotary_interleaved", "running_moments",
-    "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "simple_gru", "simple_gru_cell", "sinusoidal_positions",
-    "softmax", "softplus", "softshrink", "softsign", "space_to_depth", "sparsemax", "spatial_dropout",
-    "spatial_pyramid_pool2d", "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh", "tanh_attention",
-    "tanh_scores", "tanhshrink", "tied_logits", "weighted_over_time", "whitening", "word_dropout", "write_step",
+    "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing",
+    "pyramid_roi_align", "relu", "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "roi_align", "roi_pool",
+    "rotary_halves", "rotary_interleaved", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu",
+    "simple_gru", "simple_gru_cell", "sinusoidal_positions", "softmax", "softplus", "softshrink", "softsign",
+    "space_to_depth", "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d", "spatially_separable_conv2d",
+    "stochastic_depth", "swish", "tanh", "tanh_attention", "tanh_scores", "tanhshrink", "tied_logits",
+    "weighted_over_time", "whitening", "word_dropout", "write_step",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from fjdl.augment import blur, boxes, color, cropping, erasing, geometry, noise, resize, tone, warp, window
+from fjdl.augment import blur, color, cropping, erasing, geometry, noise, resize, tone, warp, window
 
 IMAGE = np.zeros((4, 5, 3), np.float32)
 RANDOM: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
@@ -48,7 +48,6 @@ def test_functions_that_draw(function: Callable[..., Any], options: dict[str, An
     ("call", "sentence"),
     [
         (lambda: tone.posterize(IMAGE, 9), r"^bits must lie in \[0, 8\], got 9$"),
-        (lambda: boxes.large_boxes(np.zeros((1, 4), np.float32), smallest=0), "^smallest must be positive, got 0$"),
         (lambda: cropping.crop(IMAGE, np.zeros(2, int), size=(0, 2)), "^size must be positive"),
         (lambda: resize.resized_crop(IMAGE > 0, np.zeros(4, int), size=(2, 2)), "^bilinear sampling needs numbers"),
         (

@@ -44,3 +44,17 @@ def test_clipping_has_gradient_one_within_the_image_and_on_its_border():
 def test_an_image_of_negative_size_is_refused(height, width, rule):
     with pytest.raises(ValueError, match=f"^{rule}$"):
         convert.clip_to_image(CORNERS, height=height, width=width)
+
+
+def test_boxes_of_masks_end_behind_the_last_pixel(rng):
+    """One more than torchvision's `masks_to_boxes`, which ends with it."""
+    masks = rng.random((6, 5, 7)) < 0.1
+    masks[0] = False
+    rows = [np.nonzero(mask) for mask in masks[1:]]
+    expected = [[x.min(), y.min(), x.max() + 1, y.max() + 1] if len(x) else [0] * 4 for y, x in rows]
+    np.testing.assert_array_equal(convert.mask_boxes(masks), [[0, 0, 0, 0], *expected])
+
+
+def test_a_smallest_side_of_0_is_refused():
+    with pytest.raises(ValueError, match=r"^smallest must be positive, got 0$"):
+        convert.large_boxes(CORNERS, smallest=0)

@@ -12,6 +12,7 @@ from tests.cases import (
     boxes,
     convolution,
     decoding,
+    detection,
     embedding,
     functional,
     initializers,
@@ -48,6 +49,6 @@ PARTS = (
     losses_adaptive, losses_peers, losses_reduced, losses_structured, metrics, metrics_scores, metrics_probabilities,
     metrics_ranking, metrics_regression, metrics_deviance, metrics_label_ranking, metrics_segmentation,
     metrics_detection, metrics_text, augment, augment_color, autodiff, search, schedules, quant, recurrent, decoding,
-    attention, embedding, interpret, metrics_retrieval,
+    attention, embedding, interpret, metrics_retrieval, detection,
 )  # fmt: skip
 CASES: list[Case] = [case for part in PARTS for case in part.CASES]

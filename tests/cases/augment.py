@@ -176,13 +176,6 @@ CASES: list[Case] = [
         oracle=oracles.pasted,
     ),
     Case(boxes.move_boxes, inputs(box_array, matrix), (0, 1), oracle=oracles.corners),
-    Case(
-        partial(boxes.clip_boxes, size=(3, 4)),
-        inputs(box_array),
-        vmappable=False,
-        oracle=lambda x: np.minimum(x, [4, 3, 4, 3]),
-    ),
-    Case(boxes.large_boxes, inputs(box_array), result="bool", vmappable=False),
     Case(sample.affine_sample, inputs(samples, matrix), result=None),
     Case(
         placing.place,

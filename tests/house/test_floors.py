@@ -14,7 +14,7 @@ FLOORS = {
     "signals": 0, "explicit": 0, "batch": 0, "measured": 0, "calls": 0, "fused": 0, "files": 0, "names": 0,
     "platforms": 0, "lengths": 0,
     "lowering": 0.5,  # ways of running what functional/ states
-    "boxes": 0.5,  # geometry that losses, metrics and augmentation rest on
+    "boxes": 0.7,  # geometry that losses, metrics and augmentation rest on
     "functional": 1, "losses": 1, "metrics": 1, "augment": 1, "schedules": 1, "autodiff": 1, "analysis": 1,
     "decoding": 1,
     "model": 2, "optim": 2, "quant": 2, "interpret": 2, "search": 2,
