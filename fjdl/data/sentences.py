@@ -1,17 +1,26 @@
 """Sentences with a class: SST-2, of opinions about films, and TREC, of questions."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from fjdl.data.blank import found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download
-from fjdl.data.source import Source, from_arrays, subset
+from fjdl.data.source import Source, Splits, from_arrays, subset
 from fjdl.data.splits import drawn_validation
 from fjdl.data.text.coder import Coder, TextSplits
+from fjdl.data.text.features import (
+    character_ngrams,
+    hash_features,
+    inverse_document_frequencies,
+    mark_negation,
+    tf_idf,
+    word_ngrams,
+)
 from fjdl.data.text.formats import Labelled, read_labelled_lines
-from fjdl.data.text.padding import encode_texts
+from fjdl.data.text.padding import encode_texts, padded
 from fjdl.data.text.tokenizers import LOWERCASE_WORDS, WHITESPACE, Tokenizer
 from fjdl.data.text.vocabulary import Specials, build_vocabulary
 
@@ -30,6 +39,7 @@ FINE_QUESTIONS = (
     "NUM:weight",
 )  # fmt: skip
 SST2_WORDS, TREC_WORDS = 14_830, 8_024  # types of the training parts by default, <unk> and <pad> among them
+SST2_FEATURES = 1_048  # more than any sentence has in `sst2_ngrams`
 PADDED = Specials(unk="<unk>", pad="<pad>", bos=None, eos=None)
 
 
@@ -60,13 +70,45 @@ def sst2(*, data_dir: Path | str | None = None, steps: int = 56, minimum: int = 
     longer than `steps` is cut off. The vocabulary has the words that occur `minimum` times in the training part. Raises
     `DataError` where a file is missing, damaged or not the official one.
     """
-    find = _finder("sst2", SST2_FILES, data_dir, lambda path: read_labelled_lines(path, classes=("0", "1")))
-    train, validation, test = found_or_blank("sst2", find, lambda _: _made_up((6_920, 872, 1_821), OPINIONS, 19))
+    train, validation, test = _opinions(data_dir)
     coder = _coder(train.texts, WHITESPACE, minimum)
     train, validation, test = (_examples(part, coder, steps) for part in (train, validation, test))
     return TextSplits(
         name="sst2", train=train, validation=validation, test=test, classes=OPINIONS, coders={"tokens": coder}
     )
+
+
+def sst2_ngrams(*, data_dir: Path | str | None = None, buckets: int = 2**18, steps: int = SST2_FEATURES) -> Splits:
+    """The sentences of `sst2` as weighted n-grams, of words and of characters.
+
+    Words are those of `mark_negation`. Two kinds of features are hashed into `buckets` each: words and pairs of them,
+    and the `character_ngrams` of words that at least two sentences of the training part hold. `tf_idf` weighs each
+    kind for itself, by the frequencies of the training part. Examples are `{"features": int32 [steps], "weights":
+    float32 [steps], "length": int32, "label": int32}`: numbers in [0, 2 · buckets), those of characters in the upper
+    half, and weights that are 0 from `length` on. What is beyond `steps` is cut off. Errors are those of `sst2`.
+    """
+    grams = cache(lambda word: hash_features(character_ngrams(word), buckets=buckets))
+
+    def numbered(text: str) -> tuple[np.ndarray, np.ndarray]:
+        words = mark_negation(WHITESPACE.split(text))
+        return hash_features(word_ngrams(words), buckets=buckets), np.concatenate([grams(word) for word in words])
+
+    found = _opinions(data_dir)
+    texts = [[numbered(text) for text in part.texts] for part in found]
+    frequencies = [
+        inverse_document_frequencies(kind, buckets=buckets, minimum=minimum)
+        for minimum, kind in enumerate(zip(*texts[0], strict=True), start=1)
+    ]
+
+    def weighed(kinds: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        (words, first), (characters, second) = map(tf_idf, kinds, frequencies)
+        return np.append(words, buckets + characters), np.append(first, second)
+
+    train, validation, test = (
+        _weighed_examples([weighed(kinds) for kinds in part], labels, steps)
+        for part, (_, labels, _) in zip(texts, found, strict=True)
+    )
+    return Splits(name="sst2_ngrams", train=train, validation=validation, test=test, classes=OPINIONS)
 
 
 def trec(
@@ -126,6 +168,11 @@ def _trec(
     )
 
 
+def _opinions(data_dir: Path | str | None) -> list[Labelled]:
+    find = _finder("sst2", SST2_FILES, data_dir, lambda path: read_labelled_lines(path, classes=("0", "1")))
+    return found_or_blank("sst2", find, lambda _: _made_up((6_920, 872, 1_821), OPINIONS, 19))
+
+
 def _finder(
     name: str, files: Sequence[RemoteFile], data_dir: Path | str | None, read: Callable[[Path], Labelled]
 ) -> Callable[[], list[Labelled]]:
@@ -140,6 +187,13 @@ def _coder(texts: Sequence[str], tokenizer: Tokenizer, minimum: int) -> Coder:
 def _examples(part: Labelled, coder: Coder, steps: int) -> Source:
     tokens, length = encode_texts(coder, part.texts, steps=steps)
     return from_arrays({"tokens": tokens, "length": length, "label": part.labels})
+
+
+def _weighed_examples(texts: Sequence[tuple[np.ndarray, np.ndarray]], labels: np.ndarray, steps: int) -> Source:
+    features, length = padded([ids for ids, _ in texts], steps=steps)
+    weights = np.zeros(features.shape, np.float32)
+    weights[np.arange(steps) < length[:, None]] = np.concatenate([values[:steps] for _, values in texts])
+    return from_arrays({"features": features, "weights": weights, "length": length, "label": labels})
 
 
 def _made_up(counts: Sequence[int], classes: tuple[str, ...], words: int) -> list[Labelled]:

@@ -84,7 +84,14 @@ from fjdl.functional.dropout import (
     spatial_dropout,
     stochastic_depth,
 )
-from fjdl.functional.embedding import adaptive_embedding, embedding, embedding_dropout, tied_logits, word_dropout
+from fjdl.functional.embedding import (
+    adaptive_embedding,
+    embedding,
+    embedding_bag,
+    embedding_dropout,
+    tied_logits,
+    word_dropout,
+)
 from fjdl.functional.encoding import flatten, multi_hot, one_hot, polynomial_features
 from fjdl.functional.gates import gelu, gelu_tanh, glu, mish, silu, swish
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
@@ -174,8 +181,8 @@ __all__ = [
     "cosine_similarities", "cosine_similarity", "cudnn_lstm", "dense_to_conv", "depth_to_space", "depthwise_conv2d",
     "dot_attention", "dot_product_attention", "dot_product_weights", "dot_scores", "drop_connect", "drop_path",
     "dropout", "dropout2d", "dropout_attention", "dropout_expectation", "dropout_masks", "elu", "embedding",
-    "embedding_dropout", "encoding", "erf", "euclidean_distance", "euclidean_distances", "filters", "flatten",
-    "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh", "general_attention", "general_scores",
+    "embedding_bag", "embedding_dropout", "encoding", "erf", "euclidean_distance", "euclidean_distances", "filters",
+    "flatten", "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh", "general_attention", "general_scores",
     "global_average_pool2d", "global_max_pool2d", "glu", "group_norm", "gru", "gru_cell", "hard_sigmoid", "hard_silu",
     "hard_swish", "hard_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "identity", "im2col",
     "initializers", "instance_norm", "layer_norm", "layer_norm_lstm", "layer_norm_lstm_cell", "leaky_relu",

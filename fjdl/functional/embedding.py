@@ -33,6 +33,25 @@ def embedding(ids: Integer[Array, "*batch"], table: Float[Array, "v d"]) -> Floa
 
 
 @typed
+def embedding_bag(
+    ids: Integer[Array, "*batch t"], weights: Float[Array, "*batch t"], table: Float[Array, "v d"]
+) -> Float[Array, "*batch d"]:
+    """The sum of the rows of the table for the ids, each times its weight, in the dtype of the table; 0 for no ids.
+
+    An id of weight 0 is padding: whatever it is, it changes nothing and has no gradient. Any other id outside [0, v) is
+    NaN, as in `embedding`. Summed in float32. Equals `torch.nn.functional.embedding_bag` with `mode="sum"` and
+    `per_sample_weights`.
+
+    >>> table = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> embedding_bag(jnp.array([1, 0, -1]), jnp.array([2.0, 1.0, 0.0]), table)
+    Array([ 7., 10.], dtype=float32)
+    """
+    counted = weights != 0
+    rows = widened(embedding(jnp.where(counted, ids, 0), table))
+    return jnp.sum(jnp.where(counted, widened(weights), 0)[..., None] * rows, axis=-2).astype(table.dtype)
+
+
+@typed
 def adaptive_embedding(
     ids: Integer[Array, "*batch"],
     table: Float[Array, "v d"],

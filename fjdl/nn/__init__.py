@@ -34,7 +34,7 @@ from fjdl.nn.conv import (
     SpatiallySeparableConv,
 )
 from fjdl.nn.conv_norm import ConvNorm, Stage
-from fjdl.nn.embedding import Embedding, LearnedPositions, SinusoidalPositions
+from fjdl.nn.embedding import Embedding, LearnedPositions, SinusoidalPositions, SparseDense
 from fjdl.nn.gating import LayerScale, SqueezeExcitation
 from fjdl.nn.layers import Conv, Dense, Dropout
 from fjdl.nn.model import functional, method, pure
@@ -79,10 +79,10 @@ __all__ = [
     "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell", "LayerNorm",
     "LayerNormLSTM", "LayerNormLSTMCell", "LayerScale", "LearnedPositions", "LocalResponseNorm", "LocallyConnected",
     "LuongAttention", "MaxPool", "Maxout", "Model", "MultiHeadAttention", "PReLU", "RMSNorm", "RNNCell",
-    "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions", "SpatialDropout", "SpatiallySeparableConv",
-    "SqueezeExcitation", "Stage", "StochasticDepth", "TransformerDecoder", "TransformerDecoderBlock",
-    "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "ensemble", "evaluated", "features",
-    "functional", "method", "observed", "parts", "preprocessed", "pure",
+    "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions", "SparseDense", "SpatialDropout",
+    "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "TransformerDecoder",
+    "TransformerDecoderBlock", "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "ensemble",
+    "evaluated", "features", "functional", "method", "observed", "parts", "preprocessed", "pure",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 Tables are float32. A table is called "embedding" and not "kernel": `optim.KERNELS` leaves it without weight decay.
 """
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jax.typing import DTypeLike
 from fjdl.analysis import Layer, dense_layer
 from fjdl.checks import at_least
 from fjdl.functional import initializers
-from fjdl.functional.embedding import embedding, embedding_dropout, tied_logits
+from fjdl.functional.embedding import embedding, embedding_bag, embedding_dropout, tied_logits
 from fjdl.functional.position import sinusoidal_positions
 from fjdl.typing import Array, Number
 
@@ -56,6 +57,30 @@ class Embedding(linen.Module):
     def attend_cost(self, shape: tuple[int, ...]) -> Layer:
         """What the scores of all words cost for one example of `shape`, with the parameters of the table."""
         return dense_layer(shape, features=self.vocabulary, bias=False, name="scores")
+
+
+class SparseDense(linen.Module):
+    """`Dense` of a sparse input of size `inputs`: a kernel `[inputs, features]` whose rows are read where it is not 0.
+
+    The input is given by the places of its entries and their values; places that are given twice add up.
+    """
+
+    inputs: int
+    features: int
+    kernel_init: Initializer = initializers.lecun_normal()
+
+    @linen.compact
+    def __call__(self, places: Array, values: Array) -> Array:
+        """Places [n, t] in [0, inputs) and values [n, t], 0 at padding, to [n, features] in the dtype of the values."""
+        at_least(1, inputs=self.inputs, features=self.features)
+        kernel = self.param("kernel", self.kernel_init, (self.inputs, self.features))
+        bias = self.param("bias", initializers.zeros(), (self.features,))
+        return (embedding_bag(places, values, kernel) + bias).astype(values.dtype)
+
+    def cost(self, shape: tuple[int, ...]) -> Layer:
+        """What the layer costs for one example of `shape`: a product of each place that is given."""
+        output, parameters = (*shape[:-1], self.features), self.features * (self.inputs + 1)
+        return Layer(name="sparse", output=output, parameters=parameters, macs=math.prod(shape) * self.features)
 
 
 class LearnedPositions(linen.Module):

@@ -30,6 +30,12 @@ def torch_embedding(ids: Any, table: Any) -> Any:
     return torch.nn.functional.embedding(ids, table)
 
 
+def torch_embedding_bag(ids: Any, weights: Any, table: Any) -> Any:
+    import torch
+
+    return torch.nn.functional.embedding_bag(ids, table, mode="sum", per_sample_weights=weights)
+
+
 def waves(positions: Any, features: int = 4) -> Any:
     angles = np.asarray(positions)[..., None] / 100.0 ** (np.arange(0, features, 2) / features)
     return np.stack([np.sin(angles), np.cos(angles)], -1).reshape(*np.shape(positions), features)
@@ -63,6 +69,17 @@ CASES: list[Case] = [
         (1,),
         oracle=of_torch(torch_embedding),
         edges=(((i32(1, -1, 2, 0), f32([1], [2])), f32([2], [NAN], [NAN], [1])),),
+    ),
+    Case(
+        functional.embedding_bag,
+        inputs(labels(2, 3, classes=5), normal(2, 3), normal(5, 4)),
+        (1, 2),
+        oracle=of_torch(torch_embedding_bag),
+        edges=(
+            ((i32([1, 0, -1]), f32([2, 1, 0]), f32([1], [3])), f32([7])),
+            ((i32([1, 2]), f32([1, 1]), f32([1], [3])), f32([NAN])),
+            ((np.zeros((2, 0), np.int32), np.zeros((2, 0), np.float32), f32([1], [3])), f32([0], [0])),
+        ),
     ),
     Case(functional.tied_logits, inputs(normal(2, 3, 4), normal(5, 4)), (0, 1), oracle=lambda h, table: h @ table.T),
     Case(partial(functional.embedding_dropout, rate=0.4), inputs(key, normal(5, 4)), (1,)),

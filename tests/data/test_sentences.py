@@ -9,6 +9,7 @@ import pytest
 from fjdl.data import sentences
 from fjdl.data.blank import blank_data
 from fjdl.data.source import to_arrays
+from fjdl.data.text import character_ngrams, hash_features
 from fjdl.errors import DataError
 from tests.support import require_data
 
@@ -47,6 +48,17 @@ def test_sst2_has_the_published_counts_and_the_words_of_its_training_part() -> N
     assert not (parts[0]["tokens"][np.arange(56) < parts[0]["length"][:, None]] == coder.vocabulary.unk).any()
 
 
+def test_ngrams_of_sst2_fit_their_rows() -> None:
+    splits = sentences.sst2_ngrams(data_dir=require_data("sst2").parent)
+    parts = [to_arrays(part) for part in (splits.train, splits.validation, splits.test)]
+    assert [np.bincount(part["label"]).tolist() for part in parts] == [[3310, 3610], [428, 444], [912, 909]]
+    for part in parts:
+        assert part["length"].max() <= sentences.SST2_FEATURES
+        norms = np.linalg.norm(part["weights"], axis=1)
+        assert np.count_nonzero(np.abs(norms - 2**0.5) > 1e-3) <= 2  # a text without a known feature of one kind
+    assert parts[0]["length"].max() > sentences.SST2_FEATURES - 32
+
+
 @pytest.mark.parametrize(
     ("load", "counts"), [(sentences.trec, [86, 1162, 1250, 1223, 835, 896]), (sentences.trec_fine, None)]
 )
@@ -75,6 +87,25 @@ def test_sentences_are_rows_with_a_length_and_a_label(files) -> None:
     assert all(array.dtype == np.int32 for array in train.values())
     assert to_arrays(splits.test)["label"].tolist() == [1, 1]
     assert splits.classes == ("negative", "positive")
+
+
+def test_sentences_are_sets_of_weighted_ngrams(files) -> None:
+    files(SST2)
+    splits = sentences.sst2_ngrams(buckets=2**20, steps=30)
+    train, test = to_arrays(splits.train), to_arrays(splits.test)
+    assert {name: (array.dtype, array.shape) for name, array in train.items()} == {
+        "features": (np.int32, (2, 30)), "weights": (np.float32, (2, 30)), "length": (np.int32, (2,)),
+        "label": (np.int32, (2,)),
+    }  # fmt: skip
+    film = hash_features(["film"], buckets=2**20)
+    grams = np.unique(hash_features(character_ngrams("film"), buckets=2**20))
+    assert test["features"][0, :15].tolist() == [*film, *(2**20 + grams)]
+    np.testing.assert_allclose(test["weights"][0], [1.0] + [14**-0.5] * 14 + [0] * 15, rtol=1e-6)
+    assert test["length"].tolist() == [15, 1]  # one sentence alone has "good"; its characters count nothing
+    cut = to_arrays(sentences.sst2_ngrams(buckets=2**20, steps=4).train)
+    assert cut["length"].tolist() == [4, 4]
+    np.testing.assert_array_equal(cut["features"], train["features"][:, :4])
+    np.testing.assert_array_equal(cut["weights"], train["weights"][:, :4])
 
 
 def test_questions_have_coarse_and_fine_classes_and_their_own_encoding(files) -> None:

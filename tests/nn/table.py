@@ -31,6 +31,14 @@ class FrequentWords(linen.Module):
         return words(ids, train=train) * words.nats(x, ids).astype(x.dtype)[..., None]
 
 
+class Sparse(linen.Module):
+    """A sparse input whose values are the entries, at places by their signs."""
+
+    @linen.compact
+    def __call__(self, x: Any, *, train: bool = False) -> Any:
+        return nn.SparseDense(2, 3)((x > 0).astype("int32"), x)
+
+
 LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "AdaptiveAveragePool": (nn.AdaptiveAveragePool(2), SPOTS),
     "AdaptiveAveragePool1D": (nn.AdaptiveAveragePool1D(2), (5, 4)),
@@ -83,6 +91,7 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "SimpleGRU": (nn.SimpleGRU(3), STEPS),
     "SimpleGRUCell": (nn.SimpleGRUCell(3), (4,)),
     "SinusoidalPositions": (nn.SinusoidalPositions(), STEPS),
+    "SparseDense": (Sparse(), (4,)),
     "SpatialDropout": (nn.SpatialDropout(0.5), SPOTS),
     "SpatiallySeparableConv": (nn.SpatiallySeparableConv(3, 3), SPOTS),
     "SqueezeExcitation": (nn.SqueezeExcitation(2), SPOTS),

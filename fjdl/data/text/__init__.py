@@ -14,6 +14,14 @@ and carry an int32 length. May import floor 0 and `fjdl.data`.
 from fjdl.data.text.byte_pairs import BytePairs, load_byte_pairs, save_byte_pairs, train_byte_pairs
 from fjdl.data.text.coder import Coder, TextSplits
 from fjdl.data.text.cooccurrence import Cooccurrences, count_cooccurrences
+from fjdl.data.text.features import (
+    character_ngrams,
+    hash_features,
+    inverse_document_frequencies,
+    mark_negation,
+    tf_idf,
+    word_ngrams,
+)
 from fjdl.data.text.formats import Labelled, read_csv, read_labelled_lines, read_parallel, read_tsv
 from fjdl.data.text.lines import iterate_lines, read_lines, read_text
 from fjdl.data.text.nearest import analogy, analogy_accuracy, multiplicative_analogy, nearest_words
@@ -53,13 +61,14 @@ from fjdl.data.text.windows import context_window, next_token_windows, window_co
 __all__ = [
     "CHARACTERS", "LINES", "LOWERCASE_WORDS", "NO_SPECIALS", "SPECIALS", "WHITESPACE", "WORDS", "BytePairs", "Coder",
     "Cooccurrences", "Labelled", "NoiseTable", "Specials", "TextSplits", "Tokenizer", "Vocabulary", "WordVectors",
-    "analogy", "analogy_accuracy", "build_vocabulary", "cbow_windows", "context_window", "count_cooccurrences",
-    "draw_noise", "embedding_table", "encode_texts", "iterate_lines", "join_words", "keep_probabilities",
-    "load_byte_pairs", "load_vocabulary", "multiplicative_analogy", "nearest_words", "next_token_windows",
+    "analogy", "analogy_accuracy", "build_vocabulary", "cbow_windows", "character_ngrams", "context_window",
+    "count_cooccurrences", "draw_noise", "embedding_table", "encode_texts", "hash_features",
+    "inverse_document_frequencies", "iterate_lines", "join_words", "keep_probabilities", "load_byte_pairs",
+    "load_vocabulary", "mark_negation", "multiplicative_analogy", "nearest_words", "next_token_windows",
     "noise_probabilities", "noise_table", "padded", "read_csv", "read_glove", "read_labelled_lines", "read_lines",
     "read_parallel", "read_text", "read_tsv", "read_word2vec_binary", "read_word2vec_text", "save_byte_pairs",
-    "save_vocabulary", "skipgram_pairs", "split_words", "subsample", "token_counts", "train_byte_pairs", "window_count",
-    "write_word2vec_text",
+    "save_vocabulary", "skipgram_pairs", "split_words", "subsample", "tf_idf", "token_counts", "train_byte_pairs",
+    "window_count", "word_ngrams", "write_word2vec_text",
 ]  # fmt: skip
 
 

@@ -13,13 +13,20 @@ names of published weights, `fjdl.transfer`.
 """
 
 from fjdl.models.sequence.bahdanau import BahdanauDecoder
-from fjdl.models.sequence.classifiers import DeepAverage, RecurrentClassifier, TextClassifier, TextCNN
+from fjdl.models.sequence.classifiers import (
+    BagOfFeatures,
+    DeepAverage,
+    RecurrentClassifier,
+    TextClassifier,
+    TextCNN,
+)
 from fjdl.models.sequence.decoders import RecurrentDecoder, TransformerTextDecoder
 from fjdl.models.sequence.encoder_decoder import EncoderDecoder
 from fjdl.models.sequence.language_model import LSTMLanguageModel
 from fjdl.models.sequence.memory import ImageEncoder, Memory, RecurrentEncoder, TransformerTextEncoder
 
 __all__ = [
+    "BagOfFeatures",
     "BahdanauDecoder",
     "DeepAverage",
     "EncoderDecoder",

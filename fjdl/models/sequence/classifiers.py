@@ -17,7 +17,7 @@ from fjdl.functional.embedding import word_dropout
 from fjdl.functional.pool.time import max_over_time, mean_over_time
 from fjdl.nn.attention import without_padding
 from fjdl.nn.conv import Conv1D
-from fjdl.nn.embedding import Embedding
+from fjdl.nn.embedding import Embedding, SparseDense
 from fjdl.nn.layers import Dense, Dropout
 from fjdl.nn.recurrent import Recurrent
 from fjdl.typing import Array
@@ -56,6 +56,25 @@ class TextClassifier(linen.Module, kw_only=True):
         x = Dropout(self.input_dropout)(without_padding(x, lengths), train=train)
         h = Dropout(self.dropout)(self.represent(x, lengths, train=train), train=train)
         return Dense(self.classes, kernel_init=initializers.glorot_uniform(), name="logits")(h)
+
+
+class BagOfFeatures(linen.Module):
+    """Logits that are linear in the weights of a text's features: `bias + Σ weight · kernel[feature]`.
+
+    Inputs are `(features [n, t], weights [n, t])`, ids in [0, size) and what each counts; one of weight 0 is padding.
+    It starts at zero, where all classes are equally likely. With the penalty `l2` it is logistic regression on sparse
+    inputs, as Wang & Manning 2012, ACL, have it for n-grams of words.
+    """
+
+    size: int
+    classes: int
+
+    @linen.compact
+    def __call__(self, text: tuple[Array, Array], *, train: bool = False) -> Array:
+        """`(features [n, t], weights [n, t])` to logits [n, classes]."""
+        del train
+        features, weights = text
+        return SparseDense(self.size, self.classes, kernel_init=initializers.zeros(), name="logits")(features, weights)
 
 
 class DeepAverage(TextClassifier):

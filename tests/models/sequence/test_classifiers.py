@@ -181,3 +181,20 @@ def test_in_bfloat16_logits_are_half_and_near() -> None:
 def test_what_classifiers_share_is_no_classifier() -> None:
     with pytest.raises(NotImplementedError):
         pure(models.TextClassifier(**SIZES)).init(jax.random.key(0), (TOKENS, LENGTHS))
+
+
+def test_a_bag_of_features_is_the_linear_map_of_the_dense_vector_it_stands_for() -> None:
+    model = pure(models.BagOfFeatures(11, classes=3))
+    weights = np.where(np.arange(6) < LENGTHS[:, None], np.random.default_rng(1).normal(size=TOKENS.shape), 0)
+    bag = (np.where(weights == 0, -1, TOKENS), weights.astype(np.float32))
+    dense_vectors = np.zeros((4, 11), np.float32)
+    np.add.at(dense_vectors, (np.arange(4)[:, None], TOKENS), weights)
+    params = random_params(model, bag)
+    expected = dense(torch.tensor(dense_vectors), params["logits"])
+    np.testing.assert_allclose(model.apply(params, {}, bag)[0], expected, rtol=1e-5, atol=1e-6)
+    (row,) = model.layers(bag)
+    assert (row.parameters, row.output, row.macs) == (12 * 3, (3,), 6 * 3)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(model.init(jax.random.key(0), bag)[0]))
+    half = model.apply(params, {}, (bag[0], jnp.bfloat16(bag[1])))[0]
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_allclose(half.astype(jnp.float32), expected, rtol=0.05, atol=0.05)
