@@ -1,9 +1,9 @@
 """Data sets as pairs of pure functions: formats, verified downloads, splits, and batches by step.
 
 One format or data set a file. A data set is a function that returns `Splits`, such as `mnist.fashion_mnist`. Those of
-texts are `language.tiny_shakespeare`, `language.wikitext2`, `sentences.sst2`, `sentences.sst2_ngrams`, `sentences.trec`,
-`translation.dates`, `translation.multi30k` and `translation.multi30k_byte_pairs`; the room `text` has what they are made
-with. Those of images with boxes or masks are in the room `vision`. May import floor 0 alone.
+texts are `language.tiny_shakespeare`, `language.wikitext2`, `sentences.sst2`, `sentences.sst2_ngrams`,
+`sentences.trec`, `translation.dates`, `translation.multi30k` and `translation.multi30k_byte_pairs`; the room `text`
+has what they are made with. Those of images with boxes or masks are in the room `vision`. May import floor 0 alone.
 
 >>> from fjdl.data import batches, embedded
 >>> splits = embedded.iris()
