@@ -18,7 +18,7 @@ from fjdl.schedules import warmup_cosine
 from fjdl.train import Recipe
 from fjdl.train.tasks import classification
 
-BUCKETS = 2**18  # of words and of characters each
+BUCKETS = 2**20  # of words and of characters each
 WIDTHS = (448, sentences.SST2_FEATURES)  # to which batches are cut
 
 

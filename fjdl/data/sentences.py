@@ -78,7 +78,7 @@ def sst2(*, data_dir: Path | str | None = None, steps: int = 56, minimum: int = 
     )
 
 
-def sst2_ngrams(*, data_dir: Path | str | None = None, buckets: int = 2**18, steps: int = SST2_FEATURES) -> Splits:
+def sst2_ngrams(*, data_dir: Path | str | None = None, buckets: int = 2**20, steps: int = SST2_FEATURES) -> Splits:
     """The sentences of `sst2` as weighted n-grams, of words and of characters.
 
     Words are those of `mark_negation`. Two kinds of features are hashed into `buckets` each: words and pairs of them,

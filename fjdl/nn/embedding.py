@@ -75,7 +75,7 @@ class SparseDense(linen.Module):
         at_least(1, inputs=self.inputs, features=self.features)
         kernel = self.param("kernel", self.kernel_init, (self.inputs, self.features))
         bias = self.param("bias", initializers.zeros(), (self.features,))
-        return (embedding_bag(places, values, kernel) + bias).astype(values.dtype)
+        return (embedding_bag(places, values, kernel) + bias[None]).astype(values.dtype)
 
     def cost(self, shape: tuple[int, ...]) -> Layer:
         """What the layer costs for one example of `shape`: a product of each place that is given."""

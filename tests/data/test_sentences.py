@@ -99,9 +99,9 @@ def test_sentences_are_sets_of_weighted_ngrams(files) -> None:
     }  # fmt: skip
     film = hash_features(["film"], buckets=2**20)
     grams = np.unique(hash_features(character_ngrams("film"), buckets=2**20))
-    assert test["features"][0, :15].tolist() == [*film, *(2**20 + grams)]
-    np.testing.assert_allclose(test["weights"][0], [1.0] + [14**-0.5] * 14 + [0] * 15, rtol=1e-6)
-    assert test["length"].tolist() == [15, 1]  # one sentence alone has "good"; its characters count nothing
+    assert test["features"][0, :16].tolist() == [*film, *(2**20 + grams)]
+    np.testing.assert_allclose(test["weights"][0], [1.0] + [15**-0.5] * 15 + [0] * 14, rtol=1e-6)
+    assert test["length"].tolist() == [16, 2]  # of the characters of "good" only the end is in two sentences
     cut = to_arrays(sentences.sst2_ngrams(buckets=2**20, steps=4).train)
     assert cut["length"].tolist() == [4, 4]
     np.testing.assert_array_equal(cut["features"], train["features"][:, :4])
