@@ -2,6 +2,10 @@
 
 Source: Wang & Manning 2012, ACL; Pang et al. 2002, arXiv:cs/0205070 (n-grams, negation); Bojanowski et al. 2017,
 arXiv:1607.04606 (characters); Weinberger et al. 2009, arXiv:0902.2206 (hashing); Socher et al. 2013, EMNLP (data).
+Command: python -m experiments.train configs/sst2_ngrams.py --seed N
+Hardware: 2 cores, AMD EPYC, with other programs on both; 22 to 25 s of processor time for a run.
+Reached: test accuracy 84.06 ± 0.28 % (mean ± sample standard deviation; seeds 0, 1, 2; 1,821 sentences). The form was
+chosen among about thirty by validation accuracy, 80.8 ± 0.3 % at the epochs chosen and 79.2 of `sst2_average`.
 """
 
 from functools import cache
