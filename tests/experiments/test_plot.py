@@ -3,6 +3,7 @@ import json
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,20 @@ from flax import linen
 from PIL import Image
 
 from experiments.evaluate import LoadedRun, load_run
-from experiments.plot import first_filters, mistakes_figure, predictions
+from experiments.plot import attention_map, first_filters, mistakes_figure, predictions
 from fjdl.data.sentences import PADDED
 from fjdl.data.source import from_arrays, to_arrays
-from fjdl.data.text import WHITESPACE, Coder, TextSplits, build_vocabulary, encode_texts
-from fjdl.models import DeepAverage, LogisticRegression, resnet18
-from fjdl.nn import Conv, pure
+from fjdl.data.text import SPECIALS, WHITESPACE, Coder, TextSplits, build_vocabulary, encode_texts
+from fjdl.models import (
+    DeepAverage,
+    EncoderDecoder,
+    LogisticRegression,
+    TransformerTextDecoder,
+    TransformerTextEncoder,
+    resnet18,
+)
+from fjdl.nn import Conv, TransformerDecoderBlock, TransformerEncoderBlock, method, pure
+from fjdl.train.generation import answers
 from fjdl.train.json_files import read_json
 from fjdl.train.prepare import prepare
 from fjdl.train.recipe import Recipe
@@ -28,7 +37,7 @@ from fjdl.train.tasks import classification
 from fjdl.typing import Array
 from tests.experiments.support import Command, snapshot
 from tests.support import ROOT
-from tests.train.toy import recipe
+from tests.train.toy import random_params, recipe
 
 
 class Backwards(linen.Module):
@@ -115,6 +124,46 @@ def test_mistakes_of_texts_are_the_words_before_their_padding() -> None:
     assert figure.get_supxlabel() == f"{sum(predicted[i] != i for i in (0, 1))} of 2 wrong"
     plain = dataclasses.replace(run, splits=dataclasses.replace(data, coders={}))
     assert mistakes_figure(plain, title="films") is None
+
+
+def test_the_map_of_attention_has_the_tokens_of_the_first_example_and_of_the_answer_to_it() -> None:
+    """One map: the mean over the heads of the last block, of as many rows as the answer has tokens."""
+    coders = {
+        "source": Coder(WHITESPACE, build_vocabulary(["a", "dog", "runs"], specials=SPECIALS)),
+        "target": Coder(WHITESPACE, build_vocabulary(["ein", "hund"], specials=SPECIALS)),
+    }
+    network = EncoderDecoder(
+        vocabulary=len(coders["target"].vocabulary), source_vocabulary=len(coders["source"].vocabulary), features=4,
+        encoder=partial(TransformerTextEncoder, partial(TransformerEncoderBlock, 4, 2, 8), 1),
+        decoder=partial(TransformerTextDecoder, partial(TransformerDecoderBlock, 4, 2, 8), 1),
+    )  # fmt: skip
+    source = np.array([[4, 5, 6, 0, 0], [6, 6, 6, 6, 6]], np.int32)
+    inputs = (source, np.array([3, 5], np.int32)), (np.array([[2, 4, 5, 3], [2, 5, 4, 3]], np.int32), None)
+    names = [coders["source"].vocabulary.tokens[token] for token in source[0, :3]]
+    params = random_params(pure(network), inputs)
+    methods = {name: method(network, name) for name in ("begin", "step", "weights")}
+    generation = answers(coders=lambda: coders, length=3, **methods)
+    splits = SimpleNamespace(test=from_arrays({"source": source, "source_length": inputs[0][1]}))
+    state: Any = SimpleNamespace(params=params, stats={}, ema=())
+    figure = attention_map(LoadedRun(SimpleNamespace(generation=generation), splits, None, state), title="dogs")
+    axes, _ = figure.axes  # the map and its scale
+    shown = np.asarray(axes.images[0].get_array())
+    columns, rows = (
+        [label.get_text() for label in labels()] for labels in (axes.get_xticklabels, axes.get_yticklabels)
+    )
+    assert columns == names
+    answer: list[int] = []
+    scores = jax.jit(pure(network).apply)
+    while len(answer) < 3 and answer[-1:] != [3]:
+        fed = np.array([[2, *answer, *[0] * (4 - len(answer))]], np.int32)[:, :5]
+        logits, _ = scores(params, {}, ((source[:1, :3], None), (fed, None)))
+        answer.append(int(np.argmax(logits[0, len(answer)])))
+    assert rows == [coders["target"].vocabulary.tokens[token] for token in answer]
+    words = np.array([[2, *answer]], np.int32), None
+    expected = methods["weights"](params, {}, ((source[:1, :3], None), words))
+    np.testing.assert_allclose(shown, expected[0], rtol=1e-5)
+    np.testing.assert_allclose(shown.sum(axis=1), 1, rtol=1e-5)
+    assert figure.get_suptitle() == "dogs"
 
 
 def untrained_run(made: Recipe) -> LoadedRun:

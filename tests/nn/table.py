@@ -8,6 +8,15 @@ from flax import linen
 
 from fjdl import nn
 from fjdl.functional import rotary_halves
+from fjdl.models import (
+    BahdanauDecoder,
+    EncoderDecoder,
+    ImageEncoder,
+    RecurrentDecoder,
+    RecurrentEncoder,
+    TransformerTextDecoder,
+    TransformerTextEncoder,
+)
 
 SPOTS = (5, 6, 4)
 STEPS = (3, 4)
@@ -37,6 +46,23 @@ class Sparse(linen.Module):
     @linen.compact
     def __call__(self, x: Any, *, train: bool = False) -> Any:
         return nn.SparseDense(2, 3)((x > 0).astype("int32"), x)
+
+
+class Translation(linen.Module):
+    """Scores of words beside vectors whose signs are their ids; the source has the same words, or is an image."""
+
+    encoder: Any
+    decoder: Any
+    image: bool = False
+
+    @linen.compact
+    def __call__(self, x: Any, *, train: bool = False) -> Any:
+        words = (x[..., 0] > 0).astype("int32"), None
+        network = EncoderDecoder(
+            vocabulary=3, features=4, encoder=self.encoder, decoder=self.decoder, image=self.image, rate=0.5
+        )
+        scores = network((x[:, :, None] if self.image else words, words), train=train)
+        return x[:, 1:] + scores[..., :1].astype(x.dtype)
 
 
 LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
@@ -103,7 +129,23 @@ LAYERS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
     "TransformerEncoderBlock": (nn.TransformerEncoderBlock(4, 2, 8), STEPS),
 }
 
+READER = partial(RecurrentEncoder, partial(nn.GRU, 3, bidirectional=True))
+RECURRENT = partial(RecurrentDecoder, layer=partial(nn.LSTM, 4), features=4, rate=0.5)
+
+TRANSLATIONS: dict[str, tuple[linen.Module, tuple[int, ...]]] = {
+    "BahdanauDecoder": (Translation(READER, partial(BahdanauDecoder, hidden=4, features=4, units=3)), STEPS),
+    "ImageEncoder": (Translation(partial(ImageEncoder, partial(nn.ConvNorm, 3, 3)), RECURRENT, image=True), STEPS),
+    "RecurrentDecoder": (Translation(READER, partial(RECURRENT, look=partial(nn.LuongAttention, 4))), STEPS),
+    "TransformerTextDecoder": (
+        Translation(
+            partial(TransformerTextEncoder, partial(nn.TransformerEncoderBlock, 4, 2, 8), 1),
+            partial(TransformerTextDecoder, partial(nn.TransformerDecoderBlock, 4, 2, 8), 1),
+        ),
+        STEPS,
+    ),
+}
+
 
 def layers() -> list[Any]:
-    """A parameter set for each layer."""
-    return [pytest.param(*row, id=name) for name, row in LAYERS.items()]
+    """A parameter set for each layer, and for encoders and decoders together."""
+    return [pytest.param(*row, id=name) for name, row in {**LAYERS, **TRANSLATIONS}.items()]
