@@ -1,6 +1,6 @@
 """A decoder whose state is made with what it looks at: Bahdanau, Cho & Bengio 2015, arXiv:1409.0473."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import linen
 
 from fjdl.analysis import Layer
+from fjdl.explicit import with_batch_axis
 from fjdl.functional import initializers
 from fjdl.functional.attention_scores import attention_weights, tanh_scores
 from fjdl.functional.linear import linear
@@ -57,10 +58,8 @@ class AttentiveGRU(linen.Module):
 
     def __call__(self, x: Array, values: Array, first: Array, lengths: Array | None = None) -> Array:
         """Words [n, t, d], values [n, s, e] and the first state [n, h] to states and contexts [n, t, h + e]."""
-        seen = self.seen(*self.remember(values, lengths), lengths)
-        gates, start = jnp.swapaxes(self.input(x), 0, 1), self.start(first, values)
-        outputs, _ = recurrence(gates, (start,), self._weights(seen), cell=_cell(self.features))
-        return jnp.swapaxes(outputs, 0, 1)
+        weights = self._weights(self.seen(*self.remember(values, lengths), lengths))
+        return with_batch_axis(partial(_over_words, self.features), self.input(x), self.start(first, values), weights)
 
     def step(self, x: Array, state: Array, seen: Seen) -> Array:
         """The states and contexts [n, h + e] after words [n, d]."""
@@ -79,7 +78,8 @@ class AttentiveGRU(linen.Module):
 
     def start(self, first: Array, values: Array) -> Array:
         """A first state, with no context yet."""
-        return jnp.concatenate([first, jnp.zeros((first.shape[0], values.shape[-1]), first.dtype)], axis=-1)
+        none = jnp.zeros_like(jnp.sum(values, axis=1), first.dtype)  # sharded as the values are
+        return jnp.concatenate([first, none], axis=-1)
 
     def weights(self, states: Array, seen: Seen) -> Array:
         """The weights [n, t, s] of attention of states [n, t, h]."""
@@ -166,6 +166,12 @@ class BahdanauDecoder(linen.Module):
 
     def _read(self, x: Array, found: Array, *, train: bool) -> Array:
         return self.dropout(self.readout(jnp.concatenate([x, found], axis=-1)), train=train)
+
+
+def _over_words(features: int, gates: Array, start: Array, weights: Weights) -> Array:
+    """States and contexts [n, t, h + e] of inputs [n, t, 3h] and the first of them [n, h + e]."""
+    outputs, _ = recurrence(jnp.swapaxes(gates, 0, 1), (start,), weights, cell=_cell(features))
+    return jnp.swapaxes(outputs, 0, 1)
 
 
 @cache
