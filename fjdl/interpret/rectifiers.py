@@ -29,6 +29,8 @@ _SMOOTH = {"tanh": "tanh", "logistic": "sigmoid"}
 
 Visit = Callable[[str, str, Any], Any]  # of kind, name and value: what stands in its place
 
+_Closed: Any = vars(core)["ClosedJaxpr"]  # from jax 0.12 on another name of Jaxpr
+
 
 def guided(network: Network) -> Network:
     """The same function, whose derivative passes back through each ReLU only what is positive.
@@ -241,10 +243,10 @@ def _bodies(equation: Any) -> Iterator[Any]:
     """The programs inside of an operation, closed."""
     for parameter in equation.params.values():
         for part in parameter if isinstance(parameter, tuple | list) else [parameter]:
-            if isinstance(part, core.ClosedJaxpr):
+            if isinstance(part, _Closed):
                 yield part
             elif isinstance(part, core.Jaxpr):
-                yield core.ClosedJaxpr(part, [])
+                yield _Closed(part, [])
 
 
 def _constants(closed: Any) -> list[_Value]:
