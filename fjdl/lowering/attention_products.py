@@ -45,7 +45,7 @@ def columns_on_cpu(a: Array, b: Array, dtype: DTypeLike) -> Array:
     return jnp.swapaxes(dot(turned, a, 2, 1, dtype), 1, 2)
 
 
-def rules(times: Callable[..., Array], across: Callable[..., Array] = columns) -> tuple[Rules, Rules]:
+def rules(times: Callable[..., Array], *, across: Callable[..., Array] = columns) -> tuple[Rules, Rules]:
     """Of queries by keys to scores, and of weights by values to their sums; both on arrays `[b, rows, columns]`."""
     by_keys = Rules(
         out=lambda q, k, dtype: times(q, k, 2, 2, dtype),
@@ -61,7 +61,7 @@ def rules(times: Callable[..., Array], across: Callable[..., Array] = columns) -
 
 
 (_KEYS, _VALUES), (_KEYS_ON_TPU, _VALUES_ON_TPU) = rules(dot), rules(dot_on_tpu)
-_KEYS_ON_CPU, _VALUES_ON_CPU = rules(dot, columns_on_cpu)
+_KEYS_ON_CPU, _VALUES_ON_CPU = rules(dot, across=columns_on_cpu)
 product = bilinear(
     "fjdl_attention_scores",
     _KEYS,
