@@ -14,6 +14,7 @@ from fjdl.checks import at_least, within
 from fjdl.interpret.rounding import inside, moved_inward, norm_from_above
 from fjdl.interpret.scores import Network, in_pieces, per_example, scores_of
 from fjdl.losses import softmax_cross_entropy
+from fjdl.meshes import fori_loop
 from fjdl.numerics import unit, widened
 from fjdl.typing import Array, Bool, Float, Integer, Number, PRNGKey, Scalar, typed
 
@@ -93,7 +94,7 @@ def pgd(
         slope = jnp.sign(_slope(network, point, classes, targeted=targeted, loss=loss))
         return jnp.clip((widened(point) + step * widened(slope)).astype(x.dtype), least, most)
 
-    return jax.lax.fori_loop(0, steps, body, start)
+    return fori_loop(0, steps, body, start)
 
 
 @typed
@@ -139,7 +140,7 @@ def pgd_l2(
         d = max(1, start[:1].size)
         length = size * jax.random.uniform(second, (x.shape[0],), size.dtype) ** (1 / d)
         start = projected(per_example(length, x) * _direction(jax.random.normal(first, x.shape, size.dtype)))
-    return jax.lax.fori_loop(0, steps, body, start)
+    return fori_loop(0, steps, body, start)
 
 
 @typed
@@ -174,7 +175,7 @@ def targeted_gradient(
         length = step * (1 - number / steps)
         return jnp.clip(point - length * _direction(jax.grad(cost)(point)), widened(least), widened(most))
 
-    return jnp.clip(jax.lax.fori_loop(0, steps, body, origin).astype(x.dtype), least, most)
+    return jnp.clip(fori_loop(0, steps, body, origin).astype(x.dtype), least, most)
 
 
 class Robustness(NamedTuple):

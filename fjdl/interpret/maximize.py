@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
 from fjdl.interpret.scores import Score
+from fjdl.meshes import fori_loop
 from fjdl.numerics import unit, widened
 from fjdl.typing import Array, Float, Number, PRNGKey, typed
 
@@ -44,7 +45,7 @@ def maximize(
         slope = jax.grad(worth)(x, roll).reshape(x.shape[0], -1)
         return jnp.clip(x + step * (1 - number / steps) * unit(slope, axis=1).reshape(x.shape), low, high)
 
-    return jax.lax.fori_loop(0, steps, body, widened(start)).astype(start.dtype)
+    return fori_loop(0, steps, body, widened(start)).astype(start.dtype)
 
 
 @typed

@@ -8,6 +8,7 @@ from fjdl.checks import at_least, within
 from fjdl.functional.resize import resize2d
 from fjdl.geometry import Pair, pair
 from fjdl.interpret.scores import Network, in_pieces, scores_of
+from fjdl.meshes import fori_loop
 from fjdl.numerics import full_product
 from fjdl.typing import Array, Float, Integer, Number, PRNGKey, typed
 
@@ -96,7 +97,7 @@ def rise(
         return total + full_product(counted.T, shown.reshape(at_once, -1)).astype(total.dtype)
 
     at_once = min(masks_at_once, masks)
-    total = jax.lax.fori_loop(0, -(-masks // at_once), add, jnp.zeros((n, h * w)))
+    total = fori_loop(0, -(-masks // at_once), add, jnp.zeros((n, h * w)))
     return (total / (masks * share)).reshape(n, h, w)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fjdl.checks import at_least, within
 from fjdl.interpret.scores import Network, per_example, scores_of
+from fjdl.meshes import fori_loop, scan
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Integer, Number, PRNGKey, typed
 
@@ -75,7 +76,7 @@ def smooth_gradient(
         moved = widened(x) + deviation * jax.random.normal(jax.random.fold_in(key, number), x.shape, deviation.dtype)
         return total + widened(attribution(network, moved.astype(x.dtype), classes))
 
-    return (jax.lax.fori_loop(0, samples, add, jnp.zeros_like(widened(x))) / samples).astype(x.dtype)
+    return (fori_loop(0, samples, add, jnp.zeros_like(widened(x))) / samples).astype(x.dtype)
 
 
 @typed
@@ -104,7 +105,7 @@ def integrated_gradients(
         return total + weight * widened(slope), None
 
     nodes = jnp.asarray((places + 1) / 2, way.dtype), jnp.asarray(weights / 2, way.dtype)
-    return way * jax.lax.scan(add, jnp.zeros_like(way), nodes)[0]
+    return way * scan(add, jnp.zeros_like(way), nodes)[0]
 
 
 @typed

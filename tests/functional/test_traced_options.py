@@ -137,6 +137,7 @@ def test_a_concrete_array_as_an_option_is_checked_as_the_number_is(function, nam
 # What stays a number of Python, and why.
 FIXED: dict[str, str] = {
     "fjdl.functional.initializers": "initial values are drawn once, and neither learned nor scheduled",
+    "fjdl.functional.pool.roi": "strides and sizes are those of a network; choices of levels and bins have no slope",
     "fjdl.functional.preprocessing.standardize": "what is known of a data set, divided in double precision on the "
     "host; `scaling.transform` takes traced ones",
 }

@@ -58,5 +58,5 @@ FACTORY_NAMES = [name for name in initializers.__all__ if name not in ("Initiali
 @pytest.mark.parametrize("name", FACTORY_NAMES)
 def test_every_initializer_takes_raw_keys(name: str) -> None:
     init = getattr(initializers, name)(*FACTORIES.get(name, ()))
-    shape = (3, 3, 2, 2) if name == "dirac" else (4, 3)
+    shape = (3, 3, 2, 2) if name in ("bilinear", "dirac") else (4, 3)
     assert_trees_close(init(jax.random.PRNGKey(3), shape), init(jax.random.key(3), shape), rtol=0, atol=0)

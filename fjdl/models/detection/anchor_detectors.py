@@ -1,7 +1,4 @@
-"""Detectors of one stage with anchors: RetinaNet, and a small SSD.
-
-Lin et al. 2017, arXiv:1708.02002; Liu et al. 2016, arXiv:1512.02325.
-"""
+"""RetinaNet (Lin et al. 2017, arXiv:1708.02002) and a small SSD (Liu et al. 2016): one stage with anchors."""
 
 from functools import partial
 
