@@ -3,8 +3,9 @@
 import jax.numpy as jnp
 
 from fjdl.augment.plane import Matrix
+from fjdl.boxes.convert import mask_boxes
 from fjdl.numerics import wide
-from fjdl.typing import Array, Bool, Float, Int, typed
+from fjdl.typing import Array, Float, typed
 
 
 @typed
@@ -23,15 +24,7 @@ def seen_boxes(boxes: Float[Array, "m 4"], x: Float[Array, "h w"], y: Float[Arra
     """
     left, top, right, bottom = (boxes[:, i, None, None] for i in range(4))
     inside = (x[None] >= left) & (x[None] < right) & (y[None] >= top) & (y[None] < bottom)
-    across, down = (_first_and_end(jnp.any(inside, axis=axis)) for axis in (1, 2))
-    return jnp.stack([across[0], down[0], across[1], down[1]], axis=-1).astype(boxes.dtype)
-
-
-def _first_and_end(line: Bool[Array, "m n"]) -> tuple[Int[Array, " m"], Int[Array, " m"]]:
-    """The first place that holds and the one after the last, both 0 where none does."""
-    some, n = jnp.any(line, axis=1), line.shape[1]
-    first, end = jnp.argmax(line, axis=1), n - jnp.argmax(line[:, ::-1], axis=1)
-    return jnp.where(some, first, 0), jnp.where(some, end, 0)
+    return mask_boxes(inside).astype(boxes.dtype)
 
 
 def _extremes(boxes: Float[Array, "*n 4"], row: Float[Array, "3"]) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.augment.pixels import ascending
-from fjdl.augment.sample import Sample, resized_crop_sample, size_of
+from fjdl.augment.sample import Sample, boxes_there, resized_crop_sample, size_of
 from fjdl.boxes import pairwise_iou
 from fjdl.checks import at_least, within
 from fjdl.typing import Array, Bool, Float, Int, PRNGKey, typed
@@ -21,7 +21,7 @@ def centred_crop_sample(
     """`resized_crop_sample` that keeps only the boxes whose centre lies in the window."""
     if "boxes" in sample:
         inside = _centred(sample["boxes"], window[None])[0]
-        sample = {**sample, "valid": inside & _valid(sample)}
+        sample = {**sample, "valid": inside & boxes_there(sample)}
     return resized_crop_sample(sample, window, size=size, antialias=antialias, smallest=smallest)
 
 
@@ -76,7 +76,7 @@ def _overlapping(sample: Sample, windows: Int[Array, "k 4"], least: Float[Array,
     boxes = jnp.asarray(sample["boxes"])
     corners = jnp.concatenate([windows[:, 1::-1], windows[:, 1::-1] + windows[:, :1:-1]], axis=1)
     enough = pairwise_iou(corners.astype(jnp.float32), boxes.astype(jnp.float32)) >= least
-    return jnp.any(enough & _centred(boxes, windows) & _valid(sample)[None], axis=1)
+    return jnp.any(enough & _centred(boxes, windows) & boxes_there(sample)[None], axis=1)
 
 
 def _centred(boxes: Float[Array, "m 4"], windows: Int[Array, "k 4"]) -> Bool[Array, "k m"]:
@@ -85,9 +85,3 @@ def _centred(boxes: Float[Array, "m 4"], windows: Int[Array, "k 4"]) -> Bool[Arr
     x, y = ((boxes[:, k] + boxes[:, k + 2])[None] / 2 for k in (0, 1))
     top, left, height, width = (windows[:, k, None].astype(jnp.float32) for k in range(4))
     return (x >= left) & (x < left + width) & (y >= top) & (y < top + height)
-
-
-def _valid(sample: Sample) -> Bool[Array, " m"]:
-    if "valid" in sample:
-        return jnp.asarray(sample["valid"]).astype(bool)
-    return jnp.ones(len(sample["boxes"]), bool)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.augment.geometry import coin
+from fjdl.augment.sample import boxes_there
 from fjdl.augment.window import covered
 from fjdl.boxes.convert import large_boxes
 from fjdl.checks import within
@@ -104,9 +105,7 @@ def _moved(
     low = jnp.stack([jnp.where(right, x, 0), jnp.where(lower, y, 0)] * 2, axis=-1)
     high = jnp.stack([jnp.where(right, w, x), jnp.where(lower, h, y)] * 2, axis=-1)
     boxes = jnp.clip(boxes + jnp.stack([over, down] * 2, axis=-1), low, high)
-    valid = large_boxes(boxes, smallest=smallest)
-    if "valid" in batch:
-        valid &= jnp.asarray(batch["valid"]).astype(bool)[four]
+    valid = large_boxes(boxes, smallest=smallest) & boxes_there(batch)[four]
     return _flat(boxes), _flat(valid)
 
 

@@ -237,6 +237,13 @@ def check_mask(sample: Sample, mask_fill: int) -> None:
         check_fill(sample["mask"], mask_fill=mask_fill)
 
 
+def boxes_there(sample: Sample) -> Bool[Array, "*m"]:
+    """Which boxes of a sample, or of a batch, are there: all where nothing is said of them."""
+    if "valid" in sample:
+        return jnp.asarray(sample["valid"]).astype(bool)
+    return jnp.ones(sample["boxes"].shape[:-1], bool)
+
+
 def size_of(sample: Sample) -> tuple[int, int]:
     """Height and width of the image."""
     h, w, _ = sample["image"].shape
@@ -261,6 +268,6 @@ def moved_with(
         height, width = size_of(moved)
         places = clip_to_image(places, height=height, width=width)
         valid = large_boxes(places, smallest=smallest)
-        moved["valid"] = valid & jnp.asarray(sample["valid"]).astype(bool) if "valid" in sample else valid
+        moved["valid"] = valid & boxes_there(sample)
         moved["boxes"] = jnp.where(moved["valid"][..., None], places, 0)
     return moved

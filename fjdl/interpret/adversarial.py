@@ -12,10 +12,10 @@ import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
 from fjdl.interpret.rounding import inside, moved_inward, norm_from_above
-from fjdl.interpret.scores import Network, in_pieces, per_example, scores_of
+from fjdl.interpret.scores import Network, direction, in_pieces, per_example, scores_of
 from fjdl.losses import softmax_cross_entropy
 from fjdl.meshes import fori_loop
-from fjdl.numerics import unit, widened
+from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, Integer, Number, PRNGKey, Scalar, typed
 
 Loss = Callable[[Array, Array], Array]  # scores [n, k] and classes [n] to a number for each example, large for errors
@@ -132,14 +132,14 @@ def pgd_l2(
 
     def body(_: Any, point: Array) -> Array:
         slope = _slope(network, point, classes, targeted=targeted, loss=loss)
-        return projected(widened(point) - widened(x) + step * _direction(slope))
+        return projected(widened(point) - widened(x) + step * direction(slope))
 
     start = jnp.clip(x, least, most)
     if random_start:
         first, second = jax.random.split(key)
         d = max(1, start[:1].size)
         length = size * jax.random.uniform(second, (x.shape[0],), size.dtype) ** (1 / d)
-        start = projected(per_example(length, x) * _direction(jax.random.normal(first, x.shape, size.dtype)))
+        start = projected(per_example(length, x) * direction(jax.random.normal(first, x.shape, size.dtype)))
     return fori_loop(0, steps, body, start)
 
 
@@ -173,7 +173,7 @@ def targeted_gradient(
 
     def body(number: Array, point: Array) -> Array:
         length = step * (1 - number / steps)
-        return jnp.clip(point - length * _direction(jax.grad(cost)(point)), widened(least), widened(most))
+        return jnp.clip(point - length * direction(jax.grad(cost)(point)), widened(least), widened(most))
 
     return jnp.clip(fori_loop(0, steps, body, origin).astype(x.dtype), least, most)
 
@@ -222,12 +222,6 @@ def _slope(network: Network, x: Array, classes: Array, *, targeted: bool, loss: 
     """The gradient that makes the network err, or see the classes where they are targets."""
     slope = jax.grad(lambda x: jnp.sum(widened(loss(network(x), classes))))(x)
     return -slope if targeted else slope
-
-
-def _direction(slope: Array) -> Array:
-    """Each example's gradient at length 1, in float32; 0 where it is 0."""
-    flat = widened(slope).reshape(slope.shape[0], -1)
-    return unit(flat, axis=1).reshape(slope.shape)
 
 
 def _limits(x: Array, low: Number, high: Number) -> tuple[Array, Array]:

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
-from fjdl.interpret.scores import Score
+from fjdl.interpret.scores import Score, direction
 from fjdl.meshes import fori_loop
-from fjdl.numerics import unit, widened
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, PRNGKey, typed
 
 
@@ -42,8 +42,8 @@ def maximize(
 
     def body(number: Array, x: Array) -> Array:
         roll = jax.random.randint(jax.random.fold_in(key, number), (2,), -jitter, jitter + 1)
-        slope = jax.grad(worth)(x, roll).reshape(x.shape[0], -1)
-        return jnp.clip(x + step * (1 - number / steps) * unit(slope, axis=1).reshape(x.shape), low, high)
+        slope = jax.grad(worth)(x, roll)
+        return jnp.clip(x + step * (1 - number / steps) * direction(slope), low, high)
 
     return fori_loop(0, steps, body, widened(start)).astype(start.dtype)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fjdl.checks import at_least, known
 from fjdl.losses.labels import at_label, nan_unless, one_hot
-from fjdl.numerics import widened
+from fjdl.numerics import unit, widened
 from fjdl.typing import Array, PyTree
 
 Network = Callable[[Array], Array]  # inputs [n, ...] to the scores of k classes [n, k]
@@ -55,3 +55,9 @@ def in_pieces(function: Callable[..., PyTree], *arrays: Array, size: int) -> PyT
 def per_example(values: Any, like: Array) -> Array:
     """A number for each example, with axes of length 1 behind it, as many as `like` has."""
     return jnp.reshape(values, (-1, *[1] * (like.ndim - 1)))
+
+
+def direction(slope: Array) -> Array:
+    """Each example's gradient at length 1, in float32; 0 where it is 0."""
+    flat = widened(slope).reshape(slope.shape[0], -1)
+    return unit(flat, axis=1).reshape(slope.shape)

@@ -69,10 +69,7 @@ def outputs(module: linen.Module, variables: PyTree, *args: Any, names: Sequence
     mutable = [*kwargs.pop("mutable", ()), "intermediates"]
     _, changed = module.apply(variables, *args, capture_intermediates=chosen, mutable=mutable, **kwargs)
     found = _by_path(dict(changed).pop("intermediates", {}))
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise ValueError(f"names must be paths of parts such as stage1/block1, but no part is called {missing[0]}")
-    return {name: found[name] for name in names}, {k: v for k, v in changed.items() if k != "intermediates"}
+    return _chosen(found, names), {k: v for k, v in changed.items() if k != "intermediates"}
 
 
 class _Enough(Exception):
@@ -112,10 +109,7 @@ def features(network: linen.Module, *args: Any, names: Sequence[str], **kwargs: 
 
     with linen.intercept_methods(watch), contextlib.suppress(_Enough):
         network(*args, **kwargs)
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise ValueError(f"names must be paths of parts such as stage1/block1, but no part is called {missing[0]}")
-    return {name: found[name] for name in names}
+    return _chosen(found, names)
 
 
 def observed(
@@ -201,6 +195,14 @@ def _shapes(cost: Any, args: Any) -> list[tuple[int, ...]]:
 
 def _first(outputs: Any) -> Any:
     return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+def _chosen(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """What was found of the parts, in the order of their names."""
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"names must be paths of parts such as stage1/block1, but no part is called {missing[0]}")
+    return {name: found[name] for name in names}
 
 
 def _by_path(captured: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:

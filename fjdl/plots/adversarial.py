@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from fjdl.plots.images import INCHES, caption_size, require_images, show, stretched
-from fjdl.plots.style import DIVERGING, MUTED, STYLE
+from fjdl.plots.style import DIVERGING, MUTED, STYLE, colour_bar
 from fjdl.typing import Array, Num, typed
 
 
@@ -46,9 +46,7 @@ def adversarial_figure(
         cells[1, number].imshow(change[number].mean(axis=-1), cmap=colours, norm=scale)
         size = caption_size([after[number]])
         show(cells[2, number], both[len(before) + number], after[number], size=size)
-    bar = figure.colorbar(ScalarMappable(scale, colours), ax=cells, aspect=30, pad=0.02, panchor=False)
-    bar.set_label("change")
-    bar.outline.set_visible(False)
+    colour_bar(figure, ScalarMappable(scale, colours), cells, label="change", aspect=30, pad=0.02, panchor=False)
     return figure
 
 

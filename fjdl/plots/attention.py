@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from fjdl.plots.style import SEQUENTIAL, STYLE
+from fjdl.plots.style import SEQUENTIAL, STYLE, colour_bar
 from fjdl.typing import Array, Float, typed
 
 _CELL = 0.32  # inches
@@ -41,7 +41,5 @@ def attention_figure(
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, aspect=25, pad=0.02, format=PercentFormatter(1))
-    bar.set_label("share of attention")
-    bar.outline.set_visible(False)
+    colour_bar(figure, image, axes, label="share of attention", aspect=25, pad=0.02, format=PercentFormatter(1))
     return figure

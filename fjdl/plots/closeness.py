@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from fjdl.plots.style import DIVERGING, NOT_FINITE, STYLE
+from fjdl.plots.style import DIVERGING, NOT_FINITE, STYLE, colour_bar
 from fjdl.typing import Array, Float, typed
 
 _DARK = 0.6  # size of a cosine from which the cell is dark and its number white
@@ -41,7 +41,5 @@ def closeness_map(cosines: Float[Array, "n m"], *, rows: Sequence[str], columns:
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, aspect=25, pad=0.02)
-    bar.set_label("cosine")
-    bar.outline.set_visible(False)
+    colour_bar(figure, image, axes, label="cosine", aspect=25, pad=0.02)
     return figure

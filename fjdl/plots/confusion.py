@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from fjdl.plots.style import INK, MUTED, SEQUENTIAL, STYLE
+from fjdl.plots.style import INK, MUTED, SEQUENTIAL, STYLE, colour_bar
 from fjdl.typing import Array, Num, typed
 
 _DARK = 0.55  # row fraction from which the cell is dark and its count white
@@ -37,9 +37,7 @@ def confusion_matrix_figure(matrix: Num[Array, "k k"], *, classes: Sequence[str]
     image = axes.imshow(fractions, cmap=SEQUENTIAL, vmin=0, vmax=1)
     _write_counts(axes, counts, fractions)
     _name_classes(axes, classes)
-    bar = figure.colorbar(image, ax=axes, aspect=25, pad=0.02, format=PercentFormatter(1))
-    bar.set_label("share of the true class")
-    bar.outline.set_visible(False)
+    colour_bar(figure, image, axes, label="share of the true class", aspect=25, pad=0.02, format=PercentFormatter(1))
     return figure
 
 

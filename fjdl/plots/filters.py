@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fjdl.plots.style import DIVERGING, MUTED, NOT_FINITE, STYLE
+from fjdl.plots.style import DIVERGING, MUTED, NOT_FINITE, STYLE, colour_bar
 from fjdl.typing import Array, Float, typed
 
 _GAP = 0.12  # between filters, in widths of a filter
@@ -47,9 +47,13 @@ def filter_grid(kernel: Float[Array, "kh kw c_in c_out"], *, title: str) -> Figu
         _draw(axes, _as_rgb(image, limit) if rgb else image, limit, left=(1 + _GAP) * column, top=pitch * row)
     axes.set(xlim=(-0.02, width + 0.02), ylim=(height + 0.02, -0.02))
     if not rgb:
-        bar = figure.colorbar(axes.images[0], ax=axes, aspect=25)
-        bar.set_label("weight" if c_in == 1 else f"mean weight of {c_in} input channels")
-        bar.outline.set_visible(False)
+        colour_bar(
+            figure,
+            axes.images[0],
+            axes,
+            label="weight" if c_in == 1 else f"mean weight of {c_in} input channels",
+            aspect=25,
+        )
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fjdl.plots.images import INCHES, caption_size, require_images, show, stretched
-from fjdl.plots.style import DIVERGING, MUTED, NOT_FINITE, SEQUENTIAL, STYLE, VERMILION
+from fjdl.plots.style import DIVERGING, MUTED, NOT_FINITE, SEQUENTIAL, STYLE, VERMILION, colour_bar
 from fjdl.typing import Array, Bool, Float, Num, typed
 
 _ACROSS = 8  # images in a row
@@ -48,9 +48,7 @@ def maps_figure(
         axes.imshow(shares[number], cmap=colours, norm=scale)
 
     figure, cells = _pairs(images, captions, title, note, below)
-    bar = figure.colorbar(ScalarMappable(scale, colours), ax=cells, aspect=30, pad=0.02, panchor=False)
-    bar.set_label(label)
-    bar.outline.set_visible(False)
+    colour_bar(figure, ScalarMappable(scale, colours), cells, label=label, aspect=30, pad=0.02, panchor=False)
     return figure
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from matplotlib.figure import Figure
+
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"  # Okabe & Ito 2008
 INK, MUTED, GRID = "#222222", "#6B6B6B", "#E4E4E4"
 
@@ -41,3 +43,10 @@ STYLE: dict[Any, Any] = {
     "image.interpolation": "nearest",
 }
 """Settings for `matplotlib.rc_context`."""
+
+
+def colour_bar(figure: Figure, mappable: Any, axes: Any, *, label: str, **options: Any) -> None:
+    """A colour bar without a frame beside the axes, named; `options` are those of `Figure.colorbar`."""
+    bar = figure.colorbar(mappable, ax=axes, **options)
+    bar.set_label(label)
+    bar.outline.set_visible(False)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +9,9 @@ import numpy as np
 from jax import lax
 
 from fjdl.checks import at_least, within
-from fjdl.metrics.base import Metric, Weights, streaming
+from fjdl.metrics.base import Metric, streaming
 from fjdl.metrics.detection.batch_matching import by_score, greedy_batch_outcomes, in_ranges, object_areas
-from fjdl.metrics.detection.batch_scenes import Scenes, batch_scenes, needed_arrays
+from fjdl.metrics.detection.batch_scenes import Scenes
 from fjdl.metrics.detection.coco import AREAS, IOU_THRESHOLDS, MAX_DETECTIONS, RECALLS, CocoEvaluation
 from fjdl.metrics.detection.streamed import (
     Kept,
@@ -23,9 +22,10 @@ from fjdl.metrics.detection.streamed import (
     ranked,
     require_room,
     unknown,
+    updating,
     within_class,
 )
-from fjdl.typing import Array, Bool, Float, Integer, typed
+from fjdl.typing import Array, Bool, Integer, typed
 
 # Recalls r/100 whose double is larger than the nearest one of r/100: a recall of exactly r/100 does not reach them.
 _ABOVE = np.append(np.arange(101) / 100 < RECALLS, False)
@@ -62,16 +62,6 @@ def coco_detection(
     def init() -> Kept:
         return nothing(capacity=capacity, objects=(classes, len(ranges)), outcomes=(len(ranges),))
 
-    @typed
-    def update(state: Kept, detections: Any, truth: Any, weights: Weights = None) -> Kept:
-        found, objects = needed_arrays(detections, truth, ignored="crowd")
-        return add(state, found["boxes"], found, objects, weights)
-
-    @typed
-    def add(state: Kept, boxes: Float[Array, "n d 4"], arrays: Any, objects: Any, weights: Weights) -> Kept:
-        scenes = batch_scenes({**arrays, "boxes": boxes}, objects, weights, classes=classes, ignored="crowd")
-        return matched(state, scenes)
-
     @jax.jit
     def matched(state: Kept, scenes: Scenes) -> Kept:
         found = by_score(scenes, most=max(max_detections))
@@ -83,7 +73,7 @@ def coco_detection(
     def compute(state: Kept) -> CocoEvaluation:
         return _evaluated(state, len(limits), tuple(max_detections))
 
-    return Metric(init, update, merged, compute)
+    return Metric(init, updating(matched, classes=classes, ignored="crowd"), merged, compute)
 
 
 @partial(jax.jit, static_argnums=(1, 2))

@@ -1,19 +1,21 @@
 """What streamed scores of detections keep: a row for each detection, and how many objects there are of each class."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import at_least, within
+from fjdl.metrics.base import Weights
 from fjdl.metrics.detection.batch_matching import Found
-from fjdl.metrics.detection.batch_scenes import Scenes
+from fjdl.metrics.detection.batch_scenes import Scenes, batch_scenes, needed_arrays
 from fjdl.metrics.ranking.ranks import sort_keys
 from fjdl.metrics.state import counts, rows
 from fjdl.metrics.state.counts import Count
 from fjdl.metrics.state.rows import Rows
-from fjdl.typing import Array, Bool, Integer, typed
+from fjdl.typing import Array, Bool, Float, Integer, typed
 
 LARGEST = 2 * 10**7  # detections of which a hundredfold is an int32
 
@@ -77,6 +79,23 @@ def added(kept: Kept, found: Found, scenes: Scenes, right: Array, wrong: Array, 
         counts.add(kept.objects, _by_class(scenes, wanted, kept.objects.low.shape)),
         kept.unfit | unfit,
     )
+
+
+@typed
+def updating(add: Callable[[Kept, Scenes], Kept], *, classes: int, ignored: str) -> Callable[..., Kept]:
+    """The metric's `update`, which adds the scenes of a batch; `ignored` is the key of objects not looked for."""
+
+    @typed
+    def update(state: Kept, detections: Any, truth: Any, weights: Weights = None) -> Kept:
+        found, objects = needed_arrays(detections, truth, ignored=ignored)
+        return of_arrays(state, found["boxes"], found, objects, weights)
+
+    @typed
+    def of_arrays(state: Kept, boxes: Float[Array, "n d 4"], arrays: Any, objects: Any, weights: Weights) -> Kept:
+        found = {**arrays, "boxes": boxes}
+        return add(state, batch_scenes(found, objects, weights, classes=classes, ignored=ignored))
+
+    return update
 
 
 @typed

@@ -1,20 +1,28 @@
 """Average precision of Pascal VOC over batches, inside of compiled programs."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import within
-from fjdl.metrics.base import Metric, Weights, streaming
+from fjdl.metrics.base import Metric, streaming
 from fjdl.metrics.detection.batch_matching import by_score, nearest_batch_outcomes
-from fjdl.metrics.detection.batch_scenes import Scenes, batch_scenes, needed_arrays
-from fjdl.metrics.detection.streamed import Kept, added, merged, nothing, ranked, require_room, unknown, within_class
+from fjdl.metrics.detection.batch_scenes import Scenes
+from fjdl.metrics.detection.streamed import (
+    Kept,
+    added,
+    merged,
+    nothing,
+    ranked,
+    require_room,
+    unknown,
+    updating,
+    within_class,
+)
 from fjdl.metrics.detection.voc import VocPrecision
 from fjdl.metrics.state import sums
 from fjdl.numerics import safe_divide
-from fjdl.typing import Array, Bool, Float, Integer, typed
+from fjdl.typing import Array, Bool, Integer, typed
 
 
 @streaming("voc_evaluation(detections, truth)")
@@ -30,16 +38,6 @@ def voc_detection(classes: int, *, capacity: int, iou_threshold: float = 0.5) ->
     def init() -> Kept:
         return nothing(capacity=capacity, objects=(classes,), outcomes=())
 
-    @typed
-    def update(state: Kept, detections: Any, truth: Any, weights: Weights = None) -> Kept:
-        found, objects = needed_arrays(detections, truth, ignored="difficult")
-        return add(state, found["boxes"], found, objects, weights)
-
-    @typed
-    def add(state: Kept, boxes: Float[Array, "n d 4"], arrays: Any, objects: Any, weights: Weights) -> Kept:
-        scenes = batch_scenes({**arrays, "boxes": boxes}, objects, weights, classes=classes, ignored="difficult")
-        return matched(state, scenes)
-
     @jax.jit
     def matched(state: Kept, scenes: Scenes) -> Kept:
         found = by_score(scenes)
@@ -50,7 +48,7 @@ def voc_detection(classes: int, *, capacity: int, iou_threshold: float = 0.5) ->
     def compute(state: Kept) -> VocPrecision:
         return _precisions(state)
 
-    return Metric(init, update, merged, compute)
+    return Metric(init, updating(matched, classes=classes, ignored="difficult"), merged, compute)
 
 
 @jax.jit

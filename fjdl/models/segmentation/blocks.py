@@ -21,22 +21,27 @@ def size_of(x: Array) -> Size:
 
 
 class ConvBlock(linen.Module):
-    """`convs` convolutions of `window` pixels, each with ReLU; `norm` makes what stands between, in place of biases."""
+    """`convs` convolutions of `window` pixels, each with ReLU; `norm` makes what stands between, in place of biases.
+
+    All have the `dilation`.
+    """
 
     features: int
     convs: int = 2
     window: int = 3
     padding: ConvPadding = "SAME"
     norm: Part | None = BatchNorm
+    dilation: int = 1
 
     @linen.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
-        """[n, h, w, channels] to [n, h, w, features], or smaller by `convs (window - 1)` with "VALID"."""
+        """[n, h, w, channels] to [n, h, w, features], or smaller by `convs dilation (window - 1)` with "VALID"."""
         layer = partial(
             Conv,
             self.features,
             self.window,
             padding=self.padding,
+            dilation=self.dilation,
             use_bias=self.norm is None,
             kernel_init=initializers.he_normal(),
         )

@@ -5,8 +5,6 @@ from functools import partial
 import jax.numpy as jnp
 from flax import linen
 
-from fjdl.functional import initializers
-from fjdl.functional.activations import relu
 from fjdl.functional.resize import resize2d
 from fjdl.models.resnet import resnet50
 from fjdl.models.segmentation.blocks import ConvBlock, Part, size_of
@@ -35,15 +33,8 @@ class ASPP(linen.Module):
         block = partial(ConvBlock, self.features, convs=1, window=1, norm=self.norm)
         parts = [block(name="pixel")(x, train=train)]
         for rate in self.rates:
-            dilated = Conv(
-                self.features,
-                3,
-                dilation=rate,
-                use_bias=False,
-                kernel_init=initializers.he_normal(),
-                name=f"conv{rate}",
-            )
-            parts.append(relu(self.norm(name=f"norm{rate}")(dilated(x), train=train)))
+            dilated = block(window=3, dilation=rate, name=f"rate{rate}")
+            parts.append(dilated(x, train=train))
         mean = GlobalAveragePool(name="mean")(x)[:, None, None]
         whole = block(name="image")(mean, train=train)
         parts.append(jnp.broadcast_to(whole, parts[0].shape))
@@ -112,7 +103,7 @@ DEEPLABV3_TORCHVISION = Layout(
         (r"aspp/pixel/conv1", "classifier.0.convs.0.0"),
         (r"aspp/pixel/norm1", "classifier.0.convs.0.1"),
         *[
-            (rf"aspp/{part}{rate}", f"classifier.0.convs.{i}.{j}")
+            (f"aspp/rate{rate}/{part}1", f"classifier.0.convs.{i}.{j}")
             for i, rate in enumerate((12, 24, 36), start=1)
             for j, part in enumerate(("conv", "norm"))
         ],

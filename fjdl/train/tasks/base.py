@@ -19,6 +19,15 @@ class Requirement(NamedTuple):
     holds: Callable[[np.ndarray], np.ndarray]  # from values to booleans of the same shape
 
 
+def labels_below(array: str, classes: int) -> Requirement:
+    """That the labels in an array are those of so many classes."""
+
+    def in_range(labels: np.ndarray) -> np.ndarray:
+        return (labels >= 0) & (labels < classes)
+
+    return Requirement(array, f"lie in [0, {classes}), counted from 0", in_range)
+
+
 @dataclasses.dataclass(frozen=True)
 class TaskLoss:
     """A loss of `(outputs, batch)`, never reduced, that says what its task requires and how it is told.

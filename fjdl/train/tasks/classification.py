@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from fjdl import metrics
 from fjdl.functional.activations import softmax
 from fjdl.losses import softmax_cross_entropy
 from fjdl.train.recipe import Batch
 from fjdl.train.summary import Summary
-from fjdl.train.tasks.base import Requirement, Task, TaskLoss
+from fjdl.train.tasks.base import Task, TaskLoss, labels_below
 from fjdl.typing import Array
 
 
@@ -39,10 +38,6 @@ def classification(classes: int, *, smoothing: float = 0.0, auxiliary: Mapping[s
     def predicted(outputs: Any, batch: Batch) -> tuple[Array, Array]:
         return metrics.predicted_class(logits_of(outputs)), batch["label"]
 
-    def in_range(labels: np.ndarray) -> np.ndarray:
-        return (labels >= 0) & (labels < classes)
-
-    required = Requirement("label", f"lie in [0, {classes}), counted from 0", in_range)
     accuracy = metrics.on(metrics.accuracy(), lambda outputs, batch: (logits_of(outputs), batch["label"]))
     confusion = metrics.on(metrics.confusion_matrix(classes), predicted)
     summary = Summary(
@@ -51,7 +46,9 @@ def classification(classes: int, *, smoothing: float = 0.0, auxiliary: Mapping[s
         confusion="confusion",
         probabilities=lambda outputs: softmax(logits_of(outputs)),
     )
-    return Task(TaskLoss(loss, (required,), summary), {"accuracy": accuracy, "confusion": confusion})
+    return Task(
+        TaskLoss(loss, (labels_below("label", classes),), summary), {"accuracy": accuracy, "confusion": confusion}
+    )
 
 
 def numbers_of_confusion(results: Mapping[str, Any]) -> dict[str, Any]:

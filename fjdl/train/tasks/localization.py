@@ -10,7 +10,7 @@ from fjdl import boxes, losses, metrics
 from fjdl.functional.activations import softmax
 from fjdl.train.recipe import Batch
 from fjdl.train.summary import Summary
-from fjdl.train.tasks.base import Requirement, Task, TaskLoss
+from fjdl.train.tasks.base import Requirement, Task, TaskLoss, labels_below
 from fjdl.train.tasks.classification import numbers_of_confusion
 from fjdl.typing import Array
 
@@ -57,19 +57,13 @@ def localization(
         right = classified(outputs, batch)[0] == batch["label"]
         return ((right & ((overlap(outputs, batch) >= 0.5) | ~present(batch))).astype("float32"),)
 
-    def in_range(labels: np.ndarray) -> np.ndarray:
-        return (labels >= 0) & (labels < classes)
-
     measured = {
         "accuracy": metrics.on(metrics.accuracy(), lambda outputs, batch: (outputs["logits"], batch["label"])),
         "mean_overlap": metrics.on(metrics.mean(), lambda outputs, batch: (overlap(outputs, batch),), weights=present),
         "located": metrics.on(metrics.mean(), located),
         "confusion": metrics.on(metrics.confusion_matrix(classes), classified),
     }
-    required = (
-        Requirement("label", f"lie in [0, {classes}), counted from 0", in_range),
-        Requirement("box", "be finite", np.isfinite),
-    )
+    required = labels_below("label", classes), Requirement("box", "be finite", np.isfinite)
     summary = Summary(
         "located",
         numbers=_numbers,

@@ -6,7 +6,6 @@ from math import log
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
 from fjdl import metrics
 from fjdl.lengths import length_mask
@@ -15,7 +14,7 @@ from fjdl.metrics import Metric
 from fjdl.numerics import widened
 from fjdl.train.recipe import Batch
 from fjdl.train.summary import COUNT, INTERVAL, RANGE, Summary
-from fjdl.train.tasks.base import Requirement, Task, TaskLoss
+from fjdl.train.tasks.base import Task, TaskLoss, labels_below
 from fjdl.train.tasks.classification import numbers_of_confusion
 from fjdl.typing import Array
 
@@ -135,7 +134,7 @@ def tagging(classes: int, *, smoothing: float = 0.0) -> Task:
     confusion = metrics.on(metrics.confusion_matrix(classes), predicted, weights=lambda b: tokens_of(b).counted)
     summary = Summary("accuracy", numbers=numbers_of_confusion, confusion="confusion")
     return Task(
-        TaskLoss(loss, (_required("label", classes),), summary),
+        TaskLoss(loss, (labels_below("label", classes),), summary),
         {"accuracy": _on_tokens(metrics.accuracy(), tokens_of), "confusion": confusion},
     )
 
@@ -173,7 +172,7 @@ def _task(
     if characters:
         measured["bits_per_character"] = of_mean(lambda mean: mean / log(2))
     summary = Summary("perplexity", better="min", numbers=_numbers)
-    return Task(TaskLoss(loss, (_required(array, size),), summary), measured)
+    return Task(TaskLoss(loss, (labels_below(array, size),), summary), measured)
 
 
 def _numbers(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,10 +263,3 @@ def _on_tokens(metric: Metric, tokens_of: Callable[[Batch], Tokens]) -> Metric:
         lambda outputs, batch: (_logits(outputs), tokens_of(batch).labels),
         weights=lambda batch: tokens_of(batch).counted,
     )
-
-
-def _required(array: str, size: int) -> Requirement:
-    def in_range(values: np.ndarray) -> np.ndarray:
-        return (values >= 0) & (values < size)
-
-    return Requirement(array, f"lie in [0, {size}), counted from 0", in_range)
