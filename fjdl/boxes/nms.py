@@ -169,8 +169,8 @@ def class_detections(
     A class of the background is left out of `scores` before. The defaults are those of RetinaNet in torchvision, which
     takes 1000 candidates on each level.
     """
-    k = scores.shape[2]
-    flat, pairs = scores.reshape(len(scores), -1), _all(scores[..., 0], valid)[..., None]
+    n, m, k = scores.shape
+    flat, pairs = scores.reshape(n, m * k), _all(scores[..., 0], valid)[..., None]
     ranked = jax.vmap(lambda scores, valid: _ranked(scores, valid, score_threshold))(
         flat, jnp.broadcast_to(pairs, scores.shape).reshape(flat.shape)
     )

@@ -35,7 +35,8 @@ class ConvHead(linen.Module):
             x = self._conv(self.width, name=f"conv{i}")(x)
             x = relu(x if self.norm is None else self.norm(name=f"norm{i}")(x, train=train))
         last = self._conv(self.anchors * self.outputs, bias=self.bias, name="last")(x)
-        return last.reshape(len(last), -1, self.outputs)
+        n, h, w, _ = last.shape
+        return last.reshape(n, h * w * self.anchors, self.outputs)
 
     def _conv(self, features: int, *, bias: float = 0.0, name: str) -> Conv:
         return Conv(

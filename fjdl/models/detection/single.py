@@ -46,7 +46,7 @@ class Landmarks(linen.Module):
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """[n, h, w, channels] to [n, points, 2]."""
         y = pooled_features(self, x, train=train)
-        return Dense(2 * self.points, name="points")(y).reshape(len(y), self.points, 2)
+        return Dense(2 * self.points, name="points")(y).reshape(y.shape[0], self.points, 2)
 
 
 def pooled_features(network: Localizer | Landmarks, x: Array, *, train: bool) -> Array:
