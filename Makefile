@@ -10,6 +10,9 @@ BIN := .venv/bin
 comma := ,
 DEMO := demo/digits_lenet
 
+# Tests start other processes, and each would compile every module anew where nothing is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-slow test-times fuzz lint clean
 
 demo: .venv/.installed

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("FJDL_TEST_PLATFORM", "cpu")
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
@@ -43,6 +44,16 @@ share_contexts()
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_enable_compilation_cache", False)  # its keys cost time even where nothing is kept
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `--dist=loadfile`, which `pyproject.toml` asks for, the rows of a module stay together too."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.distribution import Together
+
+    return Together(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -12,8 +12,6 @@ import pytest
 
 from tests.support import ROOT
 
-pytestmark = pytest.mark.xdist_group("wheel")  # one worker builds it once
-
 # Warnings of other packages, which are imported first, do not count.
 IMPORT_EVERYTHING = """
 import importlib, importlib.util, pkgutil, sys, warnings

@@ -17,8 +17,8 @@ BY_NAME = {case.name: case for case in CASES}
 
 
 def on(case: Case, *values: Any, name: str = "", marks: tuple[pytest.MarkDecorator, ...] = ()) -> Any:
-    """A parameter set whose tests one worker runs, so that it compiles the row's function once."""
-    return pytest.param(case, *values, id=f"{case.name}{name}", marks=[pytest.mark.xdist_group(case.name), *marks])
+    """A parameter set, by whose name `tests/distribution.py` knows the row."""
+    return pytest.param(case, *values, id=f"{case.name}{name}", marks=marks)
 
 
 def cases(*selected: Case) -> pytest.MarkDecorator:
@@ -59,7 +59,7 @@ def build(case: Case, seed: int = 0, dtype: Any = jnp.float32) -> tuple[Any, ...
 
 def to(dtype: Any, arrays: Any) -> Any:
     """The arrays on the device, floats in `dtype`; keys and everything that is no array stay."""
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype if _is_float(x) else x.dtype) if _is_array(x) else x, arrays)
+    return jax.tree.map(lambda x: jnp.asarray(x.astype(dtype) if _is_float(x) else x) if _is_array(x) else x, arrays)
 
 
 def _is_array(x: Any) -> bool:

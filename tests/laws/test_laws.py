@@ -1,6 +1,6 @@
 """Laws that every row of `tests/cases` obeys.
 
-One worker takes all laws of a row, so that it compiles the function once in each dtype, gradients and all.
+One worker takes all laws of a module's rows, so that it compiles each function once in each dtype, gradients and all.
 """
 
 from typing import Any
@@ -166,7 +166,8 @@ def _filled(case: Case, args: tuple[Any, ...], low: float, high: float, fill: fl
     rng = np.random.default_rng(0)
 
     def extreme(x: Any) -> Any:
-        return jnp.asarray(np.full(x.shape, fill) if fill is not None else rng.choice([low, high], x.shape), x.dtype)
+        values = np.full(x.shape, fill) if fill is not None else rng.choice([low, high], x.shape)
+        return jnp.asarray(values.astype(x.dtype))
 
     sets = (
         [case.differentiable]

@@ -20,9 +20,7 @@ from tests.support import assert_trees_close, count_traces, float64, own_names
 
 
 def rows(names: Iterable[str]) -> pytest.MarkDecorator:
-    """One worker takes all laws of a row, so that it compiles a program of the row once."""
-    marks = {name: pytest.mark.xdist_group(f"optim-{name}") for name in names}
-    return pytest.mark.parametrize("row", [pytest.param(ROWS[n], id=n, marks=mark) for n, mark in marks.items()])
+    return pytest.mark.parametrize("row", [pytest.param(ROWS[name], id=name) for name in names])
 
 
 def cases_with(field: str) -> pytest.MarkDecorator:
