@@ -97,6 +97,7 @@ from fjdl.functional.gates import gelu, gelu_tanh, glu, mish, silu, swish
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
 from fjdl.functional.linear import linear
 from fjdl.functional.local_response import local_response_norm
+from fjdl.functional.neighbours import Neighbours, most_similar, nearest_neighbours
 from fjdl.functional.noise import drop_connect, gaussian_dropout, gaussian_noise
 from fjdl.functional.pool.adaptive import (
     adaptive_average_pool1d,
@@ -170,32 +171,33 @@ pixel_shuffle = depth_to_space
 pixel_unshuffle = space_to_depth
 
 __all__ = [
-    "KeyValues", "Moments", "adaptive_average_pool1d", "adaptive_average_pool2d", "adaptive_average_pool3d",
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_embedding", "adaptive_max_pool1d",
-    "adaptive_max_pool2d", "adaptive_max_pool3d", "additive_attention", "additive_scores", "attention_weights",
-    "average_pool1d", "average_pool2d", "average_pool3d", "average_unpool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "batch_norm", "batch_norm_inference", "batch_norm_of_product", "cached_attention", "causal_mask", "cdist", "celu",
-    "channel_shuffle", "cho_gru", "cho_gru_cell", "classic_dropout", "classic_dropout_inference", "col2im",
-    "concat_attention", "concat_scores", "conv1d", "conv2d", "conv2d_fft", "conv2d_im2col", "conv2d_input_gradient",
-    "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-    "cosine_similarities", "cosine_similarity", "cudnn_lstm", "dense_to_conv", "depth_to_space", "depthwise_conv2d",
-    "dot_attention", "dot_product_attention", "dot_product_weights", "dot_scores", "drop_connect", "drop_path",
-    "dropout", "dropout2d", "dropout_attention", "dropout_expectation", "dropout_masks", "elu", "embedding",
-    "embedding_bag", "embedding_dropout", "encoding", "erf", "euclidean_distance", "euclidean_distances", "filters",
-    "flatten", "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh", "general_attention", "general_scores",
-    "global_average_pool2d", "global_max_pool2d", "glu", "group_norm", "gru", "gru_cell", "hard_sigmoid", "hard_silu",
-    "hard_swish", "hard_tanh", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "identity", "im2col",
-    "initializers", "instance_norm", "layer_norm", "layer_norm_lstm", "layer_norm_lstm_cell", "leaky_relu",
-    "length_mask", "linear", "local_response_norm", "locally_connected2d", "log_sigmoid", "log_softmax", "logsigmoid",
-    "lp_pool2d", "lstm", "lstm_cell", "max_over_time", "max_pool1d", "max_pool2d", "max_pool2d_with_indices",
-    "max_pool3d", "max_unpool2d", "maxout", "mean_over_time", "mish", "multi_hot", "nearest_unpool2d", "one_hot",
-    "pixel_shuffle", "pixel_unshuffle", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing",
-    "pyramid_roi_align", "relu", "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "roi_align", "roi_pool",
-    "rotary_halves", "rotary_interleaved", "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu",
-    "simple_gru", "simple_gru_cell", "sinusoidal_positions", "softmax", "softplus", "softshrink", "softsign",
-    "space_to_depth", "sparsemax", "spatial_dropout", "spatial_pyramid_pool2d", "spatially_separable_conv2d",
-    "stochastic_depth", "swish", "tanh", "tanh_attention", "tanh_scores", "tanhshrink", "tied_logits",
-    "weighted_over_time", "whitening", "word_dropout", "write_step",
+    "KeyValues", "Moments", "Neighbours", "adaptive_average_pool1d", "adaptive_average_pool2d",
+    "adaptive_average_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
+    "adaptive_embedding", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "additive_attention",
+    "additive_scores", "attention_weights", "average_pool1d", "average_pool2d", "average_pool3d", "average_unpool2d",
+    "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "batch_norm_inference", "batch_norm_of_product",
+    "cached_attention", "causal_mask", "cdist", "celu", "channel_shuffle", "cho_gru", "cho_gru_cell", "classic_dropout",
+    "classic_dropout_inference", "col2im", "concat_attention", "concat_scores", "conv1d", "conv2d", "conv2d_fft",
+    "conv2d_im2col", "conv2d_input_gradient", "conv2d_kernel_gradient", "conv3d", "conv_to_dense", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "cosine_similarities", "cosine_similarity", "cudnn_lstm", "dense_to_conv",
+    "depth_to_space", "depthwise_conv2d", "dot_attention", "dot_product_attention", "dot_product_weights", "dot_scores",
+    "drop_connect", "drop_path", "dropout", "dropout2d", "dropout_attention", "dropout_expectation", "dropout_masks",
+    "elu", "embedding", "embedding_bag", "embedding_dropout", "encoding", "erf", "euclidean_distance",
+    "euclidean_distances", "filters", "flatten", "gaussian_dropout", "gaussian_noise", "gelu", "gelu_tanh",
+    "general_attention", "general_scores", "global_average_pool2d", "global_max_pool2d", "glu", "group_norm", "gru",
+    "gru_cell", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "hardshrink", "hardsigmoid", "hardswish",
+    "hardtanh", "identity", "im2col", "initializers", "instance_norm", "layer_norm", "layer_norm_lstm",
+    "layer_norm_lstm_cell", "leaky_relu", "length_mask", "linear", "local_response_norm", "locally_connected2d",
+    "log_sigmoid", "log_softmax", "logsigmoid", "lp_pool2d", "lstm", "lstm_cell", "max_over_time", "max_pool1d",
+    "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_unpool2d", "maxout", "mean_over_time", "mish",
+    "most_similar", "multi_hot", "nearest_neighbours", "nearest_unpool2d", "one_hot", "pixel_shuffle",
+    "pixel_unshuffle", "pointwise_conv2d", "polynomial_features", "prelu", "preprocessing", "pyramid_roi_align", "relu",
+    "relu6", "resize2d", "rms_norm", "rnn", "rnn_cell", "roi_align", "roi_pool", "rotary_halves", "rotary_interleaved",
+    "running_moments", "scaling", "selu", "separable_conv2d", "sigmoid", "silu", "simple_gru", "simple_gru_cell",
+    "sinusoidal_positions", "softmax", "softplus", "softshrink", "softsign", "space_to_depth", "sparsemax",
+    "spatial_dropout", "spatial_pyramid_pool2d", "spatially_separable_conv2d", "stochastic_depth", "swish", "tanh",
+    "tanh_attention", "tanh_scores", "tanhshrink", "tied_logits", "weighted_over_time", "whitening", "word_dropout",
+    "write_step",
 ]  # fmt: skip
 
 

@@ -155,7 +155,7 @@ from fjdl.metrics.regression.scores import (
     root_mean_squared_error,
 )
 from fjdl.metrics.regression.streaming import largest_error, mae, mape, mse, rmse
-from fjdl.metrics.retrieval.embeddings import embedding_retrieval
+from fjdl.metrics.retrieval.embeddings import collected_retrieval, embedding_retrieval
 from fjdl.metrics.retrieval.neighbours import RetrievalScores, neighbour_retrieval
 from fjdl.metrics.segmentation.boundary import boundary_band, boundary_iou, class_boundary_iou
 from fjdl.metrics.segmentation.overlap import (
@@ -211,19 +211,19 @@ true_positive_rate = recall
 wer = word_error_rate
 
 __all__ = [
-    "BleuScore", "CocoEvaluation", "CocoSummary", "DetCurve", "DetectionCurve", "Metric", "Outcomes",
-    "PanopticQuality", "PrecisionRecallCurve", "Ratio", "ReliabilityDiagram", "RetrievalScores", "RocCurve",
-    "VocPrecision", "accuracy", "accuracy_from", "accuracy_score", "agresti_coull_interval",
-    "all_point_average_precision", "auc", "average_defined", "average_precision_error_from", "average_precision_from",
-    "average_precision_score", "balanced_accuracy", "balanced_accuracy_score", "bleu", "bleu_interval",
-    "bootstrap_distribution", "bootstrap_interval", "boundary_band", "boundary_f_score", "boundary_iou", "brier_score",
-    "brier_score_loss", "brier_scores", "calibration", "cer", "character_error_rate", "class_boundary_f_score",
-    "class_boundary_iou", "classification_report", "classification_report_from", "clopper_pearson_interval",
+    "BleuScore", "CocoEvaluation", "CocoSummary", "DetCurve", "DetectionCurve", "Metric", "Outcomes", "PanopticQuality",
+    "PrecisionRecallCurve", "Ratio", "ReliabilityDiagram", "RetrievalScores", "RocCurve", "VocPrecision", "accuracy",
+    "accuracy_from", "accuracy_score", "agresti_coull_interval", "all_point_average_precision", "auc",
+    "average_defined", "average_precision_error_from", "average_precision_from", "average_precision_score",
+    "balanced_accuracy", "balanced_accuracy_score", "bleu", "bleu_interval", "bootstrap_distribution",
+    "bootstrap_interval", "boundary_band", "boundary_f_score", "boundary_iou", "brier_score", "brier_score_loss",
+    "brier_scores", "calibration", "cer", "character_error_rate", "class_boundary_f_score", "class_boundary_iou",
+    "classification_report", "classification_report_from", "clopper_pearson_interval",
     "coco_101_point_average_precision", "coco_class_precision", "coco_class_recall", "coco_detection",
-    "coco_evaluation", "coco_summary", "cohen_kappa", "cohen_kappa_score", "collected", "confusion_matrix",
-    "confusion_table", "corpus_bleu", "coverage", "coverage_error", "d2_absolute_error_score", "d2_pinball_score",
-    "d2_tweedie_score", "dcg_score", "delong_covariance", "delong_interval", "delong_test", "det_curve",
-    "dice_coefficient", "distance_to", "drop_repeated", "edit_distance", "embedding_retrieval",
+    "coco_evaluation", "coco_summary", "cohen_kappa", "cohen_kappa_score", "collected", "collected_retrieval",
+    "confusion_matrix", "confusion_table", "corpus_bleu", "coverage", "coverage_error", "d2_absolute_error_score",
+    "d2_pinball_score", "d2_tweedie_score", "dcg_score", "delong_covariance", "delong_interval", "delong_test",
+    "det_curve", "dice_coefficient", "distance_to", "drop_repeated", "edit_distance", "embedding_retrieval",
     "expected_calibration_error", "explained_variance", "explained_variance_score", "f1", "f1_score",
     "false_negative_rate", "false_positive_rate", "fbeta", "fbeta_score", "frequency_weighted_iou",
     "generalization_gap", "hamming_loss", "hausdorff_distance", "iou", "jaccard", "jaccard_index", "jaccard_score",
@@ -238,14 +238,14 @@ __all__ = [
     "one_against_rest", "outcomes_of", "panoptic_means", "panoptic_quality", "peak_signal_noise_ratio", "pearson",
     "pearson_corrcoef", "pearson_correlation", "perplexity", "pinball_loss", "pixel_accuracy", "pooled",
     "positive_predictive_value", "ppv", "precision", "precision_recall_curve", "precision_score", "predicted_class",
-    "psnr", "r2", "r2_score", "ratio_interval", "ratio_of_sums", "recall", "recall_score", "rmse",
-    "roc_auc_error_from", "roc_auc_from", "roc_auc_score", "roc_curve", "root_mean_squared_error",
-    "root_mean_squared_log_error", "score_histogram", "segmentation_matrix", "sensitivity", "sentence_bleu",
-    "specificity", "specificity_score", "ssim", "structural_similarity", "then", "token_bleu", "token_error_rate",
-    "token_surprisal", "tokenize_13a", "top_class", "top_k_accuracy", "top_k_accuracy_score", "top_k_error",
-    "true_negative_rate", "true_positive_rate", "tweedie_deviance", "tweedie_deviances",
-    "voc_11_point_average_precision", "voc_curves", "voc_detection", "voc_evaluation", "wald_interval", "weighted",
-    "weighted_quantile", "wer", "wilson_interval", "within_top_k", "word_error_rate", "zero_one_loss",
+    "psnr", "r2", "r2_score", "ratio_interval", "ratio_of_sums", "recall", "recall_score", "rmse", "roc_auc_error_from",
+    "roc_auc_from", "roc_auc_score", "roc_curve", "root_mean_squared_error", "root_mean_squared_log_error",
+    "score_histogram", "segmentation_matrix", "sensitivity", "sentence_bleu", "specificity", "specificity_score",
+    "ssim", "structural_similarity", "then", "token_bleu", "token_error_rate", "token_surprisal", "tokenize_13a",
+    "top_class", "top_k_accuracy", "top_k_accuracy_score", "top_k_error", "true_negative_rate", "true_positive_rate",
+    "tweedie_deviance", "tweedie_deviances", "voc_11_point_average_precision", "voc_curves", "voc_detection",
+    "voc_evaluation", "wald_interval", "weighted", "weighted_quantile", "wer", "wilson_interval", "within_top_k",
+    "word_error_rate", "zero_one_loss",
 ]  # fmt: skip
 
 

@@ -43,6 +43,11 @@ CASES: list[Case] = [
         errors=(((f32([1, 0]), i32(3), f32([1, 0])), "gallery and gallery_labels must be given together"),),
     ),
     Case(
+        partial(metrics.measure, metrics.collected_retrieval(2, capacity=11, ks=(1, 4), block=4)),
+        inputs(directions(9), labels(9, classes=3)), result="float32", label="collected_retrieval",
+        oracle=partial(of_embeddings, ks=(1, 4)), edges=(((f32([1, 0]), i32(3)), NOTHING),),
+    ),
+    Case(
         partial(metrics.embedding_retrieval, ks=(1, 4)),
         inputs(directions(4), labels(4, classes=3), directions(7), labels(7, classes=3)), result="float32",
         label="gallery", oracle=partial(of_embeddings, ks=(1, 4)),

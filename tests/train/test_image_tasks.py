@@ -1,12 +1,15 @@
 """Tasks of images against values that are counted by hand and by PyTorch."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 
-from fjdl.train.tasks import localization, segmentation
+from fjdl.train.tasks import localization, retrieval, segmentation
+from fjdl.train.tasks.retrieval import contrast, hard_triplets, semi_hard_triplets
 
 
 def test_void_pixels_have_neither_loss_nor_gradient_whatever_is_predicted(rng: np.random.Generator) -> None:
@@ -62,3 +65,35 @@ def test_an_object_is_located_where_class_and_box_are_right() -> None:
 def test_logits_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^the model must give logits of shape \(1, 4, 4, 3\), got \(1, 2, 2, 3\)$"):
         segmentation(3).loss(jnp.zeros((1, 2, 2, 3)), {"mask": jnp.zeros((1, 4, 4), jnp.int32)})
+
+
+@pytest.mark.parametrize("comparison", [contrast, hard_triplets, semi_hard_triplets])
+def test_examples_that_fill_a_batch_up_are_compared_with_none(rng: np.random.Generator, comparison: Any) -> None:
+    """The mean over a batch is that of the examples that count alone, and examples without another are left out."""
+    x, labels = rng.standard_normal((9, 5)).astype(np.float32), np.array([0, 1, 0, 2, 1, 0, 3, 3, 0])
+    counted = np.array([1, 1, 1, 1, 1, 1, 1, 1, 0], np.float32)
+    task = retrieval(5, capacity=9, compare=comparison())
+
+    def mean(x: np.ndarray, batch: dict[str, np.ndarray]) -> float:
+        values, weights = task.loss(jnp.asarray(x), jax.tree.map(jnp.asarray, batch))
+        return float(jnp.sum(values * weights) / jnp.sum(weights))
+
+    whole = mean(np.where(counted[:, None] == 1, x, 100), {"label": labels, "example_mask": counted})
+    assert whole == pytest.approx(mean(x[:8], {"label": labels[:8]}), rel=1e-5)
+    lonely = jax.grad(lambda x: jnp.sum(jnp.prod(jnp.stack(task.loss(x, {"label": jnp.asarray(labels)})), axis=0)))(x)
+    assert jnp.any(lonely != 0)
+
+
+def test_triplets_and_contrast_by_hand() -> None:
+    """Two pairs at right angles: the hardest triplet has distances 0 and the root of 2."""
+    x, batch = jnp.array([[1.0, 0], [2, 0], [0, 1], [0, 3]]), {"label": jnp.array([0, 0, 1, 1])}
+    values, weights = retrieval(2, capacity=4, compare=hard_triplets(margin=2.0)).loss(x, batch)
+    np.testing.assert_allclose(values, np.full(4, 2 - np.sqrt(2)), rtol=1e-5)
+    np.testing.assert_array_equal(weights, 1)
+    values, _ = retrieval(2, capacity=4, compare=contrast(temperature=1.0)).loss(x, batch)
+    np.testing.assert_allclose(values, np.full(4, np.log(np.e + 2) - 1), rtol=1e-5)
+    task = retrieval(2, capacity=4, ks=(1, 2))
+    recall = task.metrics["recall_at_1"]
+    assert float(recall.compute(recall.update(recall.init(), x, batch))) == 1
+    with pytest.raises(ValueError, match=r"^the model must give embeddings of shape \[n, 3\], got \(4, 2\)$"):
+        retrieval(3, capacity=4).loss(x, batch)

@@ -132,9 +132,9 @@ def _drawing(path: Path | str, archive: zipfile.ZipFile, member: zipfile.ZipInfo
 
 
 def _made_up(size: int) -> list[Drawings]:
-    """Empty drawings of as many characters as there are."""
-    found = []
+    """Noise in the place of drawings, of as many characters as there are."""
+    found, rng = [], np.random.default_rng(0)
     for characters, alphabet in ((range(136), "A"), (range(136, 242), "B")):
         names = [f"{alphabet}/character{k:03}" for k in characters for _ in range(DRAWINGS)]
-        found.append(Drawings(np.zeros((len(names), size, size, 1), np.uint8), names))
+        found.append(Drawings(rng.integers(0, 256, (len(names), size, size, 1), np.uint8), names))
     return found

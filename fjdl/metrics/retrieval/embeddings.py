@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,11 @@ from jax import lax
 from jax.core import Tracer
 
 from fjdl.checks import at_least
-from fjdl.metrics.base import Weights, weight_of_each
+from fjdl.metrics.base import Metric, Weights, selection, streaming, weight_of_each
 from fjdl.metrics.retrieval.neighbours import RetrievalScores, means, scores_of_ranks, totals
+from fjdl.metrics.state import rows
 from fjdl.numerics import full_product, signed, unit, widened
-from fjdl.typing import Array, Bool, Float, Integer, typed
+from fjdl.typing import Array, Bool, Float, Int, Integer, typed
 
 Similarities = Callable[[Array, Array], Array]
 
@@ -50,10 +52,69 @@ def embedding_retrieval(
     each = weight_of_each(weights, labels.shape)
     depth = _depth(labels, entry_labels, max(ks), alone=alone)
     by = _cosines if similarity is None else similarity
-    arrays = widened(embeddings), signed(labels).astype(entry_labels.dtype), widened(entries), entry_labels, each
+    present = jnp.ones(entry_labels.shape, bool)
+    arrays = (
+        widened(embeddings),
+        signed(labels).astype(entry_labels.dtype),
+        widened(entries),
+        entry_labels,
+        each,
+        present,
+    )
     return _scores(
         *arrays, ks=tuple(ks), depth=depth, similarity=by, block=min(block, max(len(labels), 1)), alone=alone
     )
+
+
+class Signatures(NamedTuple):
+    """The embeddings that counted, and their labels."""
+
+    embeddings: Float[Array, "capacity d"]
+    labels: Int[Array, " capacity"]
+
+
+@streaming("embedding_retrieval(embeddings, labels, ks=(1, 10))")
+def collected_retrieval(dimensions: int, *, capacity: int, ks: Sequence[int] = (1,), block: int = 1024) -> Metric:
+    """`embedding_retrieval` of all embeddings of all batches, which the state keeps: `capacity` of them at most.
+
+    `update(state, embeddings, labels, weights=None)` with embeddings `[n, dimensions]`; weights are booleans, or 0 and
+    1, and only select. Batches and merges may come in any order, but for ties. Where more than `capacity` embeddings
+    counted, every score is NaN.
+    """
+    at_least(1, dimensions=dimensions, capacity=capacity)
+
+    def init() -> rows.Rows:
+        columns = Signatures(jnp.zeros((capacity, dimensions)), jnp.zeros(capacity, jnp.int32))
+        return rows.Rows(columns, jnp.zeros((), jnp.int32))
+
+    @typed
+    def update(
+        state: rows.Rows, embeddings: Float[Array, "n d"], labels: Integer[Array, " n"], weights: Weights = None
+    ) -> rows.Rows:
+        if embeddings.shape[1] != dimensions:
+            raise ValueError(f"embeddings must have {dimensions} dimensions, got shape {embeddings.shape}")
+        chosen, proper = selection(weights, labels.shape)
+        added = rows.append(state, Signatures(widened(embeddings), signed(labels).astype(jnp.int32)), chosen)
+        return added._replace(seen=jnp.where(proper, added.seen, capacity + 1))
+
+    @typed
+    def compute(state: rows.Rows) -> RetrievalScores:
+        kept: Signatures = state.columns
+        here = rows.in_use(state)
+        scores = _scores(
+            *kept,
+            *kept,
+            here,
+            here,
+            ks=tuple(ks),
+            depth=capacity - 1,
+            similarity=_cosines,
+            block=min(block, capacity),
+            alone=True,
+        )
+        return jax.tree.map(lambda x: jnp.where(rows.overflown(state), jnp.nan, x), scores)
+
+    return Metric(init, update, rows.join, compute)
 
 
 def _depth(labels: Array, entries: Array, most: int, *, alone: bool) -> int:
@@ -67,7 +128,7 @@ def _depth(labels: Array, entries: Array, most: int, *, alone: bool) -> int:
 
 @partial(jax.jit, static_argnames=("ks", "depth", "similarity", "block", "alone"))
 def _scores(
-    queries: Array, labels: Array, entries: Array, entry_labels: Array, weights: Array,
+    queries: Array, labels: Array, entries: Array, entry_labels: Array, weights: Array, present: Array,
     *, ks: tuple[int, ...], depth: int, similarity: Similarities, block: int, alone: bool,
 ) -> RetrievalScores:  # fmt: skip
     number, size = queries.shape[0], entries.shape[0]
@@ -80,6 +141,7 @@ def _scores(
         x, own, place = part
         near = similarity(x, entries)
         itself = (place[:, None] == jnp.arange(size, dtype=jnp.int32)[None]) & alone
+        itself = itself | ~present[None]
         alike = (own[:, None] == entry_labels[None]) & ~itself
         unfit = jnp.any(jnp.isnan(near) & ~itself, axis=1)
         near = jnp.where(itself, -jnp.inf, near)

@@ -16,6 +16,7 @@ from fjdl.train.tasks.base import Requirement, Task, TaskLoss
 from fjdl.train.tasks.classification import classification
 from fjdl.train.tasks.localization import localization
 from fjdl.train.tasks.regression import regression
+from fjdl.train.tasks.retrieval import retrieval
 from fjdl.train.tasks.segmentation import segmentation
 from fjdl.train.tasks.sequence import language_model, tagging, translation
 
@@ -28,6 +29,7 @@ __all__ = [
     "language_model",
     "localization",
     "regression",
+    "retrieval",
     "segmentation",
     "tagging",
     "translation",

@@ -93,3 +93,19 @@ def test_nothing_seen_is_nan_and_options_outside_their_range_are_refused():
         metrics.neighbour_retrieval(ks=())
     with pytest.raises(ValueError, match=r"^block must be at least 1, got 0$"):
         metrics.embedding_retrieval(np.ones((2, 3), np.float32), np.zeros(2, int), block=0)
+
+
+def test_batches_of_embeddings_score_as_all_at_once_and_places_left_over_are_no_neighbours(rng):
+    x, labels = clouds(rng, 30)
+    metric = metrics.collected_retrieval(6, capacity=37, ks=KS, block=8)
+    kept = rng.random(30) < 0.8
+    first, second = metric.init(), metric.init()
+    first = metric.update(first, x[:11], labels[:11], weights=kept[:11])
+    second = metric.update(second, x[11:], labels[11:], weights=kept[11:].astype(np.float32))
+    expected = of_embeddings(x[kept], labels[kept], ks=KS)
+    assert_same(jax.jit(metric.compute)(metric.merge(first, second)), expected, rtol=1e-5)
+    full = metrics.collected_retrieval(6, capacity=int(kept.sum()) - 1, ks=KS)
+    over = full.compute(full.update(full.init(), x, labels, weights=kept))
+    assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(over))
+    with pytest.raises(ValueError, match=r"^embeddings must have 6 dimensions, got shape \(30, 5\)$"):
+        metric.update(metric.init(), x[:, :5], labels)
