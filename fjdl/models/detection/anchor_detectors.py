@@ -19,7 +19,7 @@ class RetinaNet(linen.Module):
     `names` are the features of the backbone, from fine to coarse, and `extra` coarser levels follow: 3 to 7 of
     `resnet50` unless given, with strides 8 to 128 and nine anchors a cell. The outputs are `{"logits": [n, a, classes],
     "offsets": [n, a, 4]}` for all a anchors, level after level, by rows, columns and anchors of a cell, as
-    `boxes.pyramid_anchors` orders them; logits are those of sigmoids. `sizes(image)` are the levels' rows and columns.
+    `retinanet_anchors` orders them; logits are those of sigmoids.
     """
 
     classes: int
@@ -52,8 +52,9 @@ class SSD(linen.Module):
     """Scores of classes and offsets of boxes for the anchors of several layers, each with 3 x 3 heads of its own.
 
     A small one for CPUs: each of `widths` is two 3 x 3 convolutions with batch norm and ReLU, the first with stride 2;
-    those from `first` on have heads. Outputs are those of `RetinaNet`. In place of the softmax over classes and
-    background with mined negatives of the paper, logits are those of sigmoids, for the focal loss.
+    those from `first` on have heads. Outputs are those of `RetinaNet`, for the anchors of `ssd_anchors`. In place of
+    the softmax over classes and background with mined negatives of the paper, logits are those of sigmoids, for the
+    focal loss.
     """
 
     classes: int

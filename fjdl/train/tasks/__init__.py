@@ -14,11 +14,14 @@ Array([1.098..., 1.098...], dtype=float32)
 from fjdl.train.summary import Summary
 from fjdl.train.tasks.base import Requirement, Task, TaskLoss
 from fjdl.train.tasks.classification import classification
+from fjdl.train.tasks.detection import detection
+from fjdl.train.tasks.grid_detection import grid_detection
 from fjdl.train.tasks.localization import localization
 from fjdl.train.tasks.regression import regression
 from fjdl.train.tasks.retrieval import retrieval
 from fjdl.train.tasks.segmentation import segmentation
 from fjdl.train.tasks.sequence import language_model, tagging, translation
+from fjdl.train.tasks.two_stage import two_stage_detection
 
 __all__ = [
     "Requirement",
@@ -26,6 +29,8 @@ __all__ = [
     "Task",
     "TaskLoss",
     "classification",
+    "detection",
+    "grid_detection",
     "language_model",
     "localization",
     "regression",
@@ -33,6 +38,7 @@ __all__ = [
     "segmentation",
     "tagging",
     "translation",
+    "two_stage_detection",
 ]
 
 
