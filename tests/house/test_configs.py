@@ -20,6 +20,7 @@ from fjdl.data import cifar, embedded, files, image_folder, language, mnist, sen
 from fjdl.data.blank import blank_data
 from fjdl.data.orders import lanes, shuffled
 from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
+from fjdl.data.vision import bccd
 from fjdl.errors import UsageError
 from fjdl.models import CIFAR_RESNET_AKAMASTER, cifar_resnet20
 from fjdl.nn import pure
@@ -39,14 +40,18 @@ each_trained_config = pytest.mark.parametrize(
 )
 
 
-OUTPUTS = {
-    "omniglot_retrieval": (64,),  # of models that give no score of each class
+OUTPUTS = {  # of models whose last layer gives no score of each class
+    "bccd_ssd": (16,),
+    "digit_scenes_localizer": (4,),
+    "omniglot_retrieval": (64,),
     "multi30k_gru": (4000,),
     "multi30k_transformer": (8000,),
     "wikitext2_lstm": (8,),
     "wikitext2_word_vectors": (6,),
 }
 OPTIONS: dict[str, dict[str, Any]] = {  # that make a test quick
+    "bccd_ssd": {"size": (64, 96), "widths": (8, 8, 8, 8, 8)},
+    "digit_scenes_localizer": {"copies": 1},
     "imagenet_resnet50": {"size": 32, "classes": 10},
     "multi30k_transformer": {"warmup_steps": 10},
     "wikitext2_awd_lstm": {"steps": 8, "features": 32, "hidden": 48},
@@ -78,6 +83,22 @@ def captions(*, size: int, steps: int) -> Splits:
     return Splits(name="captions", train=source, validation=source, test=source, classes=())
 
 
+def cells(*, size: tuple[int, int]) -> Splits:
+    """Sixteen pictures with three boxes, a tenth, a quarter and two fifths of their height large."""
+    rng = np.random.default_rng(0)
+    sides = np.array([0.1, 0.25, 0.4])[:, None] * size[0]
+    low = rng.uniform(0, 0.6 * size[0], (16, 3, 2))
+    arrays = {
+        "image": rng.integers(0, 256, (16, *size, 3), dtype=np.uint8),
+        "boxes": np.concatenate([low, low + sides], axis=-1).astype(np.float32),
+        "labels": np.tile(np.arange(3, dtype=np.int32), (16, 1)),
+        "valid": np.ones((16, 3), bool),
+        "difficult": np.zeros((16, 3), bool),
+    }
+    source = from_arrays(arrays)
+    return Splits(name="cells", train=source, validation=source, test=source, classes=bccd.CLASSES)
+
+
 @pytest.fixture
 def small_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Downloaded data sets become noise; configs that are loaded from now on see it."""
@@ -89,6 +110,7 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(files, "find_or_download", lambda folder, file: Path(folder) / file.name)
     monkeypatch.setattr(transfer, "load_torch_pickle", lambda path, strip: {"state_dict": trained_weights()})
     monkeypatch.setattr(translation, "multi30k_byte_pairs", captions)
+    monkeypatch.setattr(bccd, "bccd", cells)
     with blank_data(always=True):
         yield
 
@@ -117,7 +139,7 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **options: Any) -> None:
         raise AssertionError("the data were touched")
 
-    for module in (mnist, cifar, image_folder, embedded, files, language, sentences, translation):
+    for module in (mnist, cifar, image_folder, embedded, files, language, sentences, translation, bccd):
         for name, value in vars(module).items():
             if inspect.isfunction(value):
                 monkeypatch.setattr(module, name, refuse)

@@ -21,7 +21,7 @@ from fjdl.data.vision.images import read_image
 from fjdl.data.vision.masks import read_mask, segment_source
 from fjdl.data.vision.objects import Objects, gather, object_source
 from fjdl.data.vision.omniglot import Drawings, read_drawings
-from fjdl.data.vision.parts import in_memory, object_splits, three_parts
+from fjdl.data.vision.parts import in_memory, object_splits, single_objects, three_parts
 from fjdl.data.vision.polygons import polygon_mask
 from fjdl.data.vision.run_lengths import compressed, decode_run_lengths, encode_run_lengths, expanded
 from fjdl.data.vision.voc import read_voc
@@ -32,8 +32,8 @@ __all__ = [
     "CocoFile", "CocoImage", "CocoSplits", "Drawings", "Objects", "Placement", "class_mask", "coco_results",
     "compressed", "decode_run_lengths", "encode_run_lengths", "expanded", "fit_boxes", "fit_image", "fit_mask",
     "gather", "in_memory", "object_source", "object_splits", "placement", "polygon_mask", "read_classes", "read_coco",
-    "read_drawings", "read_image", "read_mask", "read_voc", "read_xml", "read_yolo", "segment_source", "three_parts",
-    "unfit_boxes", "write_coco_results",
+    "read_drawings", "read_image", "read_mask", "read_voc", "read_xml", "read_yolo", "segment_source", "single_objects",
+    "three_parts", "unfit_boxes", "write_coco_results",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from fjdl.data.blank import found_or_blank
 from fjdl.data.files import find_folder
 from fjdl.data.source import Splits
 from fjdl.data.vision.fitting import Size
-from fjdl.data.vision.parts import as_size, blank_detection, in_memory
+from fjdl.data.vision.parts import as_size, blank_detection, held, in_memory
 from fjdl.data.vision.voc import voc
 
 HOME = "https://github.com/Shenggan/BCCD_Dataset"
@@ -39,4 +39,4 @@ def bccd(
         return splits if streamed else in_memory(splits)
 
     make = blank_detection("bccd", size, most=MOST, more={"difficult": bool}, lengths=LENGTHS, classes=CLASSES)
-    return found_or_blank("bccd", find, make)
+    return found_or_blank("bccd", find, lambda blank: make(blank) if streamed else held(make(blank)))

@@ -7,11 +7,13 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.blank import Blank
-from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
+from fjdl.data.source import Example, Source, Splits, from_arrays, subset, to_arrays
 from fjdl.data.splits import split, without_bad
 from fjdl.data.vision.fitting import Size
 from fjdl.data.vision.objects import Gathered, blank_objects, object_source
 from fjdl.errors import DataError, UsageError
+
+PARTS = ("train", "validation", "test")
 
 
 def object_splits(
@@ -74,8 +76,25 @@ def three_parts(
 
 def in_memory(splits: Splits) -> Splits:
     """The data set with all of its examples made now and kept, for those that fit into the device's memory."""
-    held = {part: from_arrays(to_arrays(getattr(splits, part))) for part in ("train", "validation", "test")}
-    return replace(splits, **held)
+    return replace(splits, **{part: from_arrays(to_arrays(getattr(splits, part))) for part in PARTS})
+
+
+def held(splits: Splits) -> Splits:
+    """The data set as one that is kept in memory, although its examples are still made when they are asked for."""
+    return replace(splits, **{part: getattr(splits, part)._replace(streamed=False) for part in PARTS})
+
+
+def single_objects(splits: Splits) -> Splits:
+    """The data set with the first object of each image alone: its class as "label", and "box" `[4]`.
+
+    The box is centre and size in parts of the image, as `train.tasks.localization` takes it. "boxes", "labels" and
+    "valid" are left out. Raises `DataError` for an image without an object when it is asked for.
+    """
+
+    def of(source: Source) -> Source:
+        return source._replace(element=lambda index: _single(source.element(index), splits.name))
+
+    return replace(splits, **{part: of(getattr(splits, part)) for part in PARTS})
 
 
 def as_size(size: int | Size) -> Size:
@@ -106,3 +125,18 @@ def blank_detection(
         return three_parts(name, sources, classes=known, validation=0.1, split_seed=0)
 
     return make
+
+
+def _single(example: Example, name: str) -> Example:
+    """An example, or a batch of them, with one object each."""
+    valid = np.asarray(example["valid"]).astype(bool)
+    if not valid.any(axis=-1).all():
+        raise DataError(f"{name}: each image must have an object, got one without")
+    first = valid.argmax(axis=-1)[..., None]
+    corners = np.take_along_axis(example["boxes"], first[..., None], axis=-2)[..., 0, :]
+    height, width = example["image"].shape[-3:-1]
+    low, high = corners[..., :2], corners[..., 2:]
+    box = np.concatenate([(low + high) / 2, high - low], axis=-1) / np.array([width, height, width, height], np.float32)
+    label = np.take_along_axis(example["labels"], first, axis=-1)[..., 0]
+    others = {key: value for key, value in example.items() if key not in ("boxes", "labels", "valid")}
+    return {**others, "label": label, "box": box.astype(np.float32)}

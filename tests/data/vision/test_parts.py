@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fjdl.data.image_folder import image_folder
-from fjdl.data.source import from_arrays, one_by_one, to_arrays
+from fjdl.data.source import Splits, from_arrays, one_by_one, to_arrays
 from fjdl.data.splits import readable, without_bad
 from fjdl.data.vision import (
     Objects,
@@ -14,6 +14,7 @@ from fjdl.data.vision import (
     object_splits,
     read_xml,
     segment_source,
+    single_objects,
     three_parts,
 )
 from fjdl.errors import DataError
@@ -44,6 +45,29 @@ def test_boxes_of_any_file_become_a_data_set(tmp_path):
 
 def part_of(length: int):
     return from_arrays({"x": np.arange(length)})
+
+
+def test_the_first_object_of_each_image_stands_alone():
+    """Of 20 x 40 pixels, with the second box as the first that is there."""
+    arrays = {
+        "image": np.zeros((2, 20, 40, 1), np.uint8),
+        "boxes": np.float32([[[0, 0, 0, 0], [10, 5, 30, 10]], [[0, 0, 40, 20], [1, 1, 2, 2]]]),
+        "labels": np.int32([[0, 3], [1, 2]]),
+        "valid": np.array([[False, True], [True, True]]),
+        "image_id": np.int32([7, 8]),
+    }
+    source = from_arrays(arrays)
+    single = single_objects(Splits(name="toy", train=source, validation=source, test=source, classes=tuple("abcd")))
+    found = single.train.element(np.arange(2))
+    assert sorted(found) == ["box", "image", "image_id", "label"]
+    assert (found["label"].tolist(), found["label"].dtype, found["box"].dtype) == ([3, 1], np.int32, np.float32)
+    np.testing.assert_allclose(found["box"], [[0.5, 0.375, 0.5, 0.25], [0.5, 0.5, 1, 1]])
+    np.testing.assert_array_equal(single.test.element(0)["box"], found["box"][0])
+    empty = from_arrays({**arrays, "valid": np.array([[True, True], [False, False]])})
+    bad = single_objects(Splits(name="toy", train=empty, validation=source, test=source, classes=()))
+    assert bad.train.element(0)["label"] == 0
+    with pytest.raises(DataError, match=r"^toy: each image must have an object, got one without$"):
+        bad.train.element(1)
 
 
 def test_masks_of_any_file_become_examples(tmp_path):
