@@ -7,7 +7,7 @@ from fjdl.data.blank import found_or_blank
 from fjdl.data.files import find_folder
 from fjdl.data.source import Splits
 from fjdl.data.vision.fitting import Size
-from fjdl.data.vision.parts import as_size, blank_detection, held, in_memory
+from fjdl.data.vision.parts import as_size, blank_detection, in_memory
 from fjdl.data.vision.voc import voc
 
 HOME = "https://github.com/Shenggan/BCCD_Dataset"
@@ -38,5 +38,6 @@ def bccd(
         splits = replace(voc(root, size=size, stretch=stretch, classes=CLASSES, skip_bad=skip_bad), name="bccd")
         return splits if streamed else in_memory(splits)
 
-    make = blank_detection("bccd", size, most=MOST, more={"difficult": bool}, lengths=LENGTHS, classes=CLASSES)
-    return found_or_blank("bccd", find, lambda blank: make(blank) if streamed else held(make(blank)))
+    more = {"difficult": bool}
+    make = blank_detection("bccd", size, most=MOST, more=more, lengths=LENGTHS, classes=CLASSES, streamed=streamed)
+    return found_or_blank("bccd", find, make)

@@ -79,11 +79,6 @@ def in_memory(splits: Splits) -> Splits:
     return replace(splits, **{part: from_arrays(to_arrays(getattr(splits, part))) for part in PARTS})
 
 
-def held(splits: Splits) -> Splits:
-    """The data set as one that is kept in memory, although its examples are still made when they are asked for."""
-    return replace(splits, **{part: getattr(splits, part)._replace(streamed=False) for part in PARTS})
-
-
 def single_objects(splits: Splits) -> Splits:
     """The data set with the first object of each image alone: its class as "label", and "box" `[4]`.
 
@@ -113,8 +108,12 @@ def blank_detection(
     numbered: bool = False,
     lengths: Sequence[int] | None = None,
     classes: Sequence[str] | None = None,
+    streamed: bool = True,
 ) -> Callable[[Blank], Splits]:
-    """What stands for the files of a data set of images with boxes inside of `blank_data`."""
+    """What stands for the files of a data set of images with boxes inside of `blank_data`.
+
+    Where it is not `streamed` it is placed on devices, although each example is made when it is asked for.
+    """
 
     def make(blank: Blank) -> Splits:
         known = classes or [f"class {number}" for number in range(blank.classes)]
@@ -122,6 +121,7 @@ def blank_detection(
             blank_objects(length, classes=len(known), most=most or 8, shape=(*size, 3), more=more, numbered=numbered)
             for length in lengths or (*blank.images, blank.images[1])
         ]
+        sources = [source._replace(streamed=streamed) for source in sources]
         return three_parts(name, sources, classes=known, validation=0.1, split_seed=0)
 
     return make
