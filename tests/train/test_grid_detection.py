@@ -1,5 +1,6 @@
 """YOLO's grid: the loss of YOLOv3 object by object, in a loop over its terms as Darknet has them."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fjdl import models, nn
 from fjdl.losses import ciou_loss
 from fjdl.train.tasks import grid_detection
 
@@ -112,6 +114,15 @@ def test_what_is_found_has_the_product_of_both_probabilities() -> None:
     np.testing.assert_allclose(found.scores[0], [sigmoid(1) * sigmoid(2), sigmoid(3) * 0.5, 0], rtol=1e-5)
     decoded = np.stack([box_of(outputs[0], 1, 2, 1), box_of(outputs[0], 2, 0, 0)])
     np.testing.assert_allclose(found.boxes[0, :2], np.clip(decoded, 0, [32, 24, 32, 24]), rtol=1e-5)
+
+
+def test_a_network_of_the_zoo_gives_what_the_task_takes() -> None:
+    backbone = partial(models.VGG, stages=(1, 1, 1), widths=(4, 6, 8))
+    model = nn.pure(models.YOLO(CLASSES, backbone, "pool3", anchors=2, width=4))
+    task, x = grid_detection(CLASSES, SHAPES, stride=STRIDE, capacity=10), jnp.zeros((2, 24, 32, 3))
+    params, stats = jax.eval_shape(model.init, jax.random.key(0), x)
+    values = jax.eval_shape(lambda p, s: task.loss(model.apply(p, s, x)[0], BATCH), params, stats)
+    assert (values.shape, values.dtype) == ((2,), jnp.float32)
 
 
 def test_outputs_and_shapes_of_another_form_are_refused() -> None:

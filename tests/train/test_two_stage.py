@@ -1,5 +1,6 @@
 """Detection in two stages: both losses beside torchvision's, what is drawn, and what is found."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,9 +10,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fjdl import boxes
+from fjdl import boxes, models, nn, optim, tree
+from fjdl.data.source import Splits, from_arrays
+from fjdl.functional.preprocessing import scale_pixels
+from fjdl.train import Recipe
+from fjdl.train.program import compile_program
+from fjdl.train.resident import place
 from fjdl.train.tasks import two_stage_detection
+from fjdl.train.tasks.box_targets import learned_objects
 from tests.train import detection_oracles as oracles
+from tests.train.toy import mesh
 
 CLASSES, IMAGES, OBJECTS, PROPOSALS = 3, 3, 4, 9
 ANCHORS = boxes.grid_anchors(boxes.anchor_shapes([8.0, 14.0], ratios=[1.0]), size=(4, 4), stride=8)
@@ -148,3 +156,40 @@ def test_regions_that_are_given_have_the_second_loss_alone_and_others_need_ancho
         jax.eval_shape(task.loss, outputs, batch)
     with pytest.raises(ValueError, match=r"shapes \(3, 9, 3\) and \(3, 9, 3, 4\), got \(3, 9, 4\) and \(3, 9, 4, 4\)$"):
         jax.eval_shape(two_stage_detection(2, capacity=10).loss, outputs, batch)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_faster_rcnn_is_trained_and_measured_in_both_precisions(precision: Any, rng: np.random.Generator) -> None:
+    """Its training step and its evaluation are traced; layers are counted."""
+    backbone = partial(models.VGG, stages=(1, 1, 1), widths=(4, 6, 8))
+    network = models.FasterRCNN(
+        CLASSES, backbone, ("stage2", "stage3"), stride=2, width=4, sizes=(4.0, 8.0, 16.0), candidates=8,
+        proposals=5, training_proposals=6, pooled=2, hidden=8,
+    )  # fmt: skip
+    batch = {name: x for name, x in scenes(rng).items() if name not in ("index", "epoch")}
+    source = from_arrays({"image": np.zeros((IMAGES, 16, 16, 3), np.uint8), **batch})
+    task = two_stage_detection(CLASSES, models.faster_rcnn_anchors(network, (16, 16)), capacity=10)
+    recipe = Recipe(
+        splits=lambda: Splits(name="toy", train=source, validation=source, test=source, classes=tuple("abc")),
+        model=nn.pure(network),
+        inputs=lambda batch: {
+            "image": scale_pixels(batch["image"]), "boxes": batch["boxes"], "valid": learned_objects(batch)
+        },
+        loss=task.loss,
+        metrics=task.metrics,
+        optimizer=lambda steps: optim.sgd(0.1),
+        epochs=1,
+        batch_size=IMAGES,
+        monitor="map50",
+        precision=precision,
+    )  # fmt: skip
+    program = compile_program(recipe, mesh(), examples=IMAGES, example=source.element(0))
+    state, arrays = jax.eval_shape(program.init), place(source, mesh())
+    _, report = jax.eval_shape(program.epoch, state, arrays)
+    assert (report.loss.shape, report.loss.dtype) == ((), jnp.float32)
+    results = jax.eval_shape(program.evaluate, state, arrays)
+    assert {name: x.shape for name, x in results.items()} == {
+        "map50": (), "class_precision": (CLASSES,), "coco": (12,), "loss": (),
+    }  # fmt: skip
+    layers = recipe.model.layers(recipe.seen(source.element(0)))
+    assert sum(layer.parameters for layer in layers) == tree.count(state.params)

@@ -138,7 +138,7 @@ def box_costs(
     return box_cost(decode(offsets, anchors, weights=code_weights), boxes)
 
 
-def clipped(boxes: Array, image_size: tuple[int, int] | None) -> Array:
+def clipped(boxes: Array, image_size: tuple[float, float] | None) -> Array:
     """The boxes cut off at an image of (height, width), or as they are."""
     return boxes if image_size is None else clip_to_image(boxes, height=image_size[0], width=image_size[1])
 
