@@ -16,11 +16,11 @@ from fjdl.models.detection.anchors import faster_rcnn_anchors, retinanet_anchors
 from fjdl.models.detection.heads import ConvHead
 from fjdl.models.detection.pyramid import FPN
 from fjdl.models.detection.single import Landmarks, Localizer
-from fjdl.models.detection.two_stage import BoxHead, FasterRCNN, FastRCNN, RegionHead, faster_rcnn_resnet50
+from fjdl.models.detection.two_stage import FasterRCNN, FastRCNN, RegionHead, faster_rcnn_resnet50
 from fjdl.models.detection.yolo import YOLO
 
 __all__ = [
-    "FPN", "SSD", "YOLO", "BoxHead", "ConvHead", "FastRCNN", "FasterRCNN", "Landmarks", "Localizer", "RegionHead",
+    "FPN", "SSD", "YOLO", "ConvHead", "FastRCNN", "FasterRCNN", "Landmarks", "Localizer", "RegionHead",
     "RetinaNet", "faster_rcnn_anchors", "faster_rcnn_resnet50", "retinanet_anchors", "retinanet_resnet50",
     "ssd_anchors",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ background: `augment.resized_crop` cuts one out, `boxes.window_crops` all window
 regions share, which Fast R-CNN computes once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,7 +39,8 @@ class FasterRCNN(linen.Module):
     second stage, without a gradient.
 
     Inputs are images [n, h, w, channels], or `{"image", "boxes", "valid"}` with the objects [n, m, 4] and [n, m] of
-    each image: in training the valid ones are proposals too, behind the others. The outputs are `{"region_logits": [n,
+    each image: in training the valid ones are proposals too, behind the others; corners that come in bfloat16 are less
+    exact. The outputs are `{"region_logits": [n,
     a], "region_offsets": [n, a, 4], "proposals": [n, k, 4], "valid": [n, k], "logits": [n, k, classes + 1], "offsets":
     [n, k, classes + 1, 4]}`. The last class is the background, whose offsets mean nothing.
 
@@ -103,13 +104,14 @@ class FastRCNN(linen.Module):
 
     Inputs are `{"image": [n, h, w, channels], "proposals": [n, k, 4], "valid": [n, k]}`, regions as corners in pixels;
     the outputs are those of the second stage of `FasterRCNN`. The features `name_of_features` of the backbone have the
-    `stride`. Regions are aligned, see `functional.roi_align`, where the paper pools them.
+    `stride`. `pool` cuts regions out: `functional.roi_align`, or `functional.roi_pool` as in the paper.
     """
 
     classes: int
     backbone: Part
     name_of_features: str
     stride: int
+    pool: Callable[..., Array] = roi_align
     pooled: int = 7
     hidden: int = 1024
 
@@ -119,7 +121,7 @@ class FastRCNN(linen.Module):
         image, boxes, valid = inputs["image"], widened(inputs["proposals"]), inputs["valid"].astype(bool)
         name = self.name_of_features
         x = features(self.backbone(name="backbone"), image, names=(name,), train=train)[name]
-        cut = roi_align(x, boxes, size=self.pooled, scale=1 / self.stride)
+        cut = self.pool(x, boxes, size=self.pooled, scale=1 / self.stride)
         scores, moves = BoxHead(self.classes, self.hidden, name="boxes")(cut)
         return {"proposals": boxes, "valid": valid, "logits": scores, "offsets": moves}
 

@@ -140,7 +140,7 @@ def _drawn(matches: Array, batch: Batch, seeds: tuple[int, int], *, size: int, f
     key = jax.random.fold_in(jax.random.key(seeds[0]), seeds[1])
     keys = jax.vmap(partial(example_key, key))(batch[EPOCH], batch[INDEX])
     draw = partial(sample_balanced, size=size, positive_fraction=fraction)
-    positive, negative = jax.vmap(lambda key, matches: draw(key, matches))(keys, matches)
+    positive, negative = jax.vmap(draw)(keys, matches)
     return positive, positive | negative
 
 
