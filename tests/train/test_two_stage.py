@@ -152,9 +152,9 @@ def test_regions_that_are_given_have_the_second_loss_alone_and_others_need_ancho
     second = {key: value for key, value in outputs.items() if not key.startswith("region")}
     task = two_stage_detection(CLASSES, capacity=10)
     assert (np.asarray(jax.jit(task.loss)(second, batch)) > 0).all()
-    with pytest.raises(ValueError, match=r"^anchors must be as many as the model's 32, got None$"):
+    with pytest.raises(ValueError, match=r"^anchors must be as many as the model's 32, got None"):
         jax.eval_shape(task.loss, outputs, batch)
-    with pytest.raises(ValueError, match=r"shapes \(3, 9, 3\) and \(3, 9, 3, 4\), got \(3, 9, 4\) and \(3, 9, 4, 4\)$"):
+    with pytest.raises(ValueError, match=r"shapes \(3, 9, 3\) and \(3, 9, 3, 4\), got \(3, 9, 4\) and \(3, 9, 4, 4\)"):
         jax.eval_shape(two_stage_detection(2, capacity=10).loss, outputs, batch)
 
 
