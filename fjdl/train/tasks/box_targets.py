@@ -60,12 +60,17 @@ def box_targets(anchors: Array, batch: Batch, match: Match, *, ignored: float = 
 
 
 def targets_of(matches: Array, batch: Batch) -> Targets:
-    """The targets of matches `[n, a]` with the objects of a batch."""
+    """The targets of matches `[n, a]` with the objects of a batch.
+
+    Corners are looked up one by one: on a TPU rows of four numbers take 36 times the memory, 193 MiB for 8 images of
+    49,104 anchors.
+    """
 
     def of_image(matches: Array, labels: Array, boxes: Array) -> Targets:
         positive, place = matches >= 0, jnp.maximum(matches, 0)
         label = jnp.where(positive, jnp.asarray(labels)[place].astype(jnp.int32), -1)
-        return Targets(matches, label, jnp.where(positive[:, None], widened(boxes)[place], 0))
+        corners = jnp.stack([side[place] for side in jnp.unstack(widened(boxes), axis=1)], axis=-1)
+        return Targets(matches, label, jnp.where(positive[:, None], corners, 0))
 
     return jax.vmap(of_image)(matches, batch["labels"], batch["boxes"])
 
