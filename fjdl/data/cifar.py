@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100 in their binary and their pickled form."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from fjdl.data.batch_files import BatchFiles, Part, load
 from fjdl.data.blank import Blank, blank_images, found_or_blank
 from fjdl.data.files import RemoteFile
+from fjdl.data.image_folder import square_reader
 from fjdl.data.pickled_arrays import read_array_pickle
 from fjdl.data.pickles import short
 from fjdl.data.source import Source, Splits, from_arrays
@@ -119,7 +121,8 @@ def _load(
         return [blank_images(length, (32, 32, 3), classes=len(classes)) for length in (50_000, 10_000)]
 
     whole, test = found_or_blank(name, find, make)
-    return with_validation(name, whole, test, classes=classes, validation=validation, seed=split_seed)
+    splits = with_validation(name, whole, test, classes=classes, validation=validation, seed=split_seed)
+    return replace(splits, reader=square_reader(size=32))
 
 
 def _joined(parts: list[Part]) -> Source:

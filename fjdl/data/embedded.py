@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from fjdl.data.image_folder import square_reader
 from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
 from fjdl.data.splits import stratified_split
+
+INK = 16  # the most of a pixel of the digits
 
 
 def digits(*, validation: float = 0.15, test: float = 0.2, split_seed: int = 0) -> Splits:
@@ -19,7 +22,8 @@ def digits(*, validation: float = 0.15, test: float = 0.2, split_seed: int = 0) 
 
     bunch: Any = load_digits()
     images = bunch.images.astype(np.uint8)[..., None]
-    return _splits("digits", bunch, {"image": images}, validation=validation, test=test, split_seed=split_seed)
+    splits = _splits("digits", bunch, {"image": images}, validation=validation, test=test, split_seed=split_seed)
+    return dataclasses.replace(splits, reader=square_reader(size=8, channels=1, levels=INK))
 
 
 def iris(*, validation: float = 0.15, test: float = 0.2, split_seed: int = 0) -> Splits:

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from fjdl.checks import at_least
 from fjdl.data.blank import Blank, absent, blank, found_or_blank
-from fjdl.data.source import Example, Index, Source, Splits, one_by_one, subset
+from fjdl.data.source import Example, Index, Picture, Reader, Source, Splits, one_by_one, subset
 from fjdl.data.splits import stratified_split, without_bad
 from fjdl.errors import DataError
 
@@ -56,7 +56,10 @@ def image_folder(
     shares = ((validation, test), (validation,), ())[len(others)]
     drawn = stratified_split(labels, fractions=(1 - sum(shares), *shares), seed=split_seed)
     train, middle, last = *(subset(whole, indices) for indices in drawn), *others
-    splits = Splits(name=Path(path).resolve().name, train=train, validation=middle, test=last, classes=classes)
+    splits = Splits(
+        name=Path(path).resolve().name, train=train, validation=middle, test=last, classes=classes,
+        reader=square_reader(size=size, shorter=shorter),
+    )  # fmt: skip
     return without_bad(splits) if skip_bad and blank() is None else splits
 
 
@@ -82,6 +85,28 @@ def decode(path: Path | str, *, size: int, shorter: int | None = None) -> np.nda
         enough = 2 * (shorter or size)
         image.draft(None, (enough, enough))
         return _square(as_rgb(ImageOps.exif_transpose(image)), size, shorter or size)
+
+
+def square_reader(*, size: int, shorter: int | None = None, channels: int = 3, levels: int = 255) -> Reader:
+    """Reads the central square of an image file as `decode` does: `{"image": uint8 [size, size, channels]}`.
+
+    With one channel the image is grey (ITU-R BT.601 luma). White is `levels`, as the data set counts it.
+    """
+    _check(size, shorter)
+
+    def read(path: Path) -> Picture:
+        square = decode(path, size=size, shorter=shorter)
+        with opened(path) as image:
+            original = np.array(as_rgb(ImageOps.exif_transpose(image)))
+        if channels == 1:
+            square = np.asarray(Image.fromarray(square).convert("L"))[..., None]
+        seen = np.rint(square * (levels / 255)).astype(np.uint8)
+        height, width = original.shape[:2]
+        side = min(height, width) * size / (shorter or size)
+        left, top = (width - side) / 2, (height - side) / 2
+        return Picture({"image": seen}, original, (left, top, left + side, top + side))
+
+    return read
 
 
 @contextmanager

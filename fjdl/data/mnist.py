@@ -1,5 +1,6 @@
 """MNIST and Fashion-MNIST from their four official IDX files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from fjdl.data.blank import Blank, blank_images, found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download, read_gzip
 from fjdl.data.idx import parse_idx
+from fjdl.data.image_folder import square_reader
 from fjdl.data.source import Source, Splits, from_arrays
 from fjdl.data.splits import with_validation
 from fjdl.errors import DataError
@@ -105,4 +107,5 @@ def _load(
         return [blank_images(length, (28, 28, 1), classes=len(classes)) for length in (60_000, 10_000)]
 
     whole, test = found_or_blank(name, find, make)
-    return with_validation(name, whole, test, classes=classes, validation=validation, seed=split_seed)
+    splits = with_validation(name, whole, test, classes=classes, validation=validation, seed=split_seed)
+    return replace(splits, reader=square_reader(size=28, channels=1))

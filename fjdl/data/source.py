@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,40 @@ class Source(NamedTuple):
     streamed: bool = False
 
 
+class Picture(NamedTuple):
+    """An image file as a data set reads it, and where what its example shows lies in the file."""
+
+    example: Example  # what an example has of the image alone: "image", uint8 [h, w, c], and its like
+    original: np.ndarray  # uint8 [height, width, 3], the whole image
+    window: tuple[float, float, float, float]  # in its pixels, the corners of what the example's image shows
+
+    def boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """Corners `[k, 4]` in pixels of the example's image as float64 in those of the original, clipped to it."""
+        (left, top), scale = self.window[:2], self._scale()
+        height, width = self.original.shape[:2]
+        found = np.asarray(boxes, np.float64).reshape(-1, 4) * np.tile(scale, 2) + np.array([left, top, left, top])
+        return np.clip(found, 0, np.array([width, height, width, height]))
+
+    def mask(self, mask: np.ndarray, *, outside: int = 255) -> np.ndarray:
+        """A mask `[h, w]` of the example's image at the original's size, `outside` where that is not in the example.
+
+        A pixel of the original has the value of the pixel that holds its centre.
+        """
+        (left, top), (across, down) = self.window[:2], self._scale()
+        rows, inside = _nearest(self.original.shape[0], top, down, mask.shape[0])
+        columns, within = _nearest(self.original.shape[1], left, across, mask.shape[1])
+        return np.where(inside[:, None] & within, mask[rows[:, None], columns], outside).astype(mask.dtype)
+
+    def _scale(self) -> np.ndarray:
+        """Pixels of the original in one of the example, across and down."""
+        x0, y0, x1, y1 = self.window
+        height, width = self.example["image"].shape[:2]
+        return np.array([(x1 - x0) / width, (y1 - y0) / height])
+
+
+Reader = Callable[[Path], Picture]  # raises `DataError` for a file that cannot be read
+
+
 @dataclass(frozen=True, kw_only=True)
 class Splits:
     """A named data set in three disjoint parts.
@@ -39,6 +74,7 @@ class Splits:
     test: Source
     classes: tuple[str, ...]
     left_out: tuple[str, ...] = ()  # a sentence for each file, or part of one, that is not among the examples
+    reader: Reader | None = None  # how a file that is in no part becomes what an example has of it
 
     def files(self) -> Mapping[str, str]:
         """What a run keeps of how the examples were made, as the contents of files by name: nothing."""
@@ -119,3 +155,9 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def _nearest(length: int, start: float, scale: float, seen: int) -> tuple[np.ndarray, np.ndarray]:
+    """The place among `seen` pixels of each of `length` pixels by its centre, and whether it is one of them."""
+    places = np.floor((np.arange(length) + 0.5 - start) / scale + 1e-9).astype(np.int64)
+    return np.clip(places, 0, seen - 1), (places >= 0) & (places < seen)

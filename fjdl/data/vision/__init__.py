@@ -17,7 +17,7 @@ array([[0, 1, 0],
 from fjdl.data.vision.coco import CocoSplits, class_mask
 from fjdl.data.vision.coco_files import CocoFile, CocoImage, coco_results, read_coco, write_coco_results
 from fjdl.data.vision.fitting import Placement, fit_boxes, fit_image, fit_mask, placement, unfit_boxes
-from fjdl.data.vision.images import read_image
+from fjdl.data.vision.images import fitted_reader, read_image
 from fjdl.data.vision.masks import read_mask, segment_source
 from fjdl.data.vision.objects import Objects, gather, object_source
 from fjdl.data.vision.omniglot import Drawings, read_drawings
@@ -31,9 +31,9 @@ from fjdl.data.vision.yolo import read_classes, read_yolo
 __all__ = [
     "CocoFile", "CocoImage", "CocoSplits", "Drawings", "Objects", "Placement", "class_mask", "coco_results",
     "compressed", "decode_run_lengths", "encode_run_lengths", "expanded", "fit_boxes", "fit_image", "fit_mask",
-    "gather", "in_memory", "object_source", "object_splits", "placement", "polygon_mask", "read_classes", "read_coco",
-    "read_drawings", "read_image", "read_mask", "read_voc", "read_xml", "read_yolo", "segment_source", "single_objects",
-    "three_parts", "unfit_boxes", "write_coco_results",
+    "fitted_reader", "gather", "in_memory", "object_source", "object_splits", "placement", "polygon_mask",
+    "read_classes", "read_coco", "read_drawings", "read_image", "read_mask", "read_voc", "read_xml", "read_yolo",
+    "segment_source", "single_objects", "three_parts", "unfit_boxes", "write_coco_results",
 ]  # fmt: skip
 
 

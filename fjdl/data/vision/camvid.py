@@ -7,6 +7,7 @@ from fjdl.data.files import find_folder
 from fjdl.data.source import Splits
 from fjdl.data.text.lines import read_lines
 from fjdl.data.vision.fitting import Size
+from fjdl.data.vision.images import fitted_reader
 from fjdl.data.vision.masks import blank_segmentation, segment_source
 from fjdl.data.vision.parts import as_size, in_memory, three_parts
 from fjdl.errors import DataError
@@ -44,7 +45,8 @@ def camvid(
             )
             for part in ("train", "val", "test")
         ]
-        splits = three_parts("camvid", sources, classes=CLASSES, validation=0.0, split_seed=0)
+        reader = fitted_reader(size, stretch=stretch)
+        splits = three_parts("camvid", sources, classes=CLASSES, validation=0.0, split_seed=0, reader=reader)
         return splits if streamed else in_memory(splits)
 
     make = blank_segmentation("camvid", (*size, 3), classes=CLASSES, lengths=LENGTHS, streamed=streamed)

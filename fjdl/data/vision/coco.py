@@ -11,7 +11,7 @@ from fjdl.data.blank import Blank, absent, found_or_blank
 from fjdl.data.source import Example, Source, Splits, one_by_one
 from fjdl.data.vision.coco_files import CocoFile, CocoImage, read_coco
 from fjdl.data.vision.fitting import Size, fit_image, fit_mask
-from fjdl.data.vision.images import read_image
+from fjdl.data.vision.images import fitted_reader, read_image
 from fjdl.data.vision.masks import VOID, blank_segmentation
 from fjdl.data.vision.objects import gather
 from fjdl.data.vision.parts import as_size, blank_detection, object_splits, three_parts
@@ -87,6 +87,7 @@ def coco_segmentation(
         splits = three_parts(
             root.resolve().name, sources, classes=("background", *categories.values()),
             validation=validation, split_seed=split_seed, skip_bad=skip_bad,
+            reader=fitted_reader(size, stretch=stretch),
         )  # fmt: skip
         return CocoSplits(**vars(splits), category_ids=(0, *categories))
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from fjdl.checks import at_least, within
-from fjdl.data.embedded import digits
+from fjdl.data.embedded import INK, digits
 from fjdl.data.source import Source, Splits, from_arrays, to_arrays
+from fjdl.data.vision.images import fitted_reader
 
-INK = 16  # the most that scikit-learn's digits have
 SMALLEST = 2  # pixels of a scene for each of a digit
 
 
@@ -42,7 +42,8 @@ def digit_scenes(
         part: _scenes(getattr(parts, part), size, largest, copies, noise, np.random.PCG64([seed, number]))
         for number, part in enumerate(("train", "validation", "test"))
     }
-    return replace(parts, name="digit_scenes", **sources)
+    reader = fitted_reader((size, size), channels=1, fill=0)
+    return replace(parts, name="digit_scenes", reader=reader, **sources)
 
 
 def _scenes(source: Source, size: int, largest: int, copies: int, noise: float, bits: Any) -> Source:

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from fjdl.data.image_folder import SUFFIXES, as_rgb, opened
+from fjdl.data.source import Picture, Reader
+from fjdl.data.vision.fitting import MARGIN, Size, fit_image, placement
 from fjdl.errors import DataError
 
 
@@ -19,6 +21,25 @@ def read_image(path: Path | str, *, channels: int = 3) -> np.ndarray:
             return np.array(image)[..., None]
         colour = as_rgb(image)
         return np.array(colour) if channels == 3 else np.array(colour.convert("L"))[..., None]
+
+
+def fitted_reader(size: Size, *, stretch: bool = False, channels: int = 3, fill: int = MARGIN) -> Reader:
+    """Reads an image file as `read_image` does and brings it to its size as `fit_image` does.
+
+    Examples are `{"image": uint8 [*size, channels], "image_size": int32 [2]}`, the latter (height, width) of the file.
+    """
+
+    def read(path: Path) -> Picture:
+        pixels = read_image(path, channels=channels)
+        source = pixels.shape[:2]
+        seen = fit_image(pixels, size, stretch=stretch, fill=fill)
+        top, left, height, width = placement(source, size, stretch=stretch)
+        down, across = source[0] / height, source[1] / width
+        window = (-left * across, -top * down, (size[1] - left) * across, (size[0] - top) * down)
+        whole = pixels if channels == 3 else np.repeat(pixels, 3, axis=2)
+        return Picture({"image": seen, "image_size": np.array(source, np.int32)}, whole, window)
+
+    return read
 
 
 def image_size(path: Path | str) -> tuple[int, int]:

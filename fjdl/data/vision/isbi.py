@@ -10,6 +10,7 @@ from fjdl.data.blank import found_or_blank
 from fjdl.data.files import find_folder
 from fjdl.data.source import Splits, subset
 from fjdl.data.vision.fitting import Size
+from fjdl.data.vision.images import fitted_reader
 from fjdl.data.vision.masks import blank_segmentation, segment_source
 from fjdl.data.vision.parts import as_size, in_memory, three_parts
 
@@ -48,7 +49,7 @@ def isbi_membrane(
         root = find_folder("isbi-membrane", "train/image/0.png", home=HOME, data_dir=data_dir) / "train"
         pairs = [(root / "image" / f"{number}.png", root / "label" / f"{number}.png") for number in range(IMAGES)]
         whole = segment_source(pairs, classes=2, size=size, channels=1, values={0: 0, 255: 1})
-        splits = divided([subset(whole, part) for part in parts])
+        splits = divided([subset(whole, part) for part in parts], reader=fitted_reader(size, channels=1))
         return splits if streamed else in_memory(splits)
 
     lengths = (len(train), len(validation), len(test))

@@ -10,7 +10,7 @@ from fjdl.data.blank import Blank, absent, found_or_blank
 from fjdl.data.image_folder import SUFFIXES, opened
 from fjdl.data.source import Example, Source, Splits, one_by_one
 from fjdl.data.vision.fitting import Size, fit_image, fit_mask
-from fjdl.data.vision.images import read_image
+from fjdl.data.vision.images import fitted_reader, read_image
 from fjdl.data.vision.parts import as_size, in_memory, three_parts
 from fjdl.errors import DataError
 
@@ -114,7 +114,7 @@ def mask_folder(
         ]  # fmt: skip
         return three_parts(
             root.resolve().name, sources, classes=classes, validation=validation, split_seed=split_seed,
-            skip_bad=skip_bad,
+            skip_bad=skip_bad, reader=fitted_reader(size, stretch=stretch, channels=channels),
         )  # fmt: skip
 
     make = blank_segmentation(root.resolve().name, (*size, channels), classes=classes)

@@ -7,9 +7,10 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.blank import Blank
-from fjdl.data.source import Example, Source, Splits, from_arrays, subset, to_arrays
+from fjdl.data.source import Example, Reader, Source, Splits, from_arrays, subset, to_arrays
 from fjdl.data.splits import split, without_bad
 from fjdl.data.vision.fitting import Size
+from fjdl.data.vision.images import fitted_reader
 from fjdl.data.vision.objects import Gathered, blank_objects, object_source
 from fjdl.errors import DataError, UsageError
 
@@ -42,7 +43,10 @@ def object_splits(
         for part in found
     ]
     left_out = tuple(sentence for part in found for sentence in part.left_out)
-    return three_parts(name, sources, classes=known, left_out=left_out, validation=validation, split_seed=split_seed)
+    return three_parts(
+        name, sources, classes=known, left_out=left_out, validation=validation, split_seed=split_seed,
+        reader=fitted_reader(size, stretch=stretch, channels=channels),
+    )  # fmt: skip
 
 
 def three_parts(
@@ -54,6 +58,7 @@ def three_parts(
     validation: float,
     split_seed: int,
     skip_bad: bool = False,
+    reader: Reader | None = None,
 ) -> Splits:
     """The parts of a data set where there are three, or the share `validation` drawn from the first of two.
 
@@ -70,7 +75,9 @@ def three_parts(
         drawn = split(train.length, fractions=(1 - validation, validation), seed=split_seed)
         train, *middle = (subset(train, indices) for indices in drawn)
     known, told = tuple(classes), tuple(left_out)
-    splits = Splits(name=name, train=train, validation=middle[0], test=test, classes=known, left_out=told)
+    splits = Splits(
+        name=name, train=train, validation=middle[0], test=test, classes=known, left_out=told, reader=reader
+    )
     return without_bad(splits) if skip_bad else splits
 
 

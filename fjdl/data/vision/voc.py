@@ -14,7 +14,7 @@ from fjdl.data.blank import absent, found_or_blank
 from fjdl.data.source import Splits
 from fjdl.data.text.lines import read_lines
 from fjdl.data.vision.fitting import Size
-from fjdl.data.vision.images import image_named, image_size
+from fjdl.data.vision.images import fitted_reader, image_named, image_size
 from fjdl.data.vision.masks import blank_segmentation, segment_source
 from fjdl.data.vision.objects import Gathered, Objects, gather
 from fjdl.data.vision.parts import as_size, blank_detection, object_splits, three_parts
@@ -93,7 +93,7 @@ def voc_segmentation(
             sources.append(segment_source(pairs, classes=len(classes), void=(255,), size=size, stretch=stretch))
         return three_parts(
             root.resolve().name, sources, classes=classes, validation=validation, split_seed=split_seed,
-            skip_bad=skip_bad,
+            skip_bad=skip_bad, reader=fitted_reader(size, stretch=stretch),
         )  # fmt: skip
 
     return found_or_blank(str(path), find, blank_segmentation(root.resolve().name, (*size, 3), classes=classes))

@@ -30,7 +30,8 @@ def localization(
 
     Results: accuracy, the confusion matrix, the mean IoU of boxes of images with an object, and `located`, the share of
     images whose class is right and whose box has an IoU of at least 0.5, the class alone where there is no object
-    (Russakovsky et al. 2015, arXiv:1409.0575, with one box). The summary's headline is `located`.
+    (Russakovsky et al. 2015, arXiv:1409.0575, with one box). The summary's headline is `located`; its answer is one box
+    for each image in pixels of `batch["image"]`, with the probability of its class, or none where that is `background`.
     """
 
     def loss(outputs: Any, batch: Batch) -> Array:
@@ -57,6 +58,20 @@ def localization(
         right = classified(outputs, batch)[0] == batch["label"]
         return ((right & ((overlap(outputs, batch) >= 0.5) | ~present(batch))).astype("float32"),)
 
+    def found(outputs: Any, batch: Batch) -> boxes.Detections:
+        probabilities = softmax(outputs["logits"])
+        labels = metrics.predicted_class(outputs["logits"])
+        height, width = batch["image"].shape[1:3]
+        corners = boxes.from_center_size(outputs["box"]) * jnp.array([width, height, width, height], jnp.float32)
+        there = present({"label": labels})
+        scores = jnp.max(probabilities, axis=1)
+        return boxes.Detections(
+            jnp.where(there[:, None], corners, 0)[:, None],
+            jnp.where(there, scores, 0)[:, None],
+            jnp.where(there, labels, 0)[:, None],
+            there[:, None],
+        )
+
     measured = {
         "accuracy": metrics.on(metrics.accuracy(), lambda outputs, batch: (outputs["logits"], batch["label"])),
         "mean_overlap": metrics.on(metrics.mean(), lambda outputs, batch: (overlap(outputs, batch),), weights=present),
@@ -69,6 +84,7 @@ def localization(
         numbers=_numbers,
         confusion="confusion",
         probabilities=lambda outputs: softmax(outputs["logits"]),
+        answer=found,
     )
     return Task(TaskLoss(loss, required, summary), measured)
 

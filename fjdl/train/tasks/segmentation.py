@@ -11,6 +11,7 @@ from fjdl import losses, metrics
 from fjdl.checks import within
 from fjdl.functional.activations import softmax
 from fjdl.losses import softmax_cross_entropy
+from fjdl.train.answers import Segmented
 from fjdl.train.recipe import Batch
 from fjdl.train.summary import Summary
 from fjdl.train.tasks.base import Requirement, Task, TaskLoss
@@ -68,7 +69,12 @@ def segmentation(
     if classes == 2:
         measured["foreground_dice"] = metrics.then(matrix, lambda table: metrics.dice_coefficient(table)[1])
     required = Requirement("mask", f"lie in [0, {classes}) or be {void}", in_range)
-    summary = Summary(headline, numbers=_numbers, confusion="confusion")
+    summary = Summary(
+        headline,
+        numbers=_numbers,
+        confusion="confusion",
+        answer=lambda outputs, batch: Segmented(metrics.predicted_class(outputs)),
+    )
     return Task(
         TaskLoss(loss, (required,), summary),
         {name: metrics.on(metric, predicted) for name, metric in measured.items()},
