@@ -1,4 +1,4 @@
-"""Draw a run: `python -m experiments.plot runs/digits` makes learning curves, confusion matrix, filters, mistakes."""
+"""Draw a run: `python -m experiments.plot runs/digits` makes learning curves, confusion matrix, filters, mistakes, cases."""
 
 import dataclasses
 import sys
@@ -57,9 +57,25 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
         figures |= {} if shown is None else {"mistakes": shown}
     if run.recipe.generation is not None and run.recipe.generation.attention is not None:
         figures["attention"] = attention_map(run, title=f"{title}, first example of the test part")
+    figures |= cases(run, title=f"{title}, test part")
     for name, figure in figures.items():
         save(figure, path / "plots" / f"{name}.png")
     return [path / "plots" / f"{name}.png" for name in figures]
+
+
+def cases(run: LoadedRun, *, title: str) -> dict[str, Any]:
+    """Figures of the answers beside the truth, for a task whose answers are classes of pixels or boxes."""
+    from experiments.predictions import boxes, segments
+    from experiments.predictions.base import variables_of
+    from fjdl.boxes import Detections
+    from fjdl.train.answers import Segmented
+    from fjdl.train.prediction import predictor
+
+    if run.recipe.told.answer is None:
+        return {}
+    answer = predictor(run.recipe)(*variables_of(run), run.splits.test.element(0))
+    kinds = {Segmented: segments.figures, Detections: boxes.figures}
+    return kinds[type(answer)](run, title=title) if type(answer) in kinds else {}
 
 
 def about(path: Path, run: LoadedRun) -> str:
@@ -114,7 +130,7 @@ def mistakes_figure(run: LoadedRun, *, title: str) -> Any:
 
     example, coders = run.splits.test.element(0), getattr(run.splits, "coders", {})
     of_text = "tokens" in coders and {"tokens", "length"} <= example.keys()
-    if not of_text and "image" not in example:
+    if not of_text and not {"image", "label"} <= example.keys():
         return None
     arrays = to_arrays(run.splits.test)
     label, predicted, certainty = (jnp.asarray(each) for each in (arrays["label"], *predictions(run)))

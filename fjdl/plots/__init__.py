@@ -1,7 +1,8 @@
 """Figures of what was trained and measured, as matplotlib `Figure` objects that no window or global state holds.
 
 One figure a file: learning curves, confusion matrix, first-layer filters, mistakes, closeness of words, maps of what a
-network looks at. `pages` has the figures of the documentation. May import every floor below 5.
+network looks at, classes of pixels and boxes beside the truth. `overlays` draws into the pixels of an image itself, and
+`pages` has the figures of the documentation. May import every floor below 5.
 
 >>> from fjdl.plots.curves import learning_curves
 >>> records = [{"step": n, "train_loss": 1 / n, "validation_loss": 2 / n} for n in (1, 2, 4)]
@@ -12,6 +13,7 @@ network looks at. `pages` has the figures of the documentation. May import every
 
 from fjdl.plots.adversarial import adversarial_figure, robustness_figure
 from fjdl.plots.attention import attention_figure
+from fjdl.plots.boxes import Drawn, boxes_figure, precision_recall_figure
 from fjdl.plots.closeness import closeness_map
 from fjdl.plots.confusion import confusion_matrix_figure
 from fjdl.plots.curves import learning_curves
@@ -21,14 +23,19 @@ from fjdl.plots.images import image_grid
 from fjdl.plots.maps import maps_figure, regions_figure
 from fjdl.plots.mistakes import mistakes
 from fjdl.plots.montage import montage
+from fjdl.plots.overlays import covered, image_png, mask_png, outlined
 from fjdl.plots.points import points_figure
+from fjdl.plots.segments import segments_figure
+from fjdl.plots.style import class_colours
 from fjdl.plots.text_mistakes import text_mistakes
 from fjdl.plots.units import histograms_figure, units_figure
 
 __all__ = [
-    "adversarial_figure", "attention_figure", "closeness_map", "confusion_matrix_figure", "filter_grid",
-    "histograms_figure", "image_grid", "learning_curves", "maps_figure", "mistakes", "montage", "points_figure",
-    "regions_figure", "robustness_figure", "save", "text_mistakes", "units_figure",
+    "Drawn", "adversarial_figure", "attention_figure", "boxes_figure", "class_colours", "closeness_map",
+    "confusion_matrix_figure", "covered", "filter_grid", "histograms_figure", "image_grid", "image_png",
+    "learning_curves", "maps_figure", "mask_png", "mistakes", "montage", "outlined", "points_figure",
+    "precision_recall_figure", "regions_figure", "robustness_figure", "save", "segments_figure", "text_mistakes",
+    "units_figure",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from fjdl.plots.style import MUTED, STYLE
 from fjdl.typing import Array, Num, typed
@@ -47,6 +47,42 @@ def image_grid(
             Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=MUTED, linewidth=0.5, clip_on=False)
         )
     return figure
+
+
+def case_panels(
+    captions: Sequence[str], heads: Sequence[str], *, size: tuple[int, int], title: str, note: str, inches: float
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of cases in two columns, the first half on the left, and the panels of each, which have the heads.
+
+    A panel is `inches` wide and has the shape of an image of `size`, (height, width). The caption stands on the left.
+    """
+    rows, across = -(-len(captions) // 2), min(len(captions), 2)
+    wide, high = inches * len(heads) * across + 1.9, inches * size[0] / size[1]
+    figure = Figure(figsize=(max(wide, 4.5), (high + 0.1) * rows + 1.1))
+    figure.suptitle(title)
+    figure.supxlabel(note, color=MUTED, fontsize=9)
+    ratios = ([1.0] * len(heads) + [0.04]) * across
+    cells = figure.subplots(rows, len(ratios), squeeze=False, width_ratios=ratios)
+    for axes in cells.ravel():
+        axes.set(xticks=[], yticks=[])
+        axes.grid(visible=False)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    panels = []
+    for number, caption in enumerate(captions):
+        column, row = divmod(number, rows)
+        first = column * (len(heads) + 1)
+        panels.append(list(cells[row, first : first + len(heads)]))
+        panels[-1][0].set_ylabel(caption, fontsize=8)
+        for axes, head in zip(panels[-1] if row == 0 else [], heads, strict=False):
+            axes.set_title(head, fontsize=9, pad=4)
+    return figure, panels
+
+
+def class_legend(figure: Figure, classes: Sequence[str], colours: np.ndarray) -> None:
+    """The colour of each class on the right of a figure."""
+    handles = [Patch(color=colour / 255, label=name) for name, colour in zip(classes, colours, strict=True)]
+    figure.legend(handles=handles, loc="outside right upper", fontsize=8)
 
 
 def require_images(images: Any, captions: Sequence[str]) -> None:

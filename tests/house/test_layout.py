@@ -19,6 +19,7 @@ SOURCES = sorted(
 # Folders with more files, in which each file is one thing of one kind and has its name.
 FLAT: dict[str, str] = {
     "configs": "an experiment a file",
+    "experiments": "a command a file; what one command is made of has a room of its own",
     "fjdl/optim": "an optimizer, or one way of changing another, a file",
     "fjdl/models": "an architecture a file",
     "fjdl/functional": "a kind of layer a file; kinds with several files have rooms of their own",

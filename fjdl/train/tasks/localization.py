@@ -63,7 +63,7 @@ def localization(
         labels = metrics.predicted_class(outputs["logits"])
         height, width = batch["image"].shape[1:3]
         corners = boxes.from_center_size(outputs["box"]) * jnp.array([width, height, width, height], jnp.float32)
-        there = present({"label": labels})
+        there = (labels >= 0) & present({"label": labels})
         scores = jnp.max(probabilities, axis=1)
         return boxes.Detections(
             jnp.where(there[:, None], corners, 0)[:, None],

@@ -125,5 +125,7 @@ def test_data_sets_of_folders_read_files_as_their_own(tmp_path: Path) -> None:
 def test_a_damaged_or_missing_file_is_one_sentence(tmp_path: Path, reader) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
     for name in ("torn.png", "absent.png"):
-        with pytest.raises(DataError, match=rf"^{tmp_path / name} must be a readable JPEG, PNG, WebP or BMP image, got"):
+        with pytest.raises(
+            DataError, match=rf"^{tmp_path / name} must be a readable JPEG, PNG, WebP or BMP image, got"
+        ):
             reader(tmp_path / name)
