@@ -1,4 +1,4 @@
-"""Draw a run: `python -m experiments.plot runs/digits` makes learning curves, confusion matrix, filters, mistakes, cases."""
+"""Draw a run: `python -m experiments.plot runs/digits` makes learning curves, confusion matrix, filters, cases."""
 
 import dataclasses
 import sys

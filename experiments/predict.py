@@ -1,4 +1,4 @@
-"""Ask a run about image files: `python -m experiments.predict runs/digits photograph.png` tells classes, masks or boxes."""
+"""Ask a run about image files: `python -m experiments.predict runs/digits photo.png` tells classes, masks or boxes."""
 
 import dataclasses
 import sys

@@ -31,7 +31,7 @@ def told(answer: Segmented, picture: Picture, classes: Sequence[str], limits: Li
 
 
 def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
-    """Images of the test part beside their true and their predicted classes, the worst and the best ones by their score.
+    """Images of the test part beside their true and predicted classes, the worst and the best ones by their score.
 
     The score is the run's headline, of each image alone.
     """

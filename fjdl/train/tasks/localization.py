@@ -62,7 +62,7 @@ def localization(
         probabilities = softmax(outputs["logits"])
         labels = metrics.predicted_class(outputs["logits"])
         height, width = batch["image"].shape[1:3]
-        corners = boxes.from_center_size(outputs["box"]) * jnp.array([width, height, width, height], jnp.float32)
+        corners = boxes.from_center_size(outputs["box"]) * jnp.array([[width, height, width, height]], jnp.float32)
         there = (labels >= 0) & present({"label": labels})
         scores = jnp.max(probabilities, axis=1)
         return boxes.Detections(
