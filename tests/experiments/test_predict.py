@@ -136,7 +136,7 @@ def test_masks_overlays_and_shares_have_the_size_of_the_file(opened: Opened, tmp
 
 
 def test_boxes_are_told_in_pixels_of_the_file_and_drawn_there(opened: Opened, tmp_path: Path, command: Command) -> None:
-    """The example has 2 rows of margin, and its pixels are 40 of the file's: x becomes 40 x and y becomes 40 (y - 2)."""
+    """The example has 2 rows of margin, and its pixels are 40 wide: x becomes 40 x and y becomes 40 (y - 2)."""
     opened(detector())
     image = photograph(tmp_path / "pets.png", scale=10)
     done = command("predict", tmp_path / "run", image, "--out", tmp_path / "out")
@@ -147,9 +147,8 @@ def test_boxes_are_told_in_pixels_of_the_file_and_drawn_there(opened: Opened, tm
     np.testing.assert_allclose(box["score"], 0.9, rtol=1e-6)
     overlay = np.asarray(Image.open(told["overlay"]))
     edge = class_colours(3)[2].tolist()
-    assert [overlay[row, column].tolist() == edge for row, column in ((119, 200), (80, 239), (120, 200), (80, 240))] == [
-        True, True, False, False,
-    ]  # fmt: skip
+    places = ((119, 200), (80, 239), (120, 200), (80, 240))
+    assert [overlay[place].tolist() == edge for place in places] == [True, True, False, False]
     done = command("predict", tmp_path / "run", image, "--out", tmp_path / "all", "--least", 0)
     [told] = lines(done.out)
     assert [row["box"] for row in told["boxes"]] == [[80, 0, 240, 120], [0, 0, 320, 40]]
