@@ -27,7 +27,7 @@ def told(answer: Detections, picture: Picture, classes: Sequence[str], limits: L
     corners = picture.boxes(found["boxes"][kept])
     names = [class_name(classes, int(label)) for label in labels]
     rows = [
-        {"class": name, "score": float(score), "box": [round(float(side), 3) for side in box]}
+        {"class": name, "score": round(float(score), 6), "box": [round(float(side), 3) for side in box]}
         for name, score, box in zip(names, scores, corners, strict=True)
     ]
     colours = class_colours(max(len(classes), int(labels.max(initial=-1)) + 1))[labels]
@@ -56,6 +56,7 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
     if not cases:
         return {}
     places = [place for place, _ in cases]
+    spared = any(truth[place].get("difficult", np.zeros(0)).any() for place in places)
     figure = boxes_figure(
         np.stack([example["image"] for example in shown(run, places)]),
         [_drawn(truth[place]) for place in places],
@@ -64,7 +65,7 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
         classes=classes,
         title=title,
         note=f"COCO's average precision of each image; {len(cases)} of {source.length:,} images; boxes with a score of "
-        f"{SHOWN} and more; objects that need not be found are dotted",
+        f"{SHOWN} and more" + ("; objects that need not be found are dotted" if spared else ""),
     )
     curves = metrics.voc_curves(found, truth, classes=len(classes))
     precision = metrics.voc_evaluation(found, truth, classes=len(classes)).all_points

@@ -14,7 +14,5 @@ def told(answer: Classified, picture: Picture, classes: Sequence[str], limits: L
     del picture
     probabilities = np.asarray(answer.probabilities[0], np.float64)
     ranked = np.argsort(-probabilities, kind="stable")[: limits.top]
-    return Told(
-        {"classes": [{"class": class_name(classes, int(k)), "probability": float(probabilities[k])} for k in ranked]},
-        {},
-    )
+    rows = [{"class": class_name(classes, int(k)), "probability": round(float(probabilities[k]), 6)} for k in ranked]
+    return Told({"classes": rows}, {})

@@ -23,7 +23,7 @@ def told(answer: Segmented, picture: Picture, classes: Sequence[str], limits: Li
 
     mask = picture.mask(_bytes(answer.classes[0]), outside=VOID)
     counts = np.bincount(mask[mask != VOID], minlength=1)
-    shares = {class_name(classes, int(k)): float(counts[k] / counts.sum()) for k in np.flatnonzero(counts)}
+    shares = {class_name(classes, int(k)): round(float(counts[k] / counts.sum()), 6) for k in np.flatnonzero(counts)}
     background = classes.index(BACKGROUND) if BACKGROUND in classes else None
     colours = class_colours(max(len(classes), len(counts)), background=background)
     overlay = covered(picture.original, mask, colours)
@@ -44,6 +44,7 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
     cases = worst_and_best(scores, better=summary.better)
     if not cases:
         return {}
+    score_name = summary.headline.replace("_", " ").replace("iou", "IoU")
     examples = shown(run, [place for place, _ in cases])
     predicted: list[Any] = [answer(*variables, example) for example in examples]
     figure = segments_figure(
@@ -53,7 +54,7 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
         captions=[caption for _, caption in cases],
         classes=run.splits.classes,
         title=title,
-        note=f"{summary.headline.replace('_', ' ')} of each image; {len(cases)} of {source.length:,} images",
+        note=f"{score_name} of each image; {len(cases)} of {source.length:,} images",
     )
     return {"cases": figure}
 

@@ -80,7 +80,9 @@ def precision_recall_figure(
     for label in ranked:
         if label not in named:
             _curve(axes, curves[label], color=MUTED, linewidth=0.6, alpha=0.5)
-    for colour, label in zip(class_colours(len(named)), named, strict=True):
+    own = len(classes) <= _NAMED  # colours of classes, as in `boxes_figure`
+    colours = class_colours(len(classes))[named] if own else class_colours(len(named))
+    for colour, label in zip(colours, named, strict=True):
         _curve(axes, curves[label], color=colour / 255, label=f"{classes[label]} ({100 * values[label]:.1f})")
     if ranked:
         mean = 100 * values[ranked].mean()

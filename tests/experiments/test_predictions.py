@@ -73,7 +73,7 @@ def test_segments_are_ordered_by_the_score_of_each_image() -> None:
     drawn = cases(dataclasses.replace(run, recipe=chosen), title="cells, test part")
     assert drawn.keys() == {"cases"}
     assert captions(drawn["cases"]) == ["worst: 0.00", "best: 1.00", "worst: 0.33"]  # row by row
-    assert drawn["cases"].get_supxlabel() == "mean iou of each image; 3 of 3 images"
+    assert drawn["cases"].get_supxlabel() == "mean IoU of each image; 3 of 3 images"
 
 
 def test_boxes_are_ordered_by_the_precision_of_each_image_and_one_without_objects_is_left_out() -> None:
