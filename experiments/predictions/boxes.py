@@ -42,12 +42,15 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
 
     The score of an image is COCO's average precision of it alone; an image without objects has none.
     """
+    import jax.numpy as jnp
+
     from fjdl.plots import boxes_figure, precision_recall_figure
     from fjdl.train.prediction import predictor
 
     source, classes, variables = run.splits.test, run.splits.classes, variables_of(run)
-    answer = predictor(run.recipe)
-    found, truth = [], []
+    answer: Any = predictor(run.recipe)
+    found: list[dict[str, np.ndarray]] = []
+    truth: list[dict[str, np.ndarray]] = []
     for number in range(source.length):
         example = source.element(number)
         found.append(found_of(answer(*variables, example)))
@@ -58,7 +61,7 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
     places = [place for place, _ in cases]
     spared = any(truth[place].get("difficult", np.zeros(0)).any() for place in places)
     figure = boxes_figure(
-        np.stack([example["image"] for example in shown(run, places)]),
+        jnp.asarray(np.stack([example["image"] for example in shown(run, places)])),
         [_drawn(truth[place]) for place in places],
         [_drawn(found[place]) for place in places],
         captions=[caption for _, caption in cases],

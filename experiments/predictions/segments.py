@@ -35,6 +35,8 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
 
     The score is the run's headline, of each image alone.
     """
+    import jax.numpy as jnp
+
     from fjdl.plots import segments_figure
     from fjdl.train.prediction import judge, predictor
 
@@ -48,9 +50,9 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
     examples = shown(run, [place for place, _ in cases])
     predicted: list[Any] = [answer(*variables, example) for example in examples]
     figure = segments_figure(
-        np.stack([example["image"] for example in examples]),
-        np.stack([example["mask"].astype(np.int32) for example in examples]),
-        np.stack([_bytes(each.classes[0]).astype(np.int32) for each in predicted]),
+        jnp.asarray(np.stack([example["image"] for example in examples])),
+        jnp.asarray(np.stack([example["mask"].astype(np.int32) for example in examples])),
+        jnp.asarray(np.stack([_bytes(each.classes[0]).astype(np.int32) for each in predicted])),
         captions=[caption for _, caption in cases],
         classes=run.splits.classes,
         title=title,
@@ -59,5 +61,5 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
     return {"cases": figure}
 
 
-def _bytes(classes: np.ndarray) -> np.ndarray:
+def _bytes(classes: Any) -> np.ndarray:
     return np.where((classes < 0) | (classes > VOID), VOID, classes).astype(np.uint8)

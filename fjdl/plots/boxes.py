@@ -54,7 +54,7 @@ def boxes_figure(
             axes.imshow(image, cmap="gray", vmin=0, vmax=1)
             _draw(axes, drawn, colours)
     shown = np.unique(np.concatenate([drawn.labels for drawn in (*true, *found)])).astype(int)
-    class_legend(figure, [classes[label] for label in shown], colours[shown])
+    class_legend(figure, [classes[int(label)] for label in shown], colours[shown])
     return figure
 
 

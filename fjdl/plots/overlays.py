@@ -38,11 +38,11 @@ def outlined(
     default 1 for each 250 pixels of the longer side. A caption stands in a field of the box's colour above the box, or
     inside of it where there is no room.
     """
-    width = max(round(max(image.shape[:2]) / 250), 1) if width is None else width
+    thickness = max(round(max(image.shape[:2]) / 250), 1) if width is None else width
     drawn = image.copy()
     order = range(len(boxes) - 1, -1, -1)
     for number in order:
-        _outline(drawn, _pixels(boxes[number], image.shape), colours[number], width)
+        _outline(drawn, _pixels(boxes[number], image.shape), colours[number], thickness)
     if not any(captions):
         return drawn
     picture = Image.fromarray(drawn)

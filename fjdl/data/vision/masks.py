@@ -133,7 +133,8 @@ def blank_segmentation(
 
     def make(blank: Blank) -> Splits:
         sources = [_noise(length, shape, len(classes)) for length in lengths or (*blank.images, blank.images[1])]
-        splits = three_parts(name, sources, classes=classes, validation=0.1, split_seed=0)
+        reader = fitted_reader(shape[:2], channels=shape[2])
+        splits = three_parts(name, sources, classes=classes, validation=0.1, split_seed=0, reader=reader)
         return splits if streamed else in_memory(splits)
 
     return make

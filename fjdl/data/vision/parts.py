@@ -129,7 +129,7 @@ def blank_detection(
             for length in lengths or (*blank.images, blank.images[1])
         ]
         sources = [source._replace(streamed=streamed) for source in sources]
-        return three_parts(name, sources, classes=known, validation=0.1, split_seed=0)
+        return three_parts(name, sources, classes=known, validation=0.1, split_seed=0, reader=fitted_reader(size))
 
     return make
 

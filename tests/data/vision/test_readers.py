@@ -1,11 +1,13 @@
 """Files that are in no part of a data set: read as its examples are, and what is found goes back to their pixels."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fjdl.data.blank import blank_data
 from fjdl.data.embedded import digits
 from fjdl.data.image_folder import decode, image_folder, square_reader
 from fjdl.data.source import Picture
@@ -13,6 +15,7 @@ from fjdl.data.vision import fit_boxes, fit_image, fitted_reader, placement, unf
 from fjdl.data.vision.digit_scenes import digit_scenes
 from fjdl.data.vision.masks import mask_folder
 from fjdl.errors import DataError
+from tests.house.test_own_tests import data_sets
 
 SIZES = [(40, 40), (80, 100), (16, 60), (33, 21), (50, 75)]
 
@@ -129,3 +132,28 @@ def test_a_damaged_or_missing_file_is_one_sentence(tmp_path: Path, reader) -> No
             DataError, match=rf"^{tmp_path / name} must be a readable JPEG, PNG, WebP or BMP image, got"
         ):
             reader(tmp_path / name)
+
+
+def test_every_data_set_of_images_reads_files_into_the_shape_of_its_examples(
+    photograph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But Omniglot, whose drawings are compared and not named."""
+    monkeypatch.delenv("FJDL_DATA_DIR", raising=False)
+    monkeypatch.setenv("FJDL_CACHE_DIR", str(tmp_path))
+    given = {"path": "nowhere", "size": 32, "classes": ("a", "b")}
+    others = ("fjdl.data.language.", "fjdl.data.sentences.", "fjdl.data.translation.", "fjdl.data.splits.")
+    seen = []
+    for name, function in data_sets().items():
+        options = inspect.signature(function).parameters.keys() & {"path", "size"}
+        if "mask_folder" in name or "yolo" in name:
+            options |= {"classes"}
+        if name.startswith((*others, "fjdl.data.vision.parts.")) or name.endswith((".standardize", ".omniglot")):
+            continue
+        with blank_data(images=(24, 4), classes=2):
+            splits = function(**{option: given[option] for option in options})
+        if "image" in (example := splits.test.element(0)):
+            assert splits.reader is not None, name
+            image = splits.reader(photograph).example["image"]
+            assert (image.shape, image.dtype) == (example["image"].shape, example["image"].dtype), name
+            seen.append(name)
+    assert len(seen) >= 16
