@@ -71,7 +71,7 @@ def cases(run: LoadedRun, *, title: str) -> dict[str, Any]:
     from fjdl.train.answers import Segmented
     from fjdl.train.prediction import predictor
 
-    if run.recipe.told.answer is None:
+    if run.recipe.told.answer is None and run.recipe.told.detections is None:
         return {}
     answer = predictor(run.recipe)(*variables_of(run), run.splits.test.element(0))
     kinds = {Segmented: segments.figures, Detections: boxes.figures}

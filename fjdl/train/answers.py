@@ -1,8 +1,7 @@
 """What a model says of examples, in terms of its task: one type for each kind of answer.
 
-A task makes answers of `(outputs, batch)`, where the batch needs to hold only what the model sees
-(`Summary.answer`). Another kind, that of a detector, is `fjdl.boxes.Detections`, in pixels of the image that the model
-saw.
+`Summary.answer` makes them of outputs and batch, which holds at least what the model saw, `Summary.probabilities` and
+`Summary.detections` of outputs. `fjdl.boxes.Detections` are in pixels of the image that the model saw.
 """
 
 from typing import NamedTuple

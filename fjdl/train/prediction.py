@@ -19,11 +19,13 @@ Example = Mapping[str, Any]
 
 
 def answer_of(summary: Summary) -> Callable[[Any, Batch], Answer] | None:
-    """The summary's `answer`, or its probabilities as one, or None for a task without answers."""
-    probabilities = summary.probabilities
-    if summary.answer is not None or probabilities is None:
+    """The summary's `answer`, or its detections or probabilities as one, or None for a task without answers."""
+    detections, probabilities = summary.detections, summary.probabilities
+    if summary.answer is not None:
         return summary.answer
-    return lambda outputs, batch: Classified(probabilities(outputs))
+    if detections is not None:
+        return lambda outputs, batch: detections(outputs)
+    return None if probabilities is None else lambda outputs, batch: Classified(probabilities(outputs))
 
 
 def predictor(recipe: Recipe) -> Callable[[PyTree, PyTree, Example], Answer]:

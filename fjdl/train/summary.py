@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from fjdl.boxes import Detections
 from fjdl.train.answers import Answer
 from fjdl.typing import Array
 
@@ -32,7 +33,8 @@ class Summary(NamedTuple):
     numbers: Callable[[Mapping[str, Any]], dict[str, Any]] = _nothing  # of the results: more of them, as plain numbers
     confusion: str | None = None  # the metric that is a confusion matrix of the data's classes, rows = true
     probabilities: Callable[[Any], Array] | None = None  # of outputs, that of each class of each example [n, classes]
-    answer: Callable[[Any, Mapping[str, Array]], Answer] | None = None  # of outputs and what the model saw of a batch
+    detections: Callable[[Any], Detections] | None = None  # of outputs, what is found in each image
+    answer: Callable[[Any, Mapping[str, Array]], Answer] | None = None  # of outputs and batch, of any kind
 
 
 def summarized(summary: Summary, results: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from fjdl.plots import class_colours
 from fjdl.train.recipe import Recipe
 from fjdl.train.summary import Summary
 from fjdl.train.tasks import segmentation
-from tests.experiments.support import DATA, USAGE, Command, sentence, snapshot
+from tests.experiments.support import DATA, STORAGE, USAGE, Command, sentence, snapshot
 from tests.train.toy import recipe
 
 CLASSES = ("background", "cat", "dog")
@@ -63,7 +63,7 @@ def segments() -> Recipe:
 def detector() -> Recipe:
     """It finds a dog, a cat with a low score, and nothing."""
 
-    def answer(outputs: Any, batch: Any) -> Detections:
+    def found(outputs: Any) -> Detections:
         boxes = jnp.array([[[2, 2, 6, 5], [0, 0, 8, 3], [0, 0, 0, 0]]], jnp.float32)
         return Detections(
             boxes, jnp.array([[0.9, 0.25, 0.0]]), jnp.array([[2, 1, 0]]), jnp.array([[True, True, False]])
@@ -71,7 +71,7 @@ def detector() -> Recipe:
 
     return without_parameters(
         lambda x: x[:, 0, 0], loss=lambda outputs, batch: outputs[:, 0], metrics={}, monitor="loss", mode="min",
-        summary=Summary("loss", better="min", answer=answer),
+        summary=Summary("loss", better="min", detections=found),
     )  # fmt: skip
 
 
@@ -192,3 +192,10 @@ def test_data_that_do_not_say_how_files_are_read_are_refused(opened: Opened, tmp
     refused = command("predict", tmp_path, "x.png")
     assert refused.status == USAGE
     assert sentence(refused) == f"{tmp_path} reads no files: its data, some digits, do not say how"
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(opened: Opened, tmp_path: Path, command: Command) -> None:
+    opened(segments())
+    (tmp_path / "out").write_text("a file")
+    refused = command("predict", tmp_path / "run", photograph(tmp_path / "a.png"), "--out", tmp_path / "out")
+    assert (refused.status, sentence(refused)) == (STORAGE, f"{tmp_path / 'out'} cannot be made: File exists")

@@ -84,13 +84,13 @@ def test_boxes_are_ordered_by_the_precision_of_each_image_and_one_without_object
         "valid": np.array([[True], [True], [False]]),
     }  # fmt: skip
 
-    def answer(outputs: Any, batch: Any) -> Detections:
+    def found(outputs: Any) -> Detections:
         ones = jnp.ones((1, 1))
         return Detections(jnp.array([[[0.0, 0, 4, 4]]]), 0.9 * ones, ones.astype(jnp.int32), ones > 0)
 
     run = run_of(
         arrays, ("RBC", "WBC"), loss=lambda outputs, batch: outputs[:, 0, 0, 0], metrics={}, monitor="loss", mode="min",
-        summary=Summary("loss", better="min", answer=answer),
+        summary=Summary("loss", better="min", detections=found),
     )  # fmt: skip
     drawn = cases(run, title="cells")
     assert drawn.keys() == {"cases", "precision_recall"}
