@@ -11,7 +11,7 @@ from fjdl import metrics
 from fjdl.boxes import Detections
 from fjdl.data.source import Picture
 
-SHOWN = 0.3  # least score of a box in a figure
+SHOWN = 0.3  # score from which on a figure has all boxes
 
 
 def told(answer: Detections, picture: Picture, classes: Sequence[str], limits: Limits) -> Told:
@@ -44,7 +44,7 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
     """
     import jax.numpy as jnp
 
-    from fjdl.plots import boxes_figure, precision_recall_figure
+    from fjdl.plots import Drawn, boxes_figure, precision_recall_figure
     from fjdl.train.prediction import predictor
 
     source, classes, variables = run.splits.test, run.splits.classes, variables_of(run)
@@ -62,13 +62,17 @@ def figures(run: LoadedRun, *, title: str) -> dict[str, Any]:
     spared = any(truth[place].get("difficult", np.zeros(0)).any() for place in places)
     figure = boxes_figure(
         jnp.asarray(np.stack([example["image"] for example in shown(run, places)])),
-        [_drawn(truth[place]) for place in places],
-        [_drawn(found[place]) for place in places],
+        [
+            Drawn(truth[place]["boxes"], truth[place]["labels"], ignored=truth[place].get("difficult"))
+            for place in places
+        ],
+        [drawn_of(found[place], objects=len(truth[place]["labels"])) for place in places],
         captions=[caption for _, caption in cases],
         classes=classes,
         title=title,
         note=f"COCO's average precision of each image; {len(cases)} of {source.length:,} images; boxes with a score of "
-        f"{SHOWN} and more" + ("; objects that need not be found are dotted" if spared else ""),
+        f"{SHOWN} and more, and as many of the best as there are objects"
+        + ("; objects that need not be found are dotted" if spared else ""),
     )
     curves = metrics.voc_curves(found, truth, classes=len(classes))
     precision = metrics.voc_evaluation(found, truth, classes=len(classes)).all_points
@@ -111,10 +115,10 @@ def truth_of(example: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {**rows, "difficult": np.any(spared, axis=0)} if spared else rows
 
 
-def _drawn(rows: Mapping[str, np.ndarray]) -> Any:
+def drawn_of(found: Mapping[str, np.ndarray], *, objects: int) -> Any:
+    """The boxes of an image that a figure shows: those of a score of 0.3 and more, and the best ones, one an object."""
     from fjdl.plots import Drawn
 
-    if "scores" not in rows:
-        return Drawn(rows["boxes"], rows["labels"], ignored=rows.get("difficult"))
-    kept = rows["scores"] >= SHOWN
-    return Drawn(rows["boxes"][kept], rows["labels"][kept], scores=rows["scores"][kept])
+    rank = np.argsort(np.argsort(-found["scores"], kind="stable"), kind="stable")
+    kept = (found["scores"] >= SHOWN) | (rank < objects)
+    return Drawn(found["boxes"][kept], found["labels"][kept], scores=found["scores"][kept])

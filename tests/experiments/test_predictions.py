@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from experiments.evaluate import LoadedRun
 from experiments.plot import cases
 from experiments.predictions.base import worst_and_best
-from experiments.predictions.boxes import image_score, truth_of
+from experiments.predictions.boxes import drawn_of, image_score, truth_of
 from fjdl.boxes import Detections
 from fjdl.data.source import Splits, from_arrays
 from fjdl.model import Model
@@ -131,3 +131,11 @@ def test_the_truth_is_the_valid_boxes_or_the_one_of_a_localizer_in_pixels() -> N
 def test_a_task_without_such_answers_has_no_cases() -> None:
     made = recipe()
     assert cases(LoadedRun(made, made.splits(), None, None), title="") == {}
+
+
+@pytest.mark.parametrize(("objects", "scores"), [(0, [0.3, 0.8]), (1, [0.3, 0.8]), (3, [0.1, 0.3, 0.8]), (9, None)])
+def test_figures_have_boxes_of_some_score_and_one_for_each_object(objects: int, scores: list[float] | None) -> None:
+    found = {"boxes": np.arange(16.0).reshape(4, 4), "scores": np.array([0.1, 0.3, 0.05, 0.8]), "labels": np.arange(4)}
+    drawn = drawn_of(found, objects=objects)
+    assert drawn.scores.tolist() == (scores or found["scores"].tolist())
+    np.testing.assert_array_equal(drawn.boxes, found["boxes"][drawn.labels])
