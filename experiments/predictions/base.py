@@ -41,8 +41,8 @@ def worst_and_best(
 ) -> list[tuple[int, str]]:
     """Places of at most `most` examples of the worst scores, the worst first, and of as many of the best.
 
-    Each is once among them, with a caption. Scores that are not finite are left out; of equal ones the first comes
-    first.
+    Each is once among them, with a caption. Scores that are not finite are left out; of equal ones the first counts as
+    the worse.
     """
     values = np.asarray(scores, np.float64)
     known = np.flatnonzero(np.isfinite(values))
