@@ -81,6 +81,10 @@ SELECTING = {
         (DETECTIONS, OBJECTS),
     ),
     "collected": (metrics.collected(metrics.roc_auc_score, capacity=9), (SHARES, YES)),
+    "collected_retrieval": (
+        metrics.then(metrics.collected_retrieval(K, capacity=9), lambda scores: scores.map_at_r),
+        (LOGITS, LABELS),
+    ),
     "largest_error": (metrics.largest_error(), (VALUES, TARGETS)),
     "voc_detection": (
         metrics.then(metrics.voc_detection(2, capacity=12), lambda found: found.mean_all_points),
