@@ -44,6 +44,7 @@ def recipe(
     learning_rate: float = 2e-3,
     weight_decay: float = 1e-3,
     ema: float | None = 0.995,
+    skip_bad: bool = False,
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
 ) -> Recipe:
     """Scales of anchors are parts of the image's shorter side; cells are 20, 50 and 95 pixels large in the median."""
@@ -57,7 +58,7 @@ def recipe(
         most=200,
     )
     return Recipe(
-        splits=partial(bccd, size=size),
+        splits=partial(bccd, size=size, skip_bad=skip_bad),
         model=pure(network),
         inputs=lambda batch: standardize(scale_pixels(batch["image"]), mean=MEAN, std=STD),
         loss=task.loss,

@@ -9,6 +9,7 @@ import numpy as np
 from fjdl.analysis import format_table
 from fjdl.batch import assembled
 from fjdl.data.batches import sequential_indices
+from fjdl.train.header import left_out
 from fjdl.train.inspection import check_data
 from fjdl.train.prepare import prepare
 from fjdl.train.program import CAUSES, EpochReport
@@ -29,6 +30,8 @@ def dry_run(recipe: Recipe) -> None:
 
     lengths = (splits.train.length, splits.validation.length, splits.test.length)
     print("{}: {} training, {} validation, {} test".format(splits.name, *lengths))
+    for name, what in left_out(splits):
+        print(f"{name}: {what}")
     if layers := recipe.model.layers(recipe.seen(splits.train.element(0))):
         print(format_table(layers))
     print(

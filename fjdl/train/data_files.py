@@ -7,12 +7,17 @@ from fjdl.train.rundir import RunDirectory
 
 
 def keep_files(run: RunDirectory, splits: Splits) -> None:
-    """Writes the files of the data set into the run where they are not there yet; raises what `require_files` does."""
+    """Writes the files of the data set into the run where they are not there yet; raises what `require_files` does.
+
+    `left_out.txt` has a line for all that could not be used, as it is now: its paths may be others than at the start.
+    """
     require_files(run, splits)
-    for name, content in splits.files().items():
-        if not (run.data / name).exists():
-            run.data.mkdir(exist_ok=True)
-            write_atomically(run.data / name, content)
+    missing = {name: content for name, content in splits.files().items() if not (run.data / name).exists()}
+    if splits.left_out:
+        missing["left_out.txt"] = "".join(f"{sentence}\n" for sentence in splits.left_out)
+    for name, content in missing.items():
+        run.data.mkdir(exist_ok=True)
+        write_atomically(run.data / name, content)
 
 
 def require_files(run: RunDirectory, splits: Splits) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 import jax
 from jax.sharding import Mesh
 
-from fjdl.data.source import Source
+from fjdl.data.source import Source, Splits
 from fjdl.train.prepare import Prepared
 from fjdl.train.recipe import Recipe
 from fjdl.train.resident import abstract
@@ -19,10 +19,19 @@ def header(prepared: Prepared) -> list[tuple[str, str]]:
     parameters = count(jax.eval_shape(program.init).params)
     return [
         ("data", f"{splits.name}: {parts}; {_where(recipe, splits.train, mesh)}"),
+        *left_out(splits),
         ("model", f"{parameters:,} parameters, {recipe.precision}"),
         ("training", f"{recipe.epochs:,} epochs of {program.steps_per_epoch:,} steps, seed {recipe.seed}"),
         ("devices", f"{devices(mesh)}; {_batch(recipe, mesh)}"),
     ]
+
+
+def left_out(splits: Splits) -> list[tuple[str, str]]:
+    """How much of the data set could not be used, and the first of it; nothing where all could."""
+    if not splits.left_out:
+        return []
+    number = len(splits.left_out)
+    return [("left out", f"{number:,}, in data/left_out.txt of the run; the first: {splits.left_out[0]}")]
 
 
 def lines(pairs: list[tuple[str, str]]) -> str:

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ def test_a_run_keeps_the_vocabulary_and_opens_with_no_other(tmp_path: Path) -> N
         with pytest.raises(DataError, match=f"^{kept} must be what the data set words makes now, got another content"):
             check(run, texts("one one two"))
     np.testing.assert_equal(load_vocabulary(kept).tokens, data.coders["tokens"].vocabulary.tokens)
+
+
+def test_what_is_left_out_is_listed_and_no_reason_to_refuse_a_run(tmp_path: Path) -> None:
+    run = RunDirectory(path=tmp_path)
+    for sentences in (("a.png is empty", "b.png is a folder"), ("/elsewhere/a.png is empty",)):
+        keep_files(run, dataclasses.replace(splits(), left_out=sentences))
+        assert (run.data / "left_out.txt").read_text().splitlines() == list(sentences)
+    assert [path.name for path in run.data.iterdir()] == ["left_out.txt"]
 
 
 def test_data_without_such_files_leave_nothing(tmp_path: Any) -> None:

@@ -40,5 +40,11 @@ def test_streamed_data_are_said_to_be() -> None:
     assert dict(header(prepare(recipe(splits=lambda: data), devices=devices())))["data"].endswith("; streamed")
 
 
+def test_what_is_left_out_is_counted_and_the_first_is_told() -> None:
+    data = dataclasses.replace(splits(), left_out=("a.png is empty", "b.png is a folder"))
+    told = dict(header(prepare(recipe(splits=lambda: data), devices=devices())))
+    assert told["left out"] == "2, in data/left_out.txt of the run; the first: a.png is empty"
+
+
 def test_names_and_values_are_aligned() -> None:
     assert lines([("run", "a"), ("devices", "b")]) == "run      a\ndevices  b"
