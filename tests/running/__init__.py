@@ -1,0 +1,1 @@
+"""How the suite runs: who runs which test, and what its programs share."""
