@@ -39,15 +39,16 @@ def test_answers_are_those_of_greedy_decoding_and_padding_changes_none(made: Any
     generation, params, network = made
     (text, score), *others = written(generation, searched(generation), params, {}, "abca", count=1, seed=0)
     tokens, lengths = encode_texts(CODER, ["abca", "d"], steps=6)
-    state = nn.method(network, "begin")(params, {}, (tokens, jnp.asarray(lengths)), steps=4)
+    begin = partial(nn.method(network, "begin"), steps=4)
+    state = jax.jit(begin)(params, {}, (tokens, lengths))
     bos, eos = CODER.vocabulary.bos, CODER.vocabulary.eos
-    expected = greedy(partial(generation.step, params, {}), state, jnp.full((2, 1), bos), length=4, end=eos)
+    step = partial(generation.step, params, {})
+    expected = jax.jit(lambda state: greedy(step, state, jnp.full((2, 1), bos), length=4, end=eos))(state)
     assert not others
     assert text == CODER.decode(np.array(expected.tokens[0, : int(expected.lengths[0])]))
     assert score == pytest.approx(float(expected.scores[0]), rel=1e-5)
-    beams = writer(generation, searched(generation)._replace(beams=2))(
-        jax.random.key(0), params, {}, jnp.asarray(tokens), jnp.asarray(lengths)
-    )
+    write = jax.jit(writer(generation, searched(generation)._replace(beams=2)))
+    beams = write(jax.random.key(0), params, {}, tokens, lengths)
     assert beams.tokens.shape == (2, 1, 4)
 
 

@@ -10,6 +10,7 @@ import scipy.stats
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix
 
+from fjdl.metrics import Metric
 from fjdl.train.summary import intervals, proportions, summarized
 from fjdl.train.tasks import Task, language_model, tagging, translation
 from tests.support import assert_trees_close
@@ -37,15 +38,17 @@ def nats(smoothing: float = 0.0, logits: Any = LOGITS, labels: Any = TARGET) -> 
 
 
 def measured(task: Task, *parts: tuple[Any, Any]) -> dict[str, Any]:
-    """The summary of all batches."""
-    results = {}
-    for name, metric in task.metrics.items():
+    """The summary of all batches, which one program measures."""
+
+    def result(metric: Metric, parts: Any) -> Any:
         state = metric.init()
         for outputs, batch in parts:
-            state = metric.update(state, *jax.tree.map(jnp.asarray, (outputs, batch)))
-        results[name] = metric.compute(state)
+            state = metric.update(state, outputs, batch)
+        return metric.compute(state)
+
     assert task.loss.summary is not None
-    return summarized(task.loss.summary, results)
+    whole = jax.jit(lambda parts: {name: result(metric, parts) for name, metric in task.metrics.items()})
+    return summarized(task.loss.summary, whole(parts))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -54,7 +57,7 @@ def test_tokens_that_count_have_torchs_cross_entropy_and_others_neither_value_no
         values, weights = language_model(K, smoothing=smoothing).loss(logits, BATCH)
         return jnp.sum(values), (values, weights)
 
-    gradient, (values, weights) = jax.grad(total, has_aux=True)(jnp.asarray(SPOILT))
+    gradient, (values, weights) = jax.jit(jax.grad(total, has_aux=True))(SPOILT)
     np.testing.assert_array_equal(weights, COUNTED)
     np.testing.assert_allclose(values, np.where(COUNTED, nats(smoothing), 0), rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(np.any(gradient != 0, axis=-1), COUNTED)
@@ -62,9 +65,9 @@ def test_tokens_that_count_have_torchs_cross_entropy_and_others_neither_value_no
 
 
 def test_the_loss_of_a_sequence_may_be_the_sum_over_its_tokens() -> None:
-    values = language_model(K, per_sequence=True).loss(jnp.asarray(SPOILT), BATCH)
+    values = jax.jit(language_model(K, per_sequence=True).loss)(SPOILT, BATCH)
     np.testing.assert_allclose(values, np.where(COUNTED, nats(), 0).sum(1), rtol=1e-5)
-    everything, weights = language_model(K).loss(jnp.asarray(LOGITS), {"target": TARGET})
+    everything, weights = jax.jit(language_model(K).loss)(LOGITS, {"target": TARGET})
     np.testing.assert_allclose(everything, nats(), rtol=1e-5)
     assert np.all(weights == 1)
 
@@ -79,14 +82,12 @@ def test_large_and_fast_activations_cost_what_the_paper_says() -> None:
         "activations": np.where(inside, dropped, np.nan),
         "states": np.where(inside, states, np.nan),
     }
-    values, _ = task.loss(jax.tree.map(jnp.asarray, outputs), BATCH)
+    values, _ = jax.jit(task.loss)(outputs, BATCH)
     square, change = (dropped**2).mean(-1), np.zeros((N, T))
     change[:, 1:] = ((states[:, 1:] - states[:, :-1]) ** 2).mean(-1) * COUNTED[:, :-1]
     expected = np.where(COUNTED, nats() + 2.0 * square + 1.5 * change, 0)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(
-        task.loss(jnp.asarray(SPOILT), BATCH)[0], np.where(COUNTED, nats(), 0), rtol=1e-5, atol=1e-7
-    )
+    np.testing.assert_allclose(jax.jit(task.loss)(SPOILT, BATCH)[0], np.where(COUNTED, nats(), 0), rtol=1e-5, atol=1e-7)
 
 
 def test_perplexity_accuracy_and_their_intervals_are_those_of_the_tokens_that_count() -> None:
@@ -115,7 +116,7 @@ def test_perplexity_accuracy_and_their_intervals_are_those_of_the_tokens_that_co
 def test_a_decoder_is_asked_for_the_words_after_the_first() -> None:
     target, length = np.pad(TARGET, ((0, 0), (1, 0))), np.array([5, 3, 1, 4, 0], np.int32)
     batch = {"target": target, "target_length": length}
-    values, weights = translation(K).loss(jnp.asarray(LOGITS), batch)
+    values, weights = jax.jit(translation(K).loss)(LOGITS, batch)
     counted = np.arange(T) < length[:, None] - 1
     np.testing.assert_array_equal(weights, counted)
     np.testing.assert_allclose(values, np.where(counted, nats(), 0), rtol=1e-5, atol=1e-7)
@@ -139,7 +140,7 @@ def test_a_sequence_is_exact_where_every_token_that_counts_is_right_whatever_the
 def test_labels_of_tokens_have_the_scores_of_classes() -> None:
     batch = {"label": TARGET, "length": LENGTH}
     counted = np.arange(T) < LENGTH[:, None]
-    values, weights = tagging(K).loss(jnp.asarray(SPOILT), batch)
+    values, weights = jax.jit(tagging(K).loss)(SPOILT, batch)
     np.testing.assert_array_equal(weights, counted)
     np.testing.assert_allclose(values, np.where(counted, nats(), 0), rtol=1e-5, atol=1e-7)
     found = measured(tagging(K), (SPOILT, batch))
@@ -165,10 +166,10 @@ def test_a_model_may_give_the_nats_of_its_targets_and_no_logits() -> None:
         each, weights = task.loss({"nats": values}, BATCH)
         return jnp.sum(each), weights
 
-    gradient, weights = jax.grad(total, has_aux=True)(given["nats"])
+    gradient, weights = jax.jit(jax.grad(total, has_aux=True))(given["nats"])
     np.testing.assert_array_equal(weights, COUNTED)
     np.testing.assert_array_equal(gradient, COUNTED)
-    np.testing.assert_allclose(task.loss(given, BATCH)[0], np.where(COUNTED, nats(), 0), rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(task.loss)(given, BATCH)[0], np.where(COUNTED, nats(), 0), rtol=1e-6)
     expected = measured(other, (LOGITS, BATCH))
     for name in ("accuracy", "accuracy_interval"):
         expected.pop(name)
