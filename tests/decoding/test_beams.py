@@ -67,11 +67,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(name: str) -> None:
         np.testing.assert_array_equal(inside(MEMORY, PROMPT, LENGTHS).tokens, decoded.tokens)
         spread = search(*jax.device_put((MEMORY, PROMPT, LENGTHS), NamedSharding(mesh, PartitionSpec("data"))))
         np.testing.assert_array_equal(spread.tokens, decoded.tokens)
-        one = jax.vmap(
-            lambda m, p, n: beam_search(
-                step, start(m[None]), p[None], n[None], beams=27, length=LENGTH, end=END, best=7, penalty=penalty
-            )
-        )(MEMORY, PROMPT, LENGTHS)
+        one = jax.jit(jax.vmap(lambda m, p, n: search(m[None], p[None], n[None])))(MEMORY, PROMPT, LENGTHS)
         np.testing.assert_array_equal(one.tokens[:, 0], decoded.tokens)
 
 
@@ -94,10 +90,10 @@ def test_the_best_first_token_is_not_always_that_of_the_best_sequence() -> None:
     eager = greedy(step, state, prompt, length=2, end=3)
     assert (eager.tokens.tolist(), eager.lengths.tolist()) == ([[1, 0]], [2])
     np.testing.assert_allclose(jnp.exp(eager.scores), [0.15], rtol=1e-6)
-    two = beam_search(step, state, prompt, beams=2, length=2, end=3, best=2)
+    two = jax.jit(partial(beam_search, step, beams=2, length=2, end=3, best=2))(state, prompt)
     assert two.tokens.tolist() == [[[2, 3], [1, 3]]]  # the ended one stays before unfinished ones of equal score
     np.testing.assert_allclose(jnp.exp(two.scores), [[0.36, 0.15]], rtol=1e-6)
-    one = beam_search(step, state, prompt, beams=1, length=2, end=3)
+    one = jax.jit(partial(beam_search, step, beams=1, length=2, end=3))(state, prompt)
     np.testing.assert_allclose(jnp.exp(one.scores), [[0.15]], rtol=1e-6)
 
 
@@ -127,10 +123,10 @@ def test_lists_with_fewer_sequences_and_with_nan_say_so() -> None:
         return state.astype(jnp.bfloat16), state
 
     prompt = jnp.zeros((3, 1), int)
-    endless = beam_search(step, state, prompt, beams=2, length=2)
+    endless = jax.jit(partial(beam_search, step, beams=2, length=2))(state, prompt)
     assert np.isnan(endless.scores[1, 0])
     assert endless.tokens[0].tolist() == [[2, 2]]
-    decoded = beam_search(step, state, prompt, beams=3, length=2, end=3, best=3)
+    decoded = jax.jit(partial(beam_search, step, beams=3, length=2, end=3, best=3))(state, prompt)
     assert decoded.tokens[0].tolist() == [[2, 2], [0, 0], [0, 0]]
     assert decoded.lengths[0].tolist() == [2, 0, 0]
     np.testing.assert_array_equal(decoded.scores[0], [0, -np.inf, -np.inf])

@@ -63,11 +63,11 @@ def test_pointwise_value_and_gradient_equal_torch_up_to_1e4(ours, dtype):
     with float64():
         x = jnp.asarray(POINTS, dtype)
         value, gradient = torch_derivative(POINTWISE[ours], np.asarray(x, np.float64))
-        actual = ours(x)
+        actual, slope = value_and_pullback(ours, x, jnp.ones_like(x))
         assert actual.dtype == x.dtype
         close = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
         np.testing.assert_allclose(np.asarray(actual, np.float64), value, **close)
-        np.testing.assert_allclose(np.asarray(derivative(ours, x), np.float64), gradient, **close)
+        np.testing.assert_allclose(np.asarray(slope, np.float64), gradient, **close)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -195,9 +195,9 @@ def test_log_softmax_keeps_what_softmax_underflows():
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (1,), (1, 1)])
 @pytest.mark.parametrize("function", ALL, ids=lambda f: f.__name__)
 def test_empty_and_single_inputs_keep_their_shape(function, shape):
-    x = jnp.zeros(shape)
-    assert function(x).shape == shape
-    assert derivative(function, x).shape == shape
+    x = np.zeros(shape, np.float32)
+    result, gradient = value_and_pullback(function, x, x)
+    assert result.shape == gradient.shape == shape
 
 
 @pytest.mark.parametrize("ours", ROWWISE, ids=lambda f: f.__name__)
@@ -259,7 +259,7 @@ def test_sparsemax_equals_the_projection_of_optax_in_value_and_gradient_along_ei
 def test_sparsemax_is_exact_where_one_or_all_entries_share(dtype):
     with jax.enable_x64(dtype == "float64"):
         x = jnp.asarray([[5, 4, 0], [2, 2, 2], [-1e4, -1e4, -INF]], dtype)
-        y = F.sparsemax(x)
+        y = jax.jit(F.sparsemax)(x)
     assert y.dtype == dtype
     np.testing.assert_allclose(
         np.asarray(y, np.float64), [[1, 0, 0], [1 / 3] * 3, [0.5, 0.5, 0]], rtol=TOLERANCE[dtype]

@@ -12,6 +12,13 @@ def arrays(rng, *batch, inputs=5, outputs=3):
     return rng.standard_normal((*batch, inputs)), rng.standard_normal((inputs, outputs)), rng.standard_normal(outputs)
 
 
+@jax.jit
+def pulled_back(cotangent, *operands):
+    """The value and the gradients for this cotangent."""
+    y, pullback = jax.vjp(linear, *operands)
+    return y, *pullback(cotangent)
+
+
 def torch_linear(x, kernel, bias=None):
     return torch.nn.functional.linear(x, kernel.T, bias)
 
@@ -24,8 +31,7 @@ def test_value_and_gradients_equal_torch(batch, rng):
     cotangent = rng.standard_normal(tuple(y.shape))
     y.backward(torch.tensor(cotangent))
     with float64():
-        actual, pullback = jax.vjp(linear, *map(jnp.asarray, operands))
-        gradients = pullback(jnp.asarray(cotangent))
+        actual, *gradients = pulled_back(cotangent, *operands)
     np.testing.assert_allclose(actual, y.detach(), rtol=1e-12, atol=1e-13)
     for ours, tensor in zip(gradients, tensors, strict=True):
         np.testing.assert_allclose(ours, np.asarray(tensor.grad), rtol=1e-12, atol=1e-13)
@@ -48,7 +54,7 @@ def test_tangents_follow_the_product_rule(rng):
 def test_the_hessian_equals_torch(rng):
     x, kernel, bias = arrays(rng, 2, inputs=3, outputs=2)
     with float64():
-        actual = jax.hessian(lambda k, b: jnp.sum(jnp.tanh(linear(x, k, b))), (0, 1))(kernel, bias)
+        actual = jax.jit(jax.hessian(lambda k, b: jnp.sum(jnp.tanh(linear(x, k, b))), (0, 1)))(kernel, bias)
     expected = torch.autograd.functional.hessian(
         lambda k, b: torch.tanh(torch_linear(torch.tensor(x), k, b)).sum(), (torch.tensor(kernel), torch.tensor(bias))
     )
@@ -66,7 +72,7 @@ def test_vmap_of_value_and_gradients_equals_torch(axes, rng):
         return jax.grad(lambda *a: jnp.sum(linear(*a) ** 2), (0, 1))(x, kernel)
 
     with float64():
-        actual = jax.vmap(gradients, axes)(xs, kernels)
+        actual = jax.jit(jax.vmap(gradients, axes))(xs, kernels)
     for i in range(3):
         tensors = [
             torch.tensor(a if axis is None else np.take(a, i, axis), requires_grad=True)
@@ -79,10 +85,9 @@ def test_vmap_of_value_and_gradients_equals_torch(axes, rng):
 
 @pytest.mark.parametrize(("batch", "inputs", "outputs"), [((0,), 3, 2), ((2, 0), 3, 2), ((4,), 0, 2), ((4,), 3, 0)])
 def test_empty_batches_and_features_give_empty_sums(batch, inputs, outputs):
-    x, kernel, bias = jnp.ones((*batch, inputs)), jnp.ones((inputs, outputs)), jnp.full(outputs, 2.0)
-    y, pullback = jax.vjp(linear, x, kernel, bias)
+    x, kernel, bias = np.ones((*batch, inputs)), np.ones((inputs, outputs)), np.full(outputs, 2.0)
+    y, *gradients = pulled_back(np.ones((*batch, outputs), np.float32), x, kernel, bias)
     np.testing.assert_array_equal(y, np.full((*batch, outputs), 2.0 + inputs))
-    gradients = pullback(jnp.ones(y.shape))
     assert [g.shape for g in gradients] == [x.shape, kernel.shape, bias.shape]
     if 0 in batch:
         np.testing.assert_array_equal(gradients[1], np.zeros((inputs, outputs)))
@@ -100,16 +105,18 @@ def test_4096_small_terms_are_summed_in_float32(dtype, rng):
 
 def test_the_gradients_of_4096_bfloat16_rows_are_summed_in_float32():
     x, kernel = jnp.ones((4097, 2), jnp.bfloat16), jnp.zeros((2, 3))
-    gradients = jax.grad(lambda k, b: linear(x, k, b).astype(jnp.float32).sum(), (0, 1))(kernel, jnp.zeros(3))
+    total = jax.jit(jax.grad(lambda k, b: linear(x, k, b).astype(jnp.float32).sum(), (0, 1)))
+    gradients = total(kernel, jnp.zeros(3))
     np.testing.assert_allclose(gradients[0], np.full((2, 3), 4097.0), rtol=2**-8)
     np.testing.assert_array_equal(gradients[1], np.full(3, 4097.0))
 
 
 def test_parameters_of_another_dtype_are_cast_to_that_of_the_input():
+    x = jnp.ones((4, 3), jnp.bfloat16)
     with jax.numpy_dtype_promotion("strict"):
-        y, pullback = jax.vjp(linear, jnp.ones((4, 3), jnp.bfloat16), jnp.ones((3, 2)), jnp.ones(2))
+        y, *gradients = pulled_back(jnp.ones((4, 2), jnp.bfloat16), x, jnp.ones((3, 2)), jnp.ones(2))
     assert y.dtype == jnp.bfloat16
-    assert [g.dtype for g in pullback(y)] == [jnp.bfloat16, jnp.float32, jnp.float32]
+    assert [g.dtype for g in gradients] == [jnp.bfloat16, jnp.float32, jnp.float32]
 
 
 @pytest.mark.parametrize(

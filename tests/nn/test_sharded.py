@@ -45,19 +45,23 @@ def layer(module: linen.Module, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return program, params, stats, inputs, KEY
 
 
-every_network = pytest.mark.parametrize(("module", "shape"), [*layers(), *families()])
+NETWORKS = [pytest.param(row.values, id=row.id, marks=row.marks) for row in (*layers(), *families())]
 
 
-@every_network
-def test_parameters_inputs_and_keys_may_be_sharded_or_replicated(module: linen.Module, shape: tuple[int, ...]) -> None:
-    on_axes_of_their_own(*layer(module, shape))
+@pytest.fixture(scope="module", params=NETWORKS)
+def traced(request: pytest.FixtureRequest) -> tuple[Any, ...]:
+    """What `layer` gives of each network, whose initializer is traced once."""
+    return layer(*request.param)
 
 
-@every_network
-def test_inputs_may_be_sharded_over_explicit_axes(module: linen.Module, shape: tuple[int, ...]) -> None:
-    program, params, stats, inputs, key = layer(module, shape)
+def test_parameters_inputs_and_keys_may_be_sharded_or_replicated(traced: tuple[Any, ...]) -> None:
+    on_axes_of_their_own(*traced)
+
+
+def test_inputs_may_be_sharded_over_explicit_axes(traced: tuple[Any, ...]) -> None:
+    program, params, stats, inputs, key = traced
     mesh = AbstractMesh((2,), ("data",), (AxisType.Explicit,))
-    split = NamedSharding(mesh, PartitionSpec("data", *[None] * len(shape)))
+    split = NamedSharding(mesh, PartitionSpec("data", *[None] * (len(inputs.shape) - 1)))
     with jax.sharding.use_abstract_mesh(mesh):
         _, (slopes, slope) = jax.eval_shape(
             program, params, stats, jax.ShapeDtypeStruct(inputs.shape, inputs.dtype, sharding=split), key

@@ -53,7 +53,7 @@ def test_padding_of_either_sequence_reaches_nothing(rng: np.random.Generator) ->
     module = nn.TransformerDecoder(partial(nn.TransformerDecoderBlock, 4, 2, 3, pre_norm=True), 1)
     x, memory = normal(rng, "float32", 2, 4, 4), normal(rng, "float32", 2, 4, 4)
     spoilt = [np.where(PADDING[..., None], np.nan, each) for each in (x, memory)]
-    params = module.init(jax.random.key(0), x, memory)
+    params = jax.jit(module.init)(jax.random.key(0), x, memory)
     lengths = jnp.asarray(LENGTHS)
 
     def total(params: Any, x: Any, memory: Any) -> Any:
@@ -70,7 +70,7 @@ def test_decoding_step_by_step_equals_the_whole(with_memory: bool, rng: np.rando
     x = normal(rng, "float32", 2, 3, 4)
     memory = normal(rng, "float32", 2, 4, 4) if with_memory else None
     lengths = jnp.asarray(LENGTHS) if with_memory else None
-    params = module.init(jax.random.key(0), x, memory)
+    params = jax.jit(module.init)(jax.random.key(0), x, memory)
     assert ("cross" in params["params"]["block0"]) == with_memory
     kept = module.apply(params, 2, memory, steps=3, memory_lengths=lengths, method="begin")
     step = jax.jit(
@@ -80,16 +80,16 @@ def test_decoding_step_by_step_equals_the_whole(with_memory: bool, rng: np.rando
     for t in range(3):
         out, kept = step(x[:, t : t + 1], kept, t)
         outs.append(out)
-    whole = module.apply(params, x, memory, memory_lengths=lengths)
-    np.testing.assert_allclose(jnp.concatenate(outs, axis=1), whole, rtol=1e-4, atol=1e-5)
+    whole = jax.jit(lambda x: module.apply(params, x, memory, memory_lengths=lengths))(x)
+    np.testing.assert_allclose(np.concatenate(outs, axis=1), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_dropout_needs_training_and_a_stack_needs_a_block(rng: np.random.Generator) -> None:
     module, x = nn.TransformerEncoderBlock(4, 2, 8, rate=0.5), normal(rng, "float32", 1, 3, 4)
-    params = module.init(jax.random.key(0), x)
-    first, second = (module.apply(params, x, train=True, rngs={"dropout": jax.random.key(n)}) for n in (0, 1))
-    assert np.any(first != second)
-    half = module.apply(params, jnp.asarray(x, jnp.bfloat16))
+    params = jax.jit(module.init)(jax.random.key(0), x)
+    dropped = jax.jit(lambda key: module.apply(params, x, train=True, rngs={"dropout": key}))
+    assert np.any(dropped(jax.random.key(0)) != dropped(jax.random.key(1)))
+    half = jax.eval_shape(module.apply, params, jnp.asarray(x, jnp.bfloat16))
     assert half.dtype == jnp.bfloat16
     with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
         nn.TransformerEncoder(partial(nn.TransformerEncoderBlock, 4, 2, 8), 0).init(jax.random.key(0), x)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from fjdl.fused import fused
 from fjdl.integers import require_fit
 from fjdl.metrics.base import weight_of_each
 from fjdl.metrics.classification.outcomes import Outcomes
@@ -79,6 +80,7 @@ def require_table(name: str, size: int) -> None:
 
 
 @typed
+@fused
 def pair_amounts(
     rows: Int[Array, "*batch"],
     columns: Int[Array, "*batch"],

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
+from fjdl.fused import fused
 from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.metrics.classification.confusion_table import pair_amounts, require_table
 from fjdl.metrics.state import amounts
@@ -91,12 +92,14 @@ def confusion_matrix(classes: int) -> Metric:
 
 
 @typed
+@fused
 def predicted_class(logits: Float[Array, "*batch k"]) -> Int[Array, "*batch"]:
     """The class with the largest logit, the lowest of equals; -1, which is no class, where a logit is NaN."""
     return jnp.where(jnp.any(jnp.isnan(logits), axis=-1), -1, jnp.argmax(logits, axis=-1))
 
 
 @typed
+@fused
 def within_top_k(
     logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"], *, k: int
 ) -> Bool[Array, "*batch"]:

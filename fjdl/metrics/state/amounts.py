@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.metrics.state import counts, sums
 from fjdl.metrics.state.counts import Count
 from fjdl.metrics.state.sums import Sum
@@ -25,6 +26,7 @@ def zero(shape: tuple[int, ...] = ()) -> Amount:
 
 
 @typed
+@fused
 def of(
     numbers: Integer[Array, "n *rest"] | Bool[Array, "n *rest"], weights: Num[Array, " n"] | Bool[Array, " n"]
 ) -> Amount:
@@ -36,6 +38,7 @@ def of(
 
 
 @typed
+@fused
 def sum_of(weights: Num[Array, "..."] | Bool[Array, "..."]) -> Amount:
     """The sum of all weights; exact where they are booleans."""
     if weights.dtype == bool:
@@ -44,6 +47,7 @@ def sum_of(weights: Num[Array, "..."] | Bool[Array, "..."]) -> Amount:
 
 
 @typed
+@fused
 def by_index(index: Int[Array, "*batch"], weights: Num[Array, "*batch"] | Bool[Array, "*batch"], length: int) -> Amount:
     """The weight of each index 0, 1, … `length - 1`; an index outside of these is left out."""
     if weights.dtype != bool:

@@ -1,7 +1,9 @@
 """Exact counts up to 2⁶⁴ in two 32-bit limbs: float32 sticks at 2²⁴ and int32 wraps at 2³¹."""
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from fjdl.typing import Array, Float, Integer, typed
@@ -30,6 +32,11 @@ def of(numbers: Integer[Array, "*shape"]) -> Count:
 @typed
 def add(a: Count, b: Count) -> Count:
     """The entrywise sum, exact below 2⁶⁴."""
+    return _add(a, b)
+
+
+@partial(jax.jit, inline=True)
+def _add(a: Count, b: Count) -> Count:
     low = a.low + b.low
     carry = (low < b.low).astype(jnp.uint32)
     return Count(a.high + b.high + carry, low)

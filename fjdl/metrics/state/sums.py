@@ -1,10 +1,12 @@
 """Sums in two floats (Dekker 1971): nearly twice the digits of one, however many terms and parts there are."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
 
@@ -26,6 +28,7 @@ def zero(shape: tuple[int, ...]) -> Sum:
 
 
 @typed
+@fused
 def of(values: Num[Array, "n *rest"]) -> Sum:
     """The sum over the first axis, in float32, or in float64 for float64; an infinite or NaN term stays that.
 
@@ -41,6 +44,11 @@ def of(values: Num[Array, "n *rest"]) -> Sum:
 @typed
 def add(a: Sum, b: Sum) -> Sum:
     """The entrywise sum of both, which merges the sums of two parts."""
+    return _add(a, b)
+
+
+@partial(jax.jit, inline=True)
+def _add(a: Sum, b: Sum) -> Sum:
     total, lost = _two_sum(a.total, b.total)
     return Sum(*_two_sum(total, a.remainder + b.remainder + lost))
 
@@ -52,6 +60,7 @@ def to_float(sums: Sum) -> Float[Array, "..."]:
 
 
 @typed
+@fused
 def by_index(values: Num[Array, " n"], index: Integer[Array, " n"], length: int) -> Sum:
     """The `length` sums of the values whose index is 0, 1, … `length - 1`; an index outside of these is left out.
 

@@ -107,7 +107,7 @@ def test_pool_is_that_of_torchvision(rng: np.random.Generator, size) -> None:
 def test_the_gradient_of_pool_goes_to_the_first_of_equal_entries(rng: np.random.Generator) -> None:
     x, boxes = scene(rng)
     upstream = rng.integers(-4, 5, (2, boxes.shape[1], 2, 3, C)).astype(np.float32)
-    slope = jax.grad(lambda x: jnp.sum(roi_pool(x, boxes, size=(2, 3), scale=0.25) * upstream))(x)
+    slope = jax.jit(jax.grad(lambda x: jnp.sum(roi_pool(x, boxes, size=(2, 3), scale=0.25) * upstream)))(x)
     expected = np.zeros_like(x)
     for image, (own, back) in enumerate(zip(boxes, upstream, strict=True)):
         for box, up in zip(own, back, strict=True):
@@ -157,7 +157,9 @@ def test_the_forms_agree(rng: np.random.Generator, dtype: str) -> None:
 
 def test_the_transposes_of_pool_agree(rng: np.random.Generator) -> None:
     y, places = rng.standard_normal((2, 9, C)).astype(np.float32), rng.integers(-1, 5, (2, 9, C)).astype(np.int32)
-    there, other = (form(y, places, pixels=5) for form in (pooling.by_scatter, pooling.by_comparisons))
+    there, other = (
+        jax.jit(partial(form, pixels=5))(y, places) for form in (pooling.by_scatter, pooling.by_comparisons)
+    )
     np.testing.assert_allclose(there, other, rtol=1e-5, atol=1e-6)
 
 
@@ -165,7 +167,7 @@ def test_boxes_that_are_not_finite_give_zeros() -> None:
     x = np.ones((H, W, C), np.float32)
     boxes = np.float32([[np.nan, 0, 4, 4], [0, 0, np.inf, 4], [-np.inf, 0, np.inf, 4]])
     for function in (roi_align, roi_pool):
-        value, slope = jax.value_and_grad(lambda x, f=function: jnp.sum(f(x, boxes, size=2)))(x)
+        value, slope = jax.jit(jax.value_and_grad(lambda x, f=function: jnp.sum(f(x, boxes, size=2))))(x)
         assert value == 0
         assert not np.any(slope)
 
@@ -178,7 +180,8 @@ def test_without_boxes_there_are_no_regions() -> None:
 def test_on_a_pyramid_each_box_is_aligned_on_its_level(rng: np.random.Generator) -> None:
     levels = [rng.standard_normal((16 // s, 24 // s, C)).astype(np.float32) for s in (1, 2, 4)]
     boxes = np.float32([[0, 0, 10, 10], [3, 3, 20, 20], [0, 0, 60, 60], [4, 4, 100, 60], [7, 7, 7, 7]])
-    found = pyramid_roi_align(levels, boxes, size=2, strides=[4, 8, 16], canonical_size=32.0, canonical_level=3)
+    pooled = partial(pyramid_roi_align, size=2, strides=[4, 8, 16], canonical_size=32.0, canonical_level=3)
+    found = jax.jit(pooled)(levels, boxes)
     for box, own in zip(boxes, found, strict=True):
         side = math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
         level = int(np.clip(math.floor(3 + math.log2(max(side, 1e-9) / 32.0) + 1e-6), 2, 4))
