@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from fjdl import numerics
 from fjdl.checks import within
 from fjdl.functional.pointwise import pointwise
+from fjdl.fused import fused
 from fjdl.numerics import log1p_of_fraction, widened
 from fjdl.typing import Array, Float, Number, typed
 
@@ -158,6 +159,7 @@ def erf(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @typed
+@fused
 def softmax(x: Float[Array, "*shape"], *, axis: int | tuple[int, ...] = -1) -> Float[Array, "*shape"]:
     """Probabilities `exp(xᵢ) / Σⱼ exp(xⱼ)` that sum to 1 along `axis`, or over all entries of several axes.
 
@@ -173,6 +175,7 @@ def softmax(x: Float[Array, "*shape"], *, axis: int | tuple[int, ...] = -1) -> F
 
 
 @typed
+@fused
 def log_softmax(x: Float[Array, "*shape"], *, axis: int | tuple[int, ...] = -1) -> Float[Array, "*shape"]:
     """Log-probabilities `xᵢ - log Σⱼ exp(xⱼ)` along `axis`, in nats: the logarithm of `softmax`, without its underflow.
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.numerics import full_product, widened
 from fjdl.typing import Array, Float, Num, typed
 
@@ -19,6 +20,7 @@ class Outcomes(NamedTuple):
 
 
 @typed
+@fused
 def one_against_rest(matrix: Num[Array, "k k"]) -> Outcomes:
     """The outcomes of each class of a confusion matrix (rows are labels) against all others.
 

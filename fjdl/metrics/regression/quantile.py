@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.metrics.base import Metric, streaming
 from fjdl.metrics.regression.scores import (
     Average,
@@ -115,6 +116,7 @@ def pinball_loss(alpha: float) -> Metric:
 
 
 @typed
+@fused
 def weighted_quantile(x: Num[Array, "n *d"], weights: SampleWeight = None, *, level: float) -> Float[Array, "*d"]:
     """The value of each column up to which the fraction `level` in [0, 1] of the weight lies.
 

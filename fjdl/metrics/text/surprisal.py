@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.metrics.base import Metric, Weights, streaming, then
 from fjdl.metrics.state.mean import MeanState, mean
 from fjdl.numerics import log_softmax, signed, widened
@@ -33,6 +34,7 @@ def perplexity() -> Metric:
 
 
 @typed
+@fused
 def token_surprisal(logits: Float[Array, "*batch k"], labels: Integer[Array, "*batch"]) -> Float[Array, "*batch"]:
     """Negative log-likelihood of each token, in nats: `log Σ exp logits - logits[label]`, in [0, inf].
 
