@@ -109,6 +109,7 @@ NOT_OF_THE_LIBRARY: dict[str, str] = {
     "tests.house.test_api": "signatures, through the modules that it walks",
     "tests.house.test_errata": "a page",
     "tests.house.test_community": "pages and forms",
+    "tests.house.test_distribution": "names of tests",
     "tests.house.test_floors": "imports, in the source",
     "tests.house.test_numbers": "pages",
     "tests.house.test_names": "names, through the rooms that it walks",

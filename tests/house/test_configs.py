@@ -20,7 +20,7 @@ from fjdl.data import cifar, embedded, files, image_folder, language, mnist, sen
 from fjdl.data.blank import blank_data
 from fjdl.data.orders import lanes, shuffled
 from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
-from fjdl.data.vision import bccd
+from fjdl.data.vision import bccd, camvid
 from fjdl.errors import UsageError
 from fjdl.models import CIFAR_RESNET_AKAMASTER, cifar_resnet20
 from fjdl.nn import pure
@@ -74,6 +74,12 @@ def word_pairs() -> Splits:
     return Splits(name="words", train=source, validation=source, test=source, classes=tuple("abcdefgh"))
 
 
+def few_words() -> str:
+    """A text in which every word of WikiText-2 stands once or twice."""
+    names = ["<unk>", *(f"w{number}" for number in range(language.WIKITEXT2_TYPES - 2))]
+    return " ".join(np.resize(names, 40_000).tolist()) + "\n"
+
+
 def captions(*, size: int, steps: int) -> Splits:
     """Sixteen pairs of sentences of numbers."""
     rng = np.random.default_rng(0)
@@ -111,6 +117,10 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(transfer, "load_torch_pickle", lambda path, strip: {"state_dict": trained_weights()})
     monkeypatch.setattr(translation, "multi30k_byte_pairs", captions)
     monkeypatch.setattr(bccd, "bccd", cells)
+    monkeypatch.setattr(camvid, "LENGTHS", (16, 16, 16))
+    monkeypatch.setattr(language, "_words", lambda _: (few_words(),) * 3)
+    made_up = sentences._made_up
+    monkeypatch.setattr(sentences, "_made_up", lambda lengths, *rest: made_up([min(n, 700) for n in lengths], *rest))
     with blank_data(always=True):
         yield
 
