@@ -109,7 +109,8 @@ def attended(generation: Generation, params: PyTree, stats: PyTree, source: Sequ
     if generation.attention is None:
         raise UsageError("attention must be that of a generation that has one, got None")
     tokens, lengths = jnp.asarray([source], jnp.int32), jnp.full(1, len(source), jnp.int32)
-    first = jax.jit(lambda *given: generation.start(*given, 1).prompt)(params, stats, tokens, lengths)
+    begin = jax.jit(lambda params, stats: generation.start(params, stats, tokens, lengths, 1).prompt)
+    first = begin(params, stats)
     decoded = jax.jit(writer(generation, searched(generation)))(jax.random.key(0), params, stats, tokens, lengths)
     count = int(np.asarray(decoded.lengths).reshape(-1)[0])
     answer = decoded.tokens.reshape(1, -1)[:, :count]

@@ -84,9 +84,10 @@ PIXELS_AND_BOXES = {
 }
 
 
+@pytest.mark.parametrize("exported", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["traced", "exported"])
 @pytest.mark.parametrize("name", PIXELS_AND_BOXES)
-def test_networks_of_pixels_and_boxes_leave_the_number_of_images_open(name: str) -> None:
-    """For all three platforms; of one image each output has one row."""
+def test_networks_of_pixels_and_boxes_leave_the_number_of_images_open(name: str, exported: bool) -> None:
+    """Traced by day, and exported for all three platforms at night; of one image each output has one row."""
     model = pure(PIXELS_AND_BOXES[name])
 
     def images(count: Any) -> jax.ShapeDtypeStruct:
@@ -95,8 +96,12 @@ def test_networks_of_pixels_and_boxes_leave_the_number_of_images_open(name: str)
     params, stats = jax.eval_shape(model.init, jax.random.key(0), images(1))
     apply = jax.jit(lambda params, stats, x: model.apply(params, stats, x)[0])
     (count,) = jax.export.symbolic_shape("n")
-    exported = jax.export.export(apply, platforms=("cpu", "cuda", "tpu"))(params, stats, images(count))
+    if exported:
+        program = jax.export.export(apply, platforms=("cpu", "cuda", "tpu"))(params, stats, images(count))
+        several = program.out_avals
+    else:
+        several = jax.tree.leaves(apply.eval_shape(params, stats, images(count)))
     alone = jax.tree.leaves(apply.eval_shape(params, stats, images(1)))
-    for left_open, one in zip(exported.out_avals, alone, strict=True):
+    for left_open, one in zip(several, alone, strict=True):
         assert left_open.shape == (count, *one.shape[1:])
         assert one.shape[0] == 1
