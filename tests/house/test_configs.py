@@ -89,7 +89,7 @@ def captions(*, size: int, steps: int) -> Splits:
     return Splits(name="captions", train=source, validation=source, test=source, classes=())
 
 
-def cells(*, size: tuple[int, int]) -> Splits:
+def cells(*, size: tuple[int, int], **_: Any) -> Splits:
     """Sixteen pictures with three boxes, a tenth, a quarter and two fifths of their height large."""
     rng = np.random.default_rng(0)
     sides = np.array([0.1, 0.25, 0.4])[:, None] * size[0]
