@@ -163,6 +163,22 @@ class Boxes(Common):
         return comparisons(self.count, self.regions, self.only)
 
 
+@dataclasses.dataclass(frozen=True)
+class Vision(Common):
+    """Training steps of a U-Net and of a small SSD against PyTorch."""
+
+    batch_size: int = 8
+    """Images of a step."""
+    only: str = ""
+    """Part of a name; others are left out."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Each network in float32 and bfloat16."""
+        from experiments.benchmarks.vision import comparisons
+
+        return comparisons(self.batch_size, self.only)
+
+
 Benchmark = (
     Annotated[Lenet, tyro.conf.subcommand("lenet")]
     | Annotated[Metrics, tyro.conf.subcommand("metrics")]
@@ -172,6 +188,7 @@ Benchmark = (
     | Annotated[Optim, tyro.conf.subcommand("optim")]
     | Annotated[Sequence, tyro.conf.subcommand("sequence")]
     | Annotated[Boxes, tyro.conf.subcommand("boxes")]
+    | Annotated[Vision, tyro.conf.subcommand("vision")]
 )
 
 

@@ -68,11 +68,12 @@ def network(name: str, contest: Contest, batch_size: int, precision: Precision, 
     images = rng.integers(0, 256, (batch_size * STEPS, *contest.image), dtype=np.uint8)
     labels = rng.integers(0, 10, batch_size * STEPS).astype(np.int32)
     ours = recipe(images, labels, batch_size, precision, model=pure(contest.module))
+    arrays = {"image": images, "label": labels}
     macs = total(ours.model.layers(jnp.zeros((1, *contest.image)))).macs
     runs = {
-        "fjdl, one jitted step": single_steps(ours, images, labels, STEPS),
+        "fjdl, one jitted step": single_steps(ours, arrays, STEPS),
         "fjdl, epoch scan": epoch_scan(ours, images, labels),
-        "one jitted step, XLA's own convolutions": with_xlas_own(single_steps(ours, images, labels, STEPS)),
+        "one jitted step, XLA's own convolutions": with_xlas_own(single_steps(ours, arrays, STEPS)),
     }
     if find_spec("torch"):
         for peer, compiled in (("PyTorch, compiled", True), ("PyTorch", False)):

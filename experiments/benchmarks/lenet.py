@@ -1,7 +1,7 @@
 """A training step of LeNet-5: fjdl alone, fjdl in an epoch's scan, and the same network in PyTorch."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -27,7 +27,9 @@ def contestants(batch_size: int, steps: int) -> dict[str, Callable[[], Any]]:
     images = rng.integers(0, 256, (batch_size * steps, 28, 28, 1), dtype=np.uint8)
     labels = rng.integers(0, 10, batch_size * steps).astype(np.int32)
     return {
-        "fjdl, one jitted step": single_steps(recipe(images, labels, batch_size), images, labels, steps),
+        "fjdl, one jitted step": single_steps(
+            recipe(images, labels, batch_size), {"image": images, "label": labels}, steps
+        ),
         "fjdl, epoch scan": epoch_scan(recipe(images, labels, batch_size), images, labels),
         "fjdl, epoch scan, bfloat16": epoch_scan(recipe(images, labels, batch_size, "bfloat16"), images, labels),
         "PyTorch, compiled": torch_steps(images, labels, batch_size, compiled=True),
@@ -54,14 +56,16 @@ def recipe(
     )
 
 
-def single_steps(recipe: Recipe, images: np.ndarray, labels: np.ndarray, steps: int) -> Callable[[], None]:
+def single_steps(recipe: Recipe, arrays: Mapping[str, np.ndarray], steps: int) -> Callable[[], None]:
     """Each step one call, its batch already on the device."""
+    examples = len(next(iter(arrays.values())))
     mesh = make_mesh()
     step = jax.jit(make_train_step(recipe, mesh, steps=steps), donate_argnums=0)
-    program = compile_program(recipe, mesh, examples=len(images), example={"image": images[0], "label": labels[0]})
+    program = compile_program(recipe, mesh, examples=examples, example={name: a[0] for name, a in arrays.items()})
+    parts = {name: np.split(a, steps) for name, a in arrays.items()}
     batches = [
-        {"image": jnp.asarray(x), "label": jnp.asarray(y), EXAMPLE_MASK: jnp.ones(len(y))}
-        for x, y in zip(np.split(images, steps), np.split(labels, steps), strict=True)
+        {name: jnp.asarray(part[i]) for name, part in parts.items()} | {EXAMPLE_MASK: jnp.ones(examples // steps)}
+        for i in range(steps)
     ]
     state = program.init()
 
