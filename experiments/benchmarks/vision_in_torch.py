@@ -1,6 +1,7 @@
 """The U-Net and the small SSD of the benchmark in PyTorch, as its users would write them, with their losses."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ class UNet(nn.Module):
         super().__init__()
         into = (channels, *widths[:-1])
         self.down = nn.ModuleList(self._block(a, b) for a, b in zip(into, widths, strict=True))
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))[::-1]
+        pairs = list(pairwise(widths))[::-1]
         self.enlarge = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in pairs)
         self.up = nn.ModuleList(self._block(2 * fine, fine) for fine, _ in pairs)
         self.pool, self.logits = nn.MaxPool2d(2), nn.Conv2d(widths[0], classes, 1)
@@ -47,7 +48,7 @@ class SSD(nn.Module):
 
     def __init__(self, classes: int, widths: tuple[int, ...], anchors: int, first: int = 2) -> None:
         super().__init__()
-        pairs = zip((3, *widths[:-1]), widths, strict=True)
+        pairs = pairwise((3, *widths))
         self.levels = nn.ModuleList(nn.Sequential(*unit(a, b, 3, stride=2), *unit(b, b, 3)) for a, b in pairs)
         self.first = first
         self.scores = nn.ModuleList(nn.Conv2d(w, anchors * classes, 3, padding=1) for w in widths[first:])
