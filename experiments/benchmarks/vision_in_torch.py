@@ -51,11 +51,9 @@ class SSD(nn.Module):
         pairs = pairwise((3, *widths))
         self.levels = nn.ModuleList(nn.Sequential(*unit(a, b, 3, stride=2), *unit(b, b, 3)) for a, b in pairs)
         self.first = first
-        self.scores = nn.ModuleList(nn.Conv2d(w, anchors * classes, 3, padding=1) for w in widths[first:])
+        self.scores = nn.ModuleList(self._rare(nn.Conv2d(w, anchors * classes, 3, padding=1)) for w in widths[first:])
         self.boxes = nn.ModuleList(nn.Conv2d(w, anchors * 4, 3, padding=1) for w in widths[first:])
         self.classes = classes
-        for head in self.scores:
-            nn.init.constant_(head.bias, -math.log(99))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """[n, 3, h, w] to logits [n, a, classes] and offsets [n, a, 4]."""
@@ -67,6 +65,13 @@ class SSD(nn.Module):
         logits = [self._rows(head(y), self.classes) for head, y in zip(self.scores, found, strict=True)]
         offsets = [self._rows(head(y), 4) for head, y in zip(self.boxes, found, strict=True)]
         return torch.cat(logits, dim=1), torch.cat(offsets, dim=1)
+
+    @staticmethod
+    def _rare(head: nn.Conv2d) -> nn.Conv2d:
+        """Starts at a probability of 0.01."""
+        if head.bias is not None:
+            nn.init.constant_(head.bias, -math.log(99))
+        return head
 
     @staticmethod
     def _rows(y: Tensor, numbers: int) -> Tensor:
