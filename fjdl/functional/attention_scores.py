@@ -11,7 +11,7 @@ from fjdl.functional.attention import settled
 from fjdl.functional.linear import linear
 from fjdl.fused import fused
 from fjdl.lengths import length_mask
-from fjdl.lowering.attention import context, product
+from fjdl.lowering.attention_products import context, product
 from fjdl.numerics import softmax, widened
 from fjdl.typing import Array, Bool, Float, Integer, typed
 

@@ -17,7 +17,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 
 from fjdl.geometry import certain
-from fjdl.lowering.attention_products import context, product
+from fjdl.lowering.attention_products import context, scaled
 from fjdl.numerics import softmax, widened
 from fjdl.platforms import by_platform
 from fjdl.typing import Array, Number
@@ -267,8 +267,8 @@ def scores(operands: Operands, options: Options) -> Array:
     """Scaled products and biases `[n, g, r, t, s]` in float32, -inf where a mask is False."""
     q, k = operands.q, operands.k
     (n, g, r, t, d), s = q.shape, k.shape[2]
-    products = product(widened(q).reshape(n * g, r * t, d), k.reshape(n * g, s, d), dtype=options.dtype)
-    found = products.reshape(n, g, r, t, s) * options.scale
+    factors = widened(q).reshape(n * g, r * t, d), k.reshape(n * g, s, d)
+    found = scaled(*factors, scale=options.scale, dtype=options.dtype).reshape(n, g, r, t, s)
     for bias in (operands.key_bias, operands.query_bias, operands.bias):
         found = found if bias is None else found + widened(bias)
     allowed = operands.mask

@@ -4,6 +4,7 @@ Scores, weights and sums are float32; what is multiplied is rounded to the dtype
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax.numpy as jnp
 from jax import lax
@@ -11,7 +12,8 @@ from jax.typing import DTypeLike
 
 from fjdl.lowering.bilinear import Rules, bilinear
 from fjdl.numerics import wide
-from fjdl.typing import Array
+from fjdl.platforms import by_platform
+from fjdl.typing import Array, Number
 
 
 def dot(a: Array, b: Array, axis_a: int, axis_b: int, dtype: DTypeLike) -> Array:
@@ -73,3 +75,27 @@ context = bilinear(
     _VALUES,
     platforms={"cpu": {"0.10.2": _VALUES_ON_CPU, "0.12.0": _VALUES_ON_CPU}, "tpu": {"0.10.2": _VALUES_ON_TPU}},
 )
+
+
+def scaled(q: Array, k: Array, *, scale: Number, dtype: DTypeLike) -> Array:
+    """Products of float32 queries by keys, times the scale.
+
+    On a CPU the scale goes into the queries, unless these are rounded to 16 bits after it: XLA:CPU writes the products
+    and then the scaled ones beside them. Attention of 4096 queries to as many keys, 8 heads of 64 features, took 134 ms
+    so and 152 otherwise (medians of 3 on 2 cores, jaxlib 0.10.2).
+    """
+    if jnp.dtype(dtype).itemsize == 2:
+        return scaled_last(q, k, scale=scale, dtype=dtype)
+    scale = jnp.asarray(scale, q.dtype)
+    first, last = (partial(form, scale=scale, dtype=dtype) for form in (scaled_first, scaled_last))
+    return by_platform(q, k, cpu=first, elsewhere=last)
+
+
+def scaled_first(q: Array, k: Array, *, scale: Number, dtype: DTypeLike) -> Array:
+    """Products of scaled queries by keys."""
+    return product(q * scale, k, dtype=dtype)
+
+
+def scaled_last(q: Array, k: Array, *, scale: Number, dtype: DTypeLike) -> Array:
+    """Scaled products of queries by keys."""
+    return product(q, k, dtype=dtype) * scale

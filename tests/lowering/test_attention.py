@@ -11,7 +11,16 @@ import pytest
 from fjdl.functional import dot_product_attention
 from fjdl.lowering import attention
 from fjdl.lowering.attention import Operands, Options, in_blocks, on_chip
-from fjdl.lowering.attention_products import columns, columns_on_cpu, dot, dot_on_tpu, rules
+from fjdl.lowering.attention_products import (
+    columns,
+    columns_on_cpu,
+    dot,
+    dot_on_tpu,
+    rules,
+    scaled,
+    scaled_first,
+    scaled_last,
+)
 from tests.meshes import on_axes_of_their_own, value_and_gradients
 from tests.support import assert_trees_close
 
@@ -134,6 +143,27 @@ def test_products_of_columns_on_a_cpu_equal_those_elsewhere(dtype: str, rng: np.
         out = jax.jit(form, static_argnums=2)(a.astype(jnp.float32), b.astype(jnp.float32), dtype)
         assert out.dtype == jnp.float32
         np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.3, -0.3])
+def test_scaled_queries_give_the_scaled_products(scale: float, rng: np.random.Generator) -> None:
+    q, k = (jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((2, 3, 5), (2, 4, 5)))
+    q = q.at[1, 0, 0].set(jnp.nan).at[1, 1, 0].set(jnp.inf)
+    before, after, chosen = (
+        value_and_gradients(lambda q, k, scale, form=form: form(q, k, scale=scale, dtype="float32"), q, k, scale)
+        for form in (scaled_first, scaled_last, scaled)
+    )
+    assert_trees_close((before, chosen), (after, after), rtol=1e-5, atol=1e-5)
+    exact = scale * np.asarray(q, np.float64) @ np.swapaxes(np.asarray(k, np.float64), 1, 2)
+    np.testing.assert_allclose(before[0], exact, rtol=1e-5, atol=1e-5)
+
+
+def test_queries_of_16_bits_are_scaled_after_the_product(rng: np.random.Generator) -> None:
+    q, k = (
+        jnp.asarray(rng.standard_normal(shape), jnp.bfloat16).astype(jnp.float32) for shape in ((1, 3, 5), (1, 4, 5))
+    )
+    exact = 0.3 * np.asarray(q, np.float64) @ np.swapaxes(np.asarray(k, np.float64), 1, 2)
+    np.testing.assert_allclose(scaled(q, k, scale=0.3, dtype="bfloat16"), exact, rtol=1e-5, atol=1e-6)
 
 
 def test_sums_from_one_product_equal_those_apart(rng: np.random.Generator) -> None:

@@ -28,6 +28,20 @@ def test_each_part_is_a_sigmoid_or_a_tanh_with_its_derivative(rng: np.random.Gen
     np.testing.assert_allclose(np.asarray(other)[finite], (1 - np.tanh(total) ** 2)[finite], rtol=1e-4, atol=1e-6)
 
 
+def test_a_cpu_computes_the_gates_of_a_step_in_a_function_that_is_not_inlined() -> None:
+    def step(state: jax.Array, x: jax.Array) -> tuple[jax.Array, None]:
+        sigmoid, tanh = gates.activated(x + jnp.tile(state, 2), KINDS)
+        return sigmoid * tanh, None
+
+    def last(x: jax.Array) -> jax.Array:
+        return jax.lax.scan(step, x[0, :, :2], x)[0]
+
+    program = jax.jit(last).lower(jnp.zeros((3, 2, 4))).compile().as_text().split("\n")
+    assert sum(" call(" in line and 'inlineable="false"' in line for line in program) == (
+        gates.SEVERAL is gates.not_inlined
+    )
+
+
 def test_what_is_written_first_is_the_same_and_has_its_gradient() -> None:
     x = jnp.arange(6.0).reshape(2, 3)
     value, pullback = jax.vjp(lambda x: gates.written(x.T), x)
