@@ -92,9 +92,9 @@ def random_matrix(
     """Scaling, then shear, rotation and translation, each drawn uniformly, as one map of an image of `size`.
 
     The angle lies in `[-degrees, degrees]`, both offsets in `[-translate, translate]` pixels, both slopes in
-    `[-shear, shear]`, and the one factor for both axes between the two of `scale`. torchvision has shears in degrees, of
-    which 15 are a slope of 0.27, and offsets as shares of the image. Raises `ValueError` for a negative
-    bound and for factors that do not ascend above 0.
+    `[-shear, shear]`, and the one factor for both axes between the two of `scale`. torchvision has shears in degrees,
+    of which 15 are a slope of 0.27, and offsets as shares of the image. Raises `ValueError` for a negative bound and
+    for factors that do not ascend above 0.
     """
     within("[0, inf]", degrees=degrees, translate=translate, shear=shear)
     ascending("scale", scale)

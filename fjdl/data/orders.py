@@ -189,6 +189,26 @@ def repeated(order: Order, times: int) -> Order:
     return order._replace(rows=rows, steps=lambda length, batch_size: times * order.steps(length, batch_size))
 
 
+class _Layout(NamedTuple):
+    """Groups of examples of a class, where all examples stand in the order of their classes."""
+
+    label: np.ndarray  # of each example, from 0 [length]
+    places: np.ndarray  # of the examples of each group [groups, each]
+    mask: np.ndarray  # 0 for those that only fill up a group [groups, each]
+    rounds: np.ndarray  # how many groups of its class are before each [groups]
+
+
+def _layout(known: np.ndarray, each: int) -> _Layout:
+    _, label, sizes = np.unique(known, return_inverse=True, return_counts=True)
+    slots = -(-sizes // each) * each
+    owner = np.repeat(np.arange(len(sizes)), slots)
+    slot = np.arange(len(owner)) - (np.cumsum(slots) - slots)[owner]
+    places = (np.cumsum(sizes) - sizes)[owner] + slot % sizes[owner]
+    mask = (slot < sizes[owner]).astype(np.float32)
+    in_groups = (array.reshape(-1, each) for array in (places, mask))
+    return _Layout(label.astype(np.int32), *in_groups, slot[::each] // each)
+
+
 def groups(labels: Sequence[int] | np.ndarray | Callable[[], Sequence[int] | np.ndarray], *, each: int) -> Order:
     """Batches of `each` examples of every class in them, as losses need that compare the examples of a batch.
 
@@ -207,33 +227,28 @@ def groups(labels: Sequence[int] | np.ndarray | Callable[[], Sequence[int] | np.
     at_least(1, each=each)
 
     @cache
-    def members() -> list[np.ndarray]:
-        known = np.asarray(labels() if callable(labels) else labels)
-        return [np.flatnonzero(known == label).astype(np.int32) for label in np.unique(known)]
+    def layout() -> _Layout:
+        return _layout(np.asarray(labels() if callable(labels) else labels), each)
 
     def steps(length: int, batch_size: int) -> int:
-        known = sum(map(len, members()))
+        known = len(layout().label)
         if length != known:
             raise UsageError(f"labels must hold that of each of the {length} examples, got {known}")
         if batch_size % each:
             raise UsageError(f"the batch size must be a multiple of the {each} examples of a group, got {batch_size}")
-        return steps_per_epoch(sum(steps_per_epoch(len(some), each) for some in members()), batch_size // each)
+        return steps_per_epoch(len(layout().rounds), batch_size // each)
 
     def rows(key: PRNGKey, epoch: Any, *, length: int, batch_size: int) -> Rows:
-        total, key = steps(length, batch_size), jax.random.fold_in(key, epoch)
-        indices, masks, rounds = [], [], []
-        for label, some in enumerate(members()):
-            places, mask = epoch_indices(key, label, length=len(some), batch_size=each)
-            indices.append(jnp.asarray(some)[places])
-            masks.append(mask)
-            rounds.append(np.arange(len(places)))
-        drawn = jax.random.permutation(jax.random.fold_in(key, len(members())), sum(map(len, rounds)))
-        order = drawn[jnp.argsort(jnp.asarray(np.concatenate(rounds))[drawn])]
-        spare = total * (batch_size // each) - len(order)
-        order = jnp.resize(order, (len(order) + spare,))
-        counts = jnp.arange(len(order)) < len(order) - spare
-        found, weights = jnp.concatenate(indices)[order], jnp.concatenate(masks)[order]
-        return found.reshape(total, batch_size), jnp.where(counts[:, None], weights, 0).reshape(total, batch_size)
+        total, here = steps(length, batch_size), layout()
+        within, among = jax.random.split(jax.random.fold_in(key, epoch))
+        mixed = jax.random.permutation(within, length)
+        by_class = mixed[jnp.argsort(jnp.asarray(here.label)[mixed])]  # those of a class in a random order
+        drawn = jax.random.permutation(among, len(here.rounds))
+        order = drawn[jnp.argsort(jnp.asarray(here.rounds)[drawn])]
+        order = jnp.resize(order, (total * (batch_size // each),))
+        counts = jnp.arange(len(order)) < len(here.rounds)
+        found, weights = by_class[here.places][order], jnp.where(counts[:, None], jnp.asarray(here.mask)[order], 0)
+        return found.astype(jnp.int32).reshape(total, batch_size), weights.reshape(total, batch_size)
 
     return Order(rows, steps)
 
