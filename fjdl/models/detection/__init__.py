@@ -15,12 +15,13 @@ from fjdl.models.detection.anchor_detectors import SSD, RetinaNet, retinanet_res
 from fjdl.models.detection.anchors import faster_rcnn_anchors, retinanet_anchors, ssd_anchors
 from fjdl.models.detection.heads import ConvHead
 from fjdl.models.detection.pyramid import FPN
+from fjdl.models.detection.rcnn import RCNN
 from fjdl.models.detection.single import Landmarks, Localizer
 from fjdl.models.detection.two_stage import FasterRCNN, FastRCNN, RegionHead, faster_rcnn_resnet50
 from fjdl.models.detection.yolo import YOLO
 
 __all__ = [
-    "FPN", "SSD", "YOLO", "ConvHead", "FastRCNN", "FasterRCNN", "Landmarks", "Localizer", "RegionHead",
+    "FPN", "RCNN", "SSD", "YOLO", "ConvHead", "FastRCNN", "FasterRCNN", "Landmarks", "Localizer", "RegionHead",
     "RetinaNet", "faster_rcnn_anchors", "faster_rcnn_resnet50", "retinanet_anchors", "retinanet_resnet50",
     "ssd_anchors",
 ]  # fmt: skip

@@ -1,9 +1,6 @@
 """Detectors of two stages: Faster R-CNN (Ren et al. 2015, arXiv:1506.01497) on a feature pyramid, and Fast R-CNN.
 
-Fast R-CNN (Girshick 2015, arXiv:1504.08083) is the second stage alone, with regions that are given. R-CNN (Girshick et
-al. 2014, arXiv:1311.2524) is a classifier of such regions, each cut out and brought to one size, with a class for the
-background: `augment.resized_crop` cuts one out, `boxes.window_crops` all windows of one size. It computes again what
-regions share, which Fast R-CNN computes once.
+Fast R-CNN (Girshick 2015, arXiv:1504.08083) is the second stage alone, with regions that are given.
 """
 
 from collections.abc import Callable, Mapping, Sequence
