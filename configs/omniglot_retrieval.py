@@ -62,7 +62,7 @@ def recipe(
         batch_size=batch_size,
         seed=seed,
         precision=precision,
-        monitor="recall_at_1",
+        monitor="map_at_r",
     )
 
 

@@ -37,7 +37,7 @@ import numpy as np
 import pytest
 
 from tests.absent import stand_in_for_torch
-from tests.running.contexts import share_contexts
+from tests.contexts import share_contexts
 
 stand_in_for_torch()
 share_contexts()
@@ -51,7 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """For `--dist=loadfile`, which `pyproject.toml` asks for, the rows of a module stay together too."""
     if config.getoption("dist") != "loadfile":
         return None
-    from tests.running.distribution import Together
+    from tests.laws.distribution import Together
 
     return Together(config, log)
 

@@ -13,7 +13,6 @@ from fjdl.checks import at_least
 from fjdl.data.blank import found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download
 from fjdl.data.source import Source, Splits, from_arrays
-from fjdl.data.splits import drawn_validation
 from fjdl.errors import DataError
 
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/"
@@ -50,18 +49,16 @@ class Drawings(NamedTuple):
     names: list[str]  # of the character of each, such as "Greek/character01"
 
 
-def omniglot(
-    *, data_dir: Path | str | None = None, size: int = SIDE, validation: int = 20, split_seed: int = 0
-) -> Splits:
+def omniglot(*, data_dir: Path | str | None = None, size: int = SIDE, validation: str = "Early_Aramaic") -> Splits:
     """Drawings of characters as uint8 [size, size, 1] with ink 255 on 0 (Lake, Salakhutdinov & Tenenbaum, 2015).
 
     No character is in two parts, and each has 20 drawings. Those of the file `images_background_small1.zip`, 136 of 5
-    alphabets, are for training but for `validation`, which are drawn. Those for the test are the 106 of Japanese,
-    Sanskrit and Tagalog in `images_background_small2.zip`; the 50 Greek and Latin ones there are the same drawings as
-    in the first file and are left out. An example is `{"image", "label": int32}`; the labels of the training part are 0
-    to `135 - validation`, then come those of validation and test. Smaller than 105 x 105, an image is scaled, with the
-    filter widened as far as it shrinks (bilinear). Raises `DataError` where a file is missing, damaged or not the
-    official one, and `ValueError` unless both training and validation have a character.
+    alphabets, are for training but for the alphabet `validation`: characters of the test are of other alphabets too.
+    These are the 106 of Japanese, Sanskrit and Tagalog in `images_background_small2.zip`; the 50 Greek and Latin ones
+    there are the same drawings as in the first file and are left out. An example is `{"image", "label": int32}`; labels
+    of the training part begin at 0, then come those of validation and test. Smaller than 105 x 105, an image is scaled,
+    with the filter widened as far as it shrinks (bilinear). Raises `DataError` where a file is missing, damaged or not
+    the official one, and `ValueError` where the first file has no such alphabet, or no other.
     """
     at_least(1, size=size)
 
@@ -70,9 +67,13 @@ def omniglot(
 
     whole, others = found_or_blank("omniglot", find, lambda _: _made_up(size))
     characters = sorted({*whole.names})
-    train, held_out = drawn_validation(len(characters), validation=validation, seed=split_seed)
+    held_out = [name for name in characters if name.startswith(f"{validation}/")]
+    train = [name for name in characters if name not in held_out]
+    if not (held_out and train):
+        alphabets = ", ".join(dict.fromkeys(name.partition("/")[0] for name in characters))
+        raise ValueError(f"validation must be one of several alphabets, of {alphabets}, got {validation!r}")
     test = sorted({*others.names} - {*characters})
-    classes = [*(characters[k] for k in train), *(characters[k] for k in held_out), *test]
+    classes = [*train, *held_out, *test]
     numbers = {name: number for number, name in enumerate(classes)}
 
     def part(drawings: Drawings, names: set[str]) -> Source:
@@ -82,8 +83,8 @@ def omniglot(
 
     return Splits(
         name="omniglot",
-        train=part(whole, {characters[k] for k in train}),
-        validation=part(whole, {characters[k] for k in held_out}),
+        train=part(whole, {*train}),
+        validation=part(whole, {*held_out}),
         test=part(others, {*test}),
         classes=tuple(classes),
     )
@@ -133,8 +134,10 @@ def _drawing(path: Path | str, archive: zipfile.ZipFile, member: zipfile.ZipInfo
 
 def _made_up(size: int) -> list[Drawings]:
     """Noise in the place of drawings, of as many characters as there are."""
+    first = {"Balinese": 24, "Early_Aramaic": 22, "Greek": 24, "Korean": 40, "Latin": 26}
     found, rng = [], np.random.default_rng(0)
-    for characters, alphabet in ((range(136), "A"), (range(136, 242), "B")):
-        names = [f"{alphabet}/character{k:03}" for k in characters for _ in range(DRAWINGS)]
+    for alphabets in (first, {"Sanskrit": 106}):
+        characters = [f"{name}/character{k:03}" for name, count in alphabets.items() for k in range(count)]
+        names = [name for name in characters for _ in range(DRAWINGS)]
         found.append(Drawings(rng.integers(0, 256, (len(names), size, size, 1), np.uint8), names))
     return found

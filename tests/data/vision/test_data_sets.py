@@ -146,24 +146,26 @@ def archive(path: Path, characters: list[str], drawings: int = 3) -> Path:
 
 @pytest.fixture
 def characters(tmp_path, monkeypatch):
-    first, second = [f"A/c{k}" for k in range(6)] + ["Greek/c1"], ["Greek/c1", "Zulu/c1", "Zulu/c2"]
+    first, second = ["A/c0", "A/c1", "B/c2", "B/c3", "B/c4", "Greek/c5"], ["Greek/c5", "Zulu/c1", "Zulu/c2"]
     paths = [archive(tmp_path / "1.zip", first), archive(tmp_path / "2.zip", second)]
     found = dict(zip(omniglot.FILES, paths, strict=True))
     monkeypatch.setattr(omniglot, "find_or_download", lambda folder, file, data_dir: found[file])
 
 
 def test_no_character_of_omniglot_is_in_two_parts(characters):
-    splits = omniglot.omniglot(validation=2)
-    assert lengths(splits) == (15, 6, 6)
-    assert splits.classes[-2:] == ("Zulu/c1", "Zulu/c2")
-    assert len({*splits.classes}) == 9
+    splits = omniglot.omniglot(validation="A")
+    assert lengths(splits) == (12, 6, 6)
+    assert splits.classes[-4:] == ("A/c0", "A/c1", "Zulu/c1", "Zulu/c2")
+    assert len({*splits.classes}) == 8
     arrays = [to_arrays(part) for part in (splits.train, splits.validation, splits.test)]
-    assert [np.unique(part["label"]).tolist() for part in arrays] == [[0, 1, 2, 3, 4], [5, 6], [7, 8]]
+    assert [np.unique(part["label"]).tolist() for part in arrays] == [[0, 1, 2, 3], [4, 5], [6, 7]]
     for part in arrays[:2]:
         ink = (part["image"] == 255).sum(axis=(1, 2, 3))
         names = [splits.classes[label] for label in part["label"]]
-        assert ink.tolist() == [7 if name.startswith("G") else int(name[-1]) + 1 for name in names]
-    assert omniglot.omniglot(validation=2, size=28).test.element(0)["image"].shape == (28, 28, 1)
+        assert ink.tolist() == [int(name[-1]) + 1 for name in names]
+    assert omniglot.omniglot(validation="A", size=28).test.element(0)["image"].shape == (28, 28, 1)
+    with pytest.raises(ValueError, match=r"^validation must be one of several alphabets, of A, B, Greek, got 'Zulu'$"):
+        omniglot.omniglot(validation="Zulu")
 
 
 def test_damaged_archives_of_drawings_are_refused(tmp_path):
@@ -196,7 +198,7 @@ def test_damaged_archives_of_drawings_are_refused(tmp_path):
 def test_real_omniglot_tests_106_characters_that_training_has_not():
     require_data("omniglot")
     splits = omniglot.omniglot(size=28)
-    assert (lengths(splits), len(splits.classes)) == ((116 * 20, 20 * 20, 106 * 20), 242)
+    assert (lengths(splits), len(splits.classes)) == ((114 * 20, 22 * 20, 106 * 20), 242)
     test = to_arrays(splits.test)
     assert np.bincount(test["label"], minlength=242)[136:].tolist() == [20] * 106
     assert {splits.classes[label].split("/")[0] for label in np.unique(test["label"])} == {
