@@ -205,8 +205,12 @@ def _layout(known: np.ndarray, each: int) -> _Layout:
     slot = np.arange(len(owner)) - (np.cumsum(slots) - slots)[owner]
     places = (np.cumsum(sizes) - sizes)[owner] + slot % sizes[owner]
     mask = (slot < sizes[owner]).astype(np.float32)
-    in_groups = (array.reshape(-1, each) for array in (places, mask))
-    return _Layout(label.astype(np.int32), *in_groups, slot[::each] // each)
+    return _Layout(
+        label=label.astype(np.int32),
+        places=places.reshape(-1, each),
+        mask=mask.reshape(-1, each),
+        rounds=slot[::each] // each,
+    )
 
 
 def groups(labels: Sequence[int] | np.ndarray | Callable[[], Sequence[int] | np.ndarray], *, each: int) -> Order:
