@@ -14,7 +14,7 @@ from fjdl.metrics import Metric
 from fjdl.numerics import widened
 from fjdl.train.recipe import Batch
 from fjdl.train.summary import Summary
-from fjdl.train.tasks.base import Requirement
+from fjdl.train.tasks.base import Requirement, labels_below
 from fjdl.typing import Array
 
 Match = Callable[[Array, Array], Array]  # overlaps [objects, anchors] and which objects count, to matches [anchors]
@@ -90,13 +90,7 @@ def detection_requirements(classes: int) -> tuple[Requirement, ...]:
         ascend = corners[..., 2:] >= corners[..., :2]
         return np.isfinite(corners) & np.concatenate([ascend, ascend], axis=-1)
 
-    def in_range(labels: np.ndarray) -> np.ndarray:
-        return (labels >= 0) & (labels < classes)
-
-    return (
-        Requirement("boxes", "be finite corners that ascend", ascending),
-        Requirement("labels", f"lie in [0, {classes}), counted from 0", in_range),
-    )
+    return Requirement("boxes", "be finite corners that ascend", ascending), labels_below("labels", classes)
 
 
 def detection_metrics(classes: int, detect: Detect, *, capacity: int) -> dict[str, Metric]:
