@@ -55,8 +55,9 @@ def sentence(outcome: Outcome) -> str:
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    """sha256 of every file below; the lock names the process that held it last, so it does not count."""
+    """sha256 of every file below but Python's bytecode, and the lock, which names the process that held it last."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "LOCK")
+    files = (path for path in files if path.parent.name != "__pycache__")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
