@@ -34,7 +34,7 @@ CAPACITY = 20_000  # detections of an evaluation: 87 images with 200 at most
 def recipe(
     *,
     seed: int = 0,
-    epochs: int = 200,
+    epochs: int = 60,
     batch_size: int = 8,
     size: tuple[int, int] = (240, 320),
     widths: tuple[int, ...] = (24, 48, 96, 128, 160),

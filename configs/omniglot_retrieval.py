@@ -3,7 +3,8 @@
 Source: Khosla et al. 2020, arXiv:2004.11362 (loss); He et al. 2015, arXiv:1512.03385 (network); Lake et al. 2015,
 Science 350 (data).
 Command: python -m experiments.train configs/omniglot_retrieval.py --seed N
-Result: not measured yet; the aim is a recall of 0.95 at the nearest neighbour, among drawings of 106 new characters.
+Result: one run, seed 3, on 2 cores, AMD EPYC, in 339 s of processor time: 88.5 % of 2,120 drawings of 106 new
+characters have another one of theirs as the nearest neighbour (recall at 1), and MAP@R is 0.597. The aim is 95 %.
 """
 
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from fjdl.augment import each_image, random_affine
+from fjdl.augment import each_image, random_affine, random_elastic
 from fjdl.data.orders import groups
 from fjdl.data.source import Splits, from_arrays, to_arrays
 from fjdl.data.vision.omniglot import omniglot
@@ -28,26 +29,28 @@ from fjdl.train.tasks.retrieval import contrast, retrieval
 def recipe(
     *,
     seed: int = 0,
-    epochs: int = 30,
+    epochs: int = 10,
     batch_size: int = 128,
     each: int = 4,
     size: int = 42,
+    pool: int = 2,
     width: int = 32,
     dimensions: int = 64,
     temperature: float = 0.1,
     degrees: float = 20.0,
     shear: float = 0.3,
     scale: tuple[float, float] = (0.8, 1.2),
+    alpha: float = 30.0,
     learning_rate: float = 2e-3,
     weight_decay: float = 1e-3,
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
 ) -> Recipe:
-    """A batch has `each` drawings of each of its characters; all are turned, moved, sheared and scaled a little.
+    """A batch has `each` drawings of each of its characters; all are turned, moved, sheared, scaled and distorted.
 
-    Quarter turns make three more characters of each, as in Santoro et al. 2016, arXiv:1605.06065.
+    Quarter turns make three more characters of each (Santoro et al. 2016, arXiv:1605.06065), and mirrors as many again.
     """
     data = cache(lambda: _turned(omniglot(size=size)))
-    stem = partial(SmallStem, features=width, pool=2)
+    stem = partial(SmallStem, features=width, pool=pool)
     task = retrieval(dimensions, capacity=2120, compare=contrast(temperature=temperature))
     return Recipe(
         splits=data,
@@ -55,7 +58,10 @@ def recipe(
         inputs=lambda batch: scale_pixels(batch["image"]),
         loss=task.loss,
         metrics=task.metrics,
-        augment=each_image(partial(random_affine, degrees=degrees, translate=2.0, shear=shear, scale=scale)),
+        augment=each_image(
+            partial(random_affine, degrees=degrees, translate=2.0, shear=shear, scale=scale),
+            partial(random_elastic, alpha=alpha, sigma=4.0),
+        ),
         order=groups(lambda: to_arrays(data().train)["label"], each=each),
         optimizer=lambda steps: adamw(
             warmup_cosine(peak=learning_rate, warmup_steps=steps // 20, steps=steps), weight_decay=weight_decay
@@ -69,9 +75,9 @@ def recipe(
 
 
 def _turned(splits: Splits) -> Splits:
-    """Each training character by 0, 90, 180 and 270 degrees, as four characters."""
+    """Each training character and its mirror image by 0, 90, 180 and 270 degrees, as eight characters."""
     arrays = to_arrays(splits.train)
-    characters = arrays["label"].max() + 1
-    images = np.concatenate([np.rot90(arrays["image"], turn, axes=(1, 2)) for turn in range(4)])
-    labels = np.concatenate([arrays["label"] + turn * characters for turn in range(4)])
-    return replace(splits, train=from_arrays({"image": images, "label": labels.astype(np.int32)}))
+    upright, characters = arrays["image"], arrays["label"].max() + 1
+    forms = [np.rot90(images, turn, axes=(1, 2)) for images in (upright, upright[:, :, ::-1]) for turn in range(4)]
+    labels = np.concatenate([arrays["label"] + form * characters for form in range(len(forms))])
+    return replace(splits, train=from_arrays({"image": np.concatenate(forms), "label": labels.astype(np.int32)}))
