@@ -33,7 +33,6 @@ def recipe(
     batch_size: int = 128,
     each: int = 4,
     size: int = 42,
-    pool: int = 2,
     width: int = 32,
     dimensions: int = 64,
     temperature: float = 0.1,
@@ -50,7 +49,7 @@ def recipe(
     Quarter turns make three more characters of each (Santoro et al. 2016, arXiv:1605.06065), and mirrors as many again.
     """
     data = cache(lambda: _turned(omniglot(size=size)))
-    stem = partial(SmallStem, features=width, pool=pool)
+    stem = partial(SmallStem, features=width, pool=2)
     task = retrieval(dimensions, capacity=2120, compare=contrast(temperature=temperature))
     return Recipe(
         splits=data,

@@ -60,6 +60,9 @@ class Picture(NamedTuple):
 Reader = Callable[[Path], Picture]  # raises `DataError` for a file that cannot be read
 
 
+PARTS = ("train", "validation", "test")  # of a data set
+
+
 @dataclass(frozen=True, kw_only=True)
 class Splits:
     """A named data set in three disjoint parts.

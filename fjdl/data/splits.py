@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fjdl.data.source import Source, Splits, subset
+from fjdl.data.source import PARTS, Source, Splits, subset
 from fjdl.errors import DataError
 
 
@@ -67,7 +67,7 @@ def without_bad(splits: Splits) -> Splits:
     Every example is made once. Raises `DataError` where none of a part can be read.
     """
     parts, left_out = {}, list(splits.left_out)
-    for part in ("train", "validation", "test"):
+    for part in PARTS:
         source = getattr(splits, part)
         good, faults = readable(source)
         if not good.size:

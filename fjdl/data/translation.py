@@ -7,7 +7,7 @@ import numpy as np
 
 from fjdl.data.blank import Blank, found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download
-from fjdl.data.source import Source, from_arrays, to_arrays
+from fjdl.data.source import PARTS, Source, from_arrays, to_arrays
 from fjdl.data.splits import split
 from fjdl.data.text.byte_pairs import train_byte_pairs
 from fjdl.data.text.coder import Coder, TextSplits
@@ -141,7 +141,7 @@ def _oriented(data_dir: Path | str | None, source: str, target: str) -> list[Pai
     if {source, target} != {"en", "de"}:
         raise ValueError(f"source and target must be 'en' and 'de' or 'de' and 'en', got {source!r} and {target!r}")
     texts = found_or_blank("multi30k", lambda: read_multi30k(data_dir=data_dir), _made_up_captions)
-    return [(texts[part][source], texts[part][target]) for part in ("train", "validation", "test")]
+    return [(texts[part][source], texts[part][target]) for part in PARTS]
 
 
 def _translated(name: str, parts: Sequence[Pairs], coders: tuple[Coder, Coder], steps: tuple[int, int]) -> TextSplits:

@@ -5,7 +5,7 @@ from collections import Counter
 import jax
 from jax.sharding import Mesh
 
-from fjdl.data.source import Source, Splits
+from fjdl.data.source import PARTS, Source, Splits
 from fjdl.train.prepare import Prepared
 from fjdl.train.recipe import Recipe
 from fjdl.train.resident import abstract
@@ -15,7 +15,7 @@ from fjdl.tree import count, size_in_bytes
 def header(prepared: Prepared) -> list[tuple[str, str]]:
     """Pairs of a name and what stands behind it: data, model, training, devices."""
     recipe, splits, mesh, program = prepared
-    parts = ", ".join(f"{getattr(splits, part).length:,} {part}" for part in ("train", "validation", "test"))
+    parts = ", ".join(f"{getattr(splits, part).length:,} {part}" for part in PARTS)
     parameters = count(jax.eval_shape(program.init).params)
     return [
         ("data", f"{splits.name}: {parts}; {_where(recipe, splits.train, mesh)}"),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl.batch import INDEX, RESERVED, assembled, of_batch
-from fjdl.data.source import Source, Splits
+from fjdl.data.source import PARTS, Source, Splits
 from fjdl.errors import DataError
 from fjdl.train.recipe import Batch, Loss, Recipe
 
@@ -25,7 +25,7 @@ def check_data(recipe: Recipe, splits: Splits) -> None:
     the range of its labels, or whose numbers make the model's inputs NaN or infinite. A number that is not finite and
     that the inputs do not contain, or repair, is allowed.
     """
-    for part in ("train", "validation", "test"):
+    for part in PARTS:
         source = getattr(splits, part)
         if not source.streamed:
             check_source(recipe, source, part=part)

@@ -7,6 +7,20 @@ import torch.nn.functional as F
 BACKGROUND, BETWEEN = -1, -2
 
 
+def scenes(
+    rng: np.random.Generator, anchors: np.ndarray, *, classes: int, objects: int, spread: float
+) -> dict[str, np.ndarray]:
+    """Three images with objects near some anchors, as many as there is room for, two and none."""
+    places = anchors[rng.integers(0, len(anchors), (3, objects))]
+    corners = places + rng.uniform(-spread, spread, places.shape)
+    valid = np.arange(objects) < np.array([objects, 2, 0])[:, None]
+    return {
+        "boxes": np.where(valid[..., None], corners, 0).astype(np.float32),
+        "labels": np.where(valid, rng.integers(0, classes, valid.shape), 0).astype(np.int32),
+        "valid": valid,
+    }
+
+
 def box_iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     low, high = torch.max(a[:, None, :2], b[None, :, :2]), torch.min(a[:, None, 2:], b[None, :, 2:])
     common = (high - low).clamp(min=0).prod(-1)

@@ -31,15 +31,7 @@ ANCHORS = boxes.pyramid_anchors(
 
 
 def scenes(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Objects near some anchors, others anywhere; the last image has none."""
-    places = np.asarray(ANCHORS)[rng.integers(0, len(ANCHORS), (IMAGES, OBJECTS))]
-    corners = places + rng.uniform(-2.5, 2.5, places.shape)
-    valid = np.arange(OBJECTS) < np.array([4, 2, 0])[:, None]
-    return {
-        "boxes": np.where(valid[..., None], corners, 0).astype(np.float32),
-        "labels": np.where(valid, rng.integers(0, CLASSES, valid.shape), 0).astype(np.int32),
-        "valid": valid,
-    }
+    return oracles.scenes(rng, np.asarray(ANCHORS), classes=CLASSES, objects=OBJECTS, spread=2.5)
 
 
 def outputs_of(rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -27,16 +27,8 @@ WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
 
 def scenes(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    places = np.asarray(ANCHORS)[rng.integers(0, len(ANCHORS), (IMAGES, OBJECTS))]
-    corners = places + rng.uniform(-1.5, 1.5, places.shape)
-    valid = np.arange(OBJECTS) < np.array([4, 2, 0])[:, None]
-    return {
-        "boxes": np.where(valid[..., None], corners, 0).astype(np.float32),
-        "labels": np.where(valid, rng.integers(0, CLASSES, valid.shape), 0).astype(np.int32),
-        "valid": valid,
-        "index": np.int32([7, 3, 5]),
-        "epoch": np.zeros(IMAGES, np.int32),
-    }
+    found = oracles.scenes(rng, np.asarray(ANCHORS), classes=CLASSES, objects=OBJECTS, spread=1.5)
+    return {**found, "index": np.int32([7, 3, 5]), "epoch": np.zeros(IMAGES, np.int32)}
 
 
 def outputs_of(rng: np.random.Generator, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fjdl.checks import at_least, within
 from fjdl.data.embedded import INK, digits
-from fjdl.data.source import Source, Splits, from_arrays, to_arrays
+from fjdl.data.source import PARTS, Source, Splits, from_arrays, to_arrays
 from fjdl.data.vision.images import fitted_reader
 
 SMALLEST = 2  # pixels of a scene for each of a digit
@@ -40,7 +40,7 @@ def digit_scenes(
     parts = digits(validation=validation, test=test, split_seed=split_seed)
     sources = {
         part: _scenes(getattr(parts, part), size, largest, copies, noise, np.random.PCG64([seed, number]))
-        for number, part in enumerate(("train", "validation", "test"))
+        for number, part in enumerate(PARTS)
     }
     reader = fitted_reader((size, size), channels=1, fill=0)
     return replace(parts, name="digit_scenes", reader=reader, **sources)

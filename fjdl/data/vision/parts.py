@@ -7,14 +7,12 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.blank import Blank
-from fjdl.data.source import Example, Reader, Source, Splits, from_arrays, subset, to_arrays
+from fjdl.data.source import PARTS, Example, Reader, Source, Splits, from_arrays, subset, to_arrays
 from fjdl.data.splits import split, without_bad
 from fjdl.data.vision.fitting import Size
 from fjdl.data.vision.images import fitted_reader
 from fjdl.data.vision.objects import Gathered, blank_objects, object_source
 from fjdl.errors import DataError, UsageError
-
-PARTS = ("train", "validation", "test")
 
 
 def object_splits(
@@ -83,7 +81,7 @@ def three_parts(
 
 def in_memory(splits: Splits) -> Splits:
     """The data set with all of its examples made now and kept, for those that fit into the device's memory."""
-    return replace(splits, **{part: from_arrays(to_arrays(getattr(splits, part))) for part in PARTS})
+    return _each_part(splits, lambda source: from_arrays(to_arrays(source)))
 
 
 def single_objects(splits: Splits) -> Splits:
@@ -96,7 +94,7 @@ def single_objects(splits: Splits) -> Splits:
     def of(source: Source) -> Source:
         return source._replace(element=lambda index: _single(source.element(index), splits.name))
 
-    return replace(splits, **{part: of(getattr(splits, part)) for part in PARTS})
+    return _each_part(splits, of)
 
 
 def as_size(size: int | Size) -> Size:
@@ -132,6 +130,10 @@ def blank_detection(
         return three_parts(name, sources, classes=known, validation=0.1, split_seed=0, reader=fitted_reader(size))
 
     return make
+
+
+def _each_part(splits: Splits, change: Callable[[Source], Source]) -> Splits:
+    return replace(splits, **{part: change(getattr(splits, part)) for part in PARTS})
 
 
 def _single(example: Example, name: str) -> Example:

@@ -12,9 +12,9 @@ from fjdl import metrics
 from fjdl.boxes import BACKGROUND, BETWEEN, Detections, area, intersection, pairwise_iou
 from fjdl.metrics import Metric
 from fjdl.numerics import widened
-from fjdl.train.recipe import Batch
+from fjdl.train.recipe import Batch, Loss
 from fjdl.train.summary import Summary
-from fjdl.train.tasks.base import Requirement, labels_below
+from fjdl.train.tasks.base import Requirement, Task, TaskLoss, labels_below
 from fjdl.typing import Array
 
 Match = Callable[[Array, Array], Array]  # overlaps [objects, anchors] and which objects count, to matches [anchors]
@@ -83,35 +83,9 @@ def learned_objects(batch: Batch) -> Array:
     return valid
 
 
-def detection_requirements(classes: int) -> tuple[Requirement, ...]:
-    """What a task of detection asks of "boxes" and "labels", those that only fill up included."""
-
-    def ascending(corners: np.ndarray) -> np.ndarray:
-        ascend = corners[..., 2:] >= corners[..., :2]
-        return np.isfinite(corners) & np.concatenate([ascend, ascend], axis=-1)
-
-    return Requirement("boxes", "be finite corners that ascend", ascending), labels_below("labels", classes)
-
-
-def detection_metrics(classes: int, detect: Detect, *, capacity: int) -> dict[str, Metric]:
-    """Average precisions of what is found: "map50", "class_precision" and the vector "coco"."""
-    voc = metrics.voc_detection(classes, capacity=capacity)
-    measured = {
-        "map50": metrics.then(voc, lambda precision: precision.mean_all_points),
-        "class_precision": metrics.then(voc, lambda precision: precision.all_points),
-        "coco": metrics.then(
-            metrics.coco_detection(classes, capacity=capacity),
-            lambda evaluation: jnp.stack(metrics.coco_summary(evaluation)),
-        ),
-    }
-    return {
-        name: metrics.on(metric, lambda outputs, batch: (detect(outputs), batch)) for name, metric in measured.items()
-    }
-
-
-def detection_summary(detect: Detect) -> Summary:
-    """How detections are told: the headline is "map50", COCO's 12 numbers stand beside it by name."""
-    return Summary("map50", numbers=_numbers, detections=detect)
+def detection_task(loss: Loss, detect: Detect, *, classes: int, capacity: int) -> Task:
+    """A loss of outputs and batch with what all tasks of detection require, measure and tell of what is found."""
+    return Task(TaskLoss(loss, _requirements(classes), _summary(detect)), _measured(classes, detect, capacity=capacity))
 
 
 def object_counts(present: Array) -> Array:
@@ -142,6 +116,37 @@ def _shares(boxes: Array, anchors: Array) -> Array:
     pairs = [jnp.broadcast_to(x, (boxes.shape[0], anchors.shape[0], 4)) for x in (boxes[:, None], anchors[None])]
     common, own = intersection(*pairs), area(pairs[1])
     return jnp.where(own > 0, common / jnp.where(own > 0, own, 1), 0)
+
+
+def _requirements(classes: int) -> tuple[Requirement, ...]:
+    """What a task of detection asks of "boxes" and "labels", those that only fill up included."""
+
+    def ascending(corners: np.ndarray) -> np.ndarray:
+        ascend = corners[..., 2:] >= corners[..., :2]
+        return np.isfinite(corners) & np.concatenate([ascend, ascend], axis=-1)
+
+    return Requirement("boxes", "be finite corners that ascend", ascending), labels_below("labels", classes)
+
+
+def _measured(classes: int, detect: Detect, *, capacity: int) -> dict[str, Metric]:
+    """Average precisions of what is found: "map50", "class_precision" and the vector "coco"."""
+    voc = metrics.voc_detection(classes, capacity=capacity)
+    measured = {
+        "map50": metrics.then(voc, lambda precision: precision.mean_all_points),
+        "class_precision": metrics.then(voc, lambda precision: precision.all_points),
+        "coco": metrics.then(
+            metrics.coco_detection(classes, capacity=capacity),
+            lambda evaluation: jnp.stack(metrics.coco_summary(evaluation)),
+        ),
+    }
+    return {
+        name: metrics.on(metric, lambda outputs, batch: (detect(outputs), batch)) for name, metric in measured.items()
+    }
+
+
+def _summary(detect: Detect) -> Summary:
+    """How detections are told: the headline is "map50", COCO's 12 numbers stand beside it by name."""
+    return Summary("map50", numbers=_numbers, detections=detect)
 
 
 def _numbers(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,13 +14,11 @@ from fjdl.functional.activations import sigmoid
 from fjdl.losses import sigmoid_focal_loss, smooth_l1_loss
 from fjdl.numerics import widened
 from fjdl.train.recipe import Batch
-from fjdl.train.tasks.base import Task, TaskLoss
+from fjdl.train.tasks.base import Task
 from fjdl.train.tasks.box_targets import (
     Match,
     box_targets,
-    detection_metrics,
-    detection_requirements,
-    detection_summary,
+    detection_task,
     masked_sum,
     object_counts,
 )
@@ -120,10 +118,7 @@ def detection(
             candidates=candidates,
         )
 
-    return Task(
-        TaskLoss(loss, detection_requirements(classes), detection_summary(detect)),
-        detection_metrics(classes, detect, capacity=capacity),
-    )
+    return detection_task(loss, detect, classes=classes, capacity=capacity)
 
 
 def box_costs(

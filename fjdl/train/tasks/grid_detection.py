@@ -25,11 +25,9 @@ from fjdl.functional.activations import sigmoid
 from fjdl.losses import sigmoid_cross_entropy
 from fjdl.numerics import widened
 from fjdl.train.recipe import Batch
-from fjdl.train.tasks.base import Task, TaskLoss
+from fjdl.train.tasks.base import Task
 from fjdl.train.tasks.box_targets import (
-    detection_metrics,
-    detection_requirements,
-    detection_summary,
+    detection_task,
     learned_objects,
     masked_sum,
     object_counts,
@@ -123,10 +121,7 @@ def grid_detection(
             candidates=candidates,
         )
 
-    return Task(
-        TaskLoss(loss, detection_requirements(classes), detection_summary(detect)),
-        detection_metrics(classes, detect, capacity=capacity),
-    )
+    return detection_task(loss, detect, classes=classes, capacity=capacity)
 
 
 class _Grid(NamedTuple):

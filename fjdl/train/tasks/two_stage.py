@@ -15,14 +15,12 @@ from fjdl.functional.activations import softmax
 from fjdl.losses import sigmoid_cross_entropy, softmax_cross_entropy
 from fjdl.numerics import widened
 from fjdl.train.recipe import Batch
-from fjdl.train.tasks.base import Task, TaskLoss
+from fjdl.train.tasks.base import Task
 from fjdl.train.tasks.box_targets import (
     Match,
     Targets,
     box_targets,
-    detection_metrics,
-    detection_requirements,
-    detection_summary,
+    detection_task,
     masked_sum,
     object_counts,
 )
@@ -129,10 +127,7 @@ def two_stage_detection(
             candidates=candidates,
         )
 
-    return Task(
-        TaskLoss(loss, detection_requirements(classes), detection_summary(detect)),
-        detection_metrics(classes, detect, capacity=capacity),
-    )
+    return detection_task(loss, detect, classes=classes, capacity=capacity)
 
 
 def _drawn(matches: Array, batch: Batch, seeds: tuple[int, int], *, size: int, fraction: float) -> tuple[Array, Array]:
