@@ -72,7 +72,7 @@ def network(name: str, contest: Contest, batch_size: int, precision: Precision, 
     macs = total(ours.model.layers(jnp.zeros((1, *contest.image)))).macs
     runs = {
         "fjdl, one jitted step": single_steps(ours, arrays, STEPS),
-        "fjdl, epoch scan": epoch_scan(ours, images, labels),
+        "fjdl, epoch scan": epoch_scan(ours, arrays),
         "one jitted step, XLA's own convolutions": with_xlas_own(single_steps(ours, arrays, STEPS)),
     }
     if find_spec("torch"):

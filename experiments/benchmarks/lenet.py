@@ -26,12 +26,11 @@ def contestants(batch_size: int, steps: int) -> dict[str, Callable[[], Any]]:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (batch_size * steps, 28, 28, 1), dtype=np.uint8)
     labels = rng.integers(0, 10, batch_size * steps).astype(np.int32)
+    arrays = {"image": images, "label": labels}
     return {
-        "fjdl, one jitted step": single_steps(
-            recipe(images, labels, batch_size), {"image": images, "label": labels}, steps
-        ),
-        "fjdl, epoch scan": epoch_scan(recipe(images, labels, batch_size), images, labels),
-        "fjdl, epoch scan, bfloat16": epoch_scan(recipe(images, labels, batch_size, "bfloat16"), images, labels),
+        "fjdl, one jitted step": single_steps(recipe(images, labels, batch_size), arrays, steps),
+        "fjdl, epoch scan": epoch_scan(recipe(images, labels, batch_size), arrays),
+        "fjdl, epoch scan, bfloat16": epoch_scan(recipe(images, labels, batch_size, "bfloat16"), arrays),
         "PyTorch, compiled": torch_steps(images, labels, batch_size, compiled=True),
         "PyTorch": torch_steps(images, labels, batch_size, compiled=False),
     }
@@ -78,16 +77,17 @@ def single_steps(recipe: Recipe, arrays: Mapping[str, np.ndarray], steps: int) -
     return run
 
 
-def epoch_scan(recipe: Recipe, images: np.ndarray, labels: np.ndarray) -> Callable[[], None]:
+def epoch_scan(recipe: Recipe, arrays: Mapping[str, np.ndarray]) -> Callable[[], None]:
     """All steps in one call, as in training: permutation, gather, scan."""
     mesh = make_mesh()
-    program = compile_program(recipe, mesh, examples=len(images), example={"image": images[0], "label": labels[0]})
-    arrays = place(recipe.splits().train, mesh)
+    examples = len(next(iter(arrays.values())))
+    program = compile_program(recipe, mesh, examples=examples, example={name: a[0] for name, a in arrays.items()})
+    placed = place(recipe.splits().train, mesh)
     state = program.init()
 
     def run() -> None:
         nonlocal state
-        state, _ = program.epoch(state, arrays)
+        state, _ = program.epoch(state, placed)
         jax.block_until_ready(state)
 
     return run

@@ -1,4 +1,4 @@
-"""Training steps of a U-Net and of a small SSD: fjdl, with XLA's own convolutions, and PyTorch in both of its layouts.
+"""Training steps of a U-Net and of a small SSD: fjdl alone and in an epoch's scan, PyTorch in both of its layouts.
 
 The peer is PyTorch in its faster layout, or XLA's own convolutions where PyTorch is not installed.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from experiments.benchmarks.cnn import Precision, product_rate, with_xlas_own
 from experiments.benchmarks.comparison import Comparison
-from experiments.benchmarks.lenet import single_steps
+from experiments.benchmarks.lenet import epoch_scan, single_steps
 from fjdl.analysis import total
 from fjdl.data.source import Splits, from_arrays
 from fjdl.models import SSD, UNet, ssd_anchors
@@ -28,7 +28,7 @@ from fjdl.train.tasks.base import Task
 
 Arrays = dict[str, np.ndarray]
 
-STEPS = 2  # of a turn
+STEPS = 4  # of a turn
 WIDTHS = (32, 64, 128, 256)  # of the U-Net
 DETECTOR = SSD(3, (24, 48, 96, 128, 160), anchors=4)  # that of configs/bccd_ssd.py
 PHOTO = (240, 320)
@@ -100,8 +100,9 @@ def network(name: str, contest: Contest, batch_size: int, precision: Precision, 
     ours = recipe(contest, batch_size, precision)
     macs = total(ours.model.layers(jnp.zeros((1, *image)))).macs
     runs = {
-        "fjdl": single_steps(ours, contest.arrays, STEPS),
-        "XLA's own convolutions": with_xlas_own(single_steps(ours, contest.arrays, STEPS)),
+        "fjdl, one jitted step": single_steps(ours, contest.arrays, STEPS),
+        "fjdl, epoch scan": epoch_scan(ours, contest.arrays),
+        "epoch scan, XLA's own convolutions": with_xlas_own(epoch_scan(ours, contest.arrays)),
     }
     if find_spec("torch"):
         runs |= torch_runs(contest, batch_size, precision, count_of(contest.model, image))

@@ -22,20 +22,20 @@ def shifts(axis: Axis, phase: int) -> list[tuple[int, int]]:
 
 def interlocked(phases: list[list[Array]], axes: tuple[Axis, Axis]) -> Array:
     """The image whose every s-th row and every s-th column from (a, b) on is `phases[a][b]`, cut to its size."""
-    x = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)  # [n, h / s, s, w / s, s, c]
-    x = x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3] * x.shape[4], x.shape[5])
-    return x[:, : axes[0].size, : axes[1].size]
+    x = jnp.stack([jnp.stack(row, axis=-2) for row in phases], axis=-4)  # [..., h / s, s, w / s, s, c]
+    *images, h, s, w, t, c = x.shape
+    return x.reshape(*images, h * s, w * t, c)[..., : axes[0].size, : axes[1].size, :]
 
 
 def divided(images: Array, most: int) -> Array:
-    """[chunks, n / chunks, ...]: at most so many images at once, but one at least, and a divisor of their number.
-
-    Of a number that `jax.export` leaves open it is one.
-    """
+    """[chunks, n / chunks, ...]: `together` images at once, and no images as one chunk."""
     n = images.shape[0]
-    if not isinstance(n, int):
-        return images[:, None]
-    if not n:
-        return images[None]
-    together = next(count for count in range(min(max(most, 1), n), 0, -1) if n % count == 0)
-    return images.reshape(n // together, together, *images.shape[1:])
+    count = together(n, most)
+    return images[None] if n == 0 else images.reshape(n // count, count, *images.shape[1:])
+
+
+def together(images: int, most: int) -> int:
+    """The largest divisor of the number of images up to `most`; 1 of no images, and of a number left open."""
+    if not isinstance(images, int):
+        return 1
+    return next((count for count in range(min(most, images), 1, -1) if images % count == 0), 1)

@@ -14,9 +14,9 @@ from jax import lax
 from fjdl.geometry import Axis
 from fjdl.lowering.bilinear import Rules
 from fjdl.lowering.conv_everywhere import Options, axes_of
+from fjdl.lowering.cpu import chunks
 from fjdl.lowering.cpu.matrix import bits, numbers, product, transposed
-from fjdl.lowering.taps import divided, interlocked, phase_size, shifts
-from fjdl.meshes import scan
+from fjdl.lowering.taps import interlocked, phase_size, shifts
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
@@ -30,7 +30,7 @@ def convolve(x: Array, kernel: Array, options: Options) -> Array:
 
     def some(images: Array) -> Array:
         patches = numbers(_patches(images, axes), x.dtype)
-        return bits(product(patches, weights, (3, 0)).astype(x.dtype))
+        return bits(product(patches, weights, (patches.ndim - 1, 0)).astype(x.dtype))
 
     return _in_chunks(some, x, axes, weights.shape[0])
 
@@ -56,33 +56,32 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     axes, taps = axes_of(options), math.prod(options.window)
     c_in, c_out = x.shape[3], y.shape[3]
 
-    def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
-        patches = numbers(_patches(chunk[0], axes).reshape(-1, taps * c_in), x.dtype)
-        return total + product(transposed(chunk[1].reshape(-1, c_out), y.dtype), patches, (1, 0)), None
+    def some(images: Array, cotangents: Array) -> Array:
+        patches = numbers(_patches(images, axes).reshape(-1, taps * c_in), x.dtype)
+        return product(transposed(cotangents.reshape(-1, c_out), y.dtype), patches, (1, 0))
 
     zero = jnp.zeros((c_out, taps * c_in), wide(x.dtype))
-    chunks = (_chunks(x, axes, taps * c_in), _chunks(y, axes, taps * c_in))
-    return scan(add, zero, chunks)[0].T.reshape(*options.window, c_in, c_out)
+    total = chunks.summed(some, zero, (bits(x), bits(y)), most=_at_once(axes, taps * c_in))
+    return total.T.reshape(*options.window, c_in, c_out)
 
 
 RULES = Rules(out=convolve, lhs=input_gradient, rhs=kernel_gradient)
 
 
 def _in_chunks(function: Callable[[Array], Array], images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
-    results = lax.map(function, _chunks(images, axes, entries))
-    return numbers(results.reshape(images.shape[0], *results.shape[2:]), images.dtype)
+    return numbers(chunks.mapped(function, bits(images), most=_at_once(axes, entries)), images.dtype)
 
 
-def _chunks(images: Array, axes: tuple[Axis, Axis], entries: int) -> Array:
-    """The bits of as many images at once as have at most `ENTRIES`."""
-    return bits(divided(images, ENTRIES // (axes[0].output * axes[1].output * entries)))
+def _at_once(axes: tuple[Axis, Axis], entries: int) -> int:
+    """As many images as have patches of at most `ENTRIES`."""
+    return ENTRIES // (axes[0].output * axes[1].output * entries)
 
 
 def _patches(x: Array, axes: tuple[Axis, Axis]) -> Array:
-    """[n, h_out, w_out, kh kw c_in]: what the taps of each window meet."""
-    x = jnp.pad(x, ((0, 0), axes[0].padding, axes[1].padding, (0, 0)))
+    """[..., h_out, w_out, kh kw c_in]: what the taps of each window meet."""
+    x = jnp.pad(x, ((0, 0),) * (x.ndim - 3) + (axes[0].padding, axes[1].padding, (0, 0)))
     rows, columns = ([axis.met(tap) for tap in range(axis.window)] for axis in axes)
-    return jnp.concatenate([x[:, down, across] for down, across in itertools.product(rows, columns)], axis=3)
+    return jnp.concatenate([x[..., down, across, :] for down, across in itertools.product(rows, columns)], axis=-1)
 
 
 def _phase(y: Array, kernel: Array, axes: tuple[Axis, Axis], phase: tuple[int, int]) -> Array:
@@ -90,14 +89,14 @@ def _phase(y: Array, kernel: Array, axes: tuple[Axis, Axis], phase: tuple[int, i
     size = [phase_size(axis) for axis in axes]
     rows, columns = (shifts(axis, start) for axis, start in zip(axes, phase, strict=True))
     if not rows or not columns:
-        return jnp.zeros((y.shape[0], *size, kernel.shape[2]), y.dtype)
+        return jnp.zeros((*y.shape[:-3], *size, kernel.shape[2]), y.dtype)
     taps = list(itertools.product(rows, columns))
-    shifted = jnp.concatenate([_shifted(y, (down, across), size) for (_, down), (_, across) in taps], axis=3)
+    shifted = jnp.concatenate([_shifted(y, (down, across), size) for (_, down), (_, across) in taps], axis=-1)
     weights = jnp.concatenate([kernel[i, j].T for (i, _), (j, _) in taps])
-    return bits(product(numbers(shifted, kernel.dtype), weights, (3, 0)).astype(kernel.dtype))
+    return bits(product(numbers(shifted, kernel.dtype), weights, (shifted.ndim - 1, 0)).astype(kernel.dtype))
 
 
 def _shifted(y: Array, shift: tuple[int, int], size: list[int]) -> Array:
     """`y` from row and column `shift` on, `size` of them, zeros where there are none."""
-    sides = [(-first, first + count - have, 0) for first, count, have in zip(shift, size, y.shape[1:3], strict=True)]
-    return lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0), *sides, (0, 0, 0)))
+    sides = [(-first, first + count - have, 0) for first, count, have in zip(shift, size, y.shape[-3:-1], strict=True)]
+    return lax.pad(y, jnp.zeros((), y.dtype), ((0, 0, 0),) * (y.ndim - 3) + (*sides, (0, 0, 0)))

@@ -16,13 +16,13 @@ from jax import lax
 from fjdl.geometry import Axis
 from fjdl.lowering.bilinear import Rules
 from fjdl.lowering.conv_everywhere import Options, axes_of
+from fjdl.lowering.cpu import chunks
 from fjdl.lowering.cpu.matrix import bits, numbers, product, transposed
-from fjdl.lowering.taps import divided
-from fjdl.meshes import scan
 from fjdl.numerics import wide
 from fjdl.typing import Array
 
 ENTRIES = 2**18  # of the wider side of a chunk of images; its strips are a few megabytes
+LONG = 32  # columns from which a row of one channel is worth a move of its own
 
 
 def convolve(x: Array, kernel: Array, options: Options) -> Array:
@@ -46,15 +46,13 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     rows, columns = axes_of(options)
     (kh, kw), c_in, c_out = options.window, x.shape[3], y.shape[3]
 
-    def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
-        strips = _strips(chunk[0], rows, columns).reshape(-1, kw * c_in)
-        shifted = [jnp.pad(chunk[1], ((0, 0), (i, rows.reach - i), (0, 0), (0, 0))) for i in range(kh)]
-        beside = jnp.concatenate(shifted, axis=3).reshape(-1, kh * c_out)
-        return total + product(transposed(strips, x.dtype), numbers(beside, y.dtype), (1, 0)), None
+    def some(images: Array, cotangents: Array) -> Array:
+        shifted = [_padded(cotangents, (i, rows.reach - i), (0, 0)) for i in range(kh)]
+        beside = jnp.concatenate(shifted, axis=-1).reshape(-1, kh * c_out)
+        return product(_standing(images, rows, columns, x.dtype), numbers(beside, y.dtype), (1, 0))
 
     zero = jnp.zeros((kw * c_in, kh * c_out), wide(x.dtype))
-    wider = max(c_in, c_out)
-    total, _ = scan(add, zero, (_chunks(x, rows, columns, wider), _chunks(y, rows, columns, wider)))
+    total = chunks.summed(some, zero, (bits(x), bits(y)), most=_at_once(rows, columns, max(c_in, c_out)))
     return total.reshape(kw, c_in, kh, c_out).transpose(2, 0, 1, 3)
 
 
@@ -68,21 +66,36 @@ def _convolve(x: Array, weights: Array, options: Options, *, contracted: int) ->
 
     def some(images: Array) -> Array:
         strips = numbers(_strips(images, rows, columns), x.dtype)
-        parts = product(strips, weights, (3, contracted)).reshape(*strips.shape[:3], kh, c_out)
-        sums = reduce(operator.add, (parts[:, i : i + rows.output, :, i] for i in range(kh)))
-        return bits(sums.astype(x.dtype))
+        parts = product(strips, weights, (strips.ndim - 1, contracted))
+        terms = (parts[..., i : i + rows.output, :, i * c_out : (i + 1) * c_out] for i in range(kh))
+        return bits(reduce(operator.add, terms).astype(x.dtype))
 
-    y = lax.map(some, _chunks(x, rows, columns, max(x.shape[3], c_out)))
-    return numbers(y.reshape(x.shape[0], rows.output, columns.output, c_out), x.dtype)
+    most = _at_once(rows, columns, max(x.shape[3], c_out))
+    return numbers(chunks.mapped(some, bits(x), most=most), x.dtype)
 
 
-def _chunks(images: Array, rows: Axis, columns: Axis, channels: int) -> Array:
-    """The bits of as many images at once as have at most `ENTRIES`."""
-    return bits(divided(images, ENTRIES // (rows.output * columns.output * channels)))
+def _at_once(rows: Axis, columns: Axis, channels: int) -> int:
+    """As many images as have at most `ENTRIES`."""
+    return ENTRIES // (rows.output * columns.output * channels)
 
 
 def _strips(x: Array, rows: Axis, columns: Axis) -> Array:
-    """[n, h_padded, w_out, kw c_in]: beside each pixel those that the other columns of the kernel meet."""
-    x = jnp.pad(x, ((0, 0), rows.padding, columns.padding, (0, 0)))
-    x = x[:, : rows.output + rows.reach]
-    return jnp.concatenate([x[:, :, j : j + columns.output] for j in range(columns.window)], axis=3)
+    """[..., h_padded, w_out, kw c_in]: beside each pixel those that the other columns of the kernel meet."""
+    x = _padded(x, rows.padding, columns.padding)[..., : rows.output + rows.reach, :, :]
+    return jnp.concatenate([x[..., j : j + columns.output, :] for j in range(columns.window)], axis=-1)
+
+
+def _standing(x: Array, rows: Axis, columns: Axis, dtype: jnp.dtype) -> Array:
+    """[kw c_in, ... h_padded w_out]: strips whose channels come first, as numbers."""
+    if columns.output < LONG:
+        strips = _strips(x, rows, columns)
+        return transposed(strips.reshape(-1, strips.shape[-1]), dtype)
+    x = jnp.moveaxis(_padded(x, rows.padding, columns.padding)[..., : rows.output + rows.reach, :, :], -1, 0)
+    x = lax.optimization_barrier(x)
+    strips = jnp.concatenate([x[..., j : j + columns.output] for j in range(columns.window)])
+    return numbers(lax.optimization_barrier(strips.reshape(strips.shape[0], -1)), dtype)
+
+
+def _padded(x: Array, above: tuple[int, int], beside: tuple[int, int]) -> Array:
+    """[..., h, w, c] with zeros above and below, left and right."""
+    return jnp.pad(x, ((0, 0),) * (x.ndim - 3) + (above, beside, (0, 0)))
