@@ -60,7 +60,8 @@ def recipe(
         loss=task.loss,
         metrics=task.metrics,
         optimizer=lambda steps: chain(
-            clip_by_global_norm(clip), adam(warmup_cosine(peak=learning_rate, warmup_steps=100, steps=steps))
+            clip_by_global_norm(clip),
+            adam(warmup_cosine(peak=learning_rate, warmup_steps=min(100, steps // 2), steps=steps)),
         ),
         epochs=epochs,
         batch_size=batch_size,

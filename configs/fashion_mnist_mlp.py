@@ -40,7 +40,7 @@ def recipe(
         loss=task.loss,
         metrics=task.metrics,
         augment=each_image(random_mirror),
-        optimizer=lambda steps: adam(warmup_cosine(peak=learning_rate, warmup_steps=200, steps=steps)),
+        optimizer=lambda steps: adam(warmup_cosine(peak=learning_rate, warmup_steps=min(200, steps // 2), steps=steps)),
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,

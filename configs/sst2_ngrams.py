@@ -45,7 +45,7 @@ def recipe(
         metrics=task.metrics,
         penalty=lambda params: penalties.l2(params, strength=strength),
         order=buckets(lambda: to_arrays(splits().train)["length"], widths=WIDTHS, arrays=("features", "weights")),
-        optimizer=lambda steps: adam(warmup_cosine(peak=learning_rate, warmup_steps=50, steps=steps)),
+        optimizer=lambda steps: adam(warmup_cosine(peak=learning_rate, warmup_steps=min(50, steps // 2), steps=steps)),
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,

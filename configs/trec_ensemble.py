@@ -66,7 +66,7 @@ def recipe(
         metrics=task.metrics,
         order=buckets(lambda: to_arrays(splits().train)["length"], widths=WIDTHS, arrays=("tokens",)),
         optimizer=lambda steps: adamw(
-            warmup_cosine(peak=learning_rate, warmup_steps=50, steps=steps), weight_decay=weight_decay
+            warmup_cosine(peak=learning_rate, warmup_steps=min(50, steps // 2), steps=steps), weight_decay=weight_decay
         ),
         epochs=epochs,
         batch_size=batch_size,

@@ -68,7 +68,8 @@ def recipe(
         loss=task.loss,
         metrics=task.metrics,
         optimizer=lambda total: chain(
-            clip_by_global_norm(clip), adam(warmup_cosine(peak=learning_rate, warmup_steps=200, steps=total))
+            clip_by_global_norm(clip),
+            adam(warmup_cosine(peak=learning_rate, warmup_steps=min(200, total // 2), steps=total)),
         ),
         epochs=epochs,
         batch_size=batch_size,

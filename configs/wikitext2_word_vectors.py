@@ -82,7 +82,7 @@ def recipe(
         metrics={},
         monitor="loss",
         mode="min",
-        optimizer=lambda steps: adam(warmup_cosine(peak=learning_rate, warmup_steps=100, steps=steps)),
+        optimizer=lambda steps: adam(warmup_cosine(peak=learning_rate, warmup_steps=min(100, steps // 2), steps=steps)),
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,

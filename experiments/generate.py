@@ -11,6 +11,7 @@ import tyro
 from experiments.command import run_guarded
 from experiments.evaluate import load_run
 from experiments.mistakes import users_mistakes
+from fjdl.checks import at_least, within
 from fjdl.errors import UsageError
 
 
@@ -89,8 +90,12 @@ def search_of(options: Options, generation: Any) -> Any:
 
 
 def _check(options: Options) -> None:
-    if options.count < 1:
-        raise UsageError(f"count must be at least 1, got {options.count}")
+    with users_mistakes():
+        at_least(1, count=options.count, length=options.length, beams=options.beams, **{"top-k": options.top_k})
+        within("(0, 1]", **{"top-p": options.top_p})
+        within("[0, 1]", **{"min-p": options.min_p})
+        within("[0, inf)", temperature=options.temperature)
+        within("(0, inf)", repetition=options.repetition)
     drawn = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "min_p", "repetition")}
     given = [f"--{name.replace('_', '-')}" for name, value in drawn.items() if value is not None]
     if options.beams is not None and given:

@@ -178,9 +178,11 @@ def _worded(hint: Any) -> str:
 
 
 def received(value: Any) -> str:
-    """The value in at most 60 characters, on one line; of an array its dtype and shape."""
+    """The value in at most 60 characters, on one line; of an array its dtype and shape, also within a tuple."""
     if isinstance(value, jax.Array | np.ndarray):
         return f"{_short(str(value.dtype))}[{','.join(map(str, value.shape))}]"
+    if isinstance(value, tuple) and any(isinstance(entry, jax.Array | np.ndarray | tuple) for entry in value):
+        return f"({', '.join(map(received, value))})"
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:59]}…"
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fjdl.checks import at_least
+from fjdl.checks import at_least, known
 from fjdl.decoding.prompts import Decoded, NextToken, Prompts, prompts_of, vocabulary
 from fjdl.meshes import while_loop
 from fjdl.numerics import log_softmax
@@ -42,11 +42,16 @@ def beam_search(
     unfinished sequence can enter these any more, which changes nothing. With `beams` at least k^(length - 1) the result
     is that of all sequences. Of equal ones the first found stays: of the better beam, and the token of lower number.
 
+    Since an end counts however improbable it is, one beam is not `greedy`, and without a penalty a short text may win
+    that greedy decoding passes by, even an empty one. Searches that let a sequence end only where the end is among the
+    2 · beams most probable tokens, as that of fairseq, find others.
+
     `lengths` and padding are as in `greedy`. The step sees n · beams rows, those of a prompt side by side; `state` is
     that of n rows. A leaf of the state that the step hands on untouched, such as an encoder's memory, is never copied
     in the loop. Where there are fewer than `best` sequences of probability above 0, the others have no tokens and the
     score -inf. Logits with a NaN give the prompt a NaN score, first in its list. Raises `ValueError` for more `best`
-    sequences than `beams`.
+    sequences than `beams`, and
+    for a known penalty that is not positive.
     """
     at_least(1, beams=beams, best=best)
     if best > beams:
@@ -129,7 +134,9 @@ class _Search(NamedTuple):
         rows = (jax.lax.broadcasted_iota(jnp.int32, parents.shape, 0) * beams + parents).reshape(-1)
         last = done == self.length
         endings = self._put(loop.tokens, done, jnp.full_like(chosen, 0 if self.end is None else self.end))
-        tokens = self._put(_rows(loop.tokens.reshape(n * beams, -1), rows).reshape(loop.tokens.shape), done, chosen)
+        tokens = self._put(
+            _rows(loop.tokens.reshape(n * beams, self.length), rows).reshape(loop.tokens.shape), done, chosen
+        )
         candidates = _Found(
             jnp.concatenate([endings, tokens], axis=1),
             jnp.broadcast_to(done, (n, 2 * beams)),
@@ -146,7 +153,7 @@ class _Search(NamedTuple):
 
     def _ended(self, sums: Array, log_p: Array) -> Array:
         """The sums of sequences that end now, NaN where a live beam has NaN for its logits."""
-        rows = log_p.reshape(*sums.shape, -1)
+        rows = log_p.reshape(*sums.shape, log_p.shape[1])
         ended = sums + rows[..., self.end] if self.end is not None else jnp.full_like(sums, -jnp.inf)
         return jnp.where(sums == -jnp.inf, -jnp.inf, jnp.where(jnp.isnan(rows[..., 0]), jnp.nan, ended))
 
@@ -160,9 +167,9 @@ class _Search(NamedTuple):
         tokens = jax.lax.broadcasted_iota(jnp.int32, log_p.shape, 1)
         ends = tokens == (-1 if self.end is None else self.end)
         each, chosen = jax.lax.top_k(jnp.where(ends | jnp.isnan(log_p), -jnp.inf, log_p), min(beams, log_p.shape[1]))
-        together = (sums[..., None] + each.reshape(n, beams, -1)).reshape(n, -1)
+        together = (sums[..., None] + each.reshape(n, beams, each.shape[1])).reshape(n, beams * each.shape[1])
         best, places = jax.lax.top_k(together, beams)
-        return best, places // each.shape[1], jnp.take_along_axis(chosen.reshape(n, -1), places, axis=1)
+        return best, places // each.shape[1], jnp.take_along_axis(chosen.reshape(n, together.shape[1]), places, axis=1)
 
     def _put(self, tokens: Array, done: Array, chosen: Array) -> Array:
         """The sequences with the tokens behind them."""
@@ -206,7 +213,11 @@ def _rows(leaf: Array, rows: Array) -> Array:
 
 def _table(penalty: Penalty, length: int) -> Array:
     """The penalties of all lengths, in float32."""
-    divisors = jnp.asarray(penalty(jnp.arange(1, length + 1, dtype=jnp.float32)), jnp.float32)
+    with jax.ensure_compile_time_eval():
+        lengths = jnp.arange(1, length + 1, dtype=jnp.float32)
+        divisors = jnp.asarray(penalty(lengths), jnp.float32)
     if divisors.shape != (length,):
         raise ValueError(f"penalty must give a number for each length, got shape {divisors.shape} for {length} lengths")
+    if (numbers := known(divisors)) is not None and not (numbers > 0).all():
+        raise ValueError(f"penalty must be positive for each length, got {numbers.min()} for one")
     return divisors

@@ -56,8 +56,11 @@ def vocabulary(
     that returns another kind of state than it gets.
     """
     at_least(1, length=length)
-    logits, after = jax.eval_shape(step, state, rows)
-    if len(logits.shape) != 2 or logits.shape[0] != rows.shape[0]:
+    given = jax.eval_shape(step, state, rows)
+    if not isinstance(given, tuple) or len(given) != 2:
+        raise ValueError(f"step must return a pair of logits and state, got {given}")
+    logits, after = given
+    if len(logits.shape) != 2 or logits.shape[0] != rows.shape[0] or not logits.shape[1]:
         raise ValueError(f"step must give logits [n, k] for {rows.shape[0]} tokens, got shape {logits.shape}")
     before = jax.eval_shape(lambda state: state, state)
     if kinds(before) != kinds(after):

@@ -8,7 +8,7 @@ import math
 
 import jax.numpy as jnp
 
-from fjdl.checks import within
+from fjdl.checks import at_least, within
 from fjdl.fused import fused
 from fjdl.lengths import length_mask
 from fjdl.lowering.attention import Operands, Options, attend, weights
@@ -131,6 +131,7 @@ def causal_mask(*, queries: int, keys: int, first: int | Integer[Array, ""] = 0)
     Array([[ True, False, False],
            [ True,  True, False]], dtype=bool)
     """
+    at_least(0, queries=queries, keys=keys)
     rows = first + jnp.arange(queries)[:, None]
     return (rows >= jnp.arange(keys)[None])[None, None]
 
@@ -181,6 +182,8 @@ def _operands(
 
 
 def _options(q: Array, k: Array, *, causal: bool, scale: Number | None) -> Options:
+    if scale is None and not q.shape[3]:
+        raise ValueError(f"scale must be given for queries without features, got shape {q.shape}")
     return Options(q.dtype, 1 / math.sqrt(q.shape[3]) if scale is None else scale, causal, k.shape[1])
 
 

@@ -6,7 +6,7 @@ Learned positions are rows of a table, which `fjdl.functional.embedding` looks u
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from fjdl.checks import within
+from fjdl.checks import at_least, within
 from fjdl.numerics import wide, widened
 from fjdl.typing import Array, Float, Integer, Num, Number, typed
 
@@ -77,6 +77,7 @@ def _rotation(x: Array, positions: Array | None, base: Number) -> tuple[Array, A
 
 def _angles(positions: Array, *, features: int, base: Number, dtype: DTypeLike) -> Array:
     within("(0, inf)", base=base)
+    at_least(0, features=features)
     if features % 2:
         raise ValueError(f"features must be even, got {features}")
     powers = jnp.arange(0, features, 2).astype(dtype) / features

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
-from fjdl.checks import within
+from fjdl.checks import at_least, within
 from fjdl.schedules.base import (
     Number,
     Schedule,
@@ -62,15 +62,17 @@ def warmup_cosine(*, peak: Number, warmup_steps: int, steps: int, final: Number 
     """A line from 0 to `peak` over `warmup_steps`, then half a cosine that reaches `final` at step `steps` in all.
 
     Goyal et al. 2017, arXiv:1706.02677, for the warm-up; equal to `optax.warmup_cosine_decay_schedule(0, peak,
-    warmup_steps, steps, final)`. Raises `ValueError` where the warm-up is as long as the whole.
+    warmup_steps, steps, final)`. Without warm-up steps it begins with `peak`. Raises `ValueError` where their number is
+    negative or that of the whole.
 
     >>> warmup_cosine(peak=1.0, warmup_steps=4, steps=8)(jnp.array([0, 2, 4, 8]))
     Array([0. , 0.5, 1. , 0. ], dtype=float32)
     """
-    within("(0, inf]", warmup_steps=warmup_steps)
+    at_least(0, warmup_steps=warmup_steps)
     if warmup_steps >= steps:
         raise ValueError(f"warmup_steps must be smaller than steps, got warmup_steps={warmup_steps} and steps={steps}")
-    return warmup(cosine(peak=peak, steps=steps - warmup_steps, final=final), steps=warmup_steps)
+    fall = cosine(peak=peak, steps=steps - warmup_steps, final=final)
+    return warmup(fall, steps=warmup_steps) if warmup_steps else fall
 
 
 @typed

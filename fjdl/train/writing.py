@@ -50,9 +50,15 @@ def written(
 ) -> list[tuple[str, float]]:
     """`count` texts behind one text, or answers to it, with their scores: drawn, or the best of a beam search.
 
-    Raises `UsageError` for a text without tokens.
+    Raises `UsageError` for a text without tokens or with others than the model knows, and for a `count` above the
+    beams.
     """
-    given = list(generation.encode(text))
+    if search.beams is not None and count > search.beams:
+        raise UsageError(f"count must be at most the number of beams, {search.beams}, got {count}")
+    try:
+        given = list(generation.encode(text))
+    except ValueError as error:
+        raise UsageError(f"prompt must be text that the model knows: {error}") from error
     if not given:
         raise UsageError(f"prompt must hold at least one token, got {text!r}")
     rows = count if search.beams is None else 1

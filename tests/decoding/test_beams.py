@@ -157,3 +157,28 @@ def test_what_makes_no_sense_is_refused() -> None:
         search(beams=0, length=2)
     with pytest.raises(ValueError, match=r"^penalty must give a number for each length, got shape \(\) for 2 lengths$"):
         search(beams=2, length=2, penalty=lambda lengths: jnp.ones(()))
+    with pytest.raises(ValueError, match=r"^penalty must be positive for each length, got -2\.0 for one$"):
+        search(beams=2, length=2, penalty=lambda lengths: -lengths)
+    with pytest.raises(ValueError, match=r"^step must return a pair of logits and state, got"):
+        beam_search(lambda state, tokens: step(state, tokens)[0], start(MEMORY), PROMPT, beams=2, length=2)
+
+
+def test_an_improbable_end_may_win_over_what_greedy_finds() -> None:
+    p = np.array([0.055, 0.015, 0.55, 0.38], np.float32)  # token 1 ends
+
+    def step(state: Any, tokens: Any) -> Any:
+        return jnp.broadcast_to(jnp.log(p), (tokens.shape[0], 4)), state
+
+    prompt = jnp.zeros((1, 1), jnp.int32)
+    assert greedy(step, (), prompt, length=12, end=1).tokens.tolist() == [[2] * 12]
+    found = beam_search(step, (), prompt, beams=1, length=12, end=1)
+    assert found.lengths.tolist() == [[1]]
+    np.testing.assert_allclose(found.scores, [[np.log(0.015)]], rtol=1e-5)  # above 12 ln 0.55 = -7.17
+    averaged = beam_search(step, (), prompt, beams=1, length=12, end=1, penalty=average_penalty)
+    assert averaged.tokens.tolist() == [[[2] * 12]]
+
+
+def test_no_prompts_have_no_answers() -> None:
+    step, _ = recurrent(5)
+    none = beam_search(step, start(MEMORY[:0]), PROMPT[:0], beams=2, length=3, best=2)
+    assert none.tokens.shape == (0, 2, 3)

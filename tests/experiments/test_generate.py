@@ -76,8 +76,13 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(
     for run, options, rule in (
         (trained_run, ("--prompt", "a"), f"{trained_run} writes no text: its recipe has no generation"),
         (translations, ("--prompt", ""), "prompt must hold at least one token, got ''"),
-        (letters, ("--prompt", "a", "--count", 0), "count must be at least 1, got 0"),
-        (letters, ("--prompt", "a", "--top-p", 2.0), "mass must lie in (0, 1], got 2.0 (FJDL_TRACEBACK=1 shows where)"),
+        (letters, ("--prompt", "a", "--count", 0), "count must be at least 1, got 0 (FJDL_TRACEBACK=1 shows where)"),
+        (letters, ("--prompt", "a", "--top-k", 0), "top-k must be at least 1, got 0 (FJDL_TRACEBACK=1 shows where)"),
+        (
+            letters,
+            ("--prompt", "a", "--top-p", 2.0),
+            "top-p must lie in (0, 1], got 2.0 (FJDL_TRACEBACK=1 shows where)",
+        ),
         (
             letters,
             ("--prompt", "a", "--beams", 2, "--temperature", 1.0),
@@ -86,7 +91,7 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(
         (
             letters,
             ("--prompt", "a", "--beams", 1, "--count", 2),
-            "best must be at most the number of beams, 1, got 2 (FJDL_TRACEBACK=1 shows where)",
+            "count must be at most the number of beams, 1, got 2",
         ),
     ):
         outcome = command("generate", run, *options)

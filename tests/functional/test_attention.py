@@ -10,6 +10,7 @@ from fjdl.functional import (
     additive_attention,
     attention_weights,
     cached_attention,
+    causal_mask,
     dot_product_attention,
     dot_product_weights,
     dropout_attention,
@@ -99,6 +100,40 @@ def test_cached_steps_equal_causal_attention(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(jnp.concatenate(outs, axis=1), expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match=r"position must lie in \[0, 5\], got 6"):
         write_step(cache, k[:, :1], v[:, :1], position=6)
+
+
+@pytest.mark.parametrize("position", [5, -1, jnp.asarray(5), np.int64(-1)])
+def test_a_known_position_outside_of_the_cache_is_refused(position: Any) -> None:
+    cache = KeyValues(jnp.zeros((1, 6, 2, 3)), jnp.zeros((1, 6, 2, 3)))
+    two = jnp.ones((1, 2, 2, 3))
+    for call in (
+        lambda: write_step(cache, two, two, position=position),
+        lambda: cached_attention(two, cache, position=position),
+    ):
+        with pytest.raises(ValueError, match=rf"^position must lie in \[0, 4\], got {position}$"):
+            call()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2, 3), (2, 1, 1, 3), (2, 1, 2, 2), (2, 7, 2, 3)])
+def test_a_step_that_does_not_fit_into_the_cache_is_refused(shape: tuple[int, ...]) -> None:
+    cache = KeyValues(jnp.zeros((2, 6, 2, 3)), jnp.zeros((2, 6, 2, 3)))
+    with pytest.raises(ValueError, match=r"^k must fit into the cache's, of shape \(2, 6, 2, 3\), got shape \("):
+        write_step(cache, jnp.ones(shape), jnp.ones((*shape[:3], 3)), position=0)
+    with pytest.raises(
+        ValueError, match=r"^v must fit into the cache's, of shape \(2, 6, 2, 3\), got shape \(2, 1, 2, 5\)$"
+    ):
+        write_step(cache, jnp.ones((2, 1, 2, 3)), jnp.ones((2, 1, 2, 5)), position=0)
+
+
+def test_queries_without_features_need_a_scale() -> None:
+    q, k, v = jnp.ones((1, 2, 1, 0)), jnp.ones((1, 2, 1, 0)), jnp.array([1.0, 3.0]).reshape(1, 2, 1, 1)
+    np.testing.assert_array_equal(dot_product_attention(q, k, v, scale=1.0).reshape(-1), [2.0, 2.0])
+    with pytest.raises(
+        ValueError, match=r"^scale must be given for queries without features, got shape \(1, 2, 1, 0\)$"
+    ):
+        dot_product_attention(q, k, v)
+    with pytest.raises(ValueError, match=r"^queries must be at least 0, got -1$"):
+        causal_mask(queries=-1, keys=2)
 
 
 def test_a_cache_is_written_in_place_when_it_is_donated() -> None:

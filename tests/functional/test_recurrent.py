@@ -9,7 +9,7 @@ import torch
 from jax.extend.core import jaxpr_as_fun
 from jax.test_util import check_grads
 
-from fjdl.functional import cho_gru, gru, gru_cell, layer_norm_lstm, lstm, rnn, simple_gru, simple_gru_cell
+from fjdl.functional import cho_gru, gru, gru_cell, layer_norm_lstm, lstm, lstm_cell, rnn, simple_gru, simple_gru_cell
 from tests.cases import recurrent as rows
 from tests.cases.oracles import recurrent as oracles
 from tests.support import assert_trees_close, float64
@@ -202,3 +202,25 @@ def test_e91_the_update_gate_multiplies_the_candidate_in_the_notes_and_the_old_s
 def test_a_negative_length_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^lengths must be at least 0, got"):
         rnn(jnp.ones((1, 2, 1)), jnp.ones((1, 1)), jnp.ones((1, 1)), lengths=jnp.array([-1]))
+
+
+def test_unsigned_lengths_are_lengths() -> None:
+    x, one = jnp.ones((2, 3, 1)), jnp.ones((1, 1))
+    found = [rnn(x, one, one, lengths=jnp.array([0, 2], dtype))[0] for dtype in ("uint8", "int32")]
+    np.testing.assert_array_equal(*found)
+    assert not found[0][0].any()
+
+
+@pytest.mark.parametrize("size", [1, 6])
+def test_states_and_peepholes_of_another_width_are_refused(size: int) -> None:
+    x, kernels = jnp.ones((2, 3, 4)), (jnp.ones((4, 20)), jnp.ones((5, 20)))
+    state = jnp.zeros((2, 5)), jnp.zeros((2, size))
+    sentence = rf"^the states must have 5 and 5 features by the kernels, got 5 and {size}$"
+    with pytest.raises(ValueError, match=sentence):
+        lstm(x, *kernels, initial=state)
+    with pytest.raises(ValueError, match=sentence):
+        lstm_cell(x[:, 0], state, *kernels)
+    with pytest.raises(
+        ValueError, match=rf"^peepholes must have shape \(3, 5\) for this recurrent_kernel, got \(3, {size}\)$"
+    ):
+        lstm(x, *kernels, None, jnp.ones((3, size)))

@@ -96,9 +96,15 @@ def test_one_schedule_joined_with_nothing_is_itself() -> None:
 def test_steps_that_are_not_positive_are_refused(steps: int) -> None:
     with pytest.raises(ValueError, match=f"steps must be positive, got {steps}"):
         schedules.warmup(schedules.constant(0.1), steps=steps)
-    for factory in (schedules.warmup_cosine, schedules.warmup_inverse_sqrt):
-        with pytest.raises(ValueError, match=f"warmup_steps must be positive, got {steps}"):
-            factory(peak=0.1, warmup_steps=steps, **({"steps": 10} if factory is schedules.warmup_cosine else {}))
+    with pytest.raises(ValueError, match=f"warmup_steps must be positive, got {steps}"):
+        schedules.warmup_inverse_sqrt(peak=0.1, warmup_steps=steps)
+
+
+def test_a_cosine_may_have_no_warmup() -> None:
+    schedule = schedules.warmup_cosine(peak=0.1, warmup_steps=0, steps=10)
+    np.testing.assert_allclose(at(schedule, [0, 5, 10]), [0.1, 0.05, 0.0], atol=1e-8)
+    with pytest.raises(ValueError, match="warmup_steps must be at least 0, got -1"):
+        schedules.warmup_cosine(peak=0.1, warmup_steps=-1, steps=10)
 
 
 def test_a_negative_start_and_wrong_boundaries_are_refused() -> None:

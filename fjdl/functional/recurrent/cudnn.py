@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from fjdl.functional.recurrent.lstm import lstm
 from fjdl.lengths import length_mask
 from fjdl.platforms import by_platform
-from fjdl.typing import Array, Float, Int, typed
+from fjdl.typing import Array, Float, Integer, typed
 
 _Result = tuple[Array, tuple[Array, Array]]
 
@@ -20,7 +20,7 @@ def cudnn_lstm(
     bias: Float[Array, "g"] | None = None,
     *,
     initial: tuple[Float[Array, "n h"], Float[Array, "n h"]] | None = None,
-    lengths: Int[Array, "n"] | None = None,
+    lengths: Integer[Array, "n"] | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Array, "n t h"], tuple[Float[Array, "n h"], Float[Array, "n h"]]]:
     """`lstm`, by cuDNN in a program for a GPU of NVIDIA, and as it is on every other platform.

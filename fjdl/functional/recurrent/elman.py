@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates
 from fjdl.lowering.recurrent import Carry, Cell, Weights
-from fjdl.typing import Array, Float, Int, typed
+from fjdl.typing import Array, Float, Integer, typed
 
 Activation = Callable[[Array], Array]
 
@@ -42,7 +42,7 @@ def rnn(
     *,
     activation: Activation = jnp.tanh,
     initial: Float[Array, "n h"] | None = None,
-    lengths: Int[Array, "n"] | None = None,
+    lengths: Integer[Array, "n"] | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Array, "n t h"], Float[Array, "n h"]]:
     """`rnn_cell` over all steps: the states of all steps in the dtype of `x`, and the last state.

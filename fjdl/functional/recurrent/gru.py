@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates
 from fjdl.lowering.gates import activated
 from fjdl.lowering.recurrent import Carry, Cell, Weights
-from fjdl.typing import Array, Float, Int, typed
+from fjdl.typing import Array, Float, Integer, typed
 
 Products = tuple[Array, ...]
 
@@ -48,7 +48,7 @@ def gru(
     recurrent_bias: Float[Array, "g"] | None = None,
     *,
     initial: Float[Array, "n h"] | None = None,
-    lengths: Int[Array, "n"] | None = None,
+    lengths: Integer[Array, "n"] | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Array, "n t h"], Float[Array, "n h"]]:
     """`gru_cell` over all steps: the states of all steps in the dtype of `x`, and the last state.
@@ -89,7 +89,7 @@ def cho_gru(
     bias: Float[Array, "g"] | None = None,
     *,
     initial: Float[Array, "n h"] | None = None,
-    lengths: Int[Array, "n"] | None = None,
+    lengths: Integer[Array, "n"] | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Array, "n t h"], Float[Array, "n h"]]:
     """`cho_gru_cell` over all steps: the states of all steps, and the last state. The rest is as in `gru`."""
@@ -125,7 +125,7 @@ def simple_gru(
     bias: Float[Array, "g"] | None = None,
     *,
     initial: Float[Array, "n h"] | None = None,
-    lengths: Int[Array, "n"] | None = None,
+    lengths: Integer[Array, "n"] | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Array, "n t h"], Float[Array, "n h"]]:
     """`simple_gru_cell` over all steps: the states of all steps, and the last state. The rest is as in `gru`."""

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 
 from fjdl.functional.layer_norm import layer_norm
 from fjdl.functional.linear import linear
-from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates
+from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates, require_sizes
 from fjdl.lowering.gates import activated
 from fjdl.lowering.recurrent import Carry, Cell, Weights
-from fjdl.typing import Array, Float, Int, Number, typed
+from fjdl.typing import Array, Float, Integer, Number, typed
 
 
 @typed
@@ -33,9 +33,11 @@ def lstm_cell(
     Rows of `peepholes` are times the memory beside i and f, and times the new memory beside o (Gers & Schmidhuber
     2000). A projection makes the output `[n, p]` (Sak et al. 2014, arXiv:1402.1128). Computed in float32. Hochreiter &
     Schmidhuber 1997, with the forget gate of Gers et al. 2000. Equals `torch.nn.LSTMCell`, whose two biases are added
-    here. Raises `ValueError` unless there are four columns for each feature of the memory.
+    here. Raises `ValueError` unless there are four columns for each feature of the memory, and for states or peepholes
+    of other widths.
     """
-    cell, weights, _ = _lstm(recurrent_kernel, peepholes, projection)
+    cell, weights, sizes = _lstm(recurrent_kernel, peepholes, projection)
+    require_sizes(state, sizes)
     return _pair(at_once(cell, x, affine(input_kernel, bias), weights, state))
 
 
@@ -49,14 +51,15 @@ def lstm(
     projection: Float[Array, "h p"] | None = None,
     *,
     initial: tuple[Float[Array, "n p"], Float[Array, "n h"]] | None = None,
-    lengths: Int[Array, "n"] | None = None,
+    lengths: Integer[Array, "n"] | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Array, "n t p"], tuple[Float[Array, "n p"], Float[Array, "n h"]]]:
     """`lstm_cell` over all steps: the outputs of all steps in the dtype of `x`, and the last `(output, memory)`.
 
     States begin as `initial`, or 0. `lengths`, `reverse` and the dtype of the last state are as in `rnn`; the memory is
     float32 from step to step. Equals `torch.nn.LSTM(batch_first=True)` on packed sequences, with `proj_size` too.
-    Raises `ValueError` unless there are four columns for each feature of the memory, and for a negative length.
+    Raises `ValueError` unless there are four columns for each feature of the memory, for states or peepholes of other
+    widths, and for a negative length.
     """
     cell, weights, sizes = _lstm(recurrent_kernel, peepholes, projection)
     prepare = affine(input_kernel, bias)
@@ -104,7 +107,7 @@ def layer_norm_lstm(
     *,
     epsilon: Number = 1e-5,
     initial: tuple[Float[Array, "n h"], Float[Array, "n h"]] | None = None,
-    lengths: Int[Array, "n"] | None = None,
+    lengths: Integer[Array, "n"] | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Array, "n t h"], tuple[Float[Array, "n h"], Float[Array, "n h"]]]:
     """`layer_norm_lstm_cell` over all steps: the outputs of all steps, and the last `(output, memory)`.
@@ -125,12 +128,13 @@ def layer_norm_lstm(
 def _lstm(recurrent: Array, peepholes: Array | None, projection: Array | None) -> tuple[Cell, Weights, tuple[int, int]]:
     """Cell and weights, and the sizes of output and memory."""
     size = recurrent.shape[0]
+    memory = size if projection is None else projection.shape[0]
+    require_gates(4, kernel=recurrent, features=memory)
+    if peepholes is not None and peepholes.shape[1] != memory:
+        raise ValueError(f"peepholes must have shape (3, {memory}) for this recurrent_kernel, got {peepholes.shape}")
     if projection is None:
-        require_gates(4, kernel=recurrent, features=size)
         return _PLAIN, Weights((recurrent,), (None,), peepholes), (size, size)
-    require_gates(4, kernel=recurrent, features=projection.shape[0])
-    weights = Weights((recurrent, projection), (None, None), peepholes)
-    return _PROJECTED, weights, (size, projection.shape[0])
+    return _PROJECTED, Weights((recurrent, projection), (None, None), peepholes), (size, memory)
 
 
 def _output(x: Any, states: Carry, products: tuple[Array, ...], other: Any) -> Array:

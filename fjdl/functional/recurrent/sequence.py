@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from fjdl.checks import at_least
 from fjdl.lengths import length_mask
 from fjdl.lowering.bias import add_bias
 from fjdl.lowering.gates import written
@@ -34,11 +33,11 @@ def over_time(
     stands there, NaN too, changes neither a state nor a gradient, and their outputs are 0. With `reverse`, steps go
     from the last real one to the first, and outputs lie where their inputs do.
     """
-    at_least(0, lengths=lengths)
     real = None if lengths is None else length_mask(lengths, steps=x.shape[1]).T
     inputs = written(jnp.swapaxes(jnp.asarray(x), 0, 1))
     if real is not None:
         inputs = jnp.where(real[..., None], inputs, 0)
+    require_sizes(states, sizes)
     given = tuple(_state(state, x, size) for state, size in zip(states, sizes, strict=True))
     outputs, last = recurrence(prepare(inputs), given, weights, real, cell=cell, reverse=reverse)
     if real is not None:
@@ -68,6 +67,14 @@ def require_gates(gates: int, *, kernel: Array, features: int) -> None:
         raise ValueError(
             f"recurrent_kernel must have {gates} columns for each of {features} features, got shape {kernel.shape}"
         )
+
+
+def require_sizes(states: tuple[Array | None, ...], sizes: tuple[int, ...]) -> None:
+    """Raises `ValueError` unless each state that is given has the features that the kernels ask for."""
+    found = tuple(size if state is None else state.shape[-1] for state, size in zip(states, sizes, strict=True))
+    if found != sizes:
+        asked, given = (" and ".join(map(str, numbers)) for numbers in (sizes, found))
+        raise ValueError(f"the states must have {asked} features by the kernels, got {given}")
 
 
 def _state(state: Array | None, x: Array, size: int) -> Array:
