@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from fjdl.data.blank import AbsentError, blank
+from fjdl.data.blank import absent
 from fjdl.errors import DataError
 
 LARGEST = 2**32  # bytes of a text once unpacked
@@ -77,10 +77,13 @@ def decoder(path: Path | str, encoding: str) -> Callable[[int, bytes], str]:
 
 
 def opened(path: Path | str) -> IO[bytes]:
-    """The file for reading, unpacked where its name ends in `.gz`."""
-    if blank() is not None and not Path(path).is_file():
-        raise AbsentError(f"{path} must be a file, got no such file")
-    return gzip.open(path) if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+    """The file for reading, unpacked where its name ends in `.gz`; raises `DataError` where it cannot be opened."""
+    try:
+        if not Path(path).exists():
+            raise absent(f"{path} must be a file, got a path that does not exist")
+        return gzip.open(path) if str(path).endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+    except OSError as error:
+        raise unreadable(path, error, line=1) from error
 
 
 def unreadable(path: Path | str, error: Exception, *, line: int) -> DataError:

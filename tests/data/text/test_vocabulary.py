@@ -128,5 +128,5 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: str, rule: str) -> N
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"v\.json, line 1: the file must be readable to its end, got No such file"):
+    with pytest.raises(DataError, match=r"v\.json must be a file, got a path that does not exist"):
         load_vocabulary(tmp_path / "v.json")
