@@ -1,14 +1,20 @@
 """Files of labelled texts, of tables and of translations, each fault with the number of its line."""
 
 import csv
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from fjdl.data.text.lines import iterate_lines, read_lines
+from fjdl.calls import received
+from fjdl.data.text.given import names as names_of
+from fjdl.data.text.lines import LONGEST, iterate_lines, read_lines
 from fjdl.errors import DataError
+
+_LIMIT = threading.RLock()  # held while the csv module's limit, of which a process has one, is ours
 
 
 class Labelled(NamedTuple):
@@ -29,16 +35,18 @@ def read_labelled_lines(
     """The texts and classes of a file of `label text` lines, `.gz` or not.
 
     The label ends at the first space or tab, and `label` makes the class of it, such as a coarse one of a fine one.
-    `classes` are those that the file has, sorted, by default. Raises `DataError` with the line's number for a line
-    without a label or without a text, a class that is not among `classes`, a file without a line, and what `read_lines`
-    refuses.
+    `classes` are those that the file has, sorted, by default. Blank lines are left out. Raises `DataError` with the
+    line's number for a line without a label or without a text, a class that is not among `classes`, a file without a
+    line, and what `read_lines` refuses; and `ValueError` for `classes` that repeat.
     """
-    pairs = [_labelled(path, number, line) for number, line in enumerate(read_lines(path, encoding=encoding), 1)]
-    if not pairs:
+    given = names_of("classes", classes)
+    lines = enumerate(iterate_lines(path, encoding=encoding), 1)
+    kept = {number: _labelled(path, number, line) for number, line in lines if line.strip()}
+    if not kept:
         raise DataError(f"{path}, line 1: a line must hold a label and a text, got an empty file")
-    found = [label(name) for name, _ in pairs]
-    known = tuple(sorted({*found}) if classes is None else classes)
-    return Labelled([text for _, text in pairs], _numbers(path, found, known), known)
+    found = {number: label(name) for number, (name, _) in kept.items()}
+    known = tuple(sorted({*found.values()})) if given is None else given
+    return Labelled([text for _, text in kept.values()], _numbers(path, found, known), known)
 
 
 def _labelled(path: Path | str, number: int, line: str) -> tuple[str, str]:
@@ -48,13 +56,13 @@ def _labelled(path: Path | str, number: int, line: str) -> tuple[str, str]:
     return name, text
 
 
-def _numbers(path: Path | str, found: Sequence[str], classes: tuple[str, ...]) -> np.ndarray:
+def _numbers(path: Path | str, found: Mapping[int, str], classes: tuple[str, ...]) -> np.ndarray:
     places = {name: place for place, name in enumerate(classes)}
-    for number, name in enumerate(found, 1):
+    for number, name in found.items():
         if name not in places:
             listed = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
             raise DataError(f"{path}, line {number}: the label must be one of {listed}, got {_short(name)}")
-    return np.array([places[name] for name in found], np.int32)
+    return np.array([places[name] for name in found.values()], np.int32)
 
 
 def read_csv(
@@ -67,11 +75,14 @@ def read_csv(
     """The columns of a file of comma-separated values by their names, `.gz` or not.
 
     The first line names the columns, or `names` do for a file without such a line. Only `columns` are kept where they
-    are given. Fields may be in double quotes, in which a quote is doubled and newlines may stand (RFC 4180). Raises
-    `DataError` with the line's number for a row with another number of fields, an open quote and what `read_lines`
-    refuses, and for a column that is not there or is named twice.
+    are given. Fields may be in double quotes, in which a quote is doubled and newlines may stand (RFC 4180). Blank
+    lines are left out. Raises `DataError` with the line's number for a row with another number of fields, an open quote
+    and what `read_lines` refuses, and for a column that is not there or is named twice and a file without a row; and
+    `ValueError` for `columns` and `names` that are empty, repeat or do not fit.
     """
-    return _table(path, _quoted(path, encoding), columns, names)
+    header = _given(columns, names)
+    with _long_fields():
+        return _table(path, _quoted(path, encoding), columns, header)
 
 
 def read_tsv(
@@ -81,46 +92,92 @@ def read_tsv(
     names: Sequence[str] | None = None,
     encoding: str = "utf-8",
 ) -> dict[str, list[str]]:
-    """As `read_csv` for fields with tabs between them, in which quotes are signs like others."""
-    rows = ((number, line.split("\t")) for number, line in enumerate(iterate_lines(path, encoding=encoding), 1))
-    return _table(path, rows, columns, names)
+    """As `read_csv` for fields with tabs between them, in which quotes are signs like others.
+
+    In a table of one column a blank line is a row, whose field is empty.
+    """
+    header = _given(columns, names)
+    lines = enumerate(iterate_lines(path, encoding=encoding), 1)
+    return _table(path, ((number, line.split("\t") if line else []) for number, line in lines), columns, header)
+
+
+def _given(columns: Sequence[str] | None, names: Sequence[str] | None) -> list[str] | None:
+    """The names of all columns where they are given."""
+    kept, known = names_of("columns", columns), names_of("names", names)
+    for option, listed in (("columns", kept), ("names", known)):
+        if listed is not None and not listed:
+            raise ValueError(f"{option} must not be empty, got []")
+    if known is None:
+        return None
+    if missing := [name for name in kept or () if name not in known]:
+        raise ValueError(f"columns must be among names, {', '.join(known)}, got {missing[0]!r}")
+    return list(known)
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Inside, a field of the csv module may be as long as a line."""
+    with _LIMIT:
+        before = csv.field_size_limit()
+        csv.field_size_limit(max(before, LONGEST))
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
 def _quoted(path: Path | str, encoding: str) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader((f"{line}\n" for line in iterate_lines(path, encoding=encoding)), strict=True)
     try:
         for row in reader:
-            yield reader.line_num, row
+            if row:
+                yield reader.line_num, row
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: the row must be comma-separated, got {error}") from None
+        rule = f"a field must have at most {LONGEST} characters, got more"
+        if "field limit" not in str(error):
+            rule = f"the row must be comma-separated, got {error}"
+        raise DataError(f"{path}, line {reader.line_num}: {rule}") from None
 
 
 def _table(
     path: Path | str,
     rows: Iterator[tuple[int, list[str]]],
     columns: Sequence[str] | None,
-    names: Sequence[str] | None,
+    header: list[str] | None,
 ) -> dict[str, list[str]]:
-    header = list(names) if names is not None else next(rows, (1, []))[1]
-    if len({*header}) != len(header) or not header:
+    number = 0
+    if header is None:
+        number, header = next(((number, row) for number, row in rows if row), (1, []))
+        if not header:
+            raise DataError(f"{path}, line 1: the line must name the columns, got an empty file")
+    if len({*header}) != len(header):
         raise DataError(f"{path}, line 1: the columns must have names of their own, got {header}")
     places = {name: header.index(name) for name in columns or header if name in header}
     if missing := [name for name in columns or () if name not in places]:
         raise DataError(f"{path}, line 1: the table must have a column {missing[0]!r}, got {', '.join(header)}")
     table: dict[str, list[str]] = {name: [] for name in places}
     for number, row in rows:
+        if not row and len(header) > 1:
+            continue
+        row = row or [""]
         if len(row) != len(header):
             raise DataError(f"{path}, line {number}: a row must have {len(header)} fields, got {len(row)}")
         for name, place in places.items():
             table[name].append(row[place])
+    if not any(table.values()):
+        got = "the end of the file" if number else "an empty file"
+        raise DataError(f"{path}, line {number + 1}: the table must have a row, got {got}")
     return table
 
 
 def read_parallel(paths: Mapping[str, Path | str], *, encoding: str = "utf-8") -> dict[str, list[str]]:
     """The lines of files of which line `i` of each says the same, by the names of their languages, `.gz` or not.
 
-    Raises `DataError` with the number of the first line that has no partner, and for what `read_lines` refuses.
+    Raises `DataError` with the number of the first line that has no partner, for empty files and for what `read_lines`
+    refuses, and `ValueError` where the paths have no names.
     """
+    if not isinstance(paths, Mapping):
+        raise ValueError(f"paths must give a path for each name, as {{'en': path}}, got {received(paths)}")
     texts = {name: read_lines(path, encoding=encoding) for name, path in paths.items()}
     shortest = min(texts, key=lambda name: len(texts[name]), default="")
     for name, lines in texts.items():
@@ -129,6 +186,8 @@ def read_parallel(paths: Mapping[str, Path | str], *, encoding: str = "utf-8") -
                 f"{paths[name]}, line {len(texts[shortest]) + 1}: a line must have its partner in {paths[shortest]}, "
                 f"got {len(lines)} lines and {len(texts[shortest])}"
             )
+        if not lines:
+            raise DataError(f"{paths[name]}, line 1: a file must hold a line, got an empty file")
     return texts
 
 

@@ -83,7 +83,8 @@ def test_a_label_ends_at_the_first_space(tmp_path: Path) -> None:
     ("content", "rule"),
     [
         ("1 good\nnotext\n", "line 2: a line must hold a label, a space and a text, got 'notext'"),
-        ("1 good\n\n0 bad\n", "line 2: a line must hold a label, a space and a text, got ''"),
+        ("1 good\n\n0bad\n", "line 3: a line must hold a label, a space and a text, got '0bad'"),
+        ("\n \n", "line 1: a line must hold a label and a text, got an empty file"),
         ("1 good\n a film\n", "line 2: a line must hold a label, a space and a text, got ' a film'"),
         ("1 good\n0 \n", "line 2: a line must hold a label, a space and a text, got '0 '"),
         ("1 good\n0 bad\n2 odd\n", "line 3: the label must be one of 0, 1, got '2'"),
@@ -119,7 +120,11 @@ def test_a_table_has_its_columns_by_name(tmp_path: Path) -> None:
         ('a,b\n1,"x"y\n', {}, "line 2: the row must be comma-separated"),
         ("a,b\n1,2\n", {"columns": ["c"]}, "line 1: the table must have a column 'c', got a, b"),
         ("a,a\n1,2\n", {}, "line 1: the columns must have names of their own"),
-        ("", {}, r"line 1: the columns must have names of their own, got \[\]"),
+        ("", {}, "line 1: the line must name the columns, got an empty file"),
+        ("\n", {}, "line 1: the line must name the columns, got an empty file"),
+        ("", {"names": ["a", "b"]}, "line 1: the table must have a row, got an empty file"),
+        ("a,b\n", {}, "line 2: the table must have a row, got the end of the file"),
+        ("a,b\n1,2\n\n3\n", {}, "line 4: a row must have 2 fields, got 1"),
     ],
 )
 def test_faults_of_tables_name_the_line(tmp_path: Path, content: str, options, rule: str) -> None:
@@ -140,6 +145,38 @@ def test_parallel_files_have_equal_numbers_of_lines(tmp_path: Path) -> None:
     ):
         read_parallel({"en": en, "de": de})
     assert read_parallel({}) == {}
+    with pytest.raises(DataError, match=r"t\.en\.gz, line 1: a file must hold a line, got an empty file"):
+        read_parallel({"en": written(en, ""), "de": written(de, "")})
+
+
+def test_blank_lines_are_left_out_where_they_can_be_no_data(tmp_path: Path) -> None:
+    assert read_csv(written(tmp_path / "a", '\na,b\n\n1,"2\n\n3"\n\n\n')) == {"a": ["1"], "b": ["2\n\n3"]}
+    assert read_csv(written(tmp_path / "a", 'a\n\n""\n1\n\n')) == {"a": ["", "1"]}
+    assert read_tsv(written(tmp_path / "a", "a\tb\n\n1\t2\n\n")) == {"a": ["1"], "b": ["2"]}
+    assert read_tsv(written(tmp_path / "a", "a\n\n1\n")) == {"a": ["", "1"]}
+    lines = read_labelled_lines(written(tmp_path / "a", "1 good\n\n0 bad\n \n"))
+    assert (lines.texts, lines.labels.tolist()) == (["good", "bad"], [1, 0])
+
+
+def test_a_field_may_be_as_long_as_a_line_and_the_limit_of_the_process_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = csv.field_size_limit()
+    long = "x" * (before + 1)
+    assert read_csv(written(tmp_path / "a.csv", f'a,b\n1,"{long}"\n')) == {"a": ["1"], "b": [long]}
+    monkeypatch.setattr("fjdl.data.text.formats.LONGEST", before)
+    with pytest.raises(DataError, match=rf"a\.csv, line 2: a field must have at most {before} characters, got more"):
+        read_csv(tmp_path / "a.csv")
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("read", [read_lines, read_text, read_csv, read_tsv, read_labelled_lines])
+def test_a_file_that_is_not_there_is_said_not_to_exist(tmp_path: Path, read) -> None:
+    for name in ("a.txt", "a.txt.gz"):
+        with pytest.raises(DataError, match=rf"{name} must be a file, got a path that does not exist$"):
+            read(tmp_path / name)
+    with pytest.raises(DataError, match="line 1: the file must be readable to its end, got Is a directory"):
+        read(tmp_path)
 
 
 def test_the_official_test_file_of_ag_news_is_a_table_of_four_times_1900_texts() -> None:
