@@ -6,15 +6,19 @@ import jax
 import numpy as np
 
 
-def require_fit(name: str, numbers: Any, dtype: Any) -> None:
-    """Raises `ValueError` unless the concrete `numbers`, an array or of Python, fit the integer `dtype`."""
+def require_fit(name: str, numbers: Any, dtype: Any, *, remedy: str | None = None) -> None:
+    """Raises `ValueError` unless the concrete `numbers`, an array or of Python, fit the integer `dtype`.
+
+    The sentence ends with the `remedy`: 64 bits where the dtype has 32, by default.
+    """
     numbers, limits = np.asarray(numbers), np.iinfo(dtype)
     if not numbers.size:
         return
     low, high = int(numbers.min()), int(numbers.max())
     if limits.min <= low and high <= limits.max:
         return
-    remedy = "" if limits.bits == 64 else "; set jax_enable_x64 for 64 bits"
+    if remedy is None:
+        remedy = "; set jax_enable_x64 for 64 bits" if limits.bits == 32 else ""
     raise ValueError(f"{name} must fit {limits.dtype}, got {low if low < limits.min else high}{remedy}")
 
 

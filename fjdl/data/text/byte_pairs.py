@@ -6,6 +6,7 @@ from typing import Any
 
 from fjdl.checks import at_least
 from fjdl.data.text.coder import Coder
+from fjdl.data.text.given import not_one
 from fjdl.data.text.lines import read_text
 from fjdl.data.text.tokenizers import Tokenizer
 from fjdl.data.text.vocabulary import SPECIALS, Specials, Vocabulary
@@ -43,6 +44,7 @@ def train_byte_pairs(texts: Iterable[str], *, size: int, minimum: int = 2, speci
     """
     at_least(256 + len(specials.given), size=size)
     at_least(1, minimum=minimum)
+    texts = not_one("texts", texts)
     library = _library()
     model = library.Tokenizer(library.models.BPE())
     model.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)

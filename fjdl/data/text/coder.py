@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fjdl.calls import received
 from fjdl.data.source import Splits
 from fjdl.data.text.tokenizers import Tokenizer
 from fjdl.data.text.vocabulary import Vocabulary, as_json
@@ -24,7 +25,12 @@ class Coder:
     vocabulary: Vocabulary
 
     def encode(self, text: str) -> np.ndarray:
-        """The numbers of the text's tokens, int32 `[t]`, without `<bos>` and `<eos>`."""
+        """The numbers of the text's tokens, int32 `[t]`, without `<bos>` and `<eos>`.
+
+        Raises `ValueError` for what is no string, and what `Vocabulary.encode` does.
+        """
+        if not isinstance(text, str):
+            raise ValueError(f"text must be a string, got {received(text)}")
         return self.vocabulary.encode(self.tokenizer.split(text))
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> str:

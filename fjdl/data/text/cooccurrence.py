@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fjdl.checks import at_least
+from fjdl.data.text.given import integers
 from fjdl.data.text.pairs import checked
 
 CHUNK = 2**18  # tokens whose pairs are counted at once
@@ -34,8 +35,7 @@ def count_cooccurrences(
     """
     at_least(1, window=window, chunk=chunk, words=words)
     ids, texts = checked(ids, texts)
-    if not ((ids >= 0) & (ids < words)).all():
-        raise ValueError(f"ids must lie in [0, {words}), got {ids.min()} to {ids.max()}")
+    integers("ids", ids, below=words)
     keys, counts = np.zeros(0, np.int64), np.zeros(0)
     for start in range(0, len(ids), chunk):
         stop = min(start + chunk + window, len(ids))

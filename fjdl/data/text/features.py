@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from fjdl.checks import at_least
+from fjdl.data.text.given import integers
 
 NEGATIONS = frozenset({
     "not", "n't", "no", "never", "nothing", "without", "neither", "nor", "hardly", "cannot", "none", "nobody", "lacks",
@@ -80,15 +81,16 @@ def inverse_document_frequencies(texts: Sequence[np.ndarray], *, buckets: int, m
 
     `texts` has the numbers of the features of each text. A feature that few texts hold counts more, and one that fewer
     than `minimum` hold counts nothing, nor does one that none holds. Equals the `idf_` of scikit-learn's
-    `TfidfTransformer`, which has no minimum. Raises `ValueError` for `minimum` below 1.
+    `TfidfTransformer`, which has no minimum. Raises `ValueError` for `minimum` below 1, and for numbers outside
+    `[0, buckets)`.
 
     >>> inverse_document_frequencies([np.array([0, 0, 1]), np.array([0])], buckets=3).round(3)
     array([1.   , 1.405, 0.   ], dtype=float32)
     """
     at_least(1, buckets=buckets, minimum=minimum)
     counts = np.zeros(buckets, np.int64)
-    for text in texts:
-        counts[np.unique(text)] += 1
+    for place, text in enumerate(texts):
+        counts[np.unique(integers(f"texts[{place}]", text, below=buckets))] += 1
     weights = np.log((1 + len(texts)) / (1 + counts)) + 1
     return np.where(counts >= minimum, weights, 0).astype(np.float32)
 
@@ -98,14 +100,14 @@ def tf_idf(text: np.ndarray, idf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     A feature that occurs c times has `(1 + ln c) · idf`; the weights are then divided by their Euclidean norm. Features
     whose `idf` is 0 are left out; where none counts, both are empty. Equals a row of scikit-learn's
-    `TfidfTransformer(sublinear_tf=True)`.
+    `TfidfTransformer(sublinear_tf=True)`. Raises `ValueError` for numbers outside `[0, len(idf))`.
 
     >>> tf_idf(np.array([2, 1, 2, 0]), np.array([0.0, 3.0, 3.0]))[0]
     array([1, 2], dtype=int32)
     >>> tf_idf(np.array([1, 0]), np.array([4.0, 3.0]))[1]
     array([0.8, 0.6], dtype=float32)
     """
-    ids, counts = np.unique(text, return_counts=True)
+    ids, counts = np.unique(integers("text", text, below=len(idf)), return_counts=True)
     weights = (1 + np.log(counts)) * np.asarray(idf, np.float64)[ids]
     ids, weights = ids[weights > 0], weights[weights > 0]
     norm = np.sqrt(np.sum(weights**2))

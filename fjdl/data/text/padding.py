@@ -6,6 +6,8 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.text.coder import Coder
+from fjdl.data.text.given import not_one, vector
+from fjdl.integers import require_fit
 
 
 def padded(
@@ -14,18 +16,20 @@ def padded(
     """The sequences as rows int32 `[n, steps]`, filled up with `filler`, and their lengths int32 `[n]`.
 
     `steps` is the longest length by default. A longer sequence is cut off at its end. Raises `ValueError` for `steps`
-    below 1.
+    below 1, and for what is no vector of integers or does not fit int32.
 
     >>> rows, lengths = padded([[1, 2, 3], [4]])
     >>> rows.tolist(), lengths.tolist()
     ([[1, 2, 3], [4, 0, 0]], [3, 1])
     """
     at_least(1, steps=steps)
-    width = max((len(sequence) for sequence in sequences), default=0) if steps is None else steps
-    lengths = np.array([min(len(sequence), width) for sequence in sequences], np.int32)
-    rows = np.full((len(sequences), width), filler, np.int32)
+    require_fit("filler", filler, np.int32, remedy="")
+    given = [vector(f"sequences[{number}]", sequence) for number, sequence in enumerate(sequences)]
+    width = max(map(len, given), default=0) if steps is None else steps
+    lengths = np.array([min(len(ids), width) for ids in given], np.int32)
+    rows = np.full((len(given), width), filler, np.int32)
     inside = np.arange(width) < lengths[:, None]
-    parts = [np.asarray(sequence, np.int32)[:width] for sequence in sequences]
+    parts = [ids[:width].astype(np.int32) for ids in given]
     rows[inside] = np.concatenate(parts) if parts else 0
     return rows, lengths
 
@@ -38,7 +42,7 @@ def encode_texts(
     With `ends`, `<bos>` stands before and `<eos>` after each, and the lengths count both; the `<eos>` of a text that is
     cut off at `steps` stays. Raises `ValueError` for a vocabulary without these tokens, and what `padded` does.
     """
-    encoded = [coder.encode(text) for text in texts]
+    encoded = [coder.encode(text) for text in not_one("texts", texts)]
     if ends:
         bos, eos = coder.vocabulary.bos, coder.vocabulary.eos
         at_least(2, steps=steps)

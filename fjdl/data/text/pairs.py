@@ -3,7 +3,9 @@
 import numpy as np
 
 from fjdl.checks import at_least, within
+from fjdl.data.text.given import vector
 from fjdl.data.text.noise import noise_probabilities
+from fjdl.integers import require_fit
 
 
 def keep_probabilities(counts: np.ndarray, *, threshold: float = 1e-3) -> np.ndarray:
@@ -23,9 +25,13 @@ def subsample(ids: np.ndarray, keep: np.ndarray, *, seed: int) -> np.ndarray:
     """The ids of a text without the occurrences that are not kept; id `i` stays with the chance `keep[i]`.
 
     Drawn by `numpy.random.PCG64(seed)`. What is left moves together, so that windows reach farther, as in word2vec.
+    Raises `ValueError` for ids that are no vector of integers in `[0, len(keep))`, and for a `keep` that is no vector.
     """
-    ids = np.asarray(ids)
-    return ids[_generator(seed).random(len(ids)) < np.asarray(keep)[ids]]
+    keep = np.asarray(keep)
+    if keep.ndim != 1:
+        raise ValueError(f"keep must have the chance of each word, got shape {list(keep.shape)}")
+    ids = vector("ids", ids, below=len(keep))
+    return ids[_generator(seed).random(len(ids)) < keep[ids]]
 
 
 def skipgram_pairs(
@@ -52,6 +58,7 @@ def cbow_windows(
     a context are words and the others `filler`. Contexts are drawn, bounded and refused as in `skipgram_pairs`, and
     with one `seed` they are the same; a word without any is left out.
     """
+    require_fit("filler", filler, np.int32, remedy="")
     context, inside = _around(ids, window, seed, texts)
     length = inside.sum(axis=1).astype(np.int32)
     ordered = np.take_along_axis(np.where(inside, context, filler), np.argsort(~inside, axis=1, kind="stable"), axis=1)
@@ -76,9 +83,7 @@ def _around(ids: np.ndarray, window: int, seed: int, texts: np.ndarray | None) -
 
 def checked(ids: np.ndarray, texts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Ids of words and numbers of their texts, 0 by default; raises `ValueError` unless they are vectors that fit."""
-    ids = np.asarray(ids)
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-        raise ValueError(f"ids must be a vector of integers, got {ids.dtype}{list(ids.shape)}")
+    ids = vector("ids", ids)
     if texts is not None and np.shape(texts) != ids.shape:
         raise ValueError(f"texts must have a number for each of {len(ids)} ids, got shape {list(np.shape(texts))}")
     return ids, np.zeros(len(ids), np.int32) if texts is None else np.asarray(texts)

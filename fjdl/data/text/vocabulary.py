@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from fjdl.calls import received
 from fjdl.checks import at_least, one_of
+from fjdl.data.text.given import integers, strings, vector
 from fjdl.data.text.lines import read_text
 from fjdl.errors import DataError
 from fjdl.files import write_atomically
@@ -42,7 +44,7 @@ class Vocabulary:
     """Distinct tokens, whose numbers are their places, and which of them are special.
 
     `decode(encode(tokens)) == list(tokens)` where the vocabulary has every token. Raises `ValueError` for tokens that
-    repeat, and for special ones that are not among them.
+    repeat or are no strings, and for special ones that are not among them.
 
     >>> vocabulary = Vocabulary(("<unk>", "the", "cat"), Specials("<unk>", None, None, None))
     >>> vocabulary.encode(["the", "dog"])
@@ -55,6 +57,7 @@ class Vocabulary:
     specials: Specials = SPECIALS
 
     def __post_init__(self) -> None:
+        strings("tokens", self.tokens)
         if len(self.numbers) != len(self.tokens):
             twice = next(token for token, count in Counter(self.tokens).items() if count > 1)
             raise ValueError(f"tokens must be distinct, got {twice!r} twice")
@@ -100,9 +103,9 @@ class Vocabulary:
     def encode(self, tokens: Iterable[str]) -> np.ndarray:
         """The number of each token as int32 `[t]`; that of `<unk>` for one that the vocabulary does not have.
 
-        Raises `ValueError` for such a token where the vocabulary has no `<unk>`.
+        Raises `ValueError` for such a token where the vocabulary has no `<unk>`, and for one that is no string.
         """
-        numbers = self.numbers
+        numbers, tokens = self.numbers, strings("tokens", tokens)
         if self.specials.unk is None:
             try:
                 return np.fromiter((numbers[token] for token in tokens), np.int32)
@@ -112,8 +115,8 @@ class Vocabulary:
         return np.fromiter((numbers.get(token, unknown) for token in tokens), np.int32)
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> list[str]:
-        """The token of each number; raises `ValueError` for a number outside `[0, len(vocabulary))`."""
-        listed = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids)).tolist()
+        """The token of each number; raises `ValueError` unless they are a vector in `[0, len(vocabulary))`."""
+        listed = vector("ids", ids).tolist()
         for number in listed:
             if not 0 <= number < len(self.tokens):
                 raise ValueError(f"ids must lie in [0, {len(self.tokens)}), got {number}")
@@ -139,8 +142,8 @@ def build_vocabulary(
     Tokens that occur fewer than `minimum` times are left out, and then the last ones, until at most `size` remain, the
     special ones included. Tokens of one count stand in the order in which they first appear, or of their code points
     ("alphabet"), so the order is that of no machine or version. A special token that occurs in the text stays in front.
-    Give it the training part alone. Raises `ValueError` for a `minimum` below 1 and a `size` without room for the
-    special tokens.
+    Give it the training part alone. Raises `ValueError` for a `minimum` below 1, a `size` without room for the
+    special tokens, and tokens that are no strings.
 
     >>> build_vocabulary("the cat and the dog".split(), size=6).tokens
     ('<unk>', '<pad>', '<bos>', '<eos>', 'the', 'cat')
@@ -148,7 +151,7 @@ def build_vocabulary(
     at_least(1, minimum=minimum)
     at_least(len(specials.given), size=size)
     one_of(("appearance", "alphabet"), ties=ties)
-    counts = Counter(tokens)
+    counts = _counted(tokens)
     for token in specials.given:
         del counts[token]
     kept = [pair for pair in counts.items() if pair[1] >= minimum]
@@ -157,8 +160,23 @@ def build_vocabulary(
 
 
 def token_counts(ids: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
-    """How often each token of the vocabulary occurs among `ids`, int64 `[len(vocabulary)]`."""
-    return np.bincount(np.asarray(ids).reshape(-1), minlength=len(vocabulary)).astype(np.int64)
+    """How often each token of the vocabulary occurs among `ids`, int64 `[len(vocabulary)]`.
+
+    Raises `ValueError` for ids that are no integers in `[0, len(vocabulary))`.
+    """
+    places = integers("ids", ids, below=len(vocabulary)).reshape(-1)
+    return np.bincount(places, minlength=len(vocabulary)).astype(np.int64)
+
+
+def _counted(tokens: Iterable[str]) -> Counter[str]:
+    if not isinstance(tokens, Iterable):
+        raise ValueError(f"tokens must be strings, got {received(tokens)}")
+    try:
+        counts = Counter(tokens)
+    except TypeError as error:
+        raise ValueError(f"tokens must be strings, got {error}") from error
+    strings("tokens", counts)
+    return counts
 
 
 def save_vocabulary(path: Path | str, vocabulary: Vocabulary) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.source import Source, from_arrays
+from fjdl.integers import require_fit
 from fjdl.lengths import length_mask
 from fjdl.typing import Array, Integer, Shaped, typed
 
@@ -18,8 +19,8 @@ def next_token_windows(stream: np.ndarray, *, steps: int, lanes: int = 1, filler
     `{"tokens": int32 [steps], "target": int32 [steps], "length": int32}`, where `target` is `tokens` one step later.
     What a lane lacks at its end is `filler` beyond `length`, which may be 0. The first token of the text has no
     context and is no target; the first window of each later lane begins with the last target of the lane before.
-    `window_count` gives the number of windows of a lane. Raises `ValueError` for a stream that is no vector of integers
-    or has fewer than two tokens, and for `steps` and `lanes` below 1.
+    `window_count` gives the number of windows of a lane. Raises `ValueError` for a stream that is no vector of
+    integers, has fewer than two tokens or does not fit int32, and for `steps` and `lanes` below 1.
 
     >>> windows = next_token_windows(np.arange(6), steps=2, lanes=2)
     >>> windows.element(np.arange(4))["target"].tolist()
@@ -30,6 +31,8 @@ def next_token_windows(stream: np.ndarray, *, steps: int, lanes: int = 1, filler
     stream = np.asarray(stream)
     if stream.ndim != 1 or len(stream) < 2 or not np.issubdtype(stream.dtype, np.integer):
         raise ValueError(f"stream must hold two or more integers, got {stream.dtype}{list(stream.shape)}")
+    require_fit("stream", stream, np.int32, remedy="")
+    require_fit("filler", filler, np.int32, remedy="")
     windows = window_count(len(stream), steps=steps, lanes=lanes)
     start = np.arange(lanes + 1) * (len(stream) - 1) // lanes  # the prediction each lane begins with
     place = start[:-1, None] + np.arange(windows * steps)
