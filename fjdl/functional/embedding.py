@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from fjdl.checks import within
 from fjdl.functional.dropout import dropout
 from fjdl.functional.linear import linear
+from fjdl.integers import require_fit
 from fjdl.numerics import signed, widened
 from fjdl.typing import Array, Float, Integer, Number, PRNGKey, typed
 
@@ -26,7 +27,8 @@ def embedding(ids: Integer[Array, "*batch"], table: Float[Array, "v d"]) -> Floa
            [ 1.,  2.],
            [nan, nan]], dtype=float32)
     """
-    ids, size = signed(ids, name="ids"), table.shape[0]
+    ids, table = signed(ids, name="ids"), jnp.asarray(table)
+    size = table.shape[0]
     inside = (ids >= 0) & (ids < size)
     rows = jnp.take(widened(table), jnp.where(inside, ids, size), axis=0, mode="fill", fill_value=jnp.nan)
     return rows.astype(table.dtype)
@@ -46,7 +48,7 @@ def embedding_bag(
     >>> embedding_bag(jnp.array([1, 0, -1]), jnp.array([2.0, 1.0, 0.0]), table)
     Array([ 7., 10.], dtype=float32)
     """
-    counted = weights != 0
+    counted, table = weights != 0, jnp.asarray(table)
     rows = widened(embedding(jnp.where(counted, ids, 0), table))
     return jnp.sum(jnp.where(counted, widened(weights), 0)[..., None] * rows, axis=-2).astype(table.dtype)
 
@@ -71,7 +73,8 @@ def adaptive_embedding(
     Array([[ 1.,  2.],
            [ 3., -3.]], dtype=float32)
     """
-    ids, dtype = signed(ids, name="ids"), table.dtype if dtype is None else dtype
+    ids, table = signed(ids, name="ids"), jnp.asarray(table)
+    dtype = table.dtype if dtype is None else dtype
     sizes = [table.shape[0], *(rows.shape[0] for rows, _ in tails)]
     starts = list(accumulate(sizes, initial=0))
     inside = (ids >= 0) & (ids < starts[-1])
@@ -84,6 +87,7 @@ def adaptive_embedding(
 def _rows_or_zero(table: Float[Array, "v d"], ids: Integer[Array, "*batch"], start: int) -> Float[Array, "*batch d"]:
     """The rows of the ids from `start` on, and zeros for those that have none."""
     size = table.shape[0]
+    table = jnp.asarray(table)
     places = jnp.where((ids >= start) & (ids < start + size), ids - start, size)
     return jnp.take(widened(table), places, axis=0, mode="fill", fill_value=0).astype(table.dtype)
 
@@ -98,7 +102,7 @@ def tied_logits(h: Float[Array, "*batch d"], table: Float[Array, "v d"]) -> Floa
     >>> tied_logits(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
     Array([[1., 2., 3.]], dtype=float32)
     """
-    return linear(h, table.T)
+    return linear(jnp.asarray(h), jnp.asarray(table).T)
 
 
 @typed
@@ -108,6 +112,7 @@ def embedding_dropout(key: PRNGKey, table: Float[Array, "v d"], *, rate: Number)
     A word is so dropped wherever it occurs in a batch (Gal & Ghahramani 2016, arXiv:1512.05287, 4.2). Raises
     `ValueError` for a rate outside [0, 1].
     """
+    table = jnp.asarray(table)
     factors = dropout(key, jnp.ones((table.shape[0], 1), widened(table).dtype), rate=rate)
     return (widened(table) * factors).astype(table.dtype)
 
@@ -120,11 +125,13 @@ def word_dropout(
 
     So a model learns to do without any single word, and what to make of words that it has never seen (Iyyer et al.
     2015, ACL; Dai & Le 2015, arXiv:1511.01432). Unlike in `embedding_dropout`, each place is drawn for itself. Raises
-    `ValueError` for a rate outside [0, 1].
+    `ValueError` for a rate outside [0, 1], and for an `unknown` that does not fit the dtype of the ids.
 
     >>> word_dropout(jax.random.key(0), jnp.array([5, 7]), rate=1.0, unknown=0)
     Array([0, 0], dtype=int32)
     """
     within("[0, 1]", rate=rate)
+    ids = jnp.asarray(ids)
+    require_fit("unknown", unknown, ids.dtype, remedy="")
     dropped = jax.random.bernoulli(key, rate, ids.shape)
     return jnp.where(dropped, jnp.asarray(unknown, ids.dtype), ids)

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl.functional import embedding, embedding_dropout, one_hot, tied_logits, word_dropout
+from fjdl.functional import (
+    adaptive_embedding,
+    embedding,
+    embedding_bag,
+    embedding_dropout,
+    one_hot,
+    tied_logits,
+    word_dropout,
+)
 
 
 def test_e92_rows_of_the_table_are_words_and_a_one_hot_vector_selects_one(rng: np.random.Generator) -> None:
@@ -64,3 +72,16 @@ def test_words_are_dropped_one_by_one_at_the_rate_and_keep_their_dtype() -> None
         assert (word_dropout(jax.random.key(0), ids, rate=rate, unknown=2) == left).all()
     with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\], got 1.5"):
         word_dropout(jax.random.key(0), ids, rate=1.5, unknown=2)
+    with pytest.raises(ValueError, match=r"^unknown must fit int16, got 32768$"):
+        word_dropout(jax.random.key(0), ids, rate=0.5, unknown=2**15)
+
+
+def test_ids_and_tables_of_numpy_with_64_bits_are_taken_without_a_warning() -> None:
+    ids, table, tail = np.array([1, 0]), np.arange(6.0).reshape(3, 2), (np.array([[3.0]]), np.array([[1.0, -1.0]]))
+    key = jax.random.key(0)
+    assert word_dropout(key, np.array([5, 7]), rate=1.0, unknown=0).tolist() == [0, 0]
+    assert embedding(ids, table).tolist() == [[2, 3], [0, 1]]
+    assert embedding_bag(ids, np.array([2.0, 1.0]), table).tolist() == [4, 7]
+    assert adaptive_embedding(np.array([2, 3]), table, (tail,)).tolist() == [[4, 5], [3, -3]]
+    assert tied_logits(np.array([[1.0, 2.0]]), table).tolist() == [[2, 8, 14]]
+    assert embedding_dropout(key, table, rate=0.0).tolist() == table.tolist()
