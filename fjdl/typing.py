@@ -57,6 +57,7 @@ def typed(function: F) -> F:
             return function(*args, **kwargs)
         return check(args, kwargs)
 
+    check.public = call
     return call  # type: ignore[return-value]
 
 
@@ -64,8 +65,14 @@ class _Check:
     """The check of a function's calls, built at the first one, and the kinds of calls that it found right."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+        self.function = self.public = function
         self.right: set[Any] = set()
+
+    @property
+    def name(self) -> str:
+        """The name in sentences: of a function within others without those that are private."""
+        parts = self.public.__qualname__.split(".<locals>.")
+        return ".".join(part for part in parts if not part.startswith("_")) or parts[-1]
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
@@ -80,14 +87,14 @@ class _Check:
         return jaxtyped(typechecker=_CHECKER)(self.function)
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        bound = bind(self.function.__qualname__, self.signature, args, kwargs)
+        bound = bind(self.name, self.signature, args, kwargs)
         same = True
         for name in bound.arguments.keys() & self.converters.keys():
             given = bound.arguments[name]
             bound.arguments[name] = self.converters[name](given)
             same &= bound.arguments[name] is given
         for name, value in bound.arguments.items():
-            require_kept(name, value, sentence=f"{self.function.__qualname__}: argument `{{}}`")
+            require_kept(name, value, sentence=f"{self.name}: argument `{{}}`")
         try:
             mesh = explicit_mesh((*bound.args, *bound.kwargs.values()))
             if mesh is not None:
@@ -116,7 +123,7 @@ class _Check:
         axes = re.findall(r"^(\w+=\S.*)$", report.partition("axis annotation are as follows.")[2], flags=re.MULTILINE)
         shapes = f" with {', '.join(axes)}" if axes and takes_arrays(hint) else ""
         remedy = ", which `jnp.asarray` makes an array" if name and takes_arrays(hint) and value[0] == "[" else ""
-        return f"{self.function.__qualname__}: {subject} must be {expected(hint)}{shapes}, got {value}{remedy}"
+        return f"{self.name}: {subject} must be {expected(hint)}{shapes}, got {value}{remedy}"
 
 
 def _actual(report: str) -> str:

@@ -220,6 +220,24 @@ def test_a_call_that_does_not_fit_keeps_the_functions_name(args, given, rule):
     assert isinstance(caught.value, ValueError)
 
 
+def test_a_function_within_others_has_their_public_names_alone() -> None:
+    def maker():
+        def _inner():
+            @typed
+            def update(x: Float[Array, "n"]) -> Float[Array, "n"]:
+                return x
+
+            return update
+
+        return _inner()
+
+    name = "test_a_function_within_others_has_their_public_names_alone.maker.update"
+    with pytest.raises(ValueError, match=rf"^{name}: argument `x` must be"):
+        maker()(3)
+    with pytest.raises(CallError, match=rf"^{name}: argument `x` is missing"):
+        maker()()
+
+
 def test_a_second_call_of_the_same_kind_skips_the_check_and_another_kind_does_not():
     calls = []
 

@@ -1,7 +1,9 @@
 """A metric is four pure functions over a state that is small, mergeable and of fixed shapes and dtypes."""
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -49,11 +51,20 @@ def streaming(at_once: str) -> Callable[[F], F]:
             if any(_holds_examples(x) for x in (*args, *options)):
                 name = function.__qualname__
                 raise ValueError(f"{name} makes a metric over batches and takes no arrays; at once it is {at_once}")
-            return make(*args, **kwargs)
+            return _named(make(*args, **kwargs), function.__qualname__)
 
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+def _named(metric: Metric, name: str) -> Metric:
+    """The metric, whose functions have its public name in their sentences, whatever has made them."""
+    for field, function in zip(Metric._fields, metric, strict=True):
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        if isinstance(function, FunctionType) and code is not None and "<locals>" in code.co_qualname:
+            function.__qualname__ = f"{name}.{field}"
+    return metric
 
 
 def _holds_examples(x: Any) -> bool:

@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 
@@ -42,6 +43,20 @@ def test_weights_per_example_hold_for_all_its_entries():
 def test_an_example_counts_as_much_as_its_weight():
     assert metrics.measure(metrics.mean(), jnp.array([0.0, 1.0]), weights=jnp.array([1.0, 3.0])) == 0.75
     assert metrics.measure(metrics.mean(), jnp.array([0.0, 1.0]), weights=jnp.array([1.0, -3.0])) == 1.5
+
+
+def test_a_metrics_update_has_its_public_name_in_its_sentences():
+    made = {getattr(metrics, name) for name in metrics.__all__ if inspect.isfunction(getattr(metrics, name))}
+    options = {"bins": 2, "classes": 2, "k": 1, "labels": 2, "variables": 2, "data_range": 1.0}
+    checked = 0
+    for make in (make for make in made if inspect.signature(make).return_annotation is metrics.Metric):
+        required = [p.name for p in inspect.signature(make).parameters.values() if p.default is p.empty]
+        if not {*required} <= {*options}:
+            continue
+        with pytest.raises(ValueError, match=rf"^{make.__name__}\.update: argument `state` is missing"):
+            make(**{name: options[name] for name in required}).update()
+        checked += 1
+    assert checked >= 33
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 1), (2, 2, 1)])

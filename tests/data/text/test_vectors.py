@@ -78,7 +78,7 @@ def test_rows_of_the_vocabulary_are_read(tmp_path: Path, name: str, read, conten
         (read_glove, "the 1 2 3\nbird 7 8 x 9\n", "line 2: a vector must hold finite numbers, got 'x'"),
         (read_glove, "the 1 2 3\ncat 7 nan 9\n", "line 2: a vector must hold finite numbers, got 'nan'"),
         (read_glove, "the 1 2 3\ncat 7 1e39 9\n", r"line 2: a vector must hold finite numbers, got 1e\+39"),
-        (read_glove, "4 3\n" + glove(), "line 1: .* got '4 3', which word2vec's files begin with: use read_word2vec_text"),
+        (read_glove, "4 3\n" + glove(), "line 1: .* got '4 3', which word2vec's files begin with: use read_word2vec"),
         (
             read_glove,
             "the 1 2\ncat 7 8 9\n",
