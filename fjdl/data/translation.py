@@ -175,7 +175,7 @@ def _dates(data_dir: Path | str | None) -> Pairs:
 def read_dates(path: Path | str) -> Pairs:
     """The distinct dates of a file of lines `source_target`, each in its first place, without the spaces that pad them.
 
-    Raises `DataError` with the line's number where `_` does not stand between two texts.
+    Raises `DataError` with the line's number where `_` does not stand between two texts, and for an empty file.
     """
     pairs: dict[tuple[str, str], None] = {}
     for number, line in enumerate(read_lines(path), 1):
@@ -183,6 +183,8 @@ def read_dates(path: Path | str) -> Pairs:
         if not source.strip() or not target.strip():
             raise DataError(f"{path}, line {number}: a line must hold a date, `_` and its ISO form, got {line[:60]!r}")
         pairs[source.strip(), target.strip()] = None
+    if not pairs:
+        raise DataError(f"{path}, line 1: a line must hold a date, `_` and its ISO form, got an empty file")
     return [source for source, _ in pairs], [target for _, target in pairs]
 
 

@@ -52,6 +52,9 @@ def test_dates_are_read_once_each_and_without_padding(tmp_path: Path) -> None:
         path.write_text(f"5/3/99 _1999-05-03\n{line}\n")
         with pytest.raises(DataError, match="line 2: a line must hold a date, `_` and its ISO form, got "):
             translation.read_dates(path)
+    path.write_text("")
+    with pytest.raises(DataError, match=r"date\.txt, line 1: a line must hold a date, .* got an empty file"):
+        translation.read_dates(path)
 
 
 @pytest.mark.parametrize(("validation", "test"), [(0, 1), (1, 0), (40_000, 1_578)])

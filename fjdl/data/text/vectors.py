@@ -1,6 +1,7 @@
 """Files of word vectors, of which only the rows of a vocabulary are kept, and tables made of them."""
 
 import codecs
+import contextlib
 import math
 import zlib
 from collections.abc import Callable, Iterator
@@ -152,7 +153,7 @@ def _collected(path: Path | str, vocabulary: Vocabulary, d: int, rows: Iterator[
     number, line = 1, b""
     for number, line in rows:
         word, fields = _parted(path, number, line, d)
-        if len(spaced := word.split()) > 1:
+        if b" " in word and len(spaced := word.split()) > 1:
             _floats(fields, f"{path}, line {number}")
             longer += longer == number - 2 and math.isfinite(_float(spaced[-1]))
         if number == COMPARED + 1:
@@ -196,10 +197,18 @@ def _store(result: WordVectors, place: int, row: np.ndarray, where: str) -> None
 
 def _floats(fields: list[bytes], where: str) -> np.ndarray:
     """The numbers; raises `DataError` for what is none or is not finite."""
-    row = np.array([_float(field) for field in fields])
+    row = _row(fields)
     if len(wrong := np.flatnonzero(~np.isfinite(row))):
         raise DataError(f"{where}: a vector must hold finite numbers, got {_shown(fields[wrong[0]])}")
     return row
+
+
+def _row(fields: list[bytes]) -> np.ndarray:
+    """The numbers, NaN for what is none."""
+    if b"_" not in b"".join(fields):
+        with contextlib.suppress(ValueError):
+            return np.array([*map(float, fields)])
+    return np.array([_float(field) for field in fields])
 
 
 def _float(field: bytes) -> float:
