@@ -149,7 +149,10 @@ CASES: list[Case] = [
                 (ONE, (ONE, ONE), f32([1, 2, 3]), f32([1, 2, 3])),
                 r"^recurrent_kernel must have 4 columns for each of 1 features, got shape \(1, 3\)",
             ),
-            ((ONE, (ONE, f32([1, 2])), f32([1, 2, 3, 4]), f32([1, 2, 3, 4])), "must be"),
+            (
+                (ONE, (ONE, f32([1, 2])), f32([1, 2, 3, 4]), f32([1, 2, 3, 4])),
+                "must have 1 and 1 features by the kernels, got 1 and 2",
+            ),
         ),
     ),
     Case(lstm.lstm, sequences(4), (0, 1, 2, 3), oracle=of_torch(partial(torch_layer, "LSTM"))),

@@ -56,7 +56,6 @@ SENTENCES = {
     "never saving": ("train {tmp}/altered.py --save-every 0", "save_every must be at least 1, got 0"),
     "average": ("train {tmp}/altered.py --ema 1", "ema must lie in [0, 1), got 1.0"),
     "monitor": ("train {tmp}/altered.py --monitor speed", "monitor must be one of"),
-    "warm-up": ("train configs/digits_lenet.py --epochs 2", "warmup_steps must be smaller than steps, got"),
     "dropout": ("train configs/digits_lenet.py --dropout 1.5", "rate must lie in [0, 1], got 1.5"),
     "dropout NaN": ("train configs/digits_lenet.py --dropout nan", "rate must lie in [0, 1], got nan"),
     "shift": ("train configs/digits_lenet.py --shift -1", "most must not be negative, got -1"),
