@@ -50,8 +50,7 @@ def beam_search(
     that of n rows. A leaf of the state that the step hands on untouched, such as an encoder's memory, is never copied
     in the loop. Where there are fewer than `best` sequences of probability above 0, the others have no tokens and the
     score -inf. Logits with a NaN give the prompt a NaN score, first in its list. Raises `ValueError` for more `best`
-    sequences than `beams`, and
-    for a known penalty that is not positive.
+    sequences than `beams`, and for a known penalty that is not positive.
     """
     at_least(1, beams=beams, best=best)
     if best > beams:

@@ -36,7 +36,7 @@ def vector(name: str, values: Any, *, below: int | None = None) -> np.ndarray:
 
 def strings(name: str, values: Iterable[str]) -> Sequence[str]:
     """The values in a sequence; raises `ValueError` for one that is no string."""
-    listed = values if isinstance(values, list | tuple) else list(_iterable(name, values))
+    listed = values if isinstance(values, list | tuple) else list(iterable(name, values))
     if not all(issubclass(kind, str) for kind in {*map(type, listed)}):
         wrong = next(value for value in listed if not isinstance(value, str))
         raise ValueError(f"{name} must be strings, got {received(wrong)}")
@@ -58,7 +58,7 @@ def not_one(name: str, values: Iterable[str]) -> Iterable[str]:
     """The values; raises `ValueError` for one string, whose characters they would be."""
     if isinstance(values, str | bytes):
         raise ValueError(f"{name} must be a sequence of strings, got one alone, {received(values)}: put it in a list")
-    return _iterable(name, values)
+    return iterable(name, values)
 
 
 def shown(values: Any) -> str:
@@ -66,7 +66,8 @@ def shown(values: Any) -> str:
     return f"{values.dtype}{list(values.shape)}" if hasattr(values, "dtype") else received(values)
 
 
-def _iterable(name: str, values: Iterable[str]) -> Iterable[str]:
+def iterable(name: str, values: Iterable[str]) -> Iterable[str]:
+    """The values; raises `ValueError` for what has none."""
     if not isinstance(values, Iterable):
         raise ValueError(f"{name} must be strings, got {received(values)}")
     return values

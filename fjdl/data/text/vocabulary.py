@@ -10,9 +10,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fjdl.calls import received
 from fjdl.checks import at_least, one_of
-from fjdl.data.text.given import integers, strings, vector
+from fjdl.data.text.given import integers, iterable, strings, vector
 from fjdl.data.text.lines import read_text
 from fjdl.errors import DataError
 from fjdl.files import write_atomically
@@ -169,10 +168,8 @@ def token_counts(ids: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
 
 
 def _counted(tokens: Iterable[str]) -> Counter[str]:
-    if not isinstance(tokens, Iterable):
-        raise ValueError(f"tokens must be strings, got {received(tokens)}")
     try:
-        counts = Counter(tokens)
+        counts = Counter(iterable("tokens", tokens))
     except TypeError as error:
         raise ValueError(f"tokens must be strings, got {error}") from error
     strings("tokens", counts)

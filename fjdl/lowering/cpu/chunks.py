@@ -36,6 +36,11 @@ def mapped(function: Callable[[Array], Array], images: Array, *, most: int) -> A
     return parts.reshape(images.shape[0], *parts.shape[2:])
 
 
+def padded(x: Array, above: tuple[int, int], beside: tuple[int, int]) -> Array:
+    """[..., h, w, c] with zeros above and below, left and right."""
+    return jnp.pad(x, ((0, 0),) * (x.ndim - 3) + (above, beside, (0, 0)))
+
+
 def _indices(images: Array, count: int) -> Array:
     return jnp.arange(images.shape[0] // count)
 

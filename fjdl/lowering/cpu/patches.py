@@ -79,7 +79,7 @@ def _at_once(axes: tuple[Axis, Axis], entries: int) -> int:
 
 def _patches(x: Array, axes: tuple[Axis, Axis]) -> Array:
     """[..., h_out, w_out, kh kw c_in]: what the taps of each window meet."""
-    x = jnp.pad(x, ((0, 0),) * (x.ndim - 3) + (axes[0].padding, axes[1].padding, (0, 0)))
+    x = chunks.padded(x, axes[0].padding, axes[1].padding)
     rows, columns = ([axis.met(tap) for tap in range(axis.window)] for axis in axes)
     return jnp.concatenate([x[..., down, across, :] for down, across in itertools.product(rows, columns)], axis=-1)
 

@@ -47,7 +47,7 @@ def kernel_gradient(x: Array, y: Array, options: Options) -> Array:
     (kh, kw), c_in, c_out = options.window, x.shape[3], y.shape[3]
 
     def some(images: Array, cotangents: Array) -> Array:
-        shifted = [_padded(cotangents, (i, rows.reach - i), (0, 0)) for i in range(kh)]
+        shifted = [chunks.padded(cotangents, (i, rows.reach - i), (0, 0)) for i in range(kh)]
         beside = jnp.concatenate(shifted, axis=-1).reshape(-1, kh * c_out)
         return product(_standing(images, rows, columns, x.dtype), numbers(beside, y.dtype), (1, 0))
 
@@ -81,7 +81,7 @@ def _at_once(rows: Axis, columns: Axis, channels: int) -> int:
 
 def _strips(x: Array, rows: Axis, columns: Axis) -> Array:
     """[..., h_padded, w_out, kw c_in]: beside each pixel those that the other columns of the kernel meet."""
-    x = _padded(x, rows.padding, columns.padding)[..., : rows.output + rows.reach, :, :]
+    x = _met(x, rows, columns)
     return jnp.concatenate([x[..., j : j + columns.output, :] for j in range(columns.window)], axis=-1)
 
 
@@ -90,12 +90,11 @@ def _standing(x: Array, rows: Axis, columns: Axis, dtype: jnp.dtype) -> Array:
     if columns.output < LONG:
         strips = _strips(x, rows, columns)
         return transposed(strips.reshape(-1, strips.shape[-1]), dtype)
-    x = jnp.moveaxis(_padded(x, rows.padding, columns.padding)[..., : rows.output + rows.reach, :, :], -1, 0)
-    x = lax.optimization_barrier(x)
+    x = lax.optimization_barrier(jnp.moveaxis(_met(x, rows, columns), -1, 0))
     strips = jnp.concatenate([x[..., j : j + columns.output] for j in range(columns.window)])
     return numbers(lax.optimization_barrier(strips.reshape(strips.shape[0], -1)), dtype)
 
 
-def _padded(x: Array, above: tuple[int, int], beside: tuple[int, int]) -> Array:
-    """[..., h, w, c] with zeros above and below, left and right."""
-    return jnp.pad(x, ((0, 0),) * (x.ndim - 3) + (above, beside, (0, 0)))
+def _met(x: Array, rows: Axis, columns: Axis) -> Array:
+    """[..., h_padded, w_padded, c]: the images with their margins, without rows that no window meets."""
+    return chunks.padded(x, rows.padding, columns.padding)[..., : rows.output + rows.reach, :, :]
