@@ -47,7 +47,7 @@ def recipe(
     weight_decay: float = 1e-3,
     ema: float | None = 0.995,
     skip_bad: bool = False,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """Scales of anchors are parts of the image's shorter side; cells are 20, 50 and 95 pixels large in the median."""
     network = SSD(3, widths, anchors=4)

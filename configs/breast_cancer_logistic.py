@@ -25,7 +25,7 @@ def recipe(
     batch_size: int = 32,
     learning_rate: float = 1e-2,
     weight_decay: float = 1e-2,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
     patience: int = 30,
 ) -> Recipe:
     """Two-class softmax regression on thirty standardized features."""

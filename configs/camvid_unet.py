@@ -41,7 +41,7 @@ def recipe(
     dice: float = 0.5,
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-3,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """An epoch is `views` views of each frame: a window of a quarter to all of it, mirrored and of other colours."""
     task = segmentation(11, dice=dice)

@@ -47,7 +47,7 @@ def recipe(
     decay: float = 2e-6,
     smoothing: float = 0.2,
     views: Literal[1, 2, 6] = 6,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """Whitened patches, Muon with kernels of fixed norm, alternating mirror images, crops, and six views at the end.
 

@@ -28,7 +28,7 @@ def recipe(
     batch_size: int = 128,
     learning_rate: float = 0.1,
     weight_decay: float = 1e-4,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """The paper's training: momentum, the rate divided by ten after half and after three quarters of the steps."""
     task = classification(10)

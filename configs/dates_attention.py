@@ -35,7 +35,7 @@ def recipe(
     hidden: int = 64,
     learning_rate: float = 5e-3,
     clip: float = 1.0,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """A bidirectional GRU of `hidden` units in each direction, and one that looks at it while it writes."""
 

@@ -32,7 +32,7 @@ def recipe(
     box_weight: float = 5.0,
     learning_rate: float = 2e-3,
     weight_decay: float = 1e-2,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """Each digit is drawn in `copies` scenes of 64 x 64 pixels, with other places and sizes in each part."""
     task = localization(10, box_weight=box_weight)

@@ -31,7 +31,7 @@ def recipe(
     learning_rate: float = 3e-3,
     dropout: float = 0.1,
     shift: int = 1,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
     patience: int = 50,
 ) -> Recipe:
     """LeNet-5 on the digits."""

@@ -24,7 +24,7 @@ def recipe(
     epochs: int = 100,
     batch_size: int = 64,
     learning_rate: float = 1e-2,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
     patience: int = 30,
 ) -> Recipe:
     """Softmax regression on the digits."""

@@ -26,7 +26,7 @@ def recipe(
     learning_rate: float = 3e-3,
     hidden: tuple[int, ...] = (128, 64),
     dropout: float = 0.2,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
     patience: int = 20,
 ) -> Recipe:
     """Two hidden layers on the digits."""

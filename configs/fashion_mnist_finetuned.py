@@ -46,7 +46,7 @@ def recipe(
     start: Literal["pretrained", "random"] = "pretrained",
     learning_rate: float = 3e-3,
     body_rate: float = 0.3,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """A new head at the whole learning rate on a pretrained body at a part of it, or all of it from random weights."""
     task = classification(10)

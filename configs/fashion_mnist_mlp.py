@@ -29,7 +29,7 @@ def recipe(
     learning_rate: float = 1e-3,
     hidden: tuple[int, ...] = (512, 256),
     dropout: float = 0.3,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """Two hidden layers on Fashion-MNIST, with mirror images."""
     task = classification(10)

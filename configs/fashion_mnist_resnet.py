@@ -36,7 +36,7 @@ def recipe(
     weight_decay: float = 5e-4,
     width: int = 64,
     smoothing: float = 0.1,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """A stem and three residual blocks of 1, 2 and 4 times `width` features, from 14 x 14 pixels on.
 

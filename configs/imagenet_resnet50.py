@@ -34,7 +34,7 @@ def recipe(
     weight_decay: float = 1e-4,
     smoothing: float = 0.1,
     workers: int = 0,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """`folder` has train/ and val/ with a folder for each of the classes; the rate grows with the batch."""
     task = classification(classes, smoothing=smoothing)

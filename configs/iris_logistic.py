@@ -25,7 +25,7 @@ def recipe(
     batch_size: int = 16,
     learning_rate: float = 3e-2,
     weight_decay: float = 1e-3,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
     patience: int = 60,
 ) -> Recipe:
     """Three-class softmax regression on four standardized measurements."""

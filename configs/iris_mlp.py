@@ -24,7 +24,7 @@ def recipe(
     batch_size: int = 16,
     learning_rate: float = 1e-2,
     hidden: tuple[int, ...] = (16,),
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
     patience: int = 60,
 ) -> Recipe:
     """One hidden layer on the four standardized measurements of iris."""

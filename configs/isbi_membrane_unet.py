@@ -43,7 +43,7 @@ def recipe(
     dice: float = 0.5,
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-4,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """An epoch is `crops` turned, mirrored and distorted crops of each training image; whole images are measured."""
     task = segmentation(2, dice=dice, headline="foreground_dice")

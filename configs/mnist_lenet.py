@@ -30,7 +30,7 @@ def recipe(
     learning_rate: float = 3e-3,
     dropout: float = 0.1,
     shift: int = 2,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """LeNet-5 on MNIST, with random shifts."""
     task = classification(10)

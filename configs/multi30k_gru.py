@@ -44,7 +44,7 @@ def recipe(
     warmup_steps: int = 200,
     beams: int = 4,
     alpha: float = 0.6,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """An encoder in both directions and a decoder of `hidden` units; one table serves both languages and the scores."""
 

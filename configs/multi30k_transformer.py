@@ -43,7 +43,7 @@ def recipe(
     warmup_steps: int = 1000,
     beams: int = 4,
     alpha: float = 0.6,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """An encoder and a decoder of `depth` blocks; one table of words serves both languages and the scores."""
 

@@ -42,7 +42,7 @@ def recipe(
     alpha: float = 30.0,
     learning_rate: float = 2e-3,
     weight_decay: float = 1e-3,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """A batch has `each` drawings of each of its characters; all are turned, moved, sheared, scaled and distorted.
 

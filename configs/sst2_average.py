@@ -36,7 +36,7 @@ def recipe(
     hidden: tuple[int, ...] = (),
     dropout: float = 0.5,
     word_dropout: float = 0.3,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """A linear classifier of the mean of a sentence's word vectors, or a deep one with `hidden` layers."""
     splits, task = cache(sentences.sst2), classification(2)

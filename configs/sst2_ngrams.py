@@ -33,7 +33,7 @@ def recipe(
     batch_size: int = 64,
     learning_rate: float = 0.03,
     strength: float = 3.6e-5,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """A weight for each n-gram, under the penalty `strength` times the sum of their squares."""
     splits, task = cache(sentences.sst2_ngrams), classification(2)

@@ -40,7 +40,7 @@ def recipe(
     dropout: float = 0.5,
     input_dropout: float = 0.3,
     word_dropout: float = 0.2,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """Three networks that take the largest output of each unit of a layer over time, and one of windows of words.
 

@@ -39,7 +39,7 @@ def recipe(
     weight_decay: float = 1.2e-6,
     clip: float = 0.25,
     ema: float = 0.9999,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """The published sizes and rates of dropout, trained by plain descent; `ema` is the decay of the average."""
 

@@ -41,7 +41,7 @@ def recipe(
     dropout: float = 0.3,
     learning_rate: float = 3e-3,
     clip: float = 1.0,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """LSTM layers of `hidden` units, whose state goes from one window of `steps` words to the next."""
 

@@ -33,7 +33,7 @@ def recipe(
     width: int = 100,
     negatives: int = 5,
     window: int = 5,
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32",
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """Vectors of the words that occur five times, from words that stand at most five apart."""
 

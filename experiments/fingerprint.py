@@ -10,6 +10,7 @@ from typing import Any
 
 # Expressions of the configs here, each with the one in whose place it came: recorded runs are the same with either.
 _EARLIER = {
+    "Literal['float32', 'tensorfloat32', 'bfloat16', 'float16']": "Literal['float32', 'bfloat16']",
     "Literal['float32', 'tensorfloat32', 'bfloat16']": "Literal['float32', 'bfloat16']",
     "jnp.bfloat16 if precision == 'bfloat16' else jnp.float32": "jnp.dtype(precision)",
 }

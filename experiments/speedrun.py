@@ -32,7 +32,7 @@ class Options:
     """Runs, with the seeds 0, 1 and so on."""
     epochs: int | None = None
     """Epochs of each of them, those of the config by default."""
-    precision: Literal["float32", "tensorfloat32", "bfloat16"] | None = None
+    precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] | None = None
     """Of activations and products, that of the config by default."""
     peak: float | None = None
     """Floating-point operations per second of the device, to print the share of them that is used."""

@@ -10,6 +10,7 @@ from experiments.compiled.schedule import Executed
 
 PRODUCTS = ("convolution", "dot")
 NARROW = ("s4", "u4", "s8", "u8", "f8")  # operands of quantized products, which nobody asked to be wider
+HALF = {"bfloat16": "bf16", "float16": "f16"}  # dtypes of operands in the precisions of half the bits
 EXACT = {"float32": ("highest",), "tensorfloat32": ("high", "highest")}  # precisions of products of float32
 
 
@@ -24,7 +25,7 @@ class Deviation(NamedTuple):
 
 
 def deviations(module: Module, lines: Iterable[Executed], precision: str) -> list[Deviation]:
-    """Products whose operands are not bfloat16 where that was asked, or of which float32 ones are rounded to it.
+    """Products whose operands are not of the half precision that was asked, or of which float32 ones are rounded to it.
 
     On a TPU a float32 product of default precision is one pass in bfloat16.
     """
@@ -67,6 +68,6 @@ def _as_asked(operands: tuple[str, ...], mode: str, precision: str) -> bool:
     if any(dtype.startswith(NARROW) for dtype in operands):
         return True
     dtypes = {*operands} - {"pred"}
-    if precision == "bfloat16":
-        return dtypes <= {"bf16"}
+    if precision in HALF:
+        return dtypes <= {HALF[precision]}
     return dtypes <= {"f32"} and (not dtypes or mode in EXACT[precision])

@@ -63,6 +63,7 @@ from fjdl.optim.lars import lars, scale_by_trust_ratio
 from fjdl.optim.lbfgs import LBFGSState, lbfgs, scale_by_lbfgs
 from fjdl.optim.lion import LionState, lion, scale_by_lion
 from fjdl.optim.lookahead import LookaheadState, lookahead
+from fjdl.optim.loss_scale import LossScale, LossScaleState, dynamic_loss_scale, no_loss_scale
 from fjdl.optim.muon import MATRICES, MuonState, muon, newton_schulz, scale_by_muon
 from fjdl.optim.nadam import (
     NadamScheduledState,
@@ -108,22 +109,23 @@ scale_by_centered_rms = scale_by_centred_rms
 __all__ = [
     "EVERYWHERE", "FROZEN", "KERNELS", "MATRICES", "AccumulateState", "AdabeliefState", "AdadeltaState",
     "AdafactorState", "AdagradState", "AdamState", "AdamaxState", "AdanState", "AmsgradState", "BacktrackingState",
-    "CentredRmsState", "EmaState", "LBFGSState", "LearningRateState", "LionState", "LookaheadState", "MomentumState",
-    "MuonState", "NadamScheduledState", "NoiseState", "PartitionState", "PlateauState", "RmsState", "RpropState",
-    "ScheduleFreeState", "SkipState", "StrongWolfeState", "SwaState", "accumulate_gradients", "adabelief", "adadelta",
-    "adafactor", "adagrad", "adam", "adamax", "adamw", "adan", "adaptive_clip", "adaptive_grad_clip",
-    "add_decayed_weights", "add_independent_decay", "add_noise", "all_finite", "amsgrad", "centered_rmsprop",
-    "centralize", "centred_rmsprop", "chain", "clip_by_global_norm", "clip_by_leaf_rms", "clip_by_norm",
-    "clip_by_value", "ema", "ema_init", "ema_update", "ema_warmup", "evaluation_params", "fix_norm", "heavy_ball",
-    "lamb", "lars", "lbfgs", "lion", "look_ahead", "lookahead", "momentum", "muon", "nadam", "nadam_scheduled",
-    "nadamw", "nesterov", "newton", "newton_schulz", "partition", "per_example_clip", "radam", "reduce_on_plateau",
-    "relative_step", "rmsprop", "rprop", "scale_by_adabelief", "scale_by_adadelta", "scale_by_adagrad", "scale_by_adam",
-    "scale_by_adamax", "scale_by_adan", "scale_by_amsgrad", "scale_by_backtracking", "scale_by_centered_rms",
-    "scale_by_centred_rms", "scale_by_factored_rms", "scale_by_lbfgs", "scale_by_learning_rate", "scale_by_lion",
-    "scale_by_momentum", "scale_by_muon", "scale_by_nadam", "scale_by_nadam_scheduled", "scale_by_nesterov",
-    "scale_by_newton", "scale_by_parameter_rms", "scale_by_path", "scale_by_radam", "scale_by_rms",
-    "scale_by_strong_wolfe", "scale_by_trust_ratio", "scale_by_yogi", "schedule_free", "sgd", "sharpness_aware",
-    "skip_non_finite", "stop_frozen", "swa_init", "swa_update", "yogi",
+    "CentredRmsState", "EmaState", "LBFGSState", "LearningRateState", "LionState", "LookaheadState", "LossScale",
+    "LossScaleState", "MomentumState", "MuonState", "NadamScheduledState", "NoiseState", "PartitionState",
+    "PlateauState", "RmsState", "RpropState", "ScheduleFreeState", "SkipState", "StrongWolfeState", "SwaState",
+    "accumulate_gradients", "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "adan",
+    "adaptive_clip", "adaptive_grad_clip", "add_decayed_weights", "add_independent_decay", "add_noise", "all_finite",
+    "amsgrad", "centered_rmsprop", "centralize", "centred_rmsprop", "chain", "clip_by_global_norm", "clip_by_leaf_rms",
+    "clip_by_norm", "clip_by_value", "dynamic_loss_scale", "ema", "ema_init", "ema_update", "ema_warmup",
+    "evaluation_params", "fix_norm", "heavy_ball", "lamb", "lars", "lbfgs", "lion", "look_ahead", "lookahead",
+    "momentum", "muon", "nadam", "nadam_scheduled", "nadamw", "nesterov", "newton", "newton_schulz", "no_loss_scale",
+    "partition", "per_example_clip", "radam", "reduce_on_plateau", "relative_step", "rmsprop", "rprop",
+    "scale_by_adabelief", "scale_by_adadelta", "scale_by_adagrad", "scale_by_adam", "scale_by_adamax", "scale_by_adan",
+    "scale_by_amsgrad", "scale_by_backtracking", "scale_by_centered_rms", "scale_by_centred_rms",
+    "scale_by_factored_rms", "scale_by_lbfgs", "scale_by_learning_rate", "scale_by_lion", "scale_by_momentum",
+    "scale_by_muon", "scale_by_nadam", "scale_by_nadam_scheduled", "scale_by_nesterov", "scale_by_newton",
+    "scale_by_parameter_rms", "scale_by_path", "scale_by_radam", "scale_by_rms", "scale_by_strong_wolfe",
+    "scale_by_trust_ratio", "scale_by_yogi", "schedule_free", "sgd", "sharpness_aware", "skip_non_finite",
+    "stop_frozen", "swa_init", "swa_update", "yogi",
 ]  # fmt: skip
 
 

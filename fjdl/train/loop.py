@@ -122,7 +122,8 @@ def _check_finite(report: EpochReport, recipe: Recipe, run: RunDirectory, refuse
 
 def _training(report: EpochReport, recipe: Recipe, refused: Refused | None) -> dict[str, Any]:
     """What an epoch's record says of its training steps."""
-    left_out = {"worst_streak", "last_bad_cause", *(() if recipe.penalty else ("penalty",))}
+    unused = (name for name, used in (("penalty", recipe.penalty), ("loss_scale", recipe.scaled)) if not used)
+    left_out = {"worst_streak", "last_bad_cause", *unused}
     told = {f"train_{name}": value.item() for name, value in report._asdict().items() if name not in left_out}
     if refused is None:
         return told

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from fjdl.errors import UsageError
 
-Precision = Literal["float32", "tensorfloat32", "bfloat16"]
+Precision = Literal["float32", "tensorfloat32", "bfloat16", "float16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 Arguments = ParamSpec("Arguments")
@@ -19,14 +19,14 @@ Result = TypeVar("Result")
 
 
 def check_precision(precision: str) -> None:
-    """Raises `UsageError` for a name that is none of the three."""
+    """Raises `UsageError` for a name that is none of the four."""
     if precision not in PRECISIONS:
         raise UsageError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
 
 
 def activation_dtype(precision: Precision) -> Any:
-    """The dtype of activations: bfloat16 for that precision, and float32 for the other two."""
-    return jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+    """The dtype of activations: that of the name for "bfloat16" and "float16", and float32 for the other two."""
+    return {"bfloat16": jnp.bfloat16, "float16": jnp.float16}.get(precision, jnp.float32)
 
 
 def products(precision: Precision) -> AbstractContextManager[Any]:
@@ -34,10 +34,11 @@ def products(precision: Precision) -> AbstractContextManager[Any]:
 
     "float32" does not, on any platform. "tensorfloat32" takes three passes of bfloat16 on a TPU and the
     format of that name on a GPU, with relative errors of about 1e-5 and 5e-4; it is `jax.lax.Precision.HIGH`.
-    "bfloat16" changes nothing: activations are of that dtype then, and products of other arrays are as
-    `jax.default_matmul_precision` has them outside. A CPU multiplies float32 in float32 for all three.
+    "bfloat16" and "float16" change nothing: activations are of that dtype then, and products of other arrays are as
+    `jax.default_matmul_precision` has them outside. A CPU multiplies float32 in float32 for all four.
     """
-    return contextlib.nullcontext() if precision == "bfloat16" else jax.default_matmul_precision(precision)
+    half = activation_dtype(precision) != jnp.float32
+    return contextlib.nullcontext() if half else jax.default_matmul_precision(precision)
 
 
 def at_precision(precision: Precision, function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

@@ -19,7 +19,7 @@ from fjdl.train.state import Stream, TrainState, evaluated_params, init_state, r
 from fjdl.train.step import StepReport, make_train_step
 from fjdl.typing import Array
 
-CAUSES = ("loss", "penalty", "gradient")  # of a refused step: the first that was not finite
+CAUSES = ("loss", "penalty", "gradient", "scaled gradient")  # of a refused step: the first that was not finite
 
 
 class EpochReport(NamedTuple):
@@ -28,6 +28,7 @@ class EpochReport(NamedTuple):
     loss: Array  # mean over the epoch's examples, in nats for a cross entropy
     penalty: Array  # mean over its steps; 0 for a recipe without one
     gradient_norm: Array  # largest of the finite ones
+    loss_scale: Array  # after the last step; 1 for a recipe without one
     bad: Array  # steps refused in this epoch
     last_bad_step: Array  # number of the last of them, -1 where none was
     last_bad_cause: Array  # what was not finite there, an index of `CAUSES`
@@ -42,6 +43,7 @@ class Tally(NamedTuple):
     penalty: Array  # sum over steps
     steps: Array  # number of them that count
     gradient_norm: Array
+    loss_scale: Array
     bad: Array
     last_bad_step: Array
     last_bad_cause: Array
@@ -139,6 +141,7 @@ def _start() -> Tally:
         penalty=zero,
         steps=zero,
         gradient_norm=zero,
+        loss_scale=zero,
         bad=none,
         last_bad_step=none - 1,
         last_bad_cause=none,
@@ -157,6 +160,7 @@ def _step(
         penalty=tally.penalty + jnp.where(good, report.penalty, 0.0),
         steps=tally.steps + good,
         gradient_norm=jnp.maximum(tally.gradient_norm, jnp.where(good, report.gradient_norm, 0.0)),
+        loss_scale=report.loss_scale,
         bad=tally.bad + report.bad,
         last_bad_step=jnp.where(report.bad, state.step, tally.last_bad_step),
         last_bad_cause=jnp.where(report.bad, _cause(report), tally.last_bad_cause),
@@ -165,9 +169,9 @@ def _step(
 
 
 def _cause(report: StepReport) -> Array:
-    """The place in `CAUSES` of what was not finite first."""
-    found = jnp.int32(0)
-    for place, number in reversed([*enumerate((report.loss, report.penalty, report.gradient_norm))]):
+    """The place in `CAUSES` of what was not finite first; a smaller scale of the loss may mend a scaled gradient."""
+    found = jnp.where(report.lowered, 3, 2)
+    for place, number in ((1, report.penalty), (0, report.loss)):
         found = jnp.where(jnp.isfinite(number), found, place)
     return found
 
@@ -177,6 +181,7 @@ def _finish(tally: Tally) -> EpochReport:
         loss=safe_divide(tally.loss, tally.examples, otherwise=jnp.nan),
         penalty=safe_divide(tally.penalty, tally.steps, otherwise=jnp.nan),
         gradient_norm=tally.gradient_norm,
+        loss_scale=tally.loss_scale,
         bad=tally.bad,
         last_bad_step=tally.last_bad_step,
         last_bad_cause=tally.last_bad_cause,

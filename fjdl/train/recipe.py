@@ -13,6 +13,7 @@ from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
 from fjdl.model import Model
+from fjdl.optim import LossScale, dynamic_loss_scale, no_loss_scale
 from fjdl.train.generation import Generation
 from fjdl.train.network import Carry, Network
 from fjdl.train.precision import Precision, activation_dtype, check_precision
@@ -61,6 +62,7 @@ class Recipe:
     evaluation_order: Order = in_order
     carry: Carry | None = None  # the state before sequences that span batches, see `train.network`
     precision: Precision = "float32"  # of activations and products, see `train.precision`; parameters stay float32
+    loss_scale: LossScale | None = None  # `optim.dynamic_loss_scale()` by default in float16, and none otherwise
     augment: Callable[[PRNGKey, Batch], Batch] | None = None
     penalty: Callable[[PyTree], Array] | None = None  # of the parameters, added to the mean loss, see losses.penalties
     accumulate: int = 1  # micro-batches whose gradients make one step; equal to the whole batch at once
@@ -111,6 +113,16 @@ class Recipe:
     def dtype(self) -> Any:
         """Dtype of activations."""
         return activation_dtype(self.precision)
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the loss is multiplied by a scale while its gradient is computed."""
+        return self.loss_scale is not None or self.precision == "float16"
+
+    @property
+    def scaling(self) -> LossScale:
+        """That scale, of the mean loss."""
+        return self.loss_scale or (dynamic_loss_scale() if self.scaled else no_loss_scale())
 
     @property
     def network(self) -> Network:

@@ -32,6 +32,7 @@ class TrainState(NamedTuple):
     streak: Array  # shape (), int32: refused steps in a row, up to now
     best: Best
     carry: PyTree = ()  # what the model carries from batch to batch, () for one that carries nothing
+    scale: PyTree = ()  # of the loss, see `optim.dynamic_loss_scale`, () without one
 
 
 class Stream(IntEnum):
@@ -63,6 +64,7 @@ def init_state(recipe: Recipe, inputs: Any, *, steps: int) -> TrainState:
         streak=_count(0),
         best=Best(value=jnp.asarray(worst, jnp.float32), step=_count(-1), wait=_count(0)),
         carry=recipe.network.begin(recipe.batch_size),
+        scale=recipe.scaling.init(),
     )
 
 

@@ -1,5 +1,6 @@
 """One training step, as a pure function of the recipe."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from fjdl.batch import EXAMPLE_MASK, RESERVED, of_batch
 from fjdl.losses.reduce import weighted_sum
 from fjdl.metrics.base import counted
 from fjdl.numerics import safe_divide
-from fjdl.optim import ema_update
+from fjdl.optim import LossScale, ema_update
 from fjdl.train.mesh import spread
 from fjdl.train.precision import at_precision
 from fjdl.train.recipe import Batch, Loss, Recipe
@@ -28,6 +29,8 @@ class StepReport(NamedTuple):
     penalty: Array  # of the parameters before the step, float32; 0 without one
     examples: Array  # number of them that count, float32
     gradient_norm: Array  # float32
+    loss_scale: Array  # of the mean loss, after the step; 1 without one
+    lowered: Array  # bool: the scale of the loss fell, since scaled gradients left the range of their dtype
     bad: Array  # bool: the step was refused
 
 
@@ -37,7 +40,8 @@ def make_train_step(
     """`(state, batch) -> (state, report)`.
 
     What is minimized is the mean loss over the batch's examples plus the recipe's penalty. Loss, penalty and gradient
-    norm are checked before the update: where one is not finite, everything but the counters stays.
+    norm are checked before the update: where one is not finite, everything but the counters and the scale of the loss
+    stays. That scale multiplies the mean loss while its gradient is computed.
 
     Transformations that ask for it receive the objective's `value` and `grad`, the functions `value_fn` and `grad_fn`
     of parameters, which see the same batch with the same random numbers, and the number of examples as `weight`; for
@@ -48,7 +52,7 @@ def make_train_step(
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, StepReport]:
         batch = _augmented(recipe, state, batch)
         parts = _micro_batches(recipe, mesh, (batch, state.carry))
-        objective = _Objective(recipe, state.stats, parts, _dropout_key(recipe, state))
+        objective = _Objective(recipe, state.stats, parts, _dropout_key(recipe, state), state.scale)
         result = objective(state.params)
         with jax.named_scope("guard"):
             norm = global_norm(result.gradients)
@@ -68,12 +72,22 @@ def make_train_step(
             ema = ema_update(state.ema, params, decay=recipe.ema) if recipe.ema is not None else ()
             new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema, carry=result.carry)
             state = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
+        scale = recipe.scaling.update(state.scale, good)
         state = state._replace(
             step=state.step + 1,
             skipped=state.skipped + ~good,
             streak=jnp.where(good, 0, state.streak + 1),
+            scale=scale,
         )
-        return state, StepReport(result.loss, result.penalty, result.examples, gradient_norm=norm, bad=~good)
+        return state, StepReport(
+            loss=result.loss,
+            penalty=result.penalty,
+            examples=result.examples,
+            gradient_norm=norm,
+            loss_scale=_loss_scale(recipe, scale),
+            lowered=_loss_scale(recipe, scale) < _loss_scale(recipe, objective.scale),
+            bad=~good,
+        )
 
     return at_precision(recipe.precision, step)
 
@@ -124,17 +138,20 @@ class _Objective(NamedTuple):
     stats: PyTree  # before the step
     parts: tuple[tuple[Batch, PyTree], Array]  # micro-batches and carries along the first axis, with their numbers
     key: PRNGKey
+    scale: PyTree  # of the loss, before the step
 
     def __call__(self, params: PyTree) -> _Result:
         """Value and gradient."""
+        gradient = jax.value_and_grad(self._scaled_sum, has_aux=True)
 
         def add(sums: Any, part: Any) -> tuple[Any, PyTree]:
             gradients, stats, loss, count = sums
-            (more_loss, (more, stats, carry)), new = jax.value_and_grad(self._sum, has_aux=True)(params, stats, part)
+            (_, (more_loss, (more, stats, carry))), new = gradient(params, stats, part)
             return (jax.tree.map(jnp.add, gradients, new), stats, loss + more_loss, count + more), carry
 
         start = (jax.tree.map(jnp.zeros_like, params), self.stats, jnp.zeros(()), jnp.zeros(()))
         (gradients, stats, loss, count), carries = self._scan(add, start)
+        gradients = self._scaling().unscale(self.scale, gradients)
         gradients = jax.tree.map(lambda g: safe_divide(g, count), gradients)
         value, penalty = safe_divide(loss, count), jnp.zeros(())
         if self.recipe.penalty is not None:
@@ -154,6 +171,22 @@ class _Objective(NamedTuple):
 
         (_, loss, count), _ = self._scan(add, (self.stats, jnp.zeros(()), jnp.zeros(())))
         return safe_divide(loss, count) + _penalty(self.recipe, params)
+
+    def _scaled_sum(self, params: PyTree, stats: PyTree, part: Any) -> tuple[Array, tuple[Array, Any]]:
+        """What is differentiated, and what `_sum` gives."""
+        loss, rest = self._sum(params, stats, part)
+        return self._scaling().scale(self.scale, loss), (loss, rest)
+
+    def _scaling(self) -> LossScale:
+        """The scaling of a sum in whose place that of the mean is meant; a power of two changes no digit."""
+        mean = self.recipe.scaling
+        if not jax.tree.leaves(self.scale):
+            return mean
+        share = 2.0 ** -math.ceil(math.log2(self.recipe.batch_size // self.recipe.accumulate))
+        return mean._replace(
+            scale=lambda state, loss: mean.scale(state, share * loss),
+            unscale=lambda state, gradients: jax.tree.map(lambda g: g / share, mean.unscale(state, gradients)),
+        )
 
     def _sum(self, params: PyTree, stats: PyTree, part: Any) -> tuple[Array, tuple[Array, PyTree, PyTree]]:
         """Sum of the losses of a micro-batch, with the number of its examples, and statistics and carry after it."""
@@ -176,6 +209,10 @@ def _augmented(recipe: Recipe, state: TrainState, batch: Batch) -> Batch:
     reserved = {name: batch[name] for name in RESERVED if name in batch}
     with jax.named_scope("augment"):
         return {**reserved, **of_batch("augment", recipe.augment, _key(recipe, Stream.AUGMENT, state.step), batch)}
+
+
+def _loss_scale(recipe: Recipe, state: PyTree) -> Array:
+    return recipe.scaling.scale(state, jnp.ones(()))
 
 
 def _penalty(recipe: Recipe, params: PyTree) -> Array:

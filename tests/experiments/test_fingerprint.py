@@ -147,12 +147,13 @@ def recipe(*, precision: {choice} = "float32"):
 """
 
 
-def test_a_config_that_got_a_third_precision_has_the_hash_of_its_runs_before() -> None:
+@pytest.mark.parametrize("more", ["", ', "float16"'])
+def test_a_config_that_got_more_precisions_has_the_hash_of_its_runs_before(more: str) -> None:
     before = PRECISIONS.format(choice='Literal["float32", "bfloat16"]', dtype="jnp.dtype(precision)")
     today = PRECISIONS.format(
-        choice='Literal["float32", "tensorfloat32", "bfloat16"]',
+        choice=f'Literal["float32", "tensorfloat32", "bfloat16"{more}]',
         dtype='(jnp.bfloat16 if precision == "bfloat16" else jnp.float32)',
     )
     assert fingerprint(today) == fingerprint(before)
     assert earlier_fingerprints(today) == earlier_fingerprints(before)
-    assert fingerprint(today.replace("tensorfloat32", "float16")) != fingerprint(before)
+    assert fingerprint(today.replace("tensorfloat32", "float64")) != fingerprint(before)

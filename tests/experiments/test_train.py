@@ -293,5 +293,5 @@ def test_help_imports_no_jax() -> None:
 def test_help_of_a_config_lists_its_hyper_parameters(command: Command) -> None:
     outcome = command("train", "configs/digits_lenet.py", "--help")
     assert outcome.status == 0
-    words = "--learning-rate FLOAT", "(default: 0.003)", "--precision {float32,tensorfloat32,bfloat16}", "--dry-run"
+    words = "--learning-rate FLOAT", "(default: 0.003)", "{float32,tensorfloat32,bfloat16,float16}", "--dry-run"
     assert [word for word in words if word not in outcome.out] == []

@@ -29,6 +29,7 @@ EXPECTED = {
     "float32": Product(("f32", "f32"), "HIGHEST"),
     "tensorfloat32": Product(("f32", "f32"), "HIGH"),
     "bfloat16": Product(("bf16", "bf16"), "DEFAULT"),
+    "float16": Product(("f16", "f16"), "DEFAULT"),
 }
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 
@@ -107,7 +108,7 @@ def test_the_first_parameters_are_found_with_the_precision_of_the_recipe(precisi
     assert lowered(lambda: init_state(fitted, images, steps=1)) == [EXPECTED[precision]]
 
 
-@pytest.mark.parametrize("precision", ["tensorfloat32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["tensorfloat32", "bfloat16", "float16"])
 def test_an_optimizer_keeps_the_precision_that_it_states(precision: Precision) -> None:
     with_products = made(precision, optimizer=lambda steps: optim.muon(0.1))
     stated = Product(("f32", "f32"), "HIGHEST")

@@ -20,7 +20,10 @@ WRONG = [
     ({"seed": -1}, "seed must lie in [0, 2**32), got -1"),
     ({"seed": 2**32}, "seed must lie in [0, 2**32), got 4294967296"),
     ({"batch_size": 64, "accumulate": 3}, "batch_size must be a multiple of accumulate, got 64 and 3"),
-    ({"precision": "float16"}, "precision must be one of ['float32', 'tensorfloat32', 'bfloat16'], got 'float16'"),
+    (
+        {"precision": "float8"},
+        "precision must be one of ['float32', 'tensorfloat32', 'bfloat16', 'float16'], got 'float8'",
+    ),
     ({"mode": "maximum"}, "mode must be one of ['max', 'min'], got 'maximum'"),
     ({"ema": 1.0}, "ema must lie in [0, 1), got 1.0"),
     ({"ema": -0.1}, "ema must lie in [0, 1), got -0.1"),
