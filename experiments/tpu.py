@@ -1,7 +1,9 @@
-"""What a TPU would run, before one is rented: `python -m experiments.tpu check configs/digits_lenet.py`.
+"""TPUs before they are rented, and renting them: `python -m experiments.tpu check configs/digits_lenet.py`.
 
-The programs that `experiments.train` would run are compiled ahead of time, by the compiler for TPUs, on a machine that
-has none. Nothing runs on a TPU, and cycles are the compiler's estimates: `docs/tpu.md` says how to read them.
+`check` and `table` compile the programs that `experiments.train` would run, by the compiler for TPUs, on a machine that
+has none: nothing runs on a TPU, and `docs/tpu.md` says how to read the numbers. `plan`, `create`, `sync`, `run`,
+`logs`, `fetch` and `delete` print the commands of Google Cloud's own tools for one training, and run them with `--yes`
+alone: `TPU_SETUP.md` says how they are used.
 """
 
 import dataclasses
@@ -15,7 +17,9 @@ import tyro
 
 from experiments.command import run_guarded
 from experiments.compiled.page import make
+from experiments.compiled.scaling import write as predict
 from experiments.compiled.topology import CompilerError
+from experiments.launch.verbs import VERBS, described, main as launch
 from fjdl.errors import UsageError
 
 ENVIRONMENT = {
@@ -55,13 +59,33 @@ class Table:
     """Compile what has a row already anew."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """Predict the efficiency of a step on 8 to 1,024 chips from what `check --programs step --json FILE` wrote."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """What checks wrote, a config each."""
+    write: Path | None = None
+    """A Markdown file whose generated part "scaling" is replaced."""
+
+
 def main() -> None:
-    """Checks in a process of its own, or makes the tables."""
+    """Checks in a process of its own, makes the tables, or launches."""
+    if sys.argv[1:2] and sys.argv[1] in VERBS:
+        launch(sys.argv[1], sys.argv[2:])
+        return
     if sys.argv[1:2] == ["check"] and any(word.endswith(".py") for word in sys.argv[2:]):
         sys.exit(compile_in_a_process(sys.argv[2:]))
-    chosen = tyro.extras.subcommand_cli_from_dict({"check": Check, "table": Table}, args=sys.argv[1:])
+    chosen = tyro.extras.subcommand_cli_from_dict(
+        {"check": Check, "table": Table, "scaling": Scaling, **{verb: described(verb) for verb in VERBS}},
+        args=sys.argv[1:],
+    )
     if isinstance(chosen, Check):
         raise UsageError(f"a config is needed, such as configs/digits_lenet.py, got {chosen.config}")
+    if isinstance(chosen, Scaling):
+        predict(chosen.files, chosen.write)
+        return
+    assert isinstance(chosen, Table)
     make(
         chosen.write,
         compile_in_a_process,

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import tyro
 
+from experiments.launch import verbs
+from tests.experiments.launch.jobs import JOBS
 from tests.support import ROOT
 
 TEXT = (ROOT / "TPU_SETUP.md").read_text()
@@ -29,9 +31,10 @@ def test_a_command_of_the_page_is_accepted(name: str, arguments: str, monkeypatc
         raise AcceptedError
 
     words = shlex.split(arguments)
-    if name == "experiments.tpu":  # it starts this one, with the same words
-        assert words.pop(0) == "check"
+    if words[:1] == ["check"]:  # it starts this one, with the same words
+        words.pop(0)
         name = "experiments.compiled.child"
+    monkeypatch.setattr(verbs, "load", lambda path: JOBS["tpu_vm_spot"])
     monkeypatch.setattr(tyro, "cli", parsed)
     monkeypatch.setattr(sys, "argv", [name, *words])
     with pytest.raises(AcceptedError):
@@ -40,6 +43,10 @@ def test_a_command_of_the_page_is_accepted(name: str, arguments: str, monkeypatc
 
 def test_the_page_has_the_commands_that_a_rental_needs() -> None:
     assert {name for name, _ in COMMANDS} == {f"experiments.{name}" for name in ("train", "tpu", "doctor", "loading")}
+    assert {arguments.split()[0] for name, arguments in COMMANDS if name == "experiments.tpu"} == {
+        "check",
+        *verbs.VERBS,
+    }
     flags = " ".join(arguments for _, arguments in COMMANDS)
     for flag in ("--dry-run", "--sweep-batch", "--against flax", "--profile", "--try-workers", "--precision bfloat16"):
         assert flag in flags
@@ -53,7 +60,7 @@ def test_files_that_the_page_names_exist() -> None:
 
 def test_sections_that_the_page_refers_to_exist() -> None:
     sections = {int(number) for number in re.findall(r"^## (\d+)\.", TEXT, flags=re.MULTILINE)}
-    assert sections == set(range(13))
+    assert sections == set(range(14))
     referred = {int(number) for number in re.findall(r"[Ss]ections? (\d+)", TEXT)}
     assert referred <= sections
 
