@@ -81,6 +81,7 @@ def compare(run: LoadedRun, options: Options) -> list[dict[str, Any]]:
 def measure(run: LoadedRun, params: Any, precision: str, options: Options) -> dict[str, Any]:
     """Headline, loss, bytes and time of one form of the parameters; quantized kernels are expanded in the program."""
     from fjdl.quant import dequantize_tree
+    from fjdl.train.layout import Layout
     from fjdl.train.mesh import make_mesh
     from fjdl.train.program import evaluator_of
     from fjdl.tree import size_in_bytes
@@ -90,7 +91,7 @@ def measure(run: LoadedRun, params: Any, precision: str, options: Options) -> di
     def apply(params: Any, *rest: Any, **options: Any) -> Any:
         return model.apply(dequantize_tree(params), *rest, **options)
 
-    recipe = dataclasses.replace(run.recipe, precision=precision, model=model._replace(apply=apply))
+    recipe = dataclasses.replace(run.recipe, precision=precision, model=model._replace(apply=apply), layout=Layout())
     results = evaluator_of(recipe, make_mesh()).on(run.splits.test, part="test")(params, run.state.stats)
     predict = batch_prediction(recipe, run.state.stats, run.splits.test, size=options.batch_size)
     return {

@@ -90,7 +90,7 @@ def compiled(build: Callable[[Any], Any], recipe: Any) -> tuple[Callable[[int], 
     from fjdl.train.resident import place
     from fjdl.train.whole import whole_training
 
-    splits, mesh = recipe.splits(), make_mesh()
+    splits, mesh = recipe.splits(), make_mesh(axes=recipe.layout.axes)
     train, test = (place(part, mesh, resident=recipe.resident) for part in (splits.train, splits.test))
 
     def whole(seed: Any, train: Any, test: Any) -> Any:

@@ -51,7 +51,7 @@ def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
     from fjdl.train.resident import place
 
     splits = recipe.splits()
-    mesh = make_mesh()
+    mesh = make_mesh(axes=recipe.layout.axes)
     data = {part: place(getattr(splits, part), mesh, resident=recipe.resident) for part in ("train", "validation")}
     fields = {"optimizer": str, "what": str}
     whole = [checked(record, fields, where=f"a line of {records}") for record in read_jsonl(records)]

@@ -7,14 +7,18 @@ from flax import linen
 
 from fjdl.model import Model, evaluated, preprocessed
 from fjdl.nn import trace
+from fjdl.nn.recompute import recomputed
 from fjdl.typing import PRNGKey, PyTree
 
 
-def pure(module: linen.Module, *, outputs: Sequence[str] = ()) -> Model:
+def pure(module: linen.Module, *, outputs: Sequence[str] = (), recompute: Sequence[str] = ()) -> Model:
     """The module as a `Model`; its `__call__` takes the inputs and the keyword `train`.
 
     `outputs` are paths of parts, as in `("stage2", "stage3/block1")`: the model then returns their outputs, features of
     the inputs, as a dictionary by path, and what they do not need is not computed under `jit`.
+
+    `recompute` are regexes of paths, as in `("stage./block.",)`: in training these parts keep their inputs alone for
+    the gradient and run again for it, which takes less memory and more time.
     """
 
     def init(key: PRNGKey, inputs: Any) -> tuple[PyTree, PyTree]:
@@ -27,6 +31,8 @@ def pure(module: linen.Module, *, outputs: Sequence[str] = ()) -> Model:
         mutable = options.pop("mutable", [])
         return module.apply(variables, inputs, mutable=mutable, **options)  # type: ignore[return-value]
 
+    again = recomputed(run, blocks=recompute) if recompute else run
+
     def apply(
         params: PyTree, stats: PyTree, inputs: Any, *, train: bool = False, key: PRNGKey | None = None
     ) -> tuple[Any, PyTree]:
@@ -34,7 +40,7 @@ def pure(module: linen.Module, *, outputs: Sequence[str] = ()) -> Model:
         if not train:
             return run(variables, inputs, train=False)[0], stats
         streams = {} if key is None else {"dropout": key}
-        return run(variables, inputs, train=True, rngs=streams, mutable=list(stats))
+        return again(variables, inputs, train=True, rngs=streams, mutable=list(stats))
 
     return Model(init, apply, lambda inputs: trace.layers(module, inputs))
 

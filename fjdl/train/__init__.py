@@ -17,12 +17,24 @@ every floor below 5 but `fjdl.nn` and `fjdl.models`, which a recipe hands in as 
 """
 
 from fjdl.train.evaluation import evaluate
+from fjdl.train.layout import Layout, fully_sharded, split
 from fjdl.train.loop import fit
 from fjdl.train.rate_range import RateRange, learning_rate_range, suggested_rates
 from fjdl.train.recipe import Recipe
 from fjdl.train.whole import whole_training
 
-__all__ = ["RateRange", "Recipe", "evaluate", "fit", "learning_rate_range", "suggested_rates", "whole_training"]
+__all__ = [
+    "Layout",
+    "RateRange",
+    "Recipe",
+    "evaluate",
+    "fit",
+    "fully_sharded",
+    "learning_rate_range",
+    "split",
+    "suggested_rates",
+    "whole_training",
+]
 
 
 def __dir__() -> list[str]:

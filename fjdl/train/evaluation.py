@@ -18,7 +18,7 @@ from fjdl.metrics import Metric
 from fjdl.metrics.state.mean import mean
 from fjdl.model import Model
 from fjdl.train.inspection import checked
-from fjdl.train.mesh import along, make_mesh, replicated, spread
+from fjdl.train.mesh import along, make_mesh, replicated, spread, ways
 from fjdl.train.network import Carry, Network
 from fjdl.train.precision import Precision, activation_dtype, at_precision
 from fjdl.train.recipe import Batch, Loss
@@ -230,4 +230,4 @@ class _Job(NamedTuple):
 
 def _batch_size(most: int, mesh: Mesh, order: Order) -> Callable[[int], int]:
     """From the length of a source to the examples evaluated at a time: at most so many, rounded up to the devices."""
-    return lambda length: -(-min(most, order.at_once(length)) // mesh.size) * mesh.size
+    return lambda length: -(-min(most, order.at_once(length)) // ways(mesh)) * ways(mesh)

@@ -6,6 +6,7 @@ import jax
 from jax.sharding import Mesh
 
 from fjdl.data.source import PARTS, Source, Splits
+from fjdl.train.mesh import ways
 from fjdl.train.prepare import Prepared
 from fjdl.train.recipe import Recipe
 from fjdl.train.resident import abstract
@@ -51,13 +52,13 @@ def _where(recipe: Recipe, source: Source, mesh: Mesh) -> str:
         return "streamed"
     plan = abstract(source, mesh, resident=recipe.resident)
     size = _size(size_in_bytes(plan.rows))
-    if mesh.size == 1:
+    if ways(mesh) == 1:
         return f"{size} on the device"
-    return f"{size} in {mesh.size} parts on the devices" if plan.sharded else f"{size} on each device"
+    return f"{size} in {ways(mesh)} parts on the devices" if plan.sharded else f"{size} on each device"
 
 
 def _batch(recipe: Recipe, mesh: Mesh) -> str:
-    each = recipe.batch_size // recipe.accumulate // mesh.size
+    each = recipe.batch_size // recipe.accumulate // ways(mesh)
     at_a_time = f" in {recipe.accumulate} parts" if recipe.accumulate > 1 else ""
     return f"batches of {recipe.batch_size:,}{at_a_time}, {each:,} a device"
 

@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
 
 def prepare(recipe: Recipe, *, devices: list[Any] | None = None) -> Prepared:
     """Loads the data and makes the program for the local devices, or for those given; nothing runs or compiles yet."""
-    mesh, splits = make_mesh(devices), recipe.splits()
+    mesh, splits = make_mesh(devices, axes=recipe.layout.axes), recipe.splits()
     program = compile_program(recipe, mesh, examples=splits.train.length, example=splits.train.element(0))
     return Prepared(recipe, splits, mesh, program)
 
@@ -52,7 +52,7 @@ def training_call(prepared: Prepared, *, single: bool | None = None) -> Call:
     `single=True` gives the step for data on the devices too, a batch of which then comes from the host.
     """
     recipe, splits, mesh, program = prepared
-    state = _placed(jax.eval_shape(program.init), replicated(mesh))
+    state = _placed(jax.eval_shape(program.init), program.places)
     if splits.train.streamed if single is None else single:
         batch = _batch(splits.train, recipe.batch_size, along(mesh))
         tally = _placed(jax.eval_shape(program.single.start), replicated(mesh))
@@ -77,10 +77,10 @@ def check(prepared: Prepared) -> None:
     So nothing that they refuse is refused after the training. Raises `DataError` and `UsageError`, and what the
     functions of the recipe raise.
     """
-    recipe, splits, mesh, program = prepared
+    recipe, splits, _, program = prepared
     check_data(recipe, splits)
     state, _ = training_call(prepared).shapes()
-    state = _placed(state, replicated(mesh))
+    state = _placed(state, program.places)
     results, _ = (_results(prepared, state, source) for source in (splits.validation, splits.test))
     jax.eval_shape(program.remember, state, results[recipe.monitor])
     if results[recipe.told.headline].shape:
@@ -108,5 +108,7 @@ def _rows(example: Any, count: int, sharding: Sharding) -> Shapes:
     }
 
 
-def _placed(tree: Any, sharding: Sharding) -> Any:
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+def _placed(tree: Any, places: Any) -> Any:
+    """The shapes of a tree with where they live, one sharding for all or one for each."""
+    each = jax.tree.broadcast(places, tree)
+    return jax.tree.map(lambda x, home: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=home), tree, each)

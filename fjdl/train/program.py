@@ -1,5 +1,6 @@
 """The compiled program of a recipe: an epoch and an evaluation as one call each, over data on the devices."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from fjdl.batch import alone
 from fjdl.data.orders import Order
 from fjdl.numerics import safe_divide
 from fjdl.train.evaluation import Evaluator, Results, evaluator
+from fjdl.train.layout import gathered, shardings_beside
 from fjdl.train.mesh import check_batch, replicated, spread
 from fjdl.train.recipe import Batch, Recipe
 from fjdl.train.resident import Arrays, Row, batch_of, length_of
@@ -67,6 +69,7 @@ class Program(NamedTuple):
     remember: Callable[[TrainState, Array], TrainState]
     single: SingleBatches
     steps_per_epoch: int
+    places: Any  # where the state lives: one sharding for all of it, or one for each array
 
     def evaluate(self, state: TrainState, arrays: Arrays) -> Results:
         """The results of a state on all these examples, which lie on the devices."""
@@ -79,24 +82,48 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
     per_epoch = recipe.order.steps(examples, recipe.batch_size)
     steps = per_epoch * recipe.epochs
     one, everywhere = alone(example), replicated(mesh)
+    begin = partial(init_state, recipe, recipe.network.seen(one), steps=steps)
+    places, laid_out = state_places(recipe, mesh, begin), _laid_out(recipe, mesh)
+    both = (places, everywhere)
     return Program(
-        init=jax.jit(lambda: init_state(recipe, recipe.network.seen(one), steps=steps), out_shardings=everywhere),
-        epoch=jax.jit(partial(_epoch, recipe, mesh, steps), donate_argnums=0, out_shardings=everywhere),
+        init=jax.jit(begin, out_shardings=places),
+        epoch=jax.jit(partial(_epoch, laid_out, mesh, steps), donate_argnums=0, out_shardings=both),
         evaluator=evaluator_of(recipe, mesh),
-        remember=jax.jit(partial(remember, mode=recipe.mode), donate_argnums=0, out_shardings=everywhere),
+        remember=jax.jit(partial(remember, mode=recipe.mode), donate_argnums=0, out_shardings=places),
         single=SingleBatches(
             start=jax.jit(_start, out_shardings=everywhere),
-            step=jax.jit(partial(_step, recipe, mesh, steps), donate_argnums=(0, 1), out_shardings=everywhere),
+            step=jax.jit(partial(_step, laid_out, mesh, steps), donate_argnums=(0, 1), out_shardings=both),
             finish=jax.jit(_finish, out_shardings=everywhere),
         ),
         steps_per_epoch=per_epoch,
+        places=places,
     )
+
+
+def state_places(recipe: Recipe, mesh: Mesh, begin: Callable[[], TrainState]) -> Any:
+    """Where the state that `begin` makes lives: one sharding for all of it, or one for each array.
+
+    Raises `UsageError` for a layout that does not fit the parameters.
+    """
+    everywhere = replicated(mesh)
+    if recipe.layout.plain:
+        return everywhere
+    state = jax.eval_shape(begin)
+    beside = partial(shardings_beside, recipe.layout, mesh, state.params)
+    others = {name: jax.tree.map(lambda _: everywhere, part) for name, part in state._asdict().items()}
+    laid_out = {name: beside(getattr(state, name)) for name in ("params", "opt", "ema")}
+    return TrainState(**{**others, **laid_out})
+
+
+def _laid_out(recipe: Recipe, mesh: Mesh) -> Recipe:
+    """The recipe, whose model brings together the parameters that devices share."""
+    return dataclasses.replace(recipe, model=gathered(recipe.model, recipe.layout, mesh))
 
 
 def evaluator_of(recipe: Recipe, mesh: Mesh) -> Evaluator:
     """The evaluation of a recipe: four training batches up to 1024 examples at a time, or one."""
     return evaluator(
-        recipe.model,
+        _laid_out(recipe, mesh).model,
         recipe.metrics,
         inputs=recipe.inputs,
         loss=recipe.loss,

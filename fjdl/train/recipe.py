@@ -15,6 +15,7 @@ from fjdl.metrics import Metric
 from fjdl.model import Model
 from fjdl.optim import LossScale, dynamic_loss_scale, no_loss_scale
 from fjdl.train.generation import Generation
+from fjdl.train.layout import DATA_PARALLEL, Layout
 from fjdl.train.network import Carry, Network
 from fjdl.train.precision import Precision, activation_dtype, check_precision
 from fjdl.train.resident import Where, check_resident
@@ -71,6 +72,7 @@ class Recipe:
     mode: Literal["max", "min"] = "max"
     patience: int | None = None  # epochs without a new best after which training stops
     save_every: int = 1  # epochs between checkpoints; a new best is always saved
+    layout: Layout = DATA_PARALLEL  # the mesh of devices, and which part of the parameters each of them holds
     resident: Where = "auto"  # data in memory: a copy on each device, or a part, see `train.resident.place`
     workers: int = 0  # processes that make streamed examples, beside the threads of this one
     max_bad_steps: int = 20  # consecutive non-finite steps after which training stops

@@ -17,7 +17,7 @@ from fjdl.data.batches import take
 from fjdl.data.orders import Order
 from fjdl.data.source import Source, to_arrays
 from fjdl.errors import UsageError
-from fjdl.train.mesh import AXIS, along, replicated, spread
+from fjdl.train.mesh import along, batch_axes, replicated, spread, ways
 from fjdl.typing import Array
 
 Row = tuple[Array, Array]  # the indices and the mask of one batch, as `fjdl.data.batches` makes them
@@ -62,7 +62,7 @@ def abstract(source: Source, mesh: Mesh, *, resident: Where = "auto") -> Residen
     """What `place` gives, with the shapes, dtypes and shardings of its arrays in their place, by the first example."""
     example = {name: np.asarray(array) for name, array in source.element(0).items()}
     sharded = _is_sharded(resident, source.length * sum(array.nbytes for array in example.values()), mesh)
-    length = -(-source.length // mesh.size) * mesh.size if sharded else source.length
+    length = -(-source.length // ways(mesh)) * ways(mesh) if sharded else source.length
     placed = along(mesh) if sharded else replicated(mesh)
 
     def row(array: np.ndarray) -> jax.ShapeDtypeStruct:
@@ -118,7 +118,7 @@ def batch_of(arrays: Arrays, row: Row, mesh: Mesh, *, order: Order, epoch: Any =
 
 def _is_sharded(resident: Where, size: int, mesh: Mesh) -> bool:
     check_resident(resident)
-    return mesh.size > 1 and (size > COPIED if resident == "auto" else resident == "sharded")
+    return ways(mesh) > 1 and (size > COPIED if resident == "auto" else resident == "sharded")
 
 
 def _put(array: np.ndarray, row: jax.ShapeDtypeStruct) -> Array:
@@ -155,13 +155,15 @@ def _collected(rows: Mapping[str, Array], indices: Array, mesh: Mesh) -> dict[st
     What is added are integers, so that −0 and NaN arrive bit for bit.
     """
 
+    axes = batch_axes(mesh)
+
     def local(rows: dict[str, Array], indices: Array) -> dict[str, Array]:
         held = next(iter(rows.values())).shape[0]
-        places = indices - lax.axis_index(AXIS) * held
+        places = indices - lax.axis_index(axes) * held
         here = (places >= 0) & (places < held)
         found = {name: _bits(array) for name, array in _taken(rows, jnp.clip(places, 0, held - 1)).items()}
         mine = {name: jnp.where(here.reshape(-1, *[1] * (x.ndim - 1)), x, 0) for name, x in found.items()}
-        return {name: lax.psum_scatter(x, AXIS, scatter_dimension=0, tiled=True) for name, x in mine.items()}
+        return {name: lax.psum_scatter(x, axes, scatter_dimension=0, tiled=True) for name, x in mine.items()}
 
     specs = (along(mesh).spec, replicated(mesh).spec)
     bits = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=along(mesh).spec)(dict(rows), indices)

@@ -34,7 +34,8 @@ def whole_training(
     the examples along their first axis. The batches, their order and
     the keys are those of `fit`. It has neither checkpoints nor early stopping, and no epoch is remembered as the best.
     """
-    program = compile_program(recipe, mesh or make_mesh(), examples=length_of(train), example=first_of(train))
+    mesh = mesh or make_mesh(axes=recipe.layout.axes)
+    program = compile_program(recipe, mesh, examples=length_of(train), example=first_of(train))
 
     def epoch(state: TrainState, _: None) -> tuple[TrainState, tuple[EpochReport, dict[str, Any]]]:
         state, report = program.epoch(state, train)
