@@ -9,7 +9,7 @@ from types import ModuleType
 __version__ = "0.2.0.dev0"
 
 _SUBPACKAGES = (
-    "analysis", "augment", "autodiff", "boxes", "classical", "data", "decoding", "errors", "functional",
+    "analysis", "augment", "autodiff", "boxes", "classical", "data", "decoding", "dtypes", "errors", "functional",
     "interpret", "losses", "metrics", "models", "nn", "optim", "plots", "quant", "schedules", "search", "train",
     "transfer", "tree", "typing",
 )  # fmt: skip

@@ -144,7 +144,10 @@ def count(tree: PyTree) -> int:
 
 
 def size_in_bytes(tree: PyTree) -> int:
-    """Bytes of all leaves as they are stored: integers of fewer than 8 bits, quantized ones too, take whole bytes."""
+    """Bytes of all leaves as a CPU stores them and a file does; JAX's int4 and int2 take whole bytes there.
+
+    Integers that `fjdl.quant` has packed take the bytes that they are packed in.
+    """
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 

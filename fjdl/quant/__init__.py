@@ -1,6 +1,9 @@
 """Post-training quantization: pure functions from arrays and parameter trees to small integers and back.
 
-May import floor 0 alone.
+`Quantized` is the one type of a quantized array, and `Grid` the reals that its integers stand for. A quantizer of your
+own, such as one that learns how to round, makes integers on a grid and calls `from_integers`; a rule of `quantize_tree`
+is any function from an array to a `Quantized`. `integers`, `dequantize` and `grid_of` read one in whatever form it is
+stored. May import every floor below 2.
 
 >>> from fjdl import quant
 >>> small = quant.absmax_quantize(jnp.array([-1.0, 0.5, 0.25]), bits=8)
@@ -10,16 +13,42 @@ Array([-127,   64,   32], dtype=int8)
 Array([-1.  ,  0.5 ,  0.25], dtype=float32)
 """
 
-from fjdl.quant.affine import Quantized, absmax_quantize, dequantize, zeropoint_quantize
-from fjdl.quant.tree import dequantize_tree, quantize_tree, size_in_bytes
+from fjdl.quant.affine import absmax_quantize, zeropoint_quantize
+from fjdl.quant.casts import float8_quantize, saturating_cast
+from fjdl.quant.forms import dequantize, from_integers, grid_of, integers, quantize, stored
+from fjdl.quant.grid import Grid, affine_grid, rounded, spread, symmetric_grid
+from fjdl.quant.normal_float import NF4_LEVELS, nf4_quantize
+from fjdl.quant.packing import pack, packed_length, unpack
+from fjdl.quant.quantized import Quantized, require
+from fjdl.quant.tree import dequantize_tree, is_quantized, quantize_tree, size_in_bytes, store_tree
 
 __all__ = [
+    "NF4_LEVELS",
+    "Grid",
     "Quantized",
     "absmax_quantize",
+    "affine_grid",
     "dequantize",
     "dequantize_tree",
+    "float8_quantize",
+    "from_integers",
+    "grid_of",
+    "integers",
+    "is_quantized",
+    "nf4_quantize",
+    "pack",
+    "packed_length",
+    "quantize",
     "quantize_tree",
+    "require",
+    "rounded",
+    "saturating_cast",
     "size_in_bytes",
+    "spread",
+    "store_tree",
+    "stored",
+    "symmetric_grid",
+    "unpack",
     "zeropoint_quantize",
 ]
 

@@ -20,6 +20,7 @@ DTYPES = tuple(
     for kind in (
         np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64,
         ml_dtypes.bfloat16, np.float16, np.float32, np.float64, np.complex64,
+        ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2,
     )
 )  # fmt: skip
 
@@ -36,8 +37,8 @@ def save_safetensors(
     The file appears under its name only when it is complete and on the disk; folders that are missing are created. A
     file that is there stays unless `replace`. Equal tensors give equal bytes without metadata. Raises `ValueError`
     for a name or a text that is not a string, the name `__metadata__`, and a dtype other than booleans, integers of 8
-    to 64 bits, bfloat16, float16 to float64 and complex64; raises `StorageError` where a file is in the way or cannot
-    be written.
+    to 64 bits, float8_e4m3fn, float8_e5m2, bfloat16, float16 to float64 and complex64; raises `StorageError` where a
+    file is in the way or cannot be written.
     """
     path = Path(path)
     arrays = {name: _array(name, tensor) for name, tensor in _named(tensors).items()}
@@ -64,7 +65,9 @@ def load_safetensors(path: Path | str) -> dict[str, np.ndarray]:
         for name in names:
             if (kind := file.get_slice(name).get_dtype()) not in _CODES:
                 raise DataError(f"{path}: tensors must have one of the types {', '.join(_CODES)}, got {kind}")
-        return {name: file.get_tensor(name) for name in names}
+        kinds = {name: file.get_slice(name).get_dtype() for name in names}
+        short = _float8(path, kinds) if set(_FLOAT8) & set(kinds.values()) else {}
+        return {name: short[name] if name in short else file.get_tensor(name) for name in names}
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
@@ -73,7 +76,18 @@ def read_metadata(path: Path | str) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-_CODES = ("BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BF16", "F16", "F32", "F64", "C64")
+_FLOAT8 = {"F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2}
+_CODES = ("BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BF16", "F16", "F32", "F64", "C64", *_FLOAT8)
+
+
+def _float8(path: Path | str, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The arrays of float8, for which the library has a code and no type of NumPy."""
+    parts = dict(safetensors.deserialize(Path(path).read_bytes()))
+    return {
+        name: np.frombuffer(parts[name]["data"], _FLOAT8[kind]).reshape(parts[name]["shape"])
+        for name, kind in kinds.items()
+        if kind in _FLOAT8
+    }
 
 
 def _opened(path: Path | str) -> "safetensors.safe_open":

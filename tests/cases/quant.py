@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
+import jax.numpy as jnp
 import numpy as np
 
 from fjdl import quant
-from tests.cases.case import Case, inputs, normal
+from tests.cases.case import Case, f32, inputs, normal, uniform
 
 
 def quantized(*shape: int) -> Callable[[np.random.Generator], quant.Quantized]:
@@ -17,14 +18,53 @@ def quantized(*shape: int) -> Callable[[np.random.Generator], quant.Quantized]:
     )
 
 
+def four_bits(*shape: int) -> Callable[[np.random.Generator], quant.Quantized]:
+    return lambda rng: quant.Quantized(
+        rng.integers(0, 256, (*shape[:-1], (shape[-1] + 1) // 2)).astype(np.uint8),
+        rng.uniform(0.1, 1.0, (1, *shape[1:])).astype(np.float32),
+        bits=4,
+        columns=shape[-1],
+    )
+
+
+def small_integers(bits: int, *shape: int) -> Callable[[np.random.Generator], np.ndarray]:
+    return lambda rng: rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), shape).astype(np.int8)
+
+
+def grid(rng: np.random.Generator) -> quant.Grid:
+    return quant.Grid(rng.uniform(0.1, 1.0, (1, 3)).astype(np.float32), np.full((1, 3), 2, np.float32))
+
+
 CASES: list[Case] = [
     Case(partial(quant.absmax_quantize, axis=-1), inputs(normal(4, 3)), result=None),
+    Case(partial(quant.absmax_quantize, axis=0, group=2, bits=3), inputs(normal(4, 4)), result=None, label="packed"),
     Case(partial(quant.zeropoint_quantize, axis=-1), inputs(normal(4, 3)), result=None),
+    Case(partial(quant.nf4_quantize, axis=0, group=2), inputs(normal(4, 4)), result=None),
+    Case(partial(quant.float8_quantize, axis=-1), inputs(normal(4, 3)), result=None),
+    Case(partial(quant.saturating_cast, dtype=jnp.float16), inputs(normal(4, 3)), result="float16"),
+    Case(quant.symmetric_grid, inputs(uniform(3)), result=None, errors=(((f32(-1),), "largest must not be negative"),)),
+    Case(quant.affine_grid, inputs(uniform(3, low=-1), uniform(3, low=1, high=2)), result=None),
+    Case(quant.quantize, inputs(normal(4, 3), grid), result=None),
+    Case(quant.rounded, inputs(normal(4, 3), grid), result=None),
+    Case(quant.from_integers, inputs(small_integers(8, 4, 3), grid), result=None),
+    Case(quant.grid_of, inputs(quantized(4, 3)), result=None),
+    Case(quant.integers, inputs(four_bits(4, 3)), result=None),
     Case(quant.dequantize, inputs(quantized(4, 3)), result=None),
+    Case(quant.dequantize, inputs(four_bits(4, 3)), result=None, label="packed"),
+    Case(quant.require, inputs(quantized(4, 3)), result=None),
+    Case(partial(quant.stored, form="bytes"), inputs(four_bits(4, 3)), result=None),
+    Case(partial(quant.spread, shape=(4, 6)), inputs(uniform(2, 3)), result=None),
+    Case(partial(quant.pack, bits=3), inputs(small_integers(3, 4, 5)), result=None),
+    Case(
+        partial(quant.unpack, bits=3, columns=5),
+        inputs(lambda rng: rng.integers(0, 256, (4, 3)).astype(np.uint8)),
+        result=None,
+    ),
     Case(
         partial(quant.quantize_tree, quantize=quant.absmax_quantize),
         inputs(lambda rng: {"kernel": normal(4, 3)(rng), "bias": normal(3)(rng)}),
         result=None,
     ),
     Case(quant.dequantize_tree, inputs(lambda rng: {"kernel": quantized(4, 3)(rng)}), result=None),
+    Case(partial(quant.store_tree, form="bytes"), inputs(lambda rng: {"kernel": four_bits(4, 3)(rng)}), result=None),
 ]

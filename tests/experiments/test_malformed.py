@@ -67,6 +67,7 @@ SENTENCES = {
     "quantize no run": ("quantize {tmp}", "{tmp} is not a run directory"),
     "one bit": ("quantize {tmp} --bits 1", "bits must lie in [2, 8], got 1"),
     "nine bits": ("quantize {tmp} --bits 9", "bits must lie in [2, 8], got 9"),
+    "no inputs in a group": ("quantize {tmp} --group 0", "group must be at least 1, got 0"),
     "no timed batch": ("quantize {tmp} --repeats 0", "repeats must be at least 1, got 0"),
     "no example timed": ("quantize {tmp} --batch-size 0", "batch_size must be at least 1, got 0"),
     "report of nothing": ("report", "report needs at least one run directory, got none"),

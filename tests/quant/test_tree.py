@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fjdl.quant import Quantized, absmax_quantize, dequantize_tree, quantize_tree, size_in_bytes, zeropoint_quantize
+from fjdl.quant import (
+    Quantized,
+    absmax_quantize,
+    dequantize_tree,
+    quantize_tree,
+    size_in_bytes,
+    store_tree,
+    zeropoint_quantize,
+)
+from fjdl.tree import digest
 
 
 def parameters() -> dict:
@@ -64,11 +73,39 @@ def test_size_counts_integers_scales_and_zero_points() -> None:
     assert size_in_bytes(affine) == 300 + 4 + 4 + 4 * 10 + 4
 
 
-def test_numbers_of_4_bits_take_whole_bytes_until_they_are_packed() -> None:
-    four = quantize_tree(parameters(), quantize=partial(absmax_quantize, bits=4))
-    assert size_in_bytes(four) == size_in_bytes(quantize_tree(parameters(), quantize=absmax_quantize))
-    assert size_in_bytes(four) == sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(four))
-    assert size_in_bytes({"w": jnp.zeros(10, jnp.int4)}) == 10
+@pytest.mark.parametrize(("bits", "row"), [(7, 10), (6, 8), (5, 7), (4, 5), (3, 5), (2, 3)])
+def test_size_counts_the_bytes_of_packed_integers(bits: int, row: int) -> None:
+    small = quantize_tree(parameters(), quantize=partial(absmax_quantize, bits=bits))
+    assert size_in_bytes(small) == 30 * row + 4 + 4 * 10 + 4
+    assert size_in_bytes(small) == sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(small))
+    assert size_in_bytes(store_tree(small, form="bytes")) == 300 + 4 + 4 * 10 + 4
+
+
+def test_a_rule_may_quantize_in_its_own_way() -> None:
+    params = {name: {"kernel": jnp.ones((4, 2)), "bias": jnp.ones(2)} for name in ("first", "middle", "last")}
+    rules = [("(first|last)/kernel", partial(absmax_quantize, axis=-1)), (".*kernel", True), (".*", None)]
+    tree = quantize_tree(params, quantize=partial(absmax_quantize, bits=4, axis=-1), rules=rules)
+    assert [tree[name]["kernel"].bits for name in ("first", "middle", "last")] == [8, 4, 8]
+    assert tree["last"]["bias"] is params["last"]["bias"]
+
+
+def test_a_rule_that_matches_nothing_and_a_leaf_that_cannot_be_quantized_are_named() -> None:
+    with pytest.raises(ValueError, match=r"every rule must match a leaf, but \['heads/.*'\] match none"):
+        quantize_tree(parameters(), quantize=absmax_quantize, rules=[("heads/.*", True), (".*", False)])
+    with pytest.raises(ValueError, match=r"^dense/kernel cannot be quantized: group must divide the 30 entries"):
+        quantize_tree(parameters(), quantize=partial(absmax_quantize, axis=-1, group=7))
+    bad = {"dense": {"kernel": jnp.full((2, 2), jnp.nan)}}
+    with pytest.raises(ValueError, match=r"^dense/kernel cannot be quantized: x must hold no NaN"):
+        quantize_tree(bad, quantize=absmax_quantize)
+
+
+@pytest.mark.parametrize("form", ["bytes", "packed", "native"])
+def test_every_form_stands_for_the_same_numbers(form: str) -> None:
+    tree = quantize_tree(parameters(), quantize=partial(zeropoint_quantize, bits=4, axis=-1))
+    other = store_tree(tree, form=form)
+    assert digest(dequantize_tree(other)) == digest(dequantize_tree(tree))
+    assert other["dense"]["kernel"].values.dtype == {"bytes": "int8", "packed": "uint8", "native": "int4"}[form]
+    assert digest(store_tree(other, form="packed")) == digest(tree)
 
 
 def test_everything_works_inside_jit() -> None:

@@ -13,6 +13,7 @@ import safetensors.numpy
 
 from fjdl import quant
 from fjdl.errors import DataError, StorageError
+from fjdl.train.checkpoint import restore, save
 from fjdl.transfer.files import DTYPES, load_safetensors, read_metadata, restored, save_safetensors
 from fjdl.tree import digest
 
@@ -60,20 +61,35 @@ def test_metadata_is_kept_and_equal_tensors_give_equal_bytes(tmp_path):
     assert read_metadata(tmp_path / "b") == {}
 
 
-@pytest.mark.parametrize("quantize", [quant.absmax_quantize, quant.zeropoint_quantize])
-def test_a_quantized_tree_comes_back_bit_for_bit(tmp_path, rng, quantize):
-    params = {"conv": {"kernel": rng.standard_normal((3, 4)).astype(np.float32), "bias": np.ones(4, np.float32)}}
-    tree = quant.quantize_tree(params, quantize=partial(quantize, axis=-1))
+SCHEMES = {
+    "absmax": partial(quant.absmax_quantize, axis=-1),
+    "zero-point": partial(quant.zeropoint_quantize, axis=-1),
+    "four bits of groups": partial(quant.zeropoint_quantize, bits=4, axis=-1, group=2),
+    "three bits": partial(quant.absmax_quantize, bits=3, axis=-1),
+    "NF4": partial(quant.nf4_quantize, group=None),
+    "float8": partial(quant.float8_quantize, axis=-1),
+    "float8 of a wider range": partial(quant.float8_quantize, dtype=jnp.float8_e5m2),
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_quantized_tree_comes_back_bit_for_bit_from_files_and_checkpoints(tmp_path, rng, scheme):
+    params = {"conv": {"kernel": rng.standard_normal((4, 5)).astype(np.float32), "bias": np.ones(5, np.float32)}}
+    make = partial(quant.quantize_tree, quantize=SCHEMES[scheme])
+    tree, like = make(params), jax.eval_shape(make, params)
     save_safetensors(tmp_path / "w", tree)
     loaded = load_safetensors(tmp_path / "w")
-    zero_points = ["conv/kernel/zero_point"] if quantize is quant.zeropoint_quantize else []
+    affine = scheme in ("zero-point", "four bits of groups")
+    zero_points = ["conv/kernel/zero_point"] if affine else []
     assert sorted(loaded) == ["conv/bias", "conv/kernel/scale", "conv/kernel/values", *zero_points]
-    assert loaded["conv/kernel/values"].dtype == np.int8
-    back = restored(loaded, jax.eval_shape(partial(quant.quantize_tree, quantize=partial(quantize, axis=-1)), params))
-    assert digest(back) == digest(tree)
-    np.testing.assert_array_equal(
-        quant.dequantize_tree(back)["conv"]["kernel"], quant.dequantize_tree(tree)["conv"]["kernel"]
-    )
+    assert loaded["conv/kernel/values"].dtype == like["conv"]["kernel"].values.dtype
+    save(tmp_path / "checkpoints", 3, tree)
+    for back in (restored(loaded, like), restore(tmp_path / "checkpoints", like, step=3)):
+        assert jax.tree.structure(back) == jax.tree.structure(tree)
+        assert digest(back) == digest(tree)
+        np.testing.assert_array_equal(
+            quant.dequantize_tree(back)["conv"]["kernel"], quant.dequantize_tree(tree)["conv"]["kernel"]
+        )
 
 
 def test_what_does_not_fit_the_tree_is_named(tmp_path):
@@ -166,6 +182,6 @@ def test_what_is_not_a_file_is_a_data_error(tmp_path: Path, path: str) -> None:
 
 
 def test_a_dtype_without_a_numpy_array_is_named(tmp_path):
-    (tmp_path / "w").write_bytes(lie({"a": entry("F8_E5M2", [2], 2)}, bytes(2)))
-    with pytest.raises(DataError, match=r"tensors must have one of the types BOOL, .*, got F8_E5M2"):
+    (tmp_path / "w").write_bytes(lie({"a": entry("F8_E8M0", [2], 2)}, bytes(2)))
+    with pytest.raises(DataError, match=r"tensors must have one of the types BOOL, .*, got F8_E8M0"):
         load_safetensors(tmp_path / "w")
