@@ -3,7 +3,7 @@
 `Quantized` is the one type of a quantized array, and `Grid` the reals that its integers stand for. A quantizer of your
 own, such as one that learns how to round, makes integers on a grid and calls `from_integers`; a rule of `quantize_tree`
 is any function from an array to a `Quantized`. `integers`, `dequantize` and `grid_of` read one in whatever form it is
-stored. May import every floor below 2.
+stored. `ranges` has calibrators, which find ranges of activations. May import every floor below 2.
 
 >>> from fjdl import quant
 >>> small = quant.absmax_quantize(jnp.array([-1.0, 0.5, 0.25]), bits=8)
@@ -13,6 +13,7 @@ Array([-127,   64,   32], dtype=int8)
 Array([-1.  ,  0.5 ,  0.25], dtype=float32)
 """
 
+from fjdl.quant import ranges
 from fjdl.quant.affine import absmax_quantize, zeropoint_quantize
 from fjdl.quant.casts import float8_quantize, saturating_cast
 from fjdl.quant.forms import dequantize, from_integers, grid_of, integers, quantize, stored
@@ -40,6 +41,7 @@ __all__ = [
     "packed_length",
     "quantize",
     "quantize_tree",
+    "ranges",
     "require",
     "rounded",
     "saturating_cast",

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl import quant
+from fjdl.quant import ranges
+from fjdl.typing import Array
 from tests.cases.case import Case, f32, inputs, normal, uniform
 
 
@@ -35,7 +37,26 @@ def grid(rng: np.random.Generator) -> quant.Grid:
     return quant.Grid(rng.uniform(0.1, 1.0, (1, 3)).astype(np.float32), np.full((1, 3), 2, np.float32))
 
 
+def ranging(calibrator: Callable[[], ranges.Calibrator]) -> Case:
+    def range_at_once(x: Array) -> ranges.Range:
+        return ranges.range_of(calibrator(), x)
+
+    name = getattr(calibrator, "func", calibrator).__name__
+    return Case(range_at_once, inputs(normal(5, 4)), result="float32", label=name)
+
+
 CASES: list[Case] = [
+    *map(
+        ranging,
+        (
+            ranges.minmax,
+            partial(ranges.percentile, percent=99.0),
+            partial(ranges.mse_optimal, bits=4),
+            ranges.kl_optimal,
+            ranges.moving_average,
+        ),
+    ),
+    Case(lambda x: ranges.range_of(ranges.fixed(0.0, 6.0), x), inputs(normal(3)), result="float32", label="fixed"),
     Case(partial(quant.absmax_quantize, axis=-1), inputs(normal(4, 3)), result=None),
     Case(partial(quant.absmax_quantize, axis=0, group=2, bits=3), inputs(normal(4, 4)), result=None, label="packed"),
     Case(partial(quant.zeropoint_quantize, axis=-1), inputs(normal(4, 3)), result=None),

@@ -100,6 +100,8 @@ NO_ROW: dict[str, str] = {
     "fjdl.search.integer": "numbers on the host",
     "fjdl.search.log_uniform": "numbers on the host",
     "fjdl.search.uniform": "numbers on the host",
+    "fjdl.quant.is_quantized": "a truth value on the host",
+    "fjdl.quant.packed_length": "a number on the host",
     "fjdl.quant.size_in_bytes": "a number on the host",
 }
 

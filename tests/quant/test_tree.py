@@ -9,6 +9,7 @@ from fjdl.quant import (
     Quantized,
     absmax_quantize,
     dequantize_tree,
+    is_quantized,
     quantize_tree,
     size_in_bytes,
     store_tree,
@@ -30,6 +31,7 @@ def test_only_kernels_are_quantized_by_default() -> None:
     params = parameters()
     tree = quantize_tree(params, quantize=per_channel)
     assert isinstance(tree["dense"]["kernel"], Quantized)
+    assert [is_quantized(leaf) for leaf in jax.tree.leaves(tree, is_leaf=is_quantized)] == [False, True, False]
     assert tree["dense"]["kernel"].scale.shape == (1, 10)
     assert tree["dense"]["bias"] is params["dense"]["bias"]
     assert tree["step"] is params["step"]
