@@ -74,10 +74,18 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in VERBS:
         launch(sys.argv[1], sys.argv[2:])
         return
+    if sys.argv[1:2] == ["largest"]:
+        sys.exit(compile_in_a_process(sys.argv[2:], module="experiments.compiled.largest"))
     if sys.argv[1:2] == ["check"] and any(word.endswith(".py") for word in sys.argv[2:]):
         sys.exit(compile_in_a_process(sys.argv[2:]))
     chosen = tyro.extras.subcommand_cli_from_dict(
-        {"check": Check, "table": Table, "scaling": Scaling, **{verb: described(verb) for verb in VERBS}},
+        {
+            "check": Check,
+            "table": Table,
+            "scaling": Scaling,
+            "largest": described("Find the widest network whose step fits a slice; `largest --help` lists options."),
+            **{verb: described(text) for verb, text in VERBS.items()},
+        },
         args=sys.argv[1:],
     )
     if isinstance(chosen, Check):
@@ -96,12 +104,12 @@ def main() -> None:
     )
 
 
-def compile_in_a_process(arguments: list[str]) -> int:
+def compile_in_a_process(arguments: list[str], *, module: str = "experiments.compiled.child") -> int:
     """The exit status of a check in a process that may load the compiler, and may end with it.
 
     Raises `CompilerError` where a signal ended it.
     """
-    command = [sys.executable, "-m", "experiments.compiled.child", *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     status = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, check=False).returncode
     if status < 0:
         name = signal.Signals(-status).name

@@ -1,6 +1,8 @@
 """What a job comes to before anything is made: chips, hosts, batches, memory, and all commands in their order."""
 
-from collections.abc import Iterator
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments.launch import machine
@@ -30,6 +32,30 @@ def devices_of(job: Job) -> int:
     return job.slice.chips * _chip(job).devices
 
 
+def mesh_of(axes: Mapping[str, int], devices: int) -> Any:
+    """A mesh of devices that are not here; raises `UsageError` for sizes that do not fit their number."""
+    from jax.sharding import AbstractMesh, AxisType
+
+    known = math.prod(size for size in axes.values() if size != -1)
+    sizes = tuple(devices // known if size == -1 else size for size in axes.values())
+    if math.prod(sizes) != devices:
+        raise UsageError(f"the mesh must have a place for each of the {devices} devices, got {dict(axes)}")
+    return AbstractMesh(sizes, tuple(axes), axis_types=(AxisType.Auto,) * len(sizes))
+
+
+def bytes_a_device(state: Any, layout: Any, mesh: Any) -> int:
+    """The bytes of a training state, given as shapes, that each device of the mesh holds."""
+    import jax
+
+    from fjdl.train.layout import shardings_beside
+    from fjdl.tree import size_in_bytes
+
+    homes = shardings_beside(layout, mesh, state.params, state)
+    return size_in_bytes(
+        jax.tree.map(lambda x, home: jax.ShapeDtypeStruct(home.shard_shape(x.shape), x.dtype), state, homes)
+    )
+
+
 def _machines(job: Job) -> Iterator[tuple[str, str]]:
     found = job.slice
     hosts = f"{many(found.hosts, 'host')} of {many(found.chips_per_host, 'chip')}"
@@ -42,24 +68,23 @@ def _training(job: Job, experiment: Any) -> Iterator[tuple[str, str]]:
 
     from experiments.mistakes import users_mistakes
     from fjdl.data.blank import blank_data
+    from fjdl.train.layout import DATA_PARALLEL
+    from fjdl.train.mesh import ways
     from fjdl.train.prepare import prepare
-    from fjdl.tree import count, size_in_bytes
+    from fjdl.tree import count
 
     recipe, devices = experiment.recipe, devices_of(job)
-    _require_shared(recipe.batch_size, devices * recipe.accumulate)
+    mesh = mesh_of(recipe.layout.axes, devices)
+    _require_shared(recipe.batch_size, ways(mesh) * recipe.accumulate)
     with blank_data(), users_mistakes():
-        made = prepare(recipe)
+        made = prepare(dataclasses.replace(recipe, layout=DATA_PARALLEL))  # of the one device that this machine has
         state = jax.eval_shape(made.program.init)
-    share = recipe.batch_size // devices
+        held = bytes_a_device(state, recipe.layout, mesh)
     yield "config", " ".join([str(job.config), *job.arguments])
     yield "model", f"{count(state.params):,} parameters, {recipe.precision}"
-    yield "batch", f"{recipe.batch_size:,} examples of all devices, {share:,} a device"
-    whole, chip = size_in_bytes(state), _chip(job)
-    yield (
-        "memory",
-        f"training state {whole / 1e6:,.1f} MB a device if it is whole on each, of {chip.device_hbm / GIB:g} GiB; "
-        f"with activations: {_check(job)}",
-    )
+    yield "batch", f"{recipe.batch_size:,} examples of all devices, {recipe.batch_size // ways(mesh):,} a device"
+    available = f"{_chip(job).device_hbm / GIB:g} GiB"
+    yield "memory", f"training state {held / 1e6:,.1f} MB a device, of {available}; with activations: {_check(job)}"
     yield "starts", " ".join(machine.training(job)[2:3])
 
 

@@ -143,12 +143,12 @@ def commit_of(ref: str) -> str:
     return found.stdout.strip()
 
 
-def described(verb: str) -> Callable[[], None]:
+def described(help_text: str) -> Callable[[], None]:
     """A function whose docstring is the help of a word, for the list of all words."""
 
     def word() -> None: ...
 
-    word.__doc__ = VERBS[verb]
+    word.__doc__ = help_text
     return word
 
 

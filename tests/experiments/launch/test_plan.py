@@ -3,10 +3,15 @@
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
+from experiments.command import load_config
 from experiments.launch import verbs
-from experiments.launch.plan import devices_of
+from experiments.launch.plan import bytes_a_device, devices_of, mesh_of
+from fjdl.errors import UsageError
+from fjdl.train.layout import DATA_PARALLEL, fully_sharded
+from fjdl.train.prepare import prepare
 from tests.experiments.launch.jobs import COMMIT, JOBS
 from tests.experiments.support import USAGE, Command, sentence
 
@@ -28,7 +33,8 @@ def test_a_plan_says_what_it_comes_to_and_shows_all_commands(command: Command, t
     assert facts["slice"] == "16 chips in 4x4, 4 hosts of 4 chips"
     assert facts["config"] == "configs/digits_mlp.py --batch-size 256"
     assert facts["batch"] == "256 examples of all devices, 16 a device"
-    assert facts["model"] == "38,474 parameters, float32" or facts["model"].endswith("parameters, float32")
+    assert facts["model"] == "17,226 parameters, float32"  # 65 x 128 + 129 x 64 + 65 x 10
+    assert facts["memory"].startswith("training state 0.2 MB a device, of 16 GiB")  # and two moments: 206,712 bytes
     assert facts["memory"].endswith("python -m experiments.tpu check configs/digits_mlp.py --topology v5e:4x4")
     assert facts["run"] == "gs://my-runs/runs/fjdl"
     assert [section.split(":")[0] for section in sections] == ["create", "sync", "run", "logs", "fetch", "delete"]
@@ -82,6 +88,19 @@ def test_the_number_of_a_machine_is_checked(command: Command) -> None:
     outcome = command("tpu", "logs", *POD, "--worker", "4")
     assert outcome.status == USAGE
     assert sentence(outcome) == "worker must be a machine from 0 to 3, got 4"
+
+
+def test_bytes_of_a_state_that_devices_share() -> None:
+    """Kernels of 64 x 1024 and 1024 x 1024 and their two moments in sixteen parts; small arrays stay whole."""
+    recipe = load_config(Path("configs/digits_mlp.py"))(hidden=(1024, 1024))
+    state = jax.eval_shape(prepare(recipe).program.init)
+    mesh = mesh_of({"data": -1}, 16)
+    whole, part = (bytes_a_device(state, layout, mesh) for layout in (DATA_PARALLEL, fully_sharded()))
+    kernels = 4 * 3 * (64 * 1024 + 1024 * 1024 + 1024 * 10 + 1024 + 1024)
+    assert whole - part == kernels * 15 // 16
+    assert whole > kernels
+    with pytest.raises(UsageError, match="a place for each of the 16 devices, got "):
+        mesh_of({"data": -1, "model": 3}, 16)
 
 
 def test_two_devices_a_chip_of_tpu7x() -> None:
