@@ -51,6 +51,14 @@ def test_a_training_is_started_once_and_outlives_the_connection(home: Path) -> N
     assert all(line.startswith("-m experiments.") and line.endswith(words) for line in log.read_text().splitlines())
 
 
+def test_the_command_that_restarts_is_taken_where_it_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["configs/mnist_lenet.py", "--run-dir", "runs/fjdl-mnist", "--precision", "bfloat16"]
+    monkeypatch.setattr(machine, "RESTARTED", tmp_path / "supervise.py")
+    assert machine.training(JOB) == ["python", "-m", "experiments.train", *words]
+    (tmp_path / "supervise.py").touch()
+    assert machine.training(JOB) == ["python", "-m", "experiments.supervise", *words]
+
+
 def until(condition: object) -> None:
     for _ in range(200):
         if condition():  # type: ignore[operator]
