@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,32 @@ from tests.support import ROOT
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 each_config = pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 TRAINED = ("iris_mlp", "digits_lenet")  # by day; the others compile for seconds
-each_trained_config = pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem not in TRAINED), id=path.stem) for path in CONFIGS],
-)
+
+
+def parts(path: Path) -> frozenset[str]:
+    """The tasks and what else of networks the config imports; its own name where it imports none."""
+    imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    found = (node.names for node in imports if node.module in ("fjdl.models", "fjdl.train.tasks"))
+    return frozenset(name.name for names in found for name in names) or frozenset([path.stem])
+
+
+def traced_by_day() -> list[str]:
+    """Names of configs, in order, each of which has a task or a part of a network that none before it has."""
+    seen: set[str] = set()
+    chosen = []
+    for path in CONFIGS:
+        if parts(path) - seen:
+            chosen.append(path.stem)
+            seen |= parts(path)
+    return chosen
+
+
+def at_night_but(names: Iterable[str]) -> pytest.MarkDecorator:
+    rows = [pytest.param(path, marks=[pytest.mark.slow] * (path.stem not in names), id=path.stem) for path in CONFIGS]
+    return pytest.mark.parametrize("path", rows)
+
+
+each_trained_config, each_traced_config = at_night_but(TRAINED), at_night_but(traced_by_day())
 
 
 OUTPUTS = {  # of models whose last layer gives no score of each class
@@ -203,7 +225,7 @@ def test_four_steps_of_training_change_finite_float32_parameters(path: Path, pre
         assert (np.asarray(new) != old).any()
 
 
-@each_config
+@each_traced_config
 def test_a_step_and_an_evaluation_are_traced_and_the_table_of_layers_counts(path: Path, small_data: None) -> None:
     recipe, program, train = shrunk(load_config(path)(**OPTIONS.get(path.stem, {})))
     state = jax.eval_shape(program.init)

@@ -37,12 +37,18 @@ def examples(path: Path) -> list[tuple[str, int, str]]:
     return found
 
 
-SHOWN = [path for folder in ("fjdl", "experiments") for path in sorted((ROOT / folder).rglob("*.py")) if examples(path)]
+SHOWN = [
+    path
+    for folder in ("fjdl", "experiments")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if ">>>" in path.read_text()
+]
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=dotted)
 def test_examples_give_what_they_show(path: Path) -> None:
     module = importlib.import_module(dotted(path))
+    assert examples(path)
     for name, line, text in examples(path):
         names = {**vars(module), "jax": jax, "jnp": jnp, "np": np}
         test = doctest.DocTestParser().get_doctest(text, names, name, str(path), line - 1)

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from tests.cases import CASES, Case
+from tests.support import primitives
 
 OURS = ("fjdl_", "custom_vmap")  # the primitives of the library, and JAX's for rules of its own
+DERIVED = (*OURS, "custom_jvp_call", "custom_vjp_call")  # what has derivatives that a rule states
+BRANCHES = ("cond", "scan", "while")  # loops, and choices, by platform too
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -53,8 +56,17 @@ def composed(case: Case) -> bool:
 FIRST = frozenset(first_rows())
 
 
+def arguments(case: Case, seed: int = 0) -> tuple[Any, ...]:
+    """Those of the row, arrays of NumPy among them; no device is asked."""
+    return case.inputs(np.random.default_rng(seed))
+
+
+def takes_arrays(case: Case) -> bool:
+    return any(isinstance(leaf, np.ndarray | np.generic | jax.Array) for leaf in jax.tree.leaves(arguments(case)))
+
+
 def build(case: Case, seed: int = 0, dtype: Any = jnp.float32) -> tuple[Any, ...]:
-    return to(dtype, case.inputs(np.random.default_rng(seed)))
+    return to(dtype, arguments(case, seed))
 
 
 def to(dtype: Any, arrays: Any) -> Any:
@@ -72,7 +84,7 @@ def _is_float(x: Any) -> bool:
 
 def integers(case: Case) -> list[int]:
     """The positions of arrays of integers among the arguments."""
-    args = case.inputs(np.random.default_rng(0))
+    args = arguments(case)
     return [i for i, arg in enumerate(args) if isinstance(arg, np.ndarray) and arg.dtype.kind in "iu" and arg.size]
 
 
@@ -87,22 +99,37 @@ def gradients(case: Case) -> Any:
 
 
 @cache
-def program(name: str) -> Any:
-    """One program for a row's result and, where it has smooth arguments, the gradients of the sum of its leaves.
+def traced(name: str) -> Any:
+    """The row's function, traced once for gradients, for vmap and for `holds`.
 
     Dtypes promote strictly there, but for double precision, where integers of 32 and of 64 bits meet.
     """
+
+    def function(*args: Any) -> Any:
+        with jax.numpy_dtype_promotion("standard" if jax.config.jax_enable_x64 else "strict"):
+            return BY_NAME[name].function(*args)
+
+    return jax.jit(function)
+
+
+def holds(case: Case, names: tuple[str, ...]) -> bool:
+    """Whether one of these primitives is in the row's function."""
+    return any(name.startswith(names) for name in primitives(traced(case.name).trace(*build(case)).jaxpr))
+
+
+@cache
+def program(name: str) -> Any:
+    """One program for a row's result and, where it has smooth arguments, the gradients of the sum of its leaves."""
     case = BY_NAME[name]
 
     def total(*args: Any) -> Any:
-        result = case.function(*args)
+        result = traced(name)(*args)
         return sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(result)), result
 
     def both(*args: Any) -> Any:
-        with jax.numpy_dtype_promotion("standard" if jax.config.jax_enable_x64 else "strict"):
-            if not case.differentiable:
-                return case.function(*args), ()
-            return jax.grad(total, argnums=case.differentiable, has_aux=True)(*args)[::-1]
+        if not case.differentiable:
+            return traced(name)(*args), ()
+        return jax.grad(total, argnums=case.differentiable, has_aux=True)(*args)[::-1]
 
     return jax.jit(both)
 

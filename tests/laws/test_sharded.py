@@ -1,7 +1,7 @@
 """Every row of `tests/cases` inside `jax.shard_map`, which checks over which axes of the mesh each value varies.
 
-All rows are traced; values can only go wrong where we state types ourselves: by day those of our primitives are looked
-at, and at night those of all rows, which may hold solves and loops.
+Types and values can only go wrong where types are stated: in loops, choices, gradients by a rule, and primitives
+of ours. By day rows that hold some are traced, and those with our primitives computed; at night all rows are.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from jax.sharding import AxisType
 
 from fjdl.meshes import varying
 from tests.cases import CASES, Case
-from tests.laws.rows import OURS, build, gradients, jitted, transformed
+from tests.laws.rows import BRANCHES, OURS, build, gradients, holds, jitted, takes_arrays, transformed
 from tests.meshes import EVERYWHERE, SPLIT, on_axes_of_their_own, value_and_gradients
-from tests.support import assert_trees_close, primitives
+from tests.support import assert_trees_close
 
 Arrays = tuple[tuple[jax.Array, ...], ...]
 
@@ -51,15 +51,26 @@ def result_and_gradients(case: Case, arrays: Any, *, over: frozenset[str] = froz
     return value_and_gradients(function, *(arrays[i] for i in case.differentiable))
 
 
-of_arrays = transformed(*[case for case in CASES if any(arrays_of(case))])
+of_arrays = transformed(*[case for case in CASES if takes_arrays(case)])
 
 
 @of_arrays
 def test_in_shard_map_operands_may_be_sharded_or_replicated(case: Case) -> None:
-    flat, structure = jax.tree.flatten(arrays_of(case))
-    program = on_axes_of_their_own(lambda *flat: result_and_gradients(case, structure.unflatten(flat)), *flat)
-    if any(name.startswith(OURS) for name in primitives(program)):
+    if holds(case, (*OURS, *BRANCHES, "custom_vjp_call")):
+        operands_may_be_sharded_or_replicated(case)
+    if holds(case, OURS):
         equals_the_unsharded_result(case, first=True)
+
+
+@pytest.mark.slow
+@of_arrays
+def test_in_shard_map_all_operands_may_be_sharded_or_replicated(case: Case) -> None:
+    operands_may_be_sharded_or_replicated(case)
+
+
+def operands_may_be_sharded_or_replicated(case: Case) -> None:
+    flat, structure = jax.tree.flatten(arrays_of(case))
+    on_axes_of_their_own(lambda *flat: result_and_gradients(case, structure.unflatten(flat)), *flat)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from fjdl.explicit import axis_names
 from fjdl.functional import conv2d
 from tests.cases import CASES, Case
-from tests.laws.rows import transformed
+from tests.laws.rows import arguments, transformed
 from tests.laws.test_sharded import arrays_of, result_and_gradients
 
 EXAMPLES = ("*batch", "*shape", "n", "*n")  # names of axes that count examples
@@ -24,7 +24,7 @@ COUNTED: dict[str, str] = {  # rows whose way depends on the number, which they 
 def first_names(case: Case) -> list[str | None]:
     """The name of the first axis of each argument that is an array, as its type says."""
     hints = [p.annotation for p in inspect.signature(case.function).parameters.values()]
-    names = [axis_names(hint) for hint in hints[: len(arrays_of(case))]]
+    names = [axis_names(hint) for hint in hints[: len(arguments(case))]]
     return [name[0] if name else None for name in names]
 
 

@@ -8,7 +8,6 @@ from flax import linen
 from fjdl import models
 from fjdl.models import PreActivationBottleneckBlock
 
-LARGE = ("DenseNet", "EfficientNet", "GoogLeNet", "InceptionV3", "MobileNet", "MobileNetV2")  # take seconds to trace
 WIDTHS = (8, 8, 8, 8, 8)
 
 FAMILIES: dict[str, tuple[linen.Module, tuple[int, int, int]]] = {
@@ -36,7 +35,5 @@ FAMILIES: dict[str, tuple[linen.Module, tuple[int, int, int]]] = {
 
 
 def families() -> list[Any]:
-    """A parameter set for each family; the large ones are slow."""
-    return [
-        pytest.param(*row, id=name, marks=pytest.mark.slow if name in LARGE else ()) for name, row in FAMILIES.items()
-    ]
+    """A parameter set for each family, at night: the layers that it is made of are under the same laws by day."""
+    return [pytest.param(*row, id=name, marks=pytest.mark.slow) for name, row in FAMILIES.items()]

@@ -81,7 +81,7 @@ def run_reference(row: Row, params: Any, grads: list[Any], rate: Schedule) -> An
 
 def oracles(row: Row, params: Any, grads: list[Any], rate: float | Schedule) -> Iterator[Any]:
     """What each outside implementation makes of the same gradients."""
-    schedule = rate if callable(rate) else lambda step: rate
+    schedule = cache(lambda step: float(rate(step)) if callable(rate) else rate)
     if row.torch is not None and not (isinstance(torch, Absent) and (row.optax or row.reference)):
         yield run_torch(row, params, grads, schedule)
     if row.optax is not None:

@@ -22,10 +22,10 @@ EVERYTHING: dict[str, Part] = {
 }
 
 
-def by_part(chosen: dict[str, Part] = EVERYTHING) -> pytest.MarkDecorator:
-    """Every whole optimizer by day, and at night what they are made of too."""
+def by_part(chosen: dict[str, Part] = EVERYTHING, *, mixing: bool = False) -> pytest.MarkDecorator:
+    """Every whole optimizer by day, with `mixing` parts in which leaves meet too, and at night all parts."""
 
     def row(name: str, part: Part) -> Any:
-        return pytest.param(part, id=name, marks=[pytest.mark.slow] * (name in PARTS))
+        return pytest.param(part, id=name, marks=[pytest.mark.slow] * (name in PARTS and not (mixing and part.mixes)))
 
     return pytest.mark.parametrize("part", [row(name, part) for name, part in chosen.items()])

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 
-from tests.optim.table import EVERYTHING, Part
+from tests.optim.table import Part, by_part
 
-every_part = pytest.mark.parametrize("part", EVERYTHING.values(), ids=EVERYTHING.keys())
+every_part = by_part(mixing=True)
 
 AUTO, EXPLICIT = (
     jax.make_mesh((2,), ("model",), axis_types=(kind,))

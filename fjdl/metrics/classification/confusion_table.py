@@ -64,12 +64,18 @@ def positions(
     values, k = signed(values, name="y_true and y_pred"), len(labels)
     require_fit("labels", labels, values.dtype)
     if labels == tuple(range(labels[0], labels[0] + k)):
-        place = values - labels[0]
-        return jnp.where((place >= 0) & (place < k), place, k).astype(jnp.int32)
+        return _counted_from(values, labels[0], k)
     order = np.argsort(labels)
     ascending = jnp.asarray(np.array(labels)[order], values.dtype)
     place = jnp.searchsorted(ascending, values) % k
     return jnp.where(ascending[place] == values, jnp.asarray(order, jnp.int32)[place], k)
+
+
+@fused
+def _counted_from(values: Int[Array, "*shape"], first: int, k: int) -> Int[Array, "*shape"]:
+    """The place among the `k` integers from the first, and `k` for all others."""
+    place = values - first
+    return jnp.where((place >= 0) & (place < k), place, k).astype(jnp.int32)
 
 
 @typed
@@ -107,8 +113,15 @@ def class_outcomes(
     A prediction or a label that is none of `labels` still counts against the other; `among_labels` leaves out examples
     with such a one. Counts are exact.
     """
-    rows, columns, k = positions(y_true, labels), positions(y_pred, labels), len(labels)
-    each = weight_of_each(sample_weight, y_true.shape)
+    rows, columns = positions(y_true, labels), positions(y_pred, labels)
+    return _outcomes(rows, columns, weight_of_each(sample_weight, y_true.shape), len(labels), among_labels)
+
+
+@fused
+def _outcomes(
+    rows: Int[Array, " n"], columns: Int[Array, " n"], each: Num[Array, " n"], k: int, among_labels: bool
+) -> Outcomes:
+    """Those of each of the `k` labels, by the places of labels and predictions among them."""
     if among_labels:
         each = jnp.where((rows < k) & (columns < k), each, jnp.zeros_like(each))
     right = rows == columns
@@ -121,7 +134,7 @@ def class_outcomes(
             jnp.sum(each, dtype=jnp.uint32) - (found.counted.low + missed.counted.low)[:k] - wrong.counted.low
         )
         return Outcomes(tp[:k], fp, fn[:k], counts.to_float(others))
-    left = class_outcomes(y_true, y_pred, labels, each.astype(bool)).true_negatives
+    left = _outcomes(rows, columns, each.astype(bool), k, among_labels).true_negatives
     return Outcomes(tp[:k], fp, fn[:k], jnp.where(left == 0, 0, jnp.maximum(sum_of_others(tp + fn)[:k] - fp, 0)))
 
 
