@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
+from fjdl.fused import fused
 from fjdl.integers import require_fit, require_kept
 from fjdl.meshes import fori_loop
 from fjdl.platforms import by_platform
@@ -85,6 +86,7 @@ def is_label(labels: Integer[Array, "..."], label: int, *, name: str) -> Bool[Ar
     return labels == label
 
 
+@fused
 def safe_divide(
     numerator: Inexact[Array, "..."], denominator: Inexact[Array, "..."], *, otherwise: float = 0.0
 ) -> Inexact[Array, "..."]:
@@ -112,6 +114,7 @@ def log1p_of_fraction(x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
     return twice * reduce(lambda total, n: total * square + 1 / n, range(11, 0, -2), jnp.full_like(x, 1 / 13))
 
 
+@fused
 def below_largest(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...]) -> Inexact[Array, "..."]:
     """`x` less the largest entry along the axes; where that is inf, its entries are 0 and all others -inf.
 
@@ -257,6 +260,7 @@ def nearest_on_simplex(below: Float[Array, "..."], *, axis: int) -> tuple[Float[
     return jnp.maximum(below - threshold, 0), threshold
 
 
+@fused
 def norm(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...] = -1) -> Float[Array, "..."]:
     """Euclidean norm along `axis`, kept with length 1, or over several; 0 with zero gradient at a zero vector.
 
@@ -269,6 +273,7 @@ def norm(x: Inexact[Array, "..."], *, axis: int | tuple[int, ...] = -1) -> Float
     return jnp.where(zero, 0, scale * jnp.sqrt(jnp.where(zero, 1, total)))
 
 
+@fused
 def unit(x: Inexact[Array, "..."], *, axis: int = -1) -> Inexact[Array, "..."]:
     """`x` divided by its Euclidean norm along `axis`; 0 with zero gradient at a zero vector."""
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axis, keepdims=True, initial=0.0))

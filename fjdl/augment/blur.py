@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from fjdl.augment.pixels import Amount, Image, amount, ascending, pixels
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, PRNGKey, typed
 
@@ -19,11 +20,7 @@ def gaussian_blur(image: Image, sigma: Amount, *, radius: int) -> Image:
     """
     within("[0, inf]", sigma=sigma)
     within("[0, inf]", radius=radius)
-    weights = _gaussian(amount(sigma, image), radius)
-    values = widened(image)
-    for axis in (0, 1):
-        values = _smooth(values, weights, radius, axis)
-    return pixels(values, image)
+    return pixels(_blurred(widened(image), amount(sigma, image), radius), image)
 
 
 @typed
@@ -37,6 +34,14 @@ def random_gaussian_blur(
     ascending("sigma", sigma)
     radius = int(4 * sigma[1] + 0.5) if radius is None else radius
     return gaussian_blur(image, jax.random.uniform(key, (), jnp.float32, *sigma), radius=radius)
+
+
+@fused
+def _blurred(values: Float[Array, "h w c"], sigma: Float[Array, ""], radius: int) -> Float[Array, "h w c"]:
+    weights = _gaussian(sigma, radius)
+    for axis in (0, 1):
+        values = _smooth(values, weights, radius, axis)
+    return values
 
 
 def _gaussian(sigma: Float[Array, ""], radius: int) -> Float[Array, " taps"]:

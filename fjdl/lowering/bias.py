@@ -5,6 +5,7 @@ import math
 import jax.numpy as jnp
 from jax import lax
 
+from fjdl.fused import fused
 from fjdl.lowering.bilinear import Rules, bilinear
 from fjdl.measured import measured
 from fjdl.meshes import alike
@@ -20,6 +21,7 @@ ONES = 8  # rows of ones with which XLA:CPU multiplies bfloat16 as matrices and 
 
 
 @typed
+@fused
 def add_bias(y: Float[Array, "*batch d"], bias: Float[Array, "d"] | None) -> Float[Array, "*batch d"]:
     """`y + bias` along the last axis, summed in float32, in the dtype of `y`."""
     if bias is None:

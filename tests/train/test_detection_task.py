@@ -220,6 +220,7 @@ def test_training_with_boxes_goes_on_from_a_checkpoint_with_the_same_bits(tmp_pa
     assert digest(jax.device_get(taken_up)) == digest(whole) != digest(first)
 
 
+@pytest.mark.slow
 def test_a_small_network_learns_where_squares_are_and_of_which_colour() -> None:
     program, arrays = prepared()
     state = program.init()

@@ -21,6 +21,7 @@ from fjdl.tree import count
 from tests.support import ROOT
 
 OPTIONS: dict[str, dict[str, Any]] = {"imagenet_resnet50": {"size": 32}}
+LARGE = ("imagenet_resnet50",)  # at night
 
 
 def arguments_of(path: Path, **given: Any) -> dict[str, Any]:
@@ -34,7 +35,9 @@ def prepared(name: str, devices: list[Any], **given: Any) -> Prepared:
         return prepare(dataclasses.replace(recipe, augment=None), devices=devices)
 
 
-@pytest.mark.parametrize("name", sorted(TWINS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in sorted(TWINS)]
+)
 def test_a_twin_has_the_parameters_of_its_config(name: str) -> None:
     path, given = ROOT / "configs" / f"{name}.py", OPTIONS.get(name, {})
     ours = prepared(name, jax.devices()[:4], precision="bfloat16", **given)
