@@ -1,6 +1,7 @@
 """Functions under `jax.export` with sizes that are left open: the number of examples, and that of pixels."""
 
 import inspect
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +11,8 @@ import pytest
 from fjdl.explicit import axis_names
 from fjdl.functional import conv2d
 from tests.cases import CASES, Case
-from tests.laws.rows import arguments, transformed
-from tests.laws.test_sharded import arrays_of, result_and_gradients
+from tests.laws.rows import DERIVED, arguments, cases, holds, transformed
+from tests.laws.test_sharded import arrays_of, filled, result_and_gradients
 
 EXAMPLES = ("*batch", "*shape", "n", "*n")  # names of axes that count examples
 COUNTED: dict[str, str] = {  # rows whose way depends on the number, which they must know
@@ -38,6 +39,17 @@ OPEN = [c for c in CASES if batch_of(c) and not c.name.startswith("metrics.") an
 
 @transformed(*OPEN)
 def test_the_number_of_examples_may_be_left_open(case: Case) -> None:
+    """By day gradients are traced too where a rule states them."""
+    is_open(case, gradients=holds(case, DERIVED))
+
+
+@pytest.mark.slow
+@cases(*OPEN)
+def test_the_number_of_examples_may_be_left_open_in_all_gradients(case: Case) -> None:
+    is_open(case, gradients=True)
+
+
+def is_open(case: Case, *, gradients: bool) -> None:
     (size,) = jax.export.symbolic_shape("size")
     batch, arrays = batch_of(case), arrays_of(case)
 
@@ -48,8 +60,11 @@ def test_the_number_of_examples_may_be_left_open(case: Case) -> None:
         open_axis = x.ndim and (name == batch or (name is None and x.shape[0] == length))
         return jax.ShapeDtypeStruct((size, *x.shape[1:]) if open_axis else x.shape, x.dtype)
 
+    def program(*arrays: Any) -> Any:
+        return result_and_gradients(case, arrays) if gradients else case.function(*filled(case, arrays))
+
     loose = [[loosened(x, name) for x in own] for own, name in zip(arrays, names, strict=True)]
-    jax.jit(lambda *arrays: result_and_gradients(case, arrays)).trace(*loose)
+    jax.jit(program).trace(*loose)
 
 
 def test_every_exception_is_still_needed() -> None:
