@@ -26,7 +26,7 @@ demo: .venv/.installed
 	$(BIN)/python -m experiments.quantize $(DEMO)
 
 test: .venv/.installed-test lint
-	@echo "== tests (about 11 minutes on 2 cores)"
+	@echo "== tests (about 10 minutes on 2 cores)"
 	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" tests
 
 test-%: .venv/.installed-test
