@@ -51,15 +51,14 @@ def execute(commands: Sequence[Command], secrets: Secrets, *, sleep: Callable[[f
         print(hide(shell(command)), flush=True)
         try:
             _run(command, secrets, hide, sleep)
-        except (LaunchError, KeyboardInterrupt) as error:
-            if command.optional and isinstance(error, LaunchError):
-                print(hide(f"warning: {error}"), file=sys.stderr, flush=True)
-                continue
-            rest = _left(commands[: number + 1], len(commands) - number - 1)
-            if isinstance(error, KeyboardInterrupt):
-                print(hide(f"fjdl: stopped here; {rest}"), file=sys.stderr, flush=True)
-                raise
-            raise LaunchError(hide(f"{error}; {rest}")) from None
+        except LaunchError as error:
+            if not command.optional:
+                raise LaunchError(hide(f"{error}; {_left(commands, number)}")) from None
+            print(hide(f"warning: {error}"), file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            if any(done.makes for done in commands[: number + 1]):
+                print(hide(f"fjdl: stopped here; {_left(commands, number)}"), file=sys.stderr, flush=True)
+            raise
         print(flush=True)
 
 
@@ -186,9 +185,9 @@ def _require_programs(commands: Iterable[Command]) -> None:
             raise UsageError(f"the program {program} must be installed and on PATH, and is not{where}")
 
 
-def _left(run: Sequence[Command], rest: int) -> str:
-    """What may exist after these commands, and how it is deleted."""
-    made = [command for command in run if command.makes]
+def _left(commands: Sequence[Command], last: int) -> str:
+    """What may exist after the commands up to the one of that number, and how it is deleted."""
+    made, rest = [command for command in commands[: last + 1] if command.makes], len(commands) - last - 1
     after = f"the {rest} command{'s' * (rest > 1)} after it did not run" if rest else "no command was left"
     if not made:
         return f"{after}, and nothing was made by these"

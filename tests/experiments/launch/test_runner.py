@@ -246,3 +246,6 @@ def test_an_interrupt_says_what_exists(fake: Fake, capsys: pytest.CaptureFixture
     assert said == (
         "fjdl: stopped here; no command was left; this may exist now: a machine; to delete it: gcloud delete"
     )
+    with pytest.raises(KeyboardInterrupt):
+        execute([waits], {}, sleep=interrupted)
+    assert "stopped here" not in capsys.readouterr().err
