@@ -1,7 +1,7 @@
 """Thin Linen modules: each declares parameters and calls one pure function of `fjdl.functional`.
 
 `pure(module)` gives the functions `init` and `apply` that everything above this room sees. No formula stands here.
-May import Flax, floor 0, `fjdl.functional`, `fjdl.losses`, `fjdl.analysis` and `fjdl.model`.
+May import Flax, floor 0, `fjdl.functional`, `fjdl.losses`, `fjdl.analysis`, `fjdl.quant` and `fjdl.model`.
 
 >>> from flax import linen
 >>> from fjdl import nn
@@ -35,6 +35,7 @@ from fjdl.nn.conv import (
 )
 from fjdl.nn.conv_norm import ConvNorm, Stage
 from fjdl.nn.embedding import Embedding, LearnedPositions, SinusoidalPositions, SparseDense
+from fjdl.nn.folded import Folded, folded
 from fjdl.nn.gating import LayerScale, SqueezeExcitation
 from fjdl.nn.layers import Conv, Dense, Dropout
 from fjdl.nn.model import functional, method, pure
@@ -75,14 +76,14 @@ __all__ = [
     "GRU", "LSTM", "RNN", "AdaptiveAveragePool", "AdaptiveAveragePool1D", "AdaptiveAveragePool2D",
     "AdaptiveAveragePool3D", "AdaptiveEmbedding", "AdditiveAttention", "AttentionOverTime", "AveragePool", "BatchNorm",
     "ChoGRU", "ChoGRUCell", "ClassicDropout", "Conv", "Conv1D", "Conv2D", "Conv3D", "ConvNorm", "ConvTranspose",
-    "Dense", "DepthwiseConv", "DotAttention", "DropConnectDense", "Dropout", "Embedding", "Flatten", "GRUCell",
-    "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell", "LayerNorm",
-    "LayerNormLSTM", "LayerNormLSTMCell", "LayerScale", "LearnedPositions", "LocalResponseNorm", "LocallyConnected",
-    "LuongAttention", "MaxPool", "Maxout", "Model", "MultiHeadAttention", "PReLU", "RMSNorm", "RNNCell",
-    "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions", "SparseDense", "SpatialDropout",
+    "Dense", "DepthwiseConv", "DotAttention", "DropConnectDense", "Dropout", "Embedding", "Flatten", "Folded",
+    "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePool", "GroupNorm", "InstanceNorm", "LSTMCell",
+    "LayerNorm", "LayerNormLSTM", "LayerNormLSTMCell", "LayerScale", "LearnedPositions", "LocalResponseNorm",
+    "LocallyConnected", "LuongAttention", "MaxPool", "Maxout", "Model", "MultiHeadAttention", "PReLU", "RMSNorm",
+    "RNNCell", "SeparableConv", "SimpleGRU", "SimpleGRUCell", "SinusoidalPositions", "SparseDense", "SpatialDropout",
     "SpatiallySeparableConv", "SqueezeExcitation", "Stage", "StochasticDepth", "TransformerDecoder",
     "TransformerDecoderBlock", "TransformerEncoder", "TransformerEncoderBlock", "View", "averaged_views", "ensemble",
-    "evaluated", "features", "functional", "method", "observed", "parts", "preprocessed", "pure",
+    "evaluated", "features", "folded", "functional", "method", "observed", "parts", "preprocessed", "pure",
 ]  # fmt: skip
 
 

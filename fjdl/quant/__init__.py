@@ -16,6 +16,7 @@ Array([-1.  ,  0.5 ,  0.25], dtype=float32)
 from fjdl.quant import ranges
 from fjdl.quant.affine import absmax_quantize, zeropoint_quantize
 from fjdl.quant.casts import float8_quantize, saturating_cast
+from fjdl.quant.fold import fold_batch_norm
 from fjdl.quant.forms import dequantize, from_integers, grid_of, integers, quantize, stored
 from fjdl.quant.grid import Grid, affine_grid, rounded, spread, symmetric_grid
 from fjdl.quant.normal_float import NF4_LEVELS, nf4_quantize
@@ -32,6 +33,7 @@ __all__ = [
     "dequantize",
     "dequantize_tree",
     "float8_quantize",
+    "fold_batch_norm",
     "from_integers",
     "grid_of",
     "integers",

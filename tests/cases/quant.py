@@ -46,6 +46,11 @@ def ranging(calibrator: Callable[[], ranges.Calibrator]) -> Case:
 
 
 CASES: list[Case] = [
+    Case(
+        quant.fold_batch_norm,
+        inputs(normal(3, 3, 2, 4), normal(4), lambda rng: rng.uniform(0.5, 1.5, 4).astype(np.float32)),
+        result=None,
+    ),
     *map(
         ranging,
         (

@@ -30,6 +30,7 @@ FLAT: dict[str, str] = {
     "tests/optim": "as fjdl/optim",
     "tests/models": "as fjdl/models",
     "tests/functional": "as fjdl/functional",
+    "tests/nn": "as fjdl/nn, a kind of layer, or a way of running modules, a file",
     "tests/train": "as fjdl/train",
     "tests/losses": "as fjdl/losses",
     "tests/cases": "the rows of one part of the library a file",
