@@ -16,6 +16,7 @@ Array([-1.  ,  0.5 ,  0.25], dtype=float32)
 from fjdl.quant import ranges
 from fjdl.quant.affine import absmax_quantize, zeropoint_quantize
 from fjdl.quant.casts import float8_quantize, saturating_cast
+from fjdl.quant.fake import fake_quantize, learned_step, lsq_quantize, straight_through_round
 from fjdl.quant.fold import fold_batch_norm
 from fjdl.quant.forms import dequantize, from_integers, grid_of, integers, quantize, stored
 from fjdl.quant.grid import Grid, affine_grid, rounded, spread, symmetric_grid
@@ -32,12 +33,15 @@ __all__ = [
     "affine_grid",
     "dequantize",
     "dequantize_tree",
+    "fake_quantize",
     "float8_quantize",
     "fold_batch_norm",
     "from_integers",
     "grid_of",
     "integers",
     "is_quantized",
+    "learned_step",
+    "lsq_quantize",
     "nf4_quantize",
     "pack",
     "packed_length",
@@ -51,6 +55,7 @@ __all__ = [
     "spread",
     "store_tree",
     "stored",
+    "straight_through_round",
     "symmetric_grid",
     "unpack",
     "zeropoint_quantize",

@@ -23,7 +23,7 @@ def quantize(x: Float[Array, "*shape"], grid: Grid) -> Quantized:
     """
     x = jnp.asarray(x).astype(jnp.float32)
     refuse_nan(x)
-    grid = _of_rank(grid, x.shape)
+    grid = on_axes(grid, x.shape)
     return from_integers(rounded(x, grid), grid)
 
 
@@ -37,7 +37,7 @@ def from_integers(integers: Int[Array, "*shape"], grid: Grid, *, levels: tuple[f
     Array([ 1., -2.], dtype=float32)
     """
     integers = jnp.asarray(integers).astype(jnp.int8)
-    grid = _of_rank(grid, integers.shape)
+    grid = on_axes(grid, integers.shape)
     if grid.bits == 8 or integers.ndim == 0:
         return require(Quantized(integers, grid.scale, grid.zero_point, grid.bits, None, levels))
     packed = pack(integers, bits=grid.bits)
@@ -99,8 +99,9 @@ def stored(quantized: Quantized, *, form: str) -> Quantized:
     return Quantized(whole.astype(dtype), quantized.scale, quantized.zero_point, bits, None, quantized.levels)
 
 
-def _of_rank(grid: Grid, shape: tuple[int, ...]) -> Grid:
-    """The grid with a scale that has an axis for each of `shape`."""
+@typed
+def on_axes(grid: Grid, shape: tuple[int, ...]) -> Grid:
+    """The grid with a scale that has an axis for each of `shape`; raises `ValueError` where its lengths do not fit."""
 
     def with_axes(part: Array) -> Array:
         return jnp.asarray(part) if part.ndim else jnp.reshape(part, (1,) * len(shape))

@@ -46,6 +46,10 @@ def ranging(calibrator: Callable[[], ranges.Calibrator]) -> Case:
 
 
 CASES: list[Case] = [
+    Case(quant.straight_through_round, inputs(normal(5))),
+    Case(partial(quant.fake_quantize, grid=quant.symmetric_grid(2.0, bits=4)), inputs(normal(6, 3))),
+    Case(quant.learned_step, inputs(normal(6, 3)), result="float32"),
+    Case(quant.lsq_quantize, inputs(normal(6, 3), lambda rng: np.float32(0.1))),
     Case(
         quant.fold_batch_norm,
         inputs(normal(3, 3, 2, 4), normal(4), lambda rng: rng.uniform(0.5, 1.5, 4).astype(np.float32)),
