@@ -14,6 +14,7 @@ from jax import lax
 
 from fjdl.boxes.overlap import area
 from fjdl.checks import at_least, within
+from fjdl.fused import fused
 from fjdl.geometry import certain
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Int, typed
@@ -110,7 +111,20 @@ def grid_anchors(
     within("(0, inf)", stride=(down, across))
     if certain(lambda: rows < 1) or certain(lambda: columns < 1):
         raise ValueError(f"size must have at least one row and column, got {size}")
-    half = widened(shapes) / 2
+    return _around_cells(widened(shapes), rows, columns, down, across, offset, rounded)
+
+
+@fused
+def _around_cells(
+    shapes: Float[Array, "shapes 2"],
+    rows: int,
+    columns: int,
+    down: float,
+    across: float,
+    offset: float,
+    rounded: bool,
+) -> Float[Array, "anchors 4"]:
+    half = shapes / 2
     around = jnp.concatenate([-half, half], axis=1)
     around = jnp.round(around) if rounded else around
     x, y = ((jnp.arange(n).astype(jnp.float32) + offset) * step for n, step in ((columns, across), (rows, down)))
