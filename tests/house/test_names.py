@@ -20,10 +20,12 @@ FOREIGN = [(room, other, name) for room, names in ELSEWHERE.items() for other, n
 # A word that two rooms use for two things, and what both have in common. Anything else is a word of two meanings.
 SHARED: dict[str, str] = {
     "add_noise": "adds noise: to an image, or to the updates of an optimizer",
+    "conv2d": "a convolution: of floats, or of quantized arrays",
     "constant": "the same number everywhere: in a parameter, or at every step",
+    "embedding": "rows of a table: of floats, or of a quantized one",
     "identity": "changes nothing: an activation, or the kernel of a layer that does",
     "iou": "intersection over union: of boxes, or of the pixels of a class",
-    "linear": "of the first degree: a layer, or a schedule",
+    "linear": "of the first degree: a layer, of floats or of quantized arrays, or a schedule",
     "mean": "the weighted mean: of values at hand, or of those of many batches",
     "uniform": "the uniform distribution: of a parameter, or of an option that is searched",
     "zeros": "all numbers 0: a parameter, or a whole linear model",
