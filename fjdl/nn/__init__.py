@@ -1,7 +1,8 @@
 """Thin Linen modules: each declares parameters and calls one pure function of `fjdl.functional`.
 
 `pure(module)` gives the functions `init` and `apply` that everything above this room sees. No formula stands here.
-May import Flax, floor 0, `fjdl.functional`, `fjdl.losses`, `fjdl.analysis`, `fjdl.quant` and `fjdl.model`.
+May import Flax, floor 0, `fjdl.lowering`, `fjdl.functional`, `fjdl.losses`, `fjdl.analysis`, `fjdl.quant` and
+`fjdl.model`.
 
 >>> from flax import linen
 >>> from fjdl import nn

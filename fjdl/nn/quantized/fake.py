@@ -1,0 +1,92 @@
+"""Networks whose kernels and inputs are rounded while they train, so that they learn to be quantized."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen
+
+from fjdl.checks import at_least, known
+from fjdl.model import Model
+from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, bits_of_layers, flat, is_layer, kernel_name, path_of, replaced
+from fjdl.quant.blocks import block_shape, over_blocks
+from fjdl.quant.fake import fake_quantize
+from fjdl.quant.grid import Grid, affine_grid, symmetric_grid
+from fjdl.quant.ranges import Calibrator, moving_average
+from fjdl.typing import Array, PyTree
+
+
+def fake_quantized(
+    model: Model, inputs: Any, *, rules: Rules = EIGHT, calibrator: Calibrator | None = None, start: int = 0
+) -> Model:
+    """The model for quantization-aware training: kernels and inputs of layers are rounded as integers would round them.
+
+    Each output channel of a kernel has a symmetric grid up to its largest number. The inputs of a layer have an affine
+    grid over the range that `calibrator` finds, by default a moving average of the extremes of batches; training moves
+    it, evaluation uses it. Gradients are those of `quant.fake_quantize`, and none goes through the grids. Rounding
+    begins after `start` steps, when the ranges have settled. Parameters are those of `model`; the statistics are a
+    dictionary of its own, "model", with "ranges" and "steps".
+
+    `rules` are pairs of a regex of a layer's path and its `Bits`, such as `(("stem|logits", Bits(8, 8)), (".*",
+    Bits(4, 8)))`. `inputs` are a batch, or its shapes. For frozen batch statistics wrap `folded(model, inputs).model`
+    or `evaluated(model)`; with the latter, training steps whose gradients nobody uses find the ranges of a trained
+    model. Jacob et al. 2018, arXiv:1712.05877, section 3. Raises `ValueError` as `bits_of_layers` does.
+    """
+    at_least(0, start=start)
+    chosen, found_by = bits_of_layers(model, inputs, rules), calibrator or moving_average()
+
+    def init(key: Any, inputs: Any) -> tuple[PyTree, PyTree]:
+        params, stats = model.init(key, inputs)
+        ranges = {path: found_by.init() for path, bits in chosen.items() if bits.inputs}
+        return params, {"model": stats, "ranges": ranges, "steps": jnp.zeros((), jnp.int32)}
+
+    def apply(
+        params: PyTree, stats: PyTree, inputs: Any, *, train: bool = False, key: Any = None
+    ) -> tuple[Any, PyTree]:
+        steps, ranges = stats["steps"] + int(train), dict(stats["ranges"])
+        on = steps > start
+
+        def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+            if not is_layer(context) or path_of(context) not in ranges:
+                return call(*args, **kwargs)
+            path, x = path_of(context), args[0]
+            if train:
+                ranges[path] = found_by.update(ranges[path], jax.lax.stop_gradient(x))
+            bits = chosen[path].inputs or 8
+            return call(_if(on, lambda: input_grid(found_by, ranges[path], bits=bits), x), *args[1:], **kwargs)
+
+        with linen.intercept_methods(watch):
+            rounded = _with_rounded_kernels(params, chosen, on=on)
+            outputs, changed = model.apply(rounded, stats["model"], inputs, train=train, key=key)
+        return outputs, {"model": changed, "ranges": ranges, "steps": steps}
+
+    return Model(init, apply, model.layers)
+
+
+def kernel_grid(kernel: Array, *, bits: int) -> Grid:
+    """That of `quant.absmax_quantize(kernel, bits=bits, axis=-1)`."""
+    wide = kernel.astype(jnp.float32)
+    return symmetric_grid(over_blocks(jnp.max, jnp.abs(wide), block_shape(kernel.shape, axis=-1)), bits=bits)
+
+
+def input_grid(calibrator: Calibrator, state: Any, *, bits: int) -> Grid:
+    """The affine grid over the range that a calibrator found."""
+    return affine_grid(*calibrator.compute(state), bits=bits)
+
+
+def _with_rounded_kernels(params: PyTree, chosen: dict[str, Bits], *, on: Array) -> PyTree:
+    named, kernels = flat(params), {}
+    for name, bits in ((kernel_name(path), bits.kernel) for path, bits in chosen.items()):
+        if bits:
+            kernels[name] = _if(on, partial(kernel_grid, named[name], bits=bits), named[name])
+    return replaced(params, kernels)
+
+
+def _if(on: Array, make_grid: Callable[[], Grid], x: Array) -> Array:
+    """`x` on the grid where rounding has begun."""
+    if known(on) is not None and not bool(known(on)):
+        return x
+    grid = jax.tree.map(lambda part: jnp.where(on, jax.lax.stop_gradient(part), 1.0), make_grid())
+    return jnp.where(on, fake_quantize(x, grid), x)

@@ -1,0 +1,80 @@
+"""Which layers of a model are quantized, and to how many bits."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+from flax import linen
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from fjdl import tree
+from fjdl.checks import within
+from fjdl.model import Model
+from fjdl.nn.conv import DepthwiseConv
+from fjdl.nn.layers import Conv, Dense
+from fjdl.typing import PyTree
+
+LAYERS = (Dense, Conv, DepthwiseConv)
+
+
+class Bits(NamedTuple):
+    """The bits of a layer's kernel and of its inputs, each from 2 to 8, or None where they stay floats."""
+
+    kernel: int | None = 8
+    inputs: int | None = 8
+
+
+Rules = Sequence[tuple[str, Bits]]
+EIGHT: Rules = ((".*", Bits()),)
+
+
+def bits_of_layers(model: Model, inputs: Any, rules: Rules) -> dict[str, Bits]:
+    """The bits of each dense and convolutional layer by its path, in the order in which they run; nothing is computed.
+
+    The first rule `(regex, bits)` that matches a layer's whole path decides. Raises `ValueError` for layers that no
+    rule covers, rules that match none, bits outside [2, 8], and a model without such layers or whose parameters do not
+    stand under their paths, such as an ensemble.
+    """
+    for _, bits in rules:
+        within("[2, 8]", kernel=bits.kernel, inputs=bits.inputs)
+    params, stats = jax.eval_shape(model.init, jax.random.key(0), inputs)
+    found: dict[str, None] = {}
+
+    def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if is_layer(context):
+            found.setdefault(path_of(context), None)
+        return call(*args, **kwargs)
+
+    with linen.intercept_methods(watch):
+        jax.eval_shape(lambda *args: model.apply(*args, train=False)[0], params, stats, inputs)
+    missing = [path for path in found if kernel_name(path) not in flat(params)]
+    if missing or not found:
+        lacking = f"parameters under their paths, but {missing} have none" if missing else "a dense or conv layer"
+        raise ValueError(f"a model that is quantized must have {lacking}")
+    chosen = flat(tree.select(unflatten_dict({path: path for path in found}, sep="/"), rules))
+    return {path: chosen[path] for path in found}
+
+
+def is_layer(context: Any) -> bool:
+    """Whether the call of a method is that of a layer that can be quantized."""
+    return isinstance(context.module, LAYERS) and context.method_name == "__call__"
+
+
+def path_of(context: Any) -> str:
+    """The path of the module whose method is called."""
+    return "/".join(context.module.path)
+
+
+def kernel_name(path: str) -> str:
+    """The name of a layer's kernel among all parameters."""
+    return f"{path}/kernel" if path else "kernel"
+
+
+def flat(tree: PyTree) -> dict[str, Any]:
+    """The leaves of nested dictionaries by their names."""
+    return dict(flatten_dict(tree, sep="/"))
+
+
+def replaced(params: PyTree, leaves: dict[str, Any]) -> PyTree:
+    """The parameters with other leaves under these names."""
+    return unflatten_dict(flat(params) | leaves, sep="/")
