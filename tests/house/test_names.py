@@ -19,6 +19,7 @@ FOREIGN = [(room, other, name) for room, names in ELSEWHERE.items() for other, n
 
 # A word that two rooms use for two things, and what both have in common. Anything else is a word of two meanings.
 SHARED: dict[str, str] = {
+    "Layout": "where parameters lie: on the devices of a mesh, or in the files of another library",
     "add_noise": "adds noise: to an image, or to the updates of an optimizer",
     "conv2d": "a convolution: of floats, or of quantized arrays",
     "constant": "the same number everywhere: in a parameter, or at every step",
