@@ -179,6 +179,24 @@ class Vision(Common):
         return comparisons(self.batch_size, self.only)
 
 
+@dataclasses.dataclass(frozen=True)
+class Input(Common):
+    """Making batches of images against the training step that uses them."""
+
+    batch_size: int = 8
+    """Photographs of a step of ResNet-50."""
+    steps: int = 4
+    """Batches and training steps per turn."""
+    only: str = ""
+    """Part of a name; others are left out."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """Folders of photographs, then small images in memory."""
+        from experiments.benchmarks.pipeline import comparisons
+
+        return comparisons(self.batch_size, self.steps, self.only)
+
+
 Benchmark = (
     Annotated[Lenet, tyro.conf.subcommand("lenet")]
     | Annotated[Metrics, tyro.conf.subcommand("metrics")]
@@ -189,6 +207,7 @@ Benchmark = (
     | Annotated[Sequence, tyro.conf.subcommand("sequence")]
     | Annotated[Boxes, tyro.conf.subcommand("boxes")]
     | Annotated[Vision, tyro.conf.subcommand("vision")]
+    | Annotated[Input, tyro.conf.subcommand("input")]
 )
 
 

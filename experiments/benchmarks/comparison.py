@@ -46,7 +46,16 @@ def rows(comparison: Comparison, times: dict[str, list[float]]) -> Iterator[str]
         own = statistics.median(values)
         low, middle, high = (1e3 * value / comparison.calls for value in statistics.quantiles(values, n=4))
         cells = f"{name}{_rate(comparison, own)} | {middle:.2f} | {low:.2f} to {high:.2f}"
-        yield f"| {'' if number else comparison.name} | {cells} | {beside} | {own / bar:.2f} |"
+        yield f"| {'' if number else comparison.name} | {cells} | {beside} | {_ratio(own / bar)} |"
+
+
+def _ratio(value: float) -> str:
+    """Two decimals, or two digits where these would say little.
+
+    >>> _ratio(0.47), _ratio(12.345), _ratio(0.00193)
+    ('0.47', '12.35', '0.0019')
+    """
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _rate(comparison: Comparison, seconds: float) -> str:
