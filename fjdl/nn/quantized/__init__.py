@@ -12,9 +12,10 @@ May import Flax, what `fjdl.nn` may, and `fjdl.nn` itself.
 """
 
 from fjdl.nn.quantized.fake import fake_quantized
+from fjdl.nn.quantized.integers import Integers, quantized
 from fjdl.nn.quantized.layers import Bits
 
-__all__ = ["Bits", "fake_quantized"]
+__all__ = ["Bits", "Integers", "fake_quantized", "quantized"]
 
 
 def __dir__() -> list[str]:

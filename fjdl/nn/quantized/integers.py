@@ -1,0 +1,94 @@
+"""Models whose layers multiply integers."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from flax import linen
+
+from fjdl.model import Model
+from fjdl.nn.conv import DepthwiseConv
+from fjdl.nn.layers import Dense
+from fjdl.nn.quantized.fake import input_grid
+from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, bits_of_layers, flat, is_layer, kernel_name, path_of, replaced
+from fjdl.quant import absmax_quantize, dequantize, products, quantize, quantize_examples, quantize_rows
+from fjdl.quant.ranges import Calibrator, moving_average
+from fjdl.typing import Array, PyTree
+
+
+class Integers(NamedTuple):
+    """A model of integers, and what makes its parameters of those of the model that was trained."""
+
+    model: Model
+    convert: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]  # (params, stats) to (params, stats)
+
+
+def quantized(
+    model: Model, inputs: Any, *, rules: Rules = EIGHT, calibrator: Calibrator | None = None, dynamic: bool = False
+) -> Integers:
+    """The model whose dense and convolutional layers have kernels of integers and, where rules say so, inputs of them.
+
+    `convert` takes the parameters and statistics of `fake_quantized(model, inputs, rules=rules)`, made with the same
+    `calibrator`, after training or after its steps have found the ranges; its outputs are then those of that model's
+    evaluation up to the rounding of sums in float32, since sums of integers are exact. With `dynamic` ranges, each
+    vector of a dense layer's inputs and each image of a convolution has its own, and `convert` takes the parameters and
+    statistics of `model` itself too; so it does where no layer has bits for its inputs (weight-only quantization). The
+    kernels become `quant.Quantized`, one scale for each output channel, and the rest stays as it is.
+
+    The model has no gradient by what was rounded. Raises `ValueError` as `fake_quantized` does.
+
+    >>> from fjdl import models, nn, quant
+    >>> model, x = nn.pure(models.MLP(hidden=(3,), classes=2)), jax.numpy.ones((2, 4))
+    >>> small, convert = quantized(model, x, dynamic=True)
+    >>> params, stats = convert(*model.init(jax.random.key(0), x))
+    >>> params["logits"]["kernel"].values.dtype, small.apply(params, stats, x)[0].shape
+    (dtype('int8'), (2, 2))
+    """
+    chosen, found_by = bits_of_layers(model, inputs, rules), calibrator or moving_average()
+    static = {} if dynamic else {path: bits.inputs for path, bits in chosen.items() if bits.inputs}
+
+    def convert(params: PyTree, stats: PyTree) -> tuple[PyTree, PyTree]:
+        named = flat(params)
+        wanted = {kernel_name(path): bits.kernel for path, bits in chosen.items() if bits.kernel}
+        kernels = {name: absmax_quantize(named[name], bits=bits, axis=-1) for name, bits in wanted.items()}
+        grids = {path: input_grid(found_by, stats["ranges"][path], bits=bits) for path, bits in static.items()}
+        return replaced(params, kernels), {"model": stats["model"] if "ranges" in stats else stats, "grids": grids}
+
+    def apply(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
+        def run(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+            if not is_layer(context):
+                return call(*args, **kwargs)
+            layer, x, bits = context.module, args[0], chosen[path_of(context)]
+            factor = _as_integers(layer, x, bits, stats["grids"].get(path_of(context)))
+            if bits.kernel is None:
+                return call(x if factor is x else dequantize(factor, dtype=x.dtype), *args[1:], **kwargs)
+            return _product(layer, factor, dtype=x.dtype)
+
+        with linen.intercept_methods(run):
+            outputs, changed = model.apply(params, stats["model"], inputs, **options)
+        return outputs, {**stats, "model": changed}
+
+    def init(key: Any, inputs: Any) -> tuple[PyTree, PyTree]:
+        params, stats = model.init(key, inputs)
+        ranges = {path: found_by.update(found_by.init(), jax.numpy.ones(1)) for path in static}
+        return convert(params, {"model": stats, "ranges": ranges} if static else stats)
+
+    return Integers(Model(init, apply), convert)
+
+
+def _as_integers(layer: Any, x: Array, bits: Bits, grid: Any) -> Any:
+    """The inputs as the layer multiplies them: on their grid, on grids of their own, or as they are."""
+    if bits.inputs is None:
+        return x
+    if grid is not None:
+        return quantize(x, grid)
+    return quantize_rows(x, bits=bits.inputs) if isinstance(layer, Dense) else quantize_examples(x, bits=bits.inputs)
+
+
+def _product(layer: Any, x: Any, *, dtype: Any) -> Any:
+    kernel, bias = layer.get_variable("params", "kernel"), layer.get_variable("params", "bias")
+    if isinstance(layer, Dense):
+        return products.linear(x, kernel, bias, dtype=dtype)
+    groups = x.shape[-1] if isinstance(layer, DepthwiseConv) else layer.groups
+    window = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
+    return products.conv2d(x, kernel, bias, **window, groups=groups, dtype=dtype)
