@@ -8,18 +8,22 @@ import os
 import select
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, NamedTuple, TextIO
+from typing import Annotated, Any, NamedTuple, NoReturn, TextIO
 
 import tyro
 
 from experiments.fingerprint import fingerprint, same_code
 from experiments.mistakes import users_mistakes
+from fjdl import peers
 from fjdl.errors import FjdlError, UsageError
 from fjdl.signals import Answer, grant, stop_requests
+
+_PEERS = 4.0  # seconds in which a process learns that its error is the end of another one
 
 
 class Experiment(NamedTuple):
@@ -47,11 +51,27 @@ def _answered(main: Callable[[], None]) -> None:
         with stop_requests(answer=Answer.RAISE) as request:
             main()
             grant()
+        peers.leave()
     except FjdlError as error:
-        sys.exit(_fail(str(error), error.exit_status))
+        _end(str(error), error.exit_status)
     except KeyboardInterrupt:
         number = (request and request.number) or signal.SIGINT
-        sys.exit(_fail(f"stopped by {signal.Signals(number).name}", 128 + number))
+        _end(f"stopped by {signal.Signals(number).name}", 128 + number)
+    except Exception as error:
+        if peers.current() is not None:  # most often it is the end of a peer, of which the line knows more
+            time.sleep(_PEERS)
+            peers.leave(why=str(error), status=1)
+        raise
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    """Says the sentence and exits; of several processes this one waits for no other, which hear the sentence too."""
+    if peers.current() is None:
+        sys.exit(_fail(sentence, status))
+    peers.leave(why=sentence, status=status)
+    _fail(sentence, status)
+    _flushed()
+    os._exit(status)
 
 
 def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:

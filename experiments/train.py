@@ -15,8 +15,10 @@ from typing import Any
 
 import tyro
 
+from experiments import notice
 from experiments.command import Experiment, as_recorded, parse, run_guarded
 from experiments.mistakes import users_mistakes
+from fjdl import peers
 from fjdl.errors import Stopped
 from fjdl.signals import StopRequest, grant
 
@@ -37,6 +39,8 @@ class Options:
 
 def main() -> None:
     """Parses the command line and trains."""
+    notice.watch()
+    together()
     options, experiment = parse(Options, sys.argv[1:])
     if options.dry_run:
         from experiments.dry_run import dry_run
@@ -47,18 +51,40 @@ def main() -> None:
     train(experiment, options.run_dir or Path("runs") / options.config.stem, profile=options.profile)
 
 
+def together() -> None:
+    """Joins the other processes of this training where there are some; nothing has touched a device before."""
+    seat = peers.seat_of(os.environ)
+    if {"--help", "-h"} & {*sys.argv} or (seat is None and not peers.on_tpu()):
+        return
+    from fjdl.train.processes import join, join_found
+
+    if seat is None:
+        join_found()
+    else:
+        join(seat)
+
+
 def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) -> dict[str, Any]:
     """Trains in `run_dir`, evaluates the best epoch on the test part once, and writes result.json."""
     from fjdl.train.header import header, lines
+    from fjdl.train.json_files import encode_json
     from fjdl.train.loop import fit_prepared
     from fjdl.train.prepare import check, prepare
+    from fjdl.train.processes import all_there, is_first, require_alike, told
     from fjdl.train.profiling import parse_steps
+    from fjdl.train.progress import silent
     from fjdl.train.result import final_result
     from fjdl.train.resume import restore_best
     from fjdl.train.rundir import RunDirectory, finished, open_run, require_config, write_result
 
     config = as_recorded(experiment.config, run_dir)
-    if run_dir.is_dir() and not os.access(run_dir, os.W_OK) and (result := finished(RunDirectory(path=run_dir))):
+    several = peers.current() is not None
+    if (
+        not several
+        and run_dir.is_dir()
+        and not os.access(run_dir, os.W_OK)
+        and (result := finished(RunDirectory(path=run_dir)))
+    ):
         require_config(run_dir, config)
         return _nothing_to_do(result, run_dir)
 
@@ -70,22 +96,30 @@ def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) 
         check(made)
         return made, profiled
 
-    if not (run_dir / "result.json").exists():
+    if several or not (run_dir / "result.json").exists():
         with users_mistakes():
-            prepared()
+            made, _ = prepared()
+        require_alike(made.splits, config=encode_json(experiment.config))
     grant()
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
-    with _saying_what_stays(run_dir), open_run(run_dir, command=command, config=config) as run:
-        if result := finished(run):
+    opened = (
+        open_run(run_dir, command=command, config=config)
+        if is_first()
+        else contextlib.nullcontext(RunDirectory(path=run_dir))
+    )
+    with _saying_what_stays(run_dir), opened as run:
+        if result := told(lambda: finished(run)):
             return _nothing_to_do(result, run_dir)
         for warning in run.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        (made, profiled), say = prepared(), functools.partial(print, flush=True)
+        (made, profiled), say = prepared(), functools.partial(print, flush=True) if is_first() else silent
         say(lines([("config", config["config"]), *header(made), ("run", str(run_dir))]))
         state = fit_prepared(made, run, profiled=profiled, say=say)
         result = final_result(made, run, restore_best(run, state), steps=int(state.step))
-        write_result(run, result)
-    print(describe(result))
+        if is_first():
+            write_result(run, result)
+            print(describe(result))
+        all_there()
     return result
 
 

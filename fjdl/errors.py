@@ -48,3 +48,9 @@ class StorageError(FjdlError):
     """A directory cannot be written, is full, or is in use by another run."""
 
     exit_status = 6
+
+
+class PeerLost(FjdlError):
+    """Another process of the same training is gone, did not come, or was started otherwise."""
+
+    exit_status = 7

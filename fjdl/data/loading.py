@@ -36,6 +36,7 @@ def load_batches(
     order: Order = shuffled,
     ahead: int = 4,
     workers: int = 0,
+    rows: np.ndarray | None = None,
 ) -> Iterator[Batch]:
     """The batches of the steps from `start` to `stop - 1`, counted from 0 over all epochs.
 
@@ -43,22 +44,29 @@ def load_batches(
     width, with their numbers beside them as `index`, the `epoch` and the `example_mask`, whatever `start`, `ahead` and
     `workers` are. A resumed run passes the steps it has done as `start`. `ahead` batches are made at the same time in
     threads, in each of `workers` processes where there are any; those are spawned, so the main module must be
-    importable, and each receives a copy of what `source` refers to. Raises `DataError` at the step whose example cannot
-    be read; raises `ValueError` for negative or decreasing steps and for `ahead` below 1.
+    importable, and each receives a copy of what `source` refers to. `rows` are the places in each batch whose examples
+    are made, all of them by default: processes that share a batch make their own. Raises `DataError` at the step whose
+    example cannot be read; raises `ValueError` for negative or decreasing steps and for `ahead` below 1.
     """
     if not 0 <= start <= stop:
         raise ValueError(f"start must lie in [0, {stop}], got {start}")
     words, kind = jax.device_get(jax.random.key_data(key)), str(jax.random.key_impl(key))
     host_key = (words.tobytes(), words.shape, words.dtype.name, kind)
-    return _loaded(_Batches(source, batch_size, order, host_key, range(start, stop)), ahead, workers)
+    return _loaded(_Batches(source, batch_size, order, host_key, range(start, stop), rows), ahead, workers)
 
 
 def load_batches_in_order(
-    source: Source, *, batch_size: int, order: Order = in_order, ahead: int = 4, workers: int = 0
+    source: Source,
+    *,
+    batch_size: int,
+    order: Order = in_order,
+    ahead: int = 4,
+    workers: int = 0,
+    rows: np.ndarray | None = None,
 ) -> Iterator[Batch]:
     """The batches of one pass over the examples in an order without a key, for evaluation; else like `load_batches`."""
     steps = range(order.steps(source.length, batch_size))
-    return _loaded(_Batches(source, batch_size, order, None, steps), ahead, workers)
+    return _loaded(_Batches(source, batch_size, order, None, steps, rows), ahead, workers)
 
 
 def to_device(
@@ -79,10 +87,18 @@ def _transferred(
 ) -> Generator[Any, None, None]:
     waiting: deque[Any] = deque()
     for batch in batches:
-        waiting.append(jax.device_put(jax.tree_util.tree_map_with_path(_own, batch), sharding))
+        waiting.append(_sent(jax.tree_util.tree_map_with_path(_own, batch), sharding))
         if len(waiting) > ahead:
             yield waiting.popleft()
     yield from waiting
+
+
+def _sent(batch: Any, sharding: jax.sharding.Sharding | None) -> Any:
+    """The batch on the devices; where those of other processes share it, it is their examples of it."""
+    if sharding is None or sharding.is_fully_addressable:
+        return jax.device_put(batch, sharding)
+    with jax.transfer_guard_host_to_device("allow"):
+        return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), batch)
 
 
 def _own(path: Any, leaf: Any) -> Any:
@@ -93,8 +109,17 @@ def _own(path: Any, leaf: Any) -> Any:
 class _Batches:
     """The batches of some steps as a sequence; a batch that cannot be made is its error."""
 
-    def __init__(self, source: Source, batch_size: int, order: Order, key: HostKey | None, steps: range) -> None:
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        order: Order,
+        key: HostKey | None,
+        steps: range,
+        places: np.ndarray | None,
+    ) -> None:
         self.source, self.batch_size, self.order, self.key, self.steps = source, batch_size, order, key, steps
+        self.places = slice(None) if places is None else places
         self.per_epoch = order.steps(source.length, batch_size)
 
     def __len__(self) -> int:
@@ -105,9 +130,10 @@ class _Batches:
         order, length = self.order, self.source.length
         with _lock:
             rows, masks, begins = _rows(order, self.key, epoch, length, self.batch_size)
-        indices, begin = rows[row], None if begins is None else begins[row]
+        indices, here = rows[row], self.places
+        begin, mine = None if begins is None else begins[row][here], indices[here]
         try:
-            batch = assembled(self.source.element(indices), indices, masks[row], epoch=epoch, begins=begin)
+            batch = assembled(self.source.element(mine), mine, masks[row][here], epoch=epoch, begins=begin)
         except FjdlError as error:
             return error
         return batch if order.kind is None else order.cuts[int(order.kind(indices))](batch)

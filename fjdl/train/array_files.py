@@ -1,10 +1,13 @@
 """The arrays of a checkpoint as files, written and read by orbax, whose threads are kept from stderr when they fail."""
 
 import contextlib
+import json
+import math
 import os
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,6 +34,25 @@ def load_arrays(path: Path) -> list[np.ndarray]:
     with _orbax() as orbax:
         saved = orbax.restore(str(path))
     return [saved[key] for key in sorted(saved)]
+
+
+def absent_arrays(path: Path, shapes: Sequence[Sequence[int]]) -> list[int]:
+    """The numbers of those arrays of these shapes of which a part is missing there, by the names of what is stored."""
+    import tensorstore
+
+    if not (path / "_METADATA").exists():  # which says which arrays there are
+        return [*range(len(shapes))]
+    store = tensorstore.KvStore.open({"driver": "ocdbt", "base": f"file://{path}/"}).result()
+    stored = Counter(name.decode().partition("/")[0] for name in store.list().result())
+    headers = [store.read(f"{index:06d}/.zarray") for index in range(len(shapes))]
+
+    def parts(header: Any, shape: Sequence[int]) -> int:
+        text = header.result().value
+        chunks = json.loads(text)["chunks"] if text else shape
+        return math.prod(-(-size // chunk) for size, chunk in zip(shape, chunks, strict=True))
+
+    wanted = [parts(*pair) + 1 for pair in zip(headers, shapes, strict=True)]  # and the header
+    return [index for index, count in enumerate(wanted) if stored[f"{index:06d}"] != count]
 
 
 def _orbax() -> Any:

@@ -4,7 +4,6 @@
 of the leaves. A step directory appears under its name at once and complete, or not at all.
 """
 
-import difflib
 import hashlib
 import json
 import logging
@@ -18,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from fjdl import tree as trees
 from fjdl.checks import at_least
 from fjdl.errors import CheckpointError, StorageError
 from fjdl.files import sync
-from fjdl.train.array_files import DTYPES, load_arrays, save_arrays
+from fjdl.train.array_files import absent_arrays, load_arrays, save_arrays
+from fjdl.train.leaves import compare, describe, dtype_of, host_arrays, named_leaves, place
 from fjdl.typing import PyTree
 
 _FORMAT = 1
@@ -40,13 +38,15 @@ def save(root: Path, step: int, tree: PyTree, *, keep: int = 2, protect: Collect
     `StorageError` where writing fails, with earlier checkpoints intact and nothing half-written left. Raises
     `ValueError` naming the leaf for what cannot be stored: PRNG keys and other non-arrays, arrays without elements,
     dtypes that the format lacks (uint4, float8_e4m3, float128), keys that contain `.` or `/`, and arrays spread over
-    processes. Several processes: one of them calls `save`.
+    processes. Several processes: process 0 calls `save`.
     """
     root, step = root.absolute(), operator.index(step)
     at_least(1, keep=keep)
     if step < 0 or (root / str(step)).exists():
         raise ValueError(f"step must be at least 0 and not yet saved in {root}, got {step}")
-    arrays = _host_arrays(tree)
+    if jax.process_index():
+        raise ValueError(f"save must be called on process 0, whose files are whole, got process {jax.process_index()}")
+    arrays = host_arrays(tree)
     partial = _partial(root, step)
     try:
         _write(partial, step, arrays)
@@ -81,6 +81,18 @@ def verify(step_dir: Path) -> None:
             raise CheckpointError(f"{step_dir / name} cannot be read: {error.strerror}") from error
         if found != expected[name]:
             raise CheckpointError(f"{step_dir / name} is damaged: {found} is not {expected[name]} as saved")
+    _require_bytes(step_dir, manifest["leaves"])
+
+
+def _require_bytes(step_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Raises `CheckpointError` for an array of the table whose bytes no file has, whoever wrote the files."""
+    try:
+        absent = absent_arrays(step_dir / _ARRAYS, [row["shape"] for row in rows])
+    except Exception as error:
+        raise CheckpointError(f"{step_dir / _ARRAYS} cannot be read: {_reason(error)}") from error
+    if absent:
+        names = [row["path"] for number, row in enumerate(rows) if number in absent]
+        raise CheckpointError(f"{step_dir} lacks bytes of {len(names)} arrays, the first of which is {names[0]}")
 
 
 def steps(root: Path) -> list[int]:
@@ -118,7 +130,15 @@ def restore(root: Path, abstract_tree: PyTree, *, step: int) -> PyTree:
     """The tree saved at `step`, verified, bit for bit, in the structure and on the devices of `abstract_tree`.
 
     Its leaves are arrays or `jax.ShapeDtypeStruct`s: numpy leaves come back as numpy, others as jax arrays with the
-    leaf's sharding. Raises `CheckpointError` with a table `path | saved | wanted` unless paths, shapes and dtypes are
+    leaf's sharding. Raises what `read` does.
+    """
+    return place(read(root, abstract_tree, step=step), abstract_tree)
+
+
+def read(root: Path, abstract_tree: PyTree, *, step: int) -> PyTree:
+    """`restore` with all arrays on the host, as arrays of NumPy.
+
+    Raises `CheckpointError` with a table `path | saved | wanted` unless paths, shapes and dtypes are
     equal; nothing is cast.
     """
     directory = root.absolute() / str(step)
@@ -126,15 +146,14 @@ def restore(root: Path, abstract_tree: PyTree, *, step: int) -> PyTree:
     manifest = _read_manifest(directory)
     if manifest["format"] != _FORMAT:
         raise CheckpointError(f"{directory} has format {manifest['format']}, this version reads {_FORMAT}")
-    wanted = _named_leaves(abstract_tree)
-    saved = {row["path"]: _describe(row["shape"], row["dtype"]) for row in manifest["leaves"]}
-    _compare(saved, {path: _describe(leaf.shape, _dtype(leaf)) for path, leaf in wanted.items()}, where=directory)
+    wanted = named_leaves(abstract_tree)
+    saved = {row["path"]: describe(row["shape"], row["dtype"]) for row in manifest["leaves"]}
+    compare(saved, {path: describe(leaf.shape, dtype_of(leaf)) for path, leaf in wanted.items()}, where=directory)
     try:
         arrays = dict(zip(saved, load_arrays(directory / _ARRAYS), strict=True))
     except Exception as error:
         raise CheckpointError(f"{directory} cannot be read: {_reason(error)}") from error
-    leaves = [_place(arrays[path], leaf) for path, leaf in wanted.items()]
-    return jax.tree.unflatten(jax.tree.structure(abstract_tree), leaves)
+    return jax.tree.unflatten(jax.tree.structure(abstract_tree), [arrays[path] for path in wanted])
 
 
 def clean_partial(root: Path) -> list[str]:
@@ -237,61 +256,3 @@ def _folders(root: Path) -> list[str]:
 def _reason(error: Exception) -> str:
     text = (isinstance(error, OSError) and error.strerror) or str(error).partition("\n")[0] or type(error).__name__
     return text if len(text) <= 300 else f"{text[:120]} ... {text[-170:]}"
-
-
-def _named_leaves(tree: PyTree) -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        name = trees.whole_name(path)
-        keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
-        if name in leaves or any(re.search("[./]", str(key)) for key in keys):
-            raise ValueError(f"keys must be distinct and free of '.' and '/', got the leaf {name}")
-        if not any(jnp.issubdtype(getattr(leaf, "dtype", object), kind) for kind in (np.number, np.bool_)):
-            raise ValueError(f"every leaf must be an array of numbers, got {type(leaf).__name__} at {name}")
-        if 0 in leaf.shape:
-            raise ValueError(f"every leaf must have at least one element, got shape {leaf.shape} at {name}")
-        leaves[name] = leaf
-    if not leaves:
-        raise ValueError("tree must have at least one leaf, got none")
-    return leaves
-
-
-def _host_arrays(tree: PyTree) -> dict[str, np.ndarray]:
-    leaves = _named_leaves(tree)
-    for name, leaf in leaves.items():
-        if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
-            raise ValueError(f"every leaf must be whole in this process, got {leaf.sharding} at {name}")
-        if (dtype := np.dtype(leaf.dtype).name) not in DTYPES:
-            raise ValueError(f"every leaf must have a dtype that checkpoints can hold, got {dtype} at {name}")
-    return {name: np.asarray(leaf) for name, leaf in jax.device_get(leaves).items()}
-
-
-def _dtype(leaf: Any) -> np.dtype:
-    return leaf.dtype if isinstance(leaf, np.ndarray | np.generic) else jax.dtypes.canonicalize_dtype(leaf.dtype)
-
-
-def _describe(shape: Sequence[int], dtype: Any) -> str:
-    return f"{np.dtype(dtype).name} ({', '.join(map(str, shape))})"
-
-
-def _compare(saved: dict[str, str], wanted: dict[str, str], *, where: Path) -> None:
-    """Raises with one row for each leaf that is not on both sides alike."""
-    rows = [("path", "saved", "wanted")]
-    for path in [path for path in {**wanted, **saved} if saved.get(path) != wanted.get(path)]:
-        close = difflib.get_close_matches(path, saved, n=1) if path not in saved else []
-        rows.append(
-            (path, saved.get(path, f"nothing, closest {close[0]}" if close else "nothing"), wanted.get(path, "nothing"))
-        )
-    if len(rows) > 1:
-        widths = [max(len(row[column]) for row in rows) for column in range(2)]
-        lines = (f"{path:{widths[0]}} | {left:{widths[1]}} | {right}" for path, left, right in rows)
-        raise CheckpointError(f"{where} does not fit:\n" + "\n".join(lines))
-
-
-def _place(array: np.ndarray, leaf: Any) -> Any:
-    if isinstance(leaf, np.ndarray | np.generic):
-        return array
-    if getattr(leaf, "sharding", None) is None or not getattr(leaf, "committed", True):
-        return jax.device_put(array)
-    with jax.transfer_guard_host_to_device("allow"):
-        return jax.make_array_from_callback(array.shape, leaf.sharding, lambda index: array[index])

@@ -21,6 +21,7 @@ from fjdl.train.inspection import checked
 from fjdl.train.mesh import along, make_mesh, replicated, spread, ways
 from fjdl.train.network import Carry, Network
 from fjdl.train.precision import Precision, activation_dtype, at_precision
+from fjdl.train.processes import local_rows
 from fjdl.train.recipe import Batch, Loss
 from fjdl.train.resident import Arrays, Row, Where, batch_of, length_of, place
 from fjdl.train.step import weighed
@@ -80,7 +81,9 @@ class Evaluator(NamedTuple):
     def _streamed(self, source: Source, part: str, params: PyTree, stats: PyTree) -> Results:
         size = self.batch_size(source.length)
         states = self.start(size)
-        rows = load_batches_in_order(source, batch_size=size, order=self.order, workers=self.workers)
+        rows = load_batches_in_order(
+            source, batch_size=size, order=self.order, workers=self.workers, rows=local_rows(size, self.mesh)
+        )
         with closing(to_device(self.look(rows, part=part), sharding=along(self.mesh))) as batches:
             for batch in batches:
                 states = self.step(states, params, stats, batch)

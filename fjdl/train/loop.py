@@ -1,24 +1,27 @@
 """The loop over epochs, the only one in the package."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from fjdl.errors import DivergedError
+from fjdl.errors import DivergedError, Stopped
 from fjdl.signals import stop_requests
 from fjdl.train import checkpoint
 from fjdl.train.data_files import keep_files
 from fjdl.train.feed import epochs
 from fjdl.train.json_files import append_jsonl
+from fjdl.train.pace import Pace
 from fjdl.train.prepare import Prepared, check, prepare
+from fjdl.train.processes import all_there, first_said, is_first, on_host
 from fjdl.train.profiling import Profile, Steps
 from fjdl.train.program import EpochReport, Program
 from fjdl.train.progress import Progress, Say, silent
 from fjdl.train.recipe import Recipe
 from fjdl.train.refused import Refused, last_refused
-from fjdl.train.resume import restore_latest
+from fjdl.train.resume import Paused, discard_paused, restore_latest, save_paused
 from fjdl.train.rundir import RunDirectory, locked
 from fjdl.train.state import TrainState, evaluated_params
 from fjdl.train.watch import Timing, Watch, work_of
@@ -33,9 +36,10 @@ def fit(recipe: Recipe, run_dir: Path | str | RunDirectory, *, devices: list[Any
     holds a run is taken up where its newest verified checkpoint left it. While it trains in a folder given by its path,
     no other may: raises `StorageError`. A `RunDirectory` comes from `open_run`, which also writes down what runs.
 
-    The state is saved only between epochs, after the epoch's record is written: whatever is lost in a crash is
-    computed again, bit for bit.  Raises `DataError` for data that break a rule, before training where they are in
-    memory, and `DivergedError` where too many steps in a row are not finite.
+    The state is saved after an epoch, and its record is written before: whatever is lost in a crash is computed again,
+    bit for bit. A request to stop saves it inside the epoch, within seconds. Raises `DataError` for data that break a
+    rule, before training where they are in memory, `DivergedError` where too many steps in a row are not finite, and
+    `Stopped` after such a request.
     """
     prepared = prepare(recipe, devices=devices)
     check(prepared)
@@ -54,18 +58,23 @@ def fit_prepared(
     compilation and the trace.
     """
     recipe, splits, mesh, program = prepared  # 1 what will run, and where; nothing compiles twice
-    keep_files(run, splits)
-    state = restore_latest(run, program.init(), program.steps_per_epoch)  # 2 a new state, or the newest saved one
+    if is_first():
+        keep_files(run, splits)
+    taken_up = Paused(program.init(), program.single.start())  # 2 a new state, or the newest saved one
+    state, tally = restore_latest(run, taken_up, program.steps_per_epoch)
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
-    progress = Progress(steps, initial=position.step)
+    progress = Progress(steps, initial=position.step, stream=None if is_first() else io.StringIO())
     watch, profile = Watch(work_of(prepared), mesh, progress, say=say), Profile(profiled, run.profile, say=say)
     epoch = epochs(recipe, program, splits.train, mesh, observers=(watch, profile))  # 3 what we learn from,
     evaluate = program.evaluator.on(splits.validation, part="validation")  # and what we measure on
 
     with jax.transfer_guard("disallow"), stop_requests() as stop, progress, profile, watch:
+        pace = Pace(stop)
         while not _ended(position, recipe, steps):
             watch.begin()
-            state, report = epoch(state, position.step)  # 4 nothing is read from the devices here
+            state, tally, done, report = epoch(state, tally, position.step, pace)  # 4 nothing is read here
+            if report is None:
+                raise _paused(run, Paused(state, tally), done, pace)
             results = evaluate(evaluated_params(state), state.stats)  # 5 measure the parameters that will be saved
             state = program.remember(state, results[recipe.monitor])
             watch.trained(report)
@@ -76,10 +85,15 @@ def fit_prepared(
             due = _due(position, recipe, program, steps)
             timing = watch.timing()
             training = _training(report, recipe, refused)
-            _record(run, position, program, results, training, state if due else None, timing)  # 8 before the save
-            if due or stop.requested:
-                checkpoint.save(run.checkpoints, position.step, state, protect=[position.best])
-                stop.raise_if_requested()
+            kept = on_host(state) if due else None
+            if is_first():
+                _record(run, position, program, results, training, kept, timing)  # 8 before the save
+            number = first_said(stop.number)  # of a signal that any process received
+            if due or number is not None:
+                _save(run, position, on_host(state) if kept is None else kept)
+            if number is not None:
+                all_there()
+                raise Stopped(number)
             progress.update(position.step, _text(results, report, recipe, refused, timing))
     return state
 
@@ -90,6 +104,22 @@ class _Position(NamedTuple):
     step: int  # training steps done
     best: int  # those done when the best epoch ended, -1 before any
     wait: int  # evaluations since
+
+
+def _save(run: RunDirectory, position: _Position, state: TrainState) -> None:
+    if is_first():
+        checkpoint.save(run.checkpoints, position.step, state, protect=[position.best])
+        discard_paused(run)
+
+
+def _paused(run: RunDirectory, state: Paused, step: int, pace: Pace) -> Stopped:
+    """Saves a state inside of an epoch, and gives the error that says so."""
+    assert pace.number is not None
+    kept = on_host(state)
+    if is_first():
+        save_paused(run, kept, step)
+    all_there()
+    return Stopped(pace.number)
 
 
 def _position(state: TrainState) -> tuple[Array, Array, Array]:

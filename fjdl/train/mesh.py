@@ -63,6 +63,15 @@ def spread(batch: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), batch)
 
 
+def on_all(numbers: Sequence[int], mesh: Mesh) -> jax.Array:
+    """Integers of the host on each device, also on those of other processes, which have the same."""
+    array, everywhere = np.asarray(numbers, np.int32), replicated(mesh)
+    if everywhere.is_fully_addressable:
+        return jax.device_put(array, everywhere)
+    with jax.transfer_guard_host_to_device("allow"):
+        return jax.make_array_from_callback(array.shape, everywhere, lambda index: array[index])
+
+
 def check_batch(batch_size: int, mesh: Mesh) -> None:
     """Raises `UsageError` for a batch that the devices cannot share equally."""
     if batch_size % ways(mesh):

@@ -60,6 +60,18 @@ def training_call(prepared: Prepared, *, single: bool | None = None) -> Call:
     return Call(program.epoch, (state, abstract(splits.train, mesh, resident=recipe.resident)))
 
 
+def loop_call(prepared: Prepared) -> Call:
+    """How `fit` calls its program: some steps of an epoch of data on the devices, or a step where they are streamed."""
+    _, splits, mesh, program = prepared
+    call = training_call(prepared)
+    if splits.train.streamed:
+        return call
+    state, arrays = call.arguments
+    tally = _placed(jax.eval_shape(program.single.start), replicated(mesh))
+    bounds = jax.ShapeDtypeStruct((2,), np.int32, sharding=replicated(mesh))
+    return Call(program.part, (state, tally, arrays, bounds))
+
+
 def evaluation_call(prepared: Prepared, state: Any, source: Source) -> Call:
     """How a training evaluates a state on a part of the data: all of it at once, or one batch where it is streamed."""
     evaluator, mesh = prepared.program.evaluator, prepared.mesh
@@ -79,7 +91,7 @@ def check(prepared: Prepared) -> None:
     """
     recipe, splits, _, program = prepared
     check_data(recipe, splits)
-    state, _ = training_call(prepared).shapes()
+    state, *_ = loop_call(prepared).shapes()
     state = _placed(state, program.places)
     results, _ = (_results(prepared, state, source) for source in (splits.validation, splits.test))
     jax.eval_shape(program.remember, state, results[recipe.monitor])

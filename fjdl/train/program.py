@@ -65,6 +65,7 @@ class Program(NamedTuple):
 
     init: Callable[[], TrainState]
     epoch: Callable[[TrainState, Arrays], tuple[TrainState, EpochReport]]
+    part: Callable[[TrainState, Tally, Arrays, Array], tuple[TrainState, Tally, EpochReport]]  # see `_part`
     evaluator: Evaluator
     remember: Callable[[TrainState, Array], TrainState]
     single: SingleBatches
@@ -88,6 +89,9 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
     return Program(
         init=jax.jit(begin, out_shardings=places),
         epoch=jax.jit(partial(_epoch, laid_out, mesh, steps), donate_argnums=0, out_shardings=both),
+        part=jax.jit(
+            partial(_part, laid_out, mesh, steps), donate_argnums=(0, 1), out_shardings=(places, everywhere, everywhere)
+        ),
         evaluator=evaluator_of(recipe, mesh),
         remember=jax.jit(partial(remember, mode=recipe.mode), donate_argnums=0, out_shardings=places),
         single=SingleBatches(
@@ -138,18 +142,47 @@ def evaluator_of(recipe: Recipe, mesh: Mesh) -> Evaluator:
 
 
 def _epoch(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Arrays) -> tuple[TrainState, EpochReport]:
+    rows, step = _rows_and_step(recipe, mesh, steps, state, arrays)
+    (state, tally), _ = jax.lax.scan(lambda carry, row: (step(carry, row), None), (state, _start()), rows)
+    return state, _finish(tally)
+
+
+def _part(
+    recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, tally: Tally, arrays: Arrays, bounds: Array
+) -> tuple[TrainState, Tally, EpochReport]:
+    """The steps of an epoch from `bounds[0]` to `bounds[1] - 1`, and the report of all of its steps so far.
+
+    One program does for all bounds, so the results do not depend on where an epoch is cut. `tally` is that of the
+    steps before, and does not count at the first.
+    """
+    rows, step = _rows_and_step(recipe, mesh, steps, state, arrays)
+    tally = jax.tree.map(lambda old, new: jnp.where(bounds[0] == 0, new, old), tally, _start())
+
+    def body(carry: tuple[Array, TrainState, Tally]) -> tuple[Array, TrainState, Tally]:
+        number, *before = carry
+        return number + 1, *step(tuple(before), jax.tree.map(partial(_row, number=number), rows))
+
+    _, state, tally = jax.lax.while_loop(lambda carry: carry[0] < bounds[1], body, (bounds[0], state, tally))
+    return state, tally, _finish(tally)
+
+
+def _row(rows: Array, *, number: Array) -> Array:
+    return jax.lax.dynamic_index_in_dim(rows, number, keepdims=False)
+
+
+def _rows_and_step(recipe: Recipe, mesh: Mesh, steps: int, state: TrainState, arrays: Arrays) -> tuple[Row, Any]:
+    """The batches of the state's epoch, and the step `(state, tally), row -> (state, tally)`."""
     length = length_of(arrays)
     epoch = state.step // recipe.order.steps(length, recipe.batch_size)
     key = stream_key(recipe.seed, Stream.ORDER)
     with jax.named_scope("inputs"):
         rows = recipe.order.rows(key, epoch, length=length, batch_size=recipe.batch_size)
 
-    def body(carry: tuple[TrainState, Tally], row: Row) -> tuple[tuple[TrainState, Tally], None]:
+    def step(carry: tuple[TrainState, Tally], row: Row) -> tuple[TrainState, Tally]:
         batch = batch_of(arrays, row, mesh, order=recipe.order, epoch=epoch)
-        return at_width(recipe.order, row[0], partial(_step, recipe, mesh, steps), *carry, batch), None
+        return at_width(recipe.order, row[0], partial(_step, recipe, mesh, steps), *carry, batch)
 
-    (state, tally), _ = jax.lax.scan(body, (state, _start()), rows)
-    return state, _finish(tally)
+    return rows, step
 
 
 def at_width(order: Order, indices: Array, step: Callable[..., Any], *args: Any) -> Any:

@@ -124,7 +124,7 @@ def _is_sharded(resident: Where, size: int, mesh: Mesh) -> bool:
 def _put(array: np.ndarray, row: jax.ShapeDtypeStruct) -> Array:
     """The array as rows of that shape; no device, and no copy on the host, holds more than its part of them."""
     flat = array.reshape(len(array), *[math.prod(array.shape[1:])] * (len(row.shape) - 1))
-    if row.sharding.is_fully_replicated:
+    if row.sharding.is_fully_replicated and row.sharding.is_fully_addressable:
         return jax.device_put(_padded(flat, row.shape), row.sharding)
 
     def part(index: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from fjdl.data.source import Source
 from fjdl.train.documents import CODE, ENVIRONMENT, read_object, read_text
 from fjdl.train.evaluation import Evaluator, Results
 from fjdl.train.prepare import Prepared
+from fjdl.train.processes import is_first, on_host
 from fjdl.train.records import read_metrics, read_timing, require_state
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.state import TrainState, evaluated_params
@@ -22,17 +23,19 @@ def final_result(prepared: Prepared, run: RunDirectory, state: TrainState, *, st
     """Results of the best epoch's `state` on the validation and test parts, with what it took to get there.
 
     `steps` is how many the run took. Raises `StorageError` where its records have gaps, and `CheckpointError` where
-    they have another state than this at its step.
+    they have another state than this at its step. Of several processes all call it, and the first has the result.
     """
     recipe, splits, _, program = prepared
-    per_epoch, identity = program.steps_per_epoch, digest(state)
-    records = read_metrics(run.metrics, steps_per_epoch=per_epoch, until=steps)
-    times = read_timing(run.timing, steps_per_epoch=per_epoch, until=steps)
-    require_state(records, int(state.step), identity, where=run.checkpoints / str(int(state.step)))
+    per_epoch, identity = program.steps_per_epoch, digest(on_host(state))
     measured = {
         part: summarized(recipe.told, measure(program.evaluator, state, source, part=part))
         for part, source in (("validation", splits.validation), ("test", splits.test))
     }
+    if not is_first():
+        return {}
+    records = read_metrics(run.metrics, steps_per_epoch=per_epoch, until=steps)
+    times = read_timing(run.timing, steps_per_epoch=per_epoch, until=steps)
+    require_state(records, int(state.step), identity, where=run.checkpoints / str(int(state.step)))
     environment = read_object(run.path / "env.json", ENVIRONMENT)
     return {
         "data": splits.name,

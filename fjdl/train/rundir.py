@@ -1,6 +1,6 @@
 """The directory of one run: what was asked for, where it ran, what came out, and a lock against a second run.
 
-`command.txt config.json env.json git.json metrics.jsonl timing.jsonl checkpoints/ plots/ result.json LOCK`
+`command.txt config.json env.json git.json metrics.jsonl timing.jsonl checkpoints/ paused/ plots/ result.json LOCK`
 """
 
 import contextlib
@@ -46,6 +46,11 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         """Folder of step directories, see `fjdl.train.checkpoint`."""
         return self.path / "checkpoints"
+
+    @property
+    def paused(self) -> Path:
+        """Folder of the state that a stop inside of an epoch saved, until a later checkpoint takes its place."""
+        return self.path / "paused"
 
     @property
     def plots(self) -> Path:

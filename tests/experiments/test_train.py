@@ -132,14 +132,15 @@ def test_a_signal_while_a_run_is_taken_up_says_that_its_checkpoint_is_intact(
     assert snapshot(run) == before
 
 
-def test_a_signal_while_the_first_epoch_compiles_is_granted_after_it_with_its_state_saved(
+def test_a_signal_while_the_first_epoch_compiles_is_granted_inside_of_it_with_its_state_saved(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_send(monkeypatch, "fjdl.train.program.batch_of", signal.SIGTERM)  # as it is traced, and in the check
     monkeypatch.setattr("fjdl.train.prepare.check", lambda prepared: None)
     outcome = command("train", *FLAGS, "--run-dir", tmp_path / "run")
     assert (outcome.status, sentence(outcome)) == (143, "stopped by SIGTERM; the same command resumes")
-    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["19"]
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    assert [path.name for path in (tmp_path / "run" / "paused").iterdir()] == ["1"]
 
 
 def in_own_mounts(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from tests.support import ROOT
 FLOORS = {
     "typing": 0, "integers": 0, "errors": 0, "checks": 0, "numerics": 0, "tree": 0, "geometry": 0, "meshes": 0,
     "signals": 0, "explicit": 0, "batch": 0, "measured": 0, "calls": 0, "fused": 0, "files": 0, "names": 0,
-    "platforms": 0, "lengths": 0, "dtypes": 0,
+    "platforms": 0, "lengths": 0, "dtypes": 0, "peers": 0,
     "lowering": 0.5,  # ways of running what functional/ states
     "boxes": 0.7,  # geometry that losses, metrics and augmentation rest on
     "functional": 1, "losses": 1, "metrics": 1, "augment": 1, "schedules": 1, "autodiff": 1, "analysis": 1,

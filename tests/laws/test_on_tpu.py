@@ -39,7 +39,6 @@ ASKED = (
     "autodiff.",
     "tests.cases.attention.",
     "tests.cases.norm.",
-    "tests.cases.quant.weight_only",
     "tests.cases.recurrent.",
     "losses.adaptive.",
 )  # layers, and textbook derivations of them

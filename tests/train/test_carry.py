@@ -13,9 +13,11 @@ from fjdl.data.source import Source, Splits, from_arrays
 from fjdl.errors import UsageError
 from fjdl.model import Model
 from fjdl.optim import sgd
+from fjdl.signals import StopRequest
 from fjdl.train import Recipe, fit
 from fjdl.train.evaluation import evaluate, evaluator
 from fjdl.train.feed import epochs
+from fjdl.train.pace import Pace
 from fjdl.train.program import Program, compile_program
 from fjdl.train.state import TrainState
 from fjdl.tree import digest
@@ -66,9 +68,10 @@ def made(*, streamed: bool = False, **changes: Any) -> Recipe:
 def trained(recipe: Recipe, *, devices: int = 1, count: int = 1) -> tuple[TrainState, Program, Any]:
     train, on = recipe.splits().train, mesh(devices)
     program = compile_program(recipe, on, examples=train.length, example=train.element(0))
-    epoch, state, report = epochs(recipe, program, train, on), program.init(), None
-    for number in range(count):
-        state, report = epoch(state, number * program.steps_per_epoch)
+    epoch, state, tally = epochs(recipe, program, train, on), program.init(), program.single.start()
+    report, done = None, 0
+    for _ in range(count):
+        state, tally, done, report = epoch(state, tally, done, Pace(StopRequest()))
     return state, program, report
 
 

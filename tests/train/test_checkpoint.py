@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from fjdl.errors import CheckpointError, StorageError
 from fjdl.optim import momentum, partition, sgd
 from fjdl.train import checkpoint
-from fjdl.tree import digest
+from fjdl.tree import digest, names
 from tests.support import ROOT
 from tests.train.trees import all_files, assert_identical, rich, small
 
@@ -138,6 +139,42 @@ def test_a_truncated_emptied_missing_or_extra_file_is_detected_by_name(tmp_path:
     (directory / "arrays" / "stray").touch()
     with pytest.raises(CheckpointError, match="stray does not belong"):
         checkpoint.verify(directory)
+
+
+def test_a_checkpoint_without_the_bytes_of_an_array_never_verifies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_arrays = checkpoint.save_arrays
+    monkeypatch.setattr(checkpoint, "save_arrays", lambda path, arrays: save_arrays(path, arrays[:-1]))
+    step, last = checkpoint.save(tmp_path, 1, rich()), names(rich())[-1]
+    with pytest.raises(CheckpointError, match=f"^{step} lacks bytes of 1 arrays, the first of which is {last}$"):
+        checkpoint.verify(step)
+
+
+def test_a_checkpoint_whose_manifest_was_made_without_a_file_does_not_verify_or_has_every_array(tmp_path: Path) -> None:
+    whole, outcomes = checkpoint.save(tmp_path / "whole", 1, small()), []
+    for number, file in enumerate(path for path in all_files(whole) if path.name != "manifest.json"):
+        step = tmp_path / str(number) / "1"
+        shutil.copytree(whole, step)
+        (step / file.relative_to(whole)).unlink()
+        manifest = json.loads((step / "manifest.json").read_text())
+        del manifest["sha256"], manifest["files"][file.relative_to(whole).as_posix()]
+        (step / "manifest.json").write_bytes(checkpoint._seal(manifest))
+        try:
+            checkpoint.verify(step)
+        except CheckpointError:
+            outcomes.append("refused")
+        else:
+            assert_identical(checkpoint.restore(step.parent, small(), step=1), small())
+            outcomes.append("whole")
+    assert outcomes.count("refused") >= 2
+
+
+def test_another_process_than_the_first_does_not_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    with pytest.raises(ValueError, match="save must be called on process 0, whose files are whole, got process 1"):
+        checkpoint.save(tmp_path / "root", 1, small())
+    assert not (tmp_path / "root").exists()
 
 
 @pytest.mark.parametrize("content", [b"17", b"[]", b"{}", b"null", b"{", b"\xff", b"[" * 100_000])

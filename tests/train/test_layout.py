@@ -48,7 +48,7 @@ def trained(layout: Layout, count: int, **changes: Any) -> Any:
 
 @pytest.mark.parametrize("layout", [fully_sharded(smallest=1), COLUMNS], ids=["fully sharded", "columns"])
 def test_a_layout_changes_no_result(layout: Layout) -> None:
-    assert_trees_close(trained(layout, 8, accumulate=2), trained(Layout(), 1, accumulate=2), rtol=1e-5, atol=1e-5)
+    assert_trees_close(trained(layout, 8, accumulate=2), trained(Layout(), 1, accumulate=2), rtol=1e-4, atol=1e-4)
 
 
 def test_the_state_is_born_in_parts_with_the_same_bits() -> None:

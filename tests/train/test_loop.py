@@ -227,7 +227,7 @@ def test_an_epoch_runs_under_the_transfer_guard_and_nothing_compiles_twice(
     train(dataclasses.replace(AT_REST, epochs=3), tmp_path)
     assert refused == ["metrics.jsonl", "timing.jsonl"] * 4
     for program in programs:
-        functions = (program.init, program.epoch, program.evaluator.whole, program.remember)
+        functions = (program.init, program.part, program.evaluator.whole, program.remember)
         assert [function._cache_size() for function in functions] == [1, 1, 1, 1]
 
 

@@ -12,7 +12,8 @@ from fjdl.errors import CheckpointError, FjdlError, StorageError
 from fjdl.train import checkpoint
 from fjdl.train.documents import RESULT
 from fjdl.train.json_files import append_jsonl, encode_json, read_json
-from fjdl.train.resume import read_best, restore_latest
+from fjdl.train.program import Tally
+from fjdl.train.resume import Paused, discard_paused, read_best, restore_latest, save_paused
 from fjdl.train.rundir import RunDirectory, write_result
 from fjdl.train.state import Best, TrainState
 from fjdl.tree import digest
@@ -53,7 +54,42 @@ def finish(run: RunDirectory, **changes: Any) -> None:
 
 
 def resume(run: RunDirectory) -> TrainState:
-    return restore_latest(run, state(0), EPOCH)
+    return restore_latest(run, Paused(state(0), tally()), EPOCH).state
+
+
+def tally(steps: float = 0.0) -> Tally:
+    return Tally(*np.full(len(Tally._fields), steps, np.float32))
+
+
+def paused(run: RunDirectory, step: int) -> Paused:
+    found = Paused(state(step), tally(3.0))
+    save_paused(run, found, step)
+    return found
+
+
+def test_a_run_goes_on_inside_of_the_epoch_in_which_it_stopped(run: RunDirectory) -> None:
+    expected = paused(run, 22)
+    found = restore_latest(run, Paused(state(0), tally()), EPOCH)
+    assert digest(found) == digest(expected)
+    assert run.metrics.read_bytes().count(b"\n") == EPOCHS
+    discard_paused(run)
+    assert int(resume(run).step) == 20
+
+
+@pytest.mark.parametrize("step", [18, 20])
+def test_a_stop_before_the_newest_checkpoint_counts_no_more(run: RunDirectory, step: int) -> None:
+    paused(run, step)
+    assert int(resume(run).step) == 20
+
+
+def test_the_epoch_begins_again_where_the_state_inside_of_it_is_damaged(
+    run: RunDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    paused(run, 22)
+    flip_a_byte(run.paused)
+    for _ in range(2):
+        assert int(resume(run).step) == 20
+    assert "the epoch that was interrupted begins again" in caplog.text
 
 
 def read(run: RunDirectory) -> TrainState:
