@@ -19,6 +19,7 @@ from fjdl.augment import (
 from fjdl.data.orders import repeated, shuffled
 from fjdl.data.vision.camvid import camvid
 from fjdl.functional.preprocessing import scale_pixels, standardize
+from fjdl.model import averaged_views
 from fjdl.models import UNet
 from fjdl.nn import pure
 from fjdl.optim import adamw
@@ -32,22 +33,27 @@ MEAN, STD = 0.426, 0.308  # of the training pixels in [0, 1]
 def recipe(
     *,
     seed: int = 0,
-    epochs: int = 15,
-    views: int = 8,
+    epochs: int = 3,
+    views: int = 32,
     batch_size: int = 8,
-    crop: tuple[int, int] = (176, 240),
-    widths: tuple[int, ...] = (32, 64, 128, 256),
+    size: tuple[int, int] = (384, 480),
+    crop: tuple[int, int] = (192, 256),
+    block: int = 4,
+    widths: tuple[int, ...] = (64, 128, 192, 256),
     dropout: float = 0.3,
     dice: float = 0.5,
-    learning_rate: float = 1e-3,
-    weight_decay: float = 1e-3,
+    learning_rate: float = 2e-3,
+    weight_decay: float = 1e-2,
+    ema: float | None = 0.99,
     precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
     """An epoch is `views` views of each frame: a window of a quarter to all of it, mirrored and of other colours."""
     task = segmentation(11, dice=dice)
+    network = pure(UNet(11, widths, dropout=dropout, block=block))
+    mirror = (lambda x: x, lambda x: x[:, :, ::-1])
     return Recipe(
-        splits=camvid,
-        model=pure(UNet(11, widths, dropout=dropout)),
+        splits=partial(camvid, size=size),
+        model=averaged_views(network, [(0.5, view) for view in mirror], back=mirror),
         inputs=lambda batch: standardize(scale_pixels(batch["image"]), mean=MEAN, std=STD),
         loss=task.loss,
         metrics=task.metrics,
@@ -63,6 +69,7 @@ def recipe(
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
+        ema=ema,
         precision=precision,
         monitor="mean_iou",
     )

@@ -65,20 +65,28 @@ def evaluated(model: Model) -> Model:
     return model._replace(apply=apply)
 
 
-def averaged_views(model: Model, views: Sequence[View]) -> Model:
+def averaged_views(model: Model, views: Sequence[View], *, back: Sequence[Callable[[Any], Any]] = ()) -> Model:
     """The model whose prediction is the weighted sum of those of several views; in training it is the model itself.
 
     `views` are pairs of a weight and a function of the whole batch of inputs, such as a mirror image. Averages of
-    logits keep their scale where the weights sum to 1. Krizhevsky et al. 2012 (ten crops). Raises `ValueError` for no
-    views.
+    logits keep their scale where the weights sum to 1. Krizhevsky et al. 2012 (ten crops). Where outputs have places,
+    such as logits of pixels, `back` has for each view the function of its outputs that puts them where they were in
+    the image, such as the mirror image again (Ronneberger et al. 2015, arXiv:1505.04597: seven turned images). Raises
+    `ValueError` for no views, and for another number of functions in `back` than of views.
     """
     if not views:
         raise ValueError("views must not be empty, got none")
+    if back and len(back) != len(views):
+        raise ValueError(f"back must have a function for each of the {len(views)} views, got {len(back)}")
+    undo = back or [lambda outputs: outputs] * len(views)
 
     def apply(params: PyTree, stats: PyTree, inputs: Any, *, train: bool = False, **options: Any) -> tuple[Any, PyTree]:
         if train:
             return model.apply(params, stats, inputs, train=True, **options)
-        outputs = (weight * model.apply(params, stats, view(inputs), train=False)[0] for weight, view in views)
+        outputs = (
+            weight * placed(model.apply(params, stats, view(inputs), train=False)[0])
+            for (weight, view), placed in zip(views, undo, strict=True)
+        )
         return sum(outputs), stats
 
     return model._replace(apply=apply)

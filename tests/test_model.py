@@ -35,6 +35,18 @@ def test_there_must_be_a_view() -> None:
         averaged_views(MODEL, [])
 
 
+def test_outputs_of_views_are_put_back_where_they_were() -> None:
+    model = Model(lambda key, inputs: ((), {}), lambda p, s, x, **_: (x * np.arange(1.0, 3.0, dtype=np.float32), s))
+    mirror = (lambda x: x, lambda x: x[:, ::-1])
+    outputs, _ = averaged_views(model, [(0.5, view) for view in mirror], back=mirror).apply((), {}, X)
+    np.testing.assert_array_equal(outputs, X * np.float32(1.5))  # each entry once by 1 and once by 2
+
+
+def test_each_view_must_have_its_way_back() -> None:
+    with pytest.raises(ValueError, match="back must have a function for each of the 2 views, got 1"):
+        averaged_views(MODEL, [(0.5, lambda x: x), (0.5, lambda x: x)], back=[lambda x: x])
+
+
 def test_members_learn_from_different_examples_and_predict_together() -> None:
     members = [pure(MLP(hidden=(width,), classes=2)) for width in (3, 2, 2)]
     x = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)

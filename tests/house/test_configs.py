@@ -65,7 +65,9 @@ each_trained_config, each_traced_config = at_night_but(TRAINED), at_night_but(tr
 
 OUTPUTS = {  # of models whose last layer gives no score of each class
     "bccd_ssd": (16,),
+    "camvid_unet": (16 * 11,),  # the logits of 4 x 4 pixels
     "digit_scenes_localizer": (4,),
+    "isbi_membrane_unet": (16 * 2,),
     "omniglot_retrieval": (64,),
     "multi30k_gru": (4000,),
     "multi30k_transformer": (8000,),

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen
 
 from fjdl.functional import initializers
+from fjdl.functional.rearrange import depth_to_space, space_to_depth
 from fjdl.functional.resize import resize2d
 from fjdl.geometry import ConvPadding
 from fjdl.models.segmentation.blocks import ConvBlock, Part, size_of
@@ -30,25 +31,28 @@ class UNet(linen.Module):
     norm: Part | None = BatchNorm
     padding: ConvPadding = "SAME"
     dropout: float = 0.0
+    block: int = 1
 
     @linen.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """[n, h, w, channels] to [n, h, w, classes], or fewer pixels with padding "VALID"."""
-        block = partial(ConvBlock, convs=self.convs, padding=self.padding, norm=self.norm)
+        x = space_to_depth(x, block=self.block)
+        convs = partial(ConvBlock, convs=self.convs, padding=self.padding, norm=self.norm)
         passed = []
         for level, width in enumerate(self.widths[:-1], start=1):
-            x = block(width, name=f"down{level}")(x, train=train)
+            x = convs(width, name=f"down{level}")(x, train=train)
             passed.append(x)
             _require_halves(x)
             x = MaxPool(2, name=f"pool{level}")(x)
-        x = block(self.widths[-1], name="bottom")(x, train=train)
+        x = convs(self.widths[-1], name="bottom")(x, train=train)
         x = Dropout(self.dropout, name="dropout")(x, train=train)
         for level in range(len(self.widths) - 1, 0, -1):
             width, beside = self.widths[level - 1], passed[level - 1]
             x = ConvTranspose(width, 2, stride=2, kernel_init=initializers.he_normal(), name=f"enlarge{level}")(x)
             x = jnp.concatenate([_centre(beside, size_of(x)), x], axis=-1)
-            x = block(width, name=f"up{level}")(x, train=train)
-        return Conv(self.classes, 1, name="logits")(x)
+            x = convs(width, name=f"up{level}")(x, train=train)
+        logits = Conv(self.classes * self.block**2, 1, name="logits")(x)
+        return depth_to_space(logits, block=self.block)
 
 
 class BackboneUNet(linen.Module):

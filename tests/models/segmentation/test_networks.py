@@ -46,10 +46,15 @@ def fcn() -> models.FCN:
             partial(twins.UNet, 2, WIDTHS, 3, norm=False, same=False),
             (1, 44, 52, 2),
         ),
+        (
+            models.UNet(3, WIDTHS[:2], block=2),
+            partial(twins.SquaresUNet, 8, WIDTHS[:2], 12, norm=True, same=True),
+            (1, 8, 12, 2),
+        ),
         (models.SegNet(3, WIDTHS, (2, 2, 3)), partial(twins.SegNet, 2, WIDTHS, (2, 2, 3), 3), (1, 13, 17, 2)),
         (fcn(), partial(twins.FCN, WIDTHS, 5, 3, window=3), (1, 21, 27, 3)),
     ],
-    ids=["U-Net", "U-Net without padding", "SegNet", "FCN-8s"],
+    ids=["U-Net", "U-Net without padding", "U-Net of squares", "SegNet", "FCN-8s"],
 )
 def test_it_equals_torch(rng: np.random.Generator, network: Any, twin: Any, shape: tuple[int, ...]) -> None:
     assert_equals_twin(nn.pure(network), twin(), rng.standard_normal(shape).astype(np.float32), SAME_NAMES)
@@ -165,6 +170,7 @@ def test_features_end_the_network_where_the_last_of_them_is_there() -> None:
             (8, 10, 1),
             r"^every level must have an even number of rows and columns to halve",
         ),
+        (models.UNet(2, WIDTHS, block=4), (8, 10, 1), r"^block must divide height and width, got block 4"),
         (models.BackboneUNet(2, models.resnet18, ("stem",), (4,)), (32, 32, 3), "^widths must be one fewer than na"),
         (models.DenseFCN(2, models.resnet18, "stage9"), (32, 32, 3), "but no part is called stage9"),
         (

@@ -56,6 +56,13 @@ class UNet(nn.Module):
         return self.logits(x)
 
 
+class SquaresUNet(UNet):
+    """Squares of 2 x 2 pixels become channels before it, and channels pixels behind it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.pixel_shuffle(super().forward(F.pixel_unshuffle(x, 2)), 2)
+
+
 class SegNet(nn.Module):
     def __init__(self, channels: int, widths: Sequence[int], convs: Sequence[int], classes: int) -> None:
         super().__init__()
