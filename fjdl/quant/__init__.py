@@ -3,7 +3,8 @@
 `Quantized` is the one type of a quantized array, and `Grid` the reals that its integers stand for. A quantizer of your
 own, such as one that learns how to round, makes integers on a grid and calls `from_integers`; a rule of `quantize_tree`
 is any function from an array to a `Quantized`. `integers`, `dequantize` and `grid_of` read one in whatever form it is
-stored. `ranges` has calibrators, which find ranges of activations. May import every floor below 2.
+stored. `ranges` has calibrators, which find ranges of activations, and `products` the products, convolutions and
+look-ups of quantized arrays, which are of integers where activations are. May import every floor below 2.
 
 >>> from fjdl import quant
 >>> small = quant.absmax_quantize(jnp.array([-1.0, 0.5, 0.25]), bits=8)
@@ -13,8 +14,8 @@ Array([-127,   64,   32], dtype=int8)
 Array([-1.  ,  0.5 ,  0.25], dtype=float32)
 """
 
-from fjdl.quant import ranges
-from fjdl.quant.affine import absmax_quantize, zeropoint_quantize
+from fjdl.quant import products, ranges
+from fjdl.quant.affine import absmax_quantize, quantize_examples, quantize_rows, zeropoint_quantize
 from fjdl.quant.casts import float8_quantize, saturating_cast
 from fjdl.quant.fake import fake_quantize, learned_step, lsq_quantize, straight_through_round
 from fjdl.quant.fold import fold_batch_norm
@@ -45,7 +46,10 @@ __all__ = [
     "nf4_quantize",
     "pack",
     "packed_length",
+    "products",
     "quantize",
+    "quantize_examples",
+    "quantize_rows",
     "quantize_tree",
     "ranges",
     "require",

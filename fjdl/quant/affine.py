@@ -54,3 +54,22 @@ def zeropoint_quantize(
     refuse_nan(x, infinite=True)
     low, high = over_blocks(jnp.min, x, blocks), over_blocks(jnp.max, x, blocks)
     return quantize(x, grid_over(low, high, bits=bits))
+
+
+@typed
+def quantize_rows(x: Float[Array, "*batch d"], *, bits: int = 8) -> Quantized:
+    """`x` on a symmetric grid for each vector along the last axis: activations that are quantized as they come.
+
+    `absmax_quantize` with every axis but the last in `axis`: dynamic quantization (Dettmers et al. 2022,
+    arXiv:2208.07339, 2.1), for the factors of `products.linear`.
+    """
+    return absmax_quantize(x, bits=bits, axis=tuple(range(x.ndim - 1)))
+
+
+@typed
+def quantize_examples(x: Float[Array, "n *shape"], *, bits: int = 8) -> Quantized:
+    """`x` on a symmetric grid for each entry of the first axis, such as each image of a batch, as they come.
+
+    `absmax_quantize` with `axis=0`, for the images of `products.conv2d`.
+    """
+    return absmax_quantize(x, bits=bits, axis=0)

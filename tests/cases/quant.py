@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from fjdl import quant
-from fjdl.quant import ranges
+from fjdl.quant import products, ranges
 from fjdl.typing import Array
-from tests.cases.case import Case, f32, inputs, normal, uniform
+from tests.cases.case import Case, f32, inputs, labels, normal, uniform
 
 
 def quantized(*shape: int) -> Callable[[np.random.Generator], quant.Quantized]:
@@ -45,6 +46,18 @@ def ranging(calibrator: Callable[[], ranges.Calibrator]) -> Case:
     return Case(range_at_once, inputs(normal(5, 4)), result="float32", label=name)
 
 
+def in_int8(rows: tuple[int, ...], *shape: int) -> Callable[[np.random.Generator], quant.Quantized]:
+    """Integers with a scale of the shape `rows`."""
+    return lambda rng: quant.Quantized(
+        rng.integers(-127, 128, shape).astype(np.int8), rng.uniform(0.01, 0.02, rows).astype(np.float32)
+    )
+
+
+def weight_only(x: Array, bias: Array) -> Any:
+    """Of floats by integers in bytes, whose scales keep float32 under every law."""
+    return products.linear(x, quant.absmax_quantize(np.arange(18.0, dtype=np.float32).reshape(6, 3), axis=-1), bias)
+
+
 CASES: list[Case] = [
     Case(quant.straight_through_round, inputs(normal(5))),
     Case(partial(quant.fake_quantize, grid=quant.symmetric_grid(2.0, bits=4)), inputs(normal(6, 3))),
@@ -55,6 +68,13 @@ CASES: list[Case] = [
         inputs(normal(3, 3, 2, 4), normal(4), lambda rng: rng.uniform(0.5, 1.5, 4).astype(np.float32)),
         result=None,
     ),
+    Case(products.linear, inputs(in_int8((4, 1), 4, 6), in_int8((1, 3), 6, 3)), result=None),
+    Case(weight_only, inputs(normal(4, 6), normal(3)), differentiable=(0, 1), domain=(-1e3, 1e3)),
+    Case(products.matmul, inputs(in_int8((2, 1, 1), 2, 4, 6), in_int8((2, 1, 3), 2, 6, 3)), result=None),
+    Case(products.conv2d, inputs(in_int8((2, 1, 1, 1), 2, 5, 5, 3), in_int8((1, 1, 1, 4), 3, 3, 3, 4)), result=None),
+    Case(products.embedding, inputs(labels(3, classes=4), four_bits(4, 6)), result=None),
+    Case(quant.quantize_rows, inputs(normal(4, 3)), result=None),
+    Case(quant.quantize_examples, inputs(normal(4, 3)), result=None),
     *map(
         ranging,
         (

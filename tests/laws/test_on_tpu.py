@@ -39,6 +39,7 @@ ASKED = (
     "autodiff.",
     "tests.cases.attention.",
     "tests.cases.norm.",
+    "tests.cases.quant.weight_only",
     "tests.cases.recurrent.",
     "losses.adaptive.",
 )  # layers, and textbook derivations of them

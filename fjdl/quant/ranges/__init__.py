@@ -1,7 +1,7 @@
 """Ranges of activations, found by looking at batches: pure functions over a state that merges, as metrics are.
 
 `compute` gives a `Range`, from which `affine_grid(*found)` or `symmetric_grid(found.largest)` makes a grid. May import
-what `fjdl.quant` may.
+`fjdl.quant` and what `fjdl.quant` may.
 
 >>> from fjdl.quant import affine_grid, ranges
 >>> calibrator = ranges.minmax()
