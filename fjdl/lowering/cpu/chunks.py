@@ -36,6 +36,19 @@ def mapped(function: Callable[[Array], Array], images: Array, *, most: int) -> A
     return parts.reshape(images.shape[0], *parts.shape[2:])
 
 
+def mapped_together(function: Callable[..., Array], arrays: Sequence[Array], *, most: int) -> Array:
+    """`function` of chunks of at most `most` images of each array, but of one at least: [n, ...].
+
+    A chunk keeps its axis of images; where all fit into one, there is no loop.
+    """
+    n = arrays[0].shape[0]
+    count = together(n, most)
+    if count == n:
+        return function(*arrays)
+    parts = lax.map(lambda i: function(*_chunk(arrays, i, count)), _indices(arrays[0], count))
+    return parts.reshape(n, *parts.shape[2:])
+
+
 def padded(x: Array, above: tuple[int, int], beside: tuple[int, int]) -> Array:
     """[..., h, w, c] with zeros above and below, left and right."""
     return jnp.pad(x, ((0, 0),) * (x.ndim - 3) + (above, beside, (0, 0)))

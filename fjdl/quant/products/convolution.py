@@ -1,6 +1,9 @@
 """Convolution of quantized images and kernels."""
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -8,13 +11,20 @@ from jax.typing import DTypeLike
 
 from fjdl import functional
 from fjdl.geometry import Padding, Pair, check_groups, slide
-from fjdl.lowering.conv_everywhere import Options
+from fjdl.lowering.conv_everywhere import Options, axes_of
+from fjdl.lowering.cpu.chunks import mapped_together
 from fjdl.lowering.int8.conv import conv
+from fjdl.measured import measured
+from fjdl.numerics import wide
+from fjdl.platforms import by_platform
 from fjdl.quant.forms import decoded, dequantize, integers
 from fjdl.quant.grid import Grid
-from fjdl.quant.products.result import Activation, finished, holds_integers
+from fjdl.quant.products.result import Activation, finished, holds_integers, in_numbers, on_grid
 from fjdl.quant.quantized import Quantized
 from fjdl.typing import Array, Float, typed
+
+# Outputs of the images that a CPU takes at a time.
+CHUNK = measured({"0.10.2": 2**17})
 
 
 @typed
@@ -34,7 +44,8 @@ def conv2d(
     """`fjdl.functional.conv2d` for a quantized kernel [kh, kw, c_in / groups, c_out], and `activation(y + bias)`.
 
     Of integers in `x`, with one scale for all or one for each image, and a kernel with one for all or for each output
-    channel, the products are of int8 in int32, exactly; the pixels of padding stand for 0 whatever the zero point.
+    channel, the products are of int8 in int32, exactly; the pixels of padding stand for 0 whatever the zero point, and
+    `activation` is of single entries or of the channels of a pixel.
     Other kernels and images become floats inside of the program, and the scale of output channels comes after the
     sums. `onto` and `dtype` are as in `linear`. Raises `ValueError` as `fjdl.functional.conv2d` does, and for an `x`
     with a scale for parts of an image.
@@ -48,10 +59,8 @@ def conv2d(
     check_groups(kernel.shape, channels=x.shape[-1], groups=groups)
     *batch, h, w, c_in = x.shape
     images = (math.prod(batch), h, w, c_in)
-    per_channel = all(n == 1 for n in kernel.scale.shape[:-1])
-    if isinstance(x, Quantized) and holds_integers(x) and holds_integers(kernel) and per_channel:
-        window = kernel.shape[:2]
-        rows, columns = slide((h, w), window=window, stride=stride, padding=padding, dilation=dilation)
+    if isinstance(x, Quantized) and holds_integers(x) and holds_integers(kernel) and _per_channel(kernel):
+        rows, columns = slide((h, w), window=kernel.shape[:2], stride=stride, padding=padding, dilation=dilation)
         options = Options(
             (h, w),
             (rows.window, columns.window),
@@ -60,17 +69,24 @@ def conv2d(
             (rows.dilation, columns.dilation),
             groups,
         )
-        y, natural = _of_integers(_of_images(x, images), kernel, options), jnp.dtype(jnp.float32)
-    else:
-        floats = dequantize(x) if isinstance(x, Quantized) else jnp.asarray(x)
-        after = per_channel and kernel.zero_point is None
-        weights = decoded(kernel, dtype=floats.dtype) if after else dequantize(kernel)
-        y = functional.conv2d(
-            floats.reshape(images), weights, stride=stride, padding=padding, dilation=dilation, groups=groups
-        ).astype(jnp.float32)
-        y, natural = (y * kernel.scale.reshape(1, 1, 1, -1) if after else y), floats.dtype
+        kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
+        finish = partial(in_numbers, activation=activation, dtype=kind)
+        grid = _of_all_images(onto, rank=x.ndim)
+        y = _of_integers(_of_images(x, images), kernel, bias, grid, options=options, finish=finish)
+        return on_grid(y.reshape(*batch, *y.shape[1:]), onto)
+    floats = dequantize(x) if isinstance(x, Quantized) else jnp.asarray(x)
+    after = _per_channel(kernel) and kernel.zero_point is None
+    weights = decoded(kernel, dtype=floats.dtype) if after else dequantize(kernel)
+    y = functional.conv2d(
+        floats.reshape(images), weights, stride=stride, padding=padding, dilation=dilation, groups=groups
+    ).astype(wide(floats.dtype))
+    y = y * kernel.scale.astype(y.dtype).reshape(1, 1, 1, -1) if after else y
     y = y.reshape(*batch, *y.shape[1:])
-    return finished(y, bias, activation=activation, onto=onto, dtype=natural if dtype is None else dtype)
+    return finished(y, bias, activation=activation, onto=onto, dtype=floats.dtype if dtype is None else dtype)
+
+
+def _per_channel(kernel: Quantized) -> bool:
+    return all(n == 1 for n in kernel.scale.shape[:-1])
 
 
 def _of_images(x: Quantized, shape: tuple[int, ...]) -> Quantized:
@@ -88,21 +104,73 @@ def _of_images(x: Quantized, shape: tuple[int, ...]) -> Quantized:
     return Quantized(integers(x).reshape(shape), flat(x.scale), zero, x.bits)
 
 
-def _of_integers(x: Quantized, kernel: Quantized, options: Options) -> Array:
-    """Exact sums, the zero points taken off, times both scales."""
-    images, weights = jnp.asarray(x.values), integers(kernel)
-    total = conv(images, weights, options=options)
-    inside = jnp.ones((1, *images.shape[1:]), jnp.int8)  # 0 in the padding, whose pixels stand for 0
-    if x.zero_point is not None:
-        total = total - x.zero_point.astype(jnp.int32) * conv(inside, weights, options=options)
+def _of_all_images(onto: Grid | None, *, rank: int) -> Grid | None:
+    """The grid beside [n, h, w, c]; refuses one with scales for images."""
+    if onto is None or onto.scale.ndim == 0:
+        return onto
+    if len(onto.scale.shape) != rank or any(n != 1 for n in onto.scale.shape[:-3]):
+        got = f"{list(onto.scale.shape)}"
+        raise ValueError(f"the scale of onto must be one for all, or one for each output channel, got shape {got}")
+    zero = None if onto.zero_point is None else onto.zero_point.reshape(1, *onto.scale.shape[-3:])
+    return Grid(onto.scale.reshape(1, *onto.scale.shape[-3:]), zero, onto.bits)
+
+
+def _of_integers(
+    x: Quantized,
+    kernel: Quantized,
+    bias: Array | None,
+    onto: Grid | None,
+    *,
+    options: Options,
+    finish: Callable[..., Array],
+) -> Array:
+    """What `finish` makes of the exact sums, zero points taken off, times both scales.
+
+    A CPU does so for a few images at a time, whose sums of 32 bits stay in its cache.
+    """
+    weights, inside = integers(kernel), jnp.ones((1, *x.shape[1:]), jnp.int8)  # 0 in the padding, which stands for 0
+    seen = None if x.zero_point is None else conv(inside, weights, options=options)
+    images = (x.values, x.scale) if x.zero_point is None else (x.values, x.scale, x.zero_point)
+    layer = (weights, kernel.scale, kernel.zero_point, seen, bias, onto)
+
+    def whole(images: tuple[Array, ...], layer: Any) -> Array:
+        *factors, bias, onto = layer
+        return finish(_real(images, *factors, options=options), bias, onto=onto)
+
+    def in_chunks(images: tuple[Array, ...], layer: Any) -> Array:
+        values, *scales = images
+        outputs = math.prod(axis.output for axis in axes_of(options)) * weights.shape[3]
+        if not all(isinstance(size, int) for size in (values.shape[0], outputs)):  # `jax.export` leaves it open
+            return whole(images, layer)
+        each = [values, *(jnp.broadcast_to(part, (values.shape[0], 1, 1, 1)) for part in scales)]
+        return mapped_together(lambda *some: whole(some, layer), each, most=max(1, CHUNK // max(outputs, 1)))
+
+    return by_platform(images, layer, elsewhere=whole, cpu=in_chunks)
+
+
+def _real(
+    images: tuple[Array, ...],
+    weights: Array,
+    scale: Array,
+    zero_point: Array | None,
+    seen: Array | None,
+    *,
+    options: Options,
+) -> Array:
+    """The convolution in float32; `seen` is that of ones by the weights."""
+    values, scale_of_images, *zeros = images
+    total = conv(values, weights, options=options)
+    if seen is not None:
+        total = total - zeros[0].astype(jnp.int32) * seen
     real = total.astype(jnp.float32)
-    if kernel.zero_point is not None:
-        sums = _window_sums(images, options).astype(jnp.float32)
-        if x.zero_point is not None:
-            sums = sums - x.zero_point * _window_sums(inside, options).astype(jnp.float32)
+    if zero_point is not None:
+        sums = _window_sums(values, options).astype(jnp.float32)
+        if zeros:
+            inside = jnp.ones((1, *values.shape[1:]), jnp.int8)
+            sums = sums - zeros[0] * _window_sums(inside, options).astype(jnp.float32)
         each = jnp.repeat(sums, weights.shape[3] // options.groups, axis=3)
-        real = real - each * kernel.zero_point.reshape(1, 1, 1, -1)
-    return real * (x.scale * kernel.scale.reshape(1, 1, 1, -1))
+        real = real - each * zero_point.reshape(1, 1, 1, -1)
+    return real * (scale_of_images * scale.reshape(1, 1, 1, -1))
 
 
 def _window_sums(images: Array, options: Options) -> Array:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from fjdl.quant.forms import quantize
-from fjdl.quant.grid import Grid
+from fjdl.quant.forms import from_integers
+from fjdl.quant.grid import Grid, rounded
 from fjdl.quant.quantized import FLOATS, Quantized
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Num, typed
 
 Activation = Callable[[Array], Array]
 
@@ -23,11 +23,30 @@ def finished(
     dtype: DTypeLike,
 ) -> Float[Array, "..."] | Quantized:
     """`activation(y + bias)` in the dtype of `y`, float32 or wider, then on the grid `onto`, or else in `dtype`."""
+    return on_grid(in_numbers(y, bias, activation=activation, onto=onto, dtype=dtype), onto)
+
+
+@typed
+def in_numbers(
+    y: Float[Array, "*shape"],
+    bias: Float[Array, "n"] | None = None,
+    *,
+    activation: Activation | None = None,
+    onto: Grid | None = None,
+    dtype: DTypeLike,
+) -> Num[Array, "..."]:
+    """The same, as integers in bytes where there is a grid."""
     if bias is not None:
         y = y + jnp.asarray(bias).astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
     if activation is not None:
         y = activation(y)
-    return y.astype(dtype) if onto is None else quantize(y, onto)
+    return y.astype(dtype) if onto is None else rounded(y, onto)
+
+
+@typed
+def on_grid(numbers: Num[Array, "..."], onto: Grid | None) -> Num[Array, "..."] | Quantized:
+    """Integers as those of the grid, where there is one."""
+    return numbers if onto is None else from_integers(numbers, onto)
 
 
 @typed
