@@ -25,7 +25,6 @@ SHARED: dict[str, str] = {
     "constant": "the same number everywhere: in a parameter, or at every step",
     "embedding": "rows of a table: of floats, or of a quantized one",
     "identity": "changes nothing: an activation, or the kernel of a layer that does",
-    "Layout": "where parts are: of the parameters on the devices, or of the numbers in a file of weights",
     "iou": "intersection over union: of boxes, or of the pixels of a class",
     "linear": "of the first degree: a layer, of floats or of quantized arrays, or a schedule",
     "mean": "the weighted mean: of values at hand, or of those of many batches",
