@@ -118,18 +118,8 @@ def shrunk(kernel: Any, *, scheme: Scheme, bits: int, granularity: Granularity, 
 
 def measure(run: LoadedRun, params: Any, precision: str, options: Options) -> dict[str, Any]:
     """Headline, loss, bytes and time of one form of the parameters; quantized kernels are expanded in the program."""
-    from fjdl.quant import dequantize_tree
-    from fjdl.train.layout import Layout
-    from fjdl.train.mesh import make_mesh
-    from fjdl.train.program import evaluator_of
-
-    model, headline = run.recipe.model, run.recipe.told.headline
-
-    def apply(params: Any, *rest: Any, **options: Any) -> Any:
-        return model.apply(dequantize_tree(params), *rest, **options)
-
-    recipe = dataclasses.replace(run.recipe, precision=precision, model=model._replace(apply=apply), layout=Layout())
-    results = evaluator_of(recipe, make_mesh()).on(run.splits.test, part="test")(params, run.state.stats)
+    recipe, headline = expanded(run.recipe, precision=precision), run.recipe.told.headline
+    results = results_on_test(run, recipe, params)
     predict = batch_prediction(recipe, run.state.stats, run.splits.test, size=options.batch_size)
     return {
         headline: float(results[headline]),
@@ -137,6 +127,27 @@ def measure(run: LoadedRun, params: Any, precision: str, options: Options) -> di
         "bytes": bytes_on_disk(params),
         "milliseconds": median_milliseconds(lambda: predict(params), repeats=options.repeats),
     }
+
+
+def expanded(recipe: Any, *, precision: str) -> Any:
+    """The recipe at a precision, whose model takes quantized parameters too and expands them in the program."""
+    from fjdl.quant import dequantize_tree
+    from fjdl.train.layout import Layout
+
+    model = recipe.model
+
+    def apply(params: Any, *rest: Any, **options: Any) -> Any:
+        return model.apply(dequantize_tree(params), *rest, **options)
+
+    return dataclasses.replace(recipe, precision=precision, model=model._replace(apply=apply), layout=Layout())
+
+
+def results_on_test(run: LoadedRun, recipe: Any, params: Any) -> Any:
+    """All results of a form of the parameters on the run's test part."""
+    from fjdl.train.mesh import make_mesh
+    from fjdl.train.program import evaluator_of
+
+    return evaluator_of(recipe, make_mesh()).on(run.splits.test, part="test")(params, run.state.stats)
 
 
 def bytes_on_disk(params: Any) -> int:
