@@ -81,8 +81,8 @@ def batch_function(recipe: Recipe, params: PyTree, stats: PyTree, *, answers: bo
     def evaluate(arrays: Arrays) -> Any:
         count = next(iter(arrays.values())).shape[0]
         batch = assembled(arrays, jnp.zeros(count, jnp.int32), jnp.ones(count))
-        inside = jax.tree.map(jnp.asarray, (params, stats))
-        outputs = network(*inside, batch, network.begin(count), train=False).outputs
+        weights, statistics = jax.tree.map(jnp.asarray, params), jax.tree.map(jnp.asarray, stats)
+        outputs = network(weights, statistics, batch, network.begin(count), train=False).outputs
         if answer is None:
             return plain_tree(outputs)
         return {"outputs": plain_tree(outputs), **plain_tree(answer(outputs, batch))}
@@ -132,7 +132,10 @@ def _shape(name: str, array: Any) -> jax.ShapeDtypeStruct:
 def _used(function: Callable[[Arrays], Any], shapes: Mapping[str, jax.ShapeDtypeStruct]) -> list[str]:
     """The names of the arrays that results depend on; raises `UsageError` where they depend on none."""
     traced = jax.make_jaxpr(function)(dict(shapes)).jaxpr
-    read = {id(each) for equation in traced.eqns for each in equation.invars} | {id(each) for each in traced.outvars}
+    read = {id(each) for each in traced.outvars}
+    for equation in reversed(traced.eqns):
+        if any(id(each) in read for each in equation.outvars):
+            read |= {id(each) for each in equation.invars}
     names = [name for name, variable in zip(sorted(shapes), traced.invars, strict=True) if id(variable) in read]
     if not names:
         raise UsageError("the run's outputs must depend on its data to be exported, got some that do not")
