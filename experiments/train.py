@@ -70,7 +70,7 @@ def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) 
     from fjdl.train.json_files import encode_json
     from fjdl.train.loop import fit_prepared
     from fjdl.train.prepare import check, prepare
-    from fjdl.train.processes import all_there, is_first, require_alike, told
+    from fjdl.train.processes import all_there, is_first, require_alike, require_same_data, told
     from fjdl.train.profiling import parse_steps
     from fjdl.train.progress import silent
     from fjdl.train.result import final_result
@@ -96,10 +96,11 @@ def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) 
         check(made)
         return made, profiled
 
+    require_alike(config=encode_json(experiment.config).strip())
     if several or not (run_dir / "result.json").exists():
         with users_mistakes():
             made, _ = prepared()
-        require_alike(made.splits, config=encode_json(experiment.config))
+        require_same_data(made.splits)
     grant()
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
     opened = (

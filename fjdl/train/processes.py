@@ -64,12 +64,19 @@ def versions() -> dict[str, str]:
     return {"fjdl": fjdl.__version__, "jax": version("jax"), "jaxlib": version("jaxlib")}
 
 
-def require_alike(splits: Splits, *, config: str, within: float = WITHIN) -> None:
-    """Raises `PeerLost` on every process unless all have equally many devices, the same config and the same data."""
+def require_alike(*, config: str, within: float = WITHIN) -> None:
+    """Raises `PeerLost` on every process unless all have the same config and as many devices of one kind."""
     line = peers.current()
     if line is not None:
         devices = f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}"
-        line.agree({"config": config, "devices": devices, "data": data_digest(splits)}, within=within)
+        line.agree({"config": config, "devices": devices}, within=within)
+
+
+def require_same_data(splits: Splits, *, within: float = WITHIN) -> None:
+    """Raises `PeerLost` on every process unless all have the same data."""
+    line = peers.current()
+    if line is not None:
+        line.agree({"data": data_digest(splits)}, within=within)
 
 
 def data_digest(splits: Splits) -> str:
