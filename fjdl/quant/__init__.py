@@ -16,7 +16,9 @@ Array([-1.  ,  0.5 ,  0.25], dtype=float32)
 
 from fjdl.quant import products, ranges
 from fjdl.quant.affine import absmax_quantize, quantize_examples, quantize_rows, zeropoint_quantize
+from fjdl.quant.bias import correct_bias, correct_bias_by_means, rectified_mean
 from fjdl.quant.casts import float8_quantize, saturating_cast
+from fjdl.quant.equalize import Equalized, equalize_layers
 from fjdl.quant.fake import fake_quantize, learned_step, lsq_quantize, straight_through_round
 from fjdl.quant.fold import fold_batch_norm
 from fjdl.quant.forms import dequantize, from_integers, grid_of, integers, quantize, stored
@@ -28,12 +30,16 @@ from fjdl.quant.tree import dequantize_tree, is_quantized, quantize_tree, size_i
 
 __all__ = [
     "NF4_LEVELS",
+    "Equalized",
     "Grid",
     "Quantized",
     "absmax_quantize",
     "affine_grid",
+    "correct_bias",
+    "correct_bias_by_means",
     "dequantize",
     "dequantize_tree",
+    "equalize_layers",
     "fake_quantize",
     "float8_quantize",
     "fold_batch_norm",
@@ -52,6 +58,7 @@ __all__ = [
     "quantize_rows",
     "quantize_tree",
     "ranges",
+    "rectified_mean",
     "require",
     "rounded",
     "saturating_cast",

@@ -108,11 +108,11 @@ def usable(step: Blocks, *, otherwise: Blocks | float) -> Blocks:
 
 
 @typed
-def refuse_nan(x: Float[Array, "..."], *, infinite: bool = False) -> None:
-    """Raises `ValueError` where a known `x` holds a NaN, or an infinity if these are refused too."""
+def refuse_nan(x: Float[Array, "..."], *, infinite: bool = False, name: str = "x") -> None:
+    """Raises `ValueError` where a known `x`, called `name`, holds a NaN, or an infinity if these are refused too."""
     if isinstance(x, Tracer) or (isinstance(x, jax.Array) and not x.is_fully_addressable):
         return
     bad = ~jnp.isfinite(x) if infinite else jnp.isnan(x)
     if bool(jnp.any(bad)):
         kind = "NaN and no infinity" if infinite else "NaN"
-        raise ValueError(f"x must hold no {kind}, got {int(jnp.sum(bad))} among {x.size} entries")
+        raise ValueError(f"{name} must hold no {kind}, got {int(jnp.sum(bad))} among {x.size} entries")

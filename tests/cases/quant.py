@@ -75,6 +75,17 @@ CASES: list[Case] = [
     Case(products.embedding, inputs(labels(3, classes=4), four_bits(4, 6)), result=None),
     Case(quant.quantize_rows, inputs(normal(4, 3)), result=None),
     Case(quant.quantize_examples, inputs(normal(4, 3)), result=None),
+    Case(quant.equalize_layers, inputs(normal(3, 4), normal(4, 5)), result=None),
+    Case(
+        partial(quant.equalize_layers, groups=2), inputs(normal(3, 4), normal(1, 1, 2, 6)), result=None, label="groups"
+    ),
+    Case(quant.correct_bias, inputs(normal(3), normal(2, 4, 3), normal(2, 4, 3)), result="float32"),
+    Case(
+        quant.correct_bias_by_means,
+        inputs(normal(3), normal(2, 2, 4, 3), normal(2, 2, 4, 3), normal(4)),
+        result="float32",
+    ),
+    Case(partial(quant.rectified_mean, top=6.0), inputs(normal(5), uniform(5, low=0.5)), (0, 1), result="float32"),
     *map(
         ranging,
         (
