@@ -1,9 +1,12 @@
 """A U-Net that names what a camera in a car sees: CamVid in 11 classes.
 
-Source: Ronneberger et al. 2015, arXiv:1505.04597 (network); Badrinarayanan et al. 2015, arXiv:1511.00561 (data, and
-SegNet's 60.1 % mean IoU with all 367 training frames).
+Source: Ronneberger et al. 2015, arXiv:1505.04597 (network); Shi et al. 2016, arXiv:1609.05158 (squares of pixels as
+channels); Badrinarayanan et al. 2015, arXiv:1511.00561 (data). With all 367 training frames, ENet has a mean IoU of
+51.3 % and SegNet of 55.6 % (Paszke et al. 2016, arXiv:1606.02147).
 Command: python -m experiments.train configs/camvid_unet.py --precision bfloat16 --seed N
-Result: not measured yet.
+Hardware: one core of an Intel(R) Xeon(R) Processor, shared with other programs; 538 s of processor time.
+Reached, with every eighth training frame (46) and every tenth test frame (24): a mean IoU of 0.286 and a pixel accuracy
+  of 74.4 %, one run, seed 0, which had not converged. The official lists have not been tried.
 """
 
 from functools import partial
