@@ -42,7 +42,8 @@ def absent_arrays(path: Path, shapes: Sequence[Sequence[int]]) -> list[int]:
 
     if not (path / "_METADATA").exists():  # which says which arrays there are
         return [*range(len(shapes))]
-    store = tensorstore.KvStore.open({"driver": "ocdbt", "base": f"file://{path}/"}).result()
+    files = {"driver": "file", "path": f"{path.absolute()}/"}  # no URL, in which some characters mean something else
+    store = tensorstore.KvStore.open({"driver": "ocdbt", "base": files}).result()
     stored = Counter(name.decode().partition("/")[0] for name in store.list().result())
     headers = [store.read(f"{index:06d}/.zarray") for index in range(len(shapes))]
 

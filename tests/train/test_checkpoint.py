@@ -31,6 +31,14 @@ def test_every_dtype_and_special_value_comes_back_bit_for_bit(tmp_path: Path) ->
     assert restored["replicated"].sharding == tree["replicated"].sharding
 
 
+@pytest.mark.parametrize("folder", ["runs/a", "a b", "50%20", "a#1?b"])
+def test_a_relative_folder_of_any_name_is_verified(tmp_path: Path, monkeypatch: Any, folder: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(Path(folder), 3, small())
+    assert checkpoint.latest_verified(Path(folder)) == 3
+    assert_identical(checkpoint.restore(Path(folder), small(), step=3), small())
+
+
 def test_the_state_of_groups_by_path_comes_back(tmp_path: Path) -> None:
     optimizer = partition([(r".*/kernel", momentum(0.1)), (r".*", sgd(0.1))])
     state = optimizer.init(small())
