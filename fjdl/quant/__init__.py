@@ -22,7 +22,9 @@ from fjdl.quant.equalize import Equalized, equalize_layers
 from fjdl.quant.fake import fake_quantize, learned_step, lsq_quantize, straight_through_round
 from fjdl.quant.fold import fold_batch_norm
 from fjdl.quant.forms import dequantize, from_integers, grid_of, integers, quantize, stored
+from fjdl.quant.gptq import gptq_quantize
 from fjdl.quant.grid import Grid, affine_grid, rounded, spread, symmetric_grid
+from fjdl.quant.moments import InputMoments, input_moments, product_error, unfolded_inputs
 from fjdl.quant.normal_float import NF4_LEVELS, nf4_quantize
 from fjdl.quant.packing import pack, packed_length, unpack
 from fjdl.quant.quantized import Quantized, require
@@ -32,6 +34,7 @@ __all__ = [
     "NF4_LEVELS",
     "Equalized",
     "Grid",
+    "InputMoments",
     "Quantized",
     "absmax_quantize",
     "affine_grid",
@@ -44,7 +47,9 @@ __all__ = [
     "float8_quantize",
     "fold_batch_norm",
     "from_integers",
+    "gptq_quantize",
     "grid_of",
+    "input_moments",
     "integers",
     "is_quantized",
     "learned_step",
@@ -52,6 +57,7 @@ __all__ = [
     "nf4_quantize",
     "pack",
     "packed_length",
+    "product_error",
     "products",
     "quantize",
     "quantize_examples",
@@ -68,6 +74,7 @@ __all__ = [
     "stored",
     "straight_through_round",
     "symmetric_grid",
+    "unfolded_inputs",
     "unpack",
     "zeropoint_quantize",
 ]

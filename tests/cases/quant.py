@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fjdl import quant
+from fjdl.metrics import measure
 from fjdl.quant import products, ranges
 from fjdl.typing import Array
 from tests.cases.case import Case, f32, inputs, labels, normal, uniform
@@ -58,6 +59,18 @@ def weight_only(x: Array, bias: Array) -> Any:
     return products.linear(x, quant.absmax_quantize(np.arange(18.0, dtype=np.float32).reshape(6, 3), axis=-1), bias)
 
 
+def positive(n: int) -> Callable[[np.random.Generator], np.ndarray]:
+    return lambda rng: np.cov(rng.standard_normal((n, 3 * n))).astype(np.float32)
+
+
+def gptq_in_four_bits(kernel: Array, moments: Array) -> quant.Quantized:
+    return quant.gptq_quantize(kernel, moments, quant.symmetric_grid(2.0, bits=4))
+
+
+def moments_at_once(x: Array) -> Array:
+    return measure(quant.input_moments(channels=4), x)
+
+
 CASES: list[Case] = [
     Case(quant.straight_through_round, inputs(normal(5))),
     Case(partial(quant.fake_quantize, grid=quant.symmetric_grid(2.0, bits=4)), inputs(normal(6, 3))),
@@ -75,6 +88,21 @@ CASES: list[Case] = [
     Case(products.embedding, inputs(labels(3, classes=4), four_bits(4, 6)), result=None),
     Case(quant.quantize_rows, inputs(normal(4, 3)), result=None),
     Case(quant.quantize_examples, inputs(normal(4, 3)), result=None),
+    Case(gptq_in_four_bits, inputs(normal(6, 3), positive(6)), result=None),
+    Case(moments_at_once, inputs(normal(5, 4)), result="float32"),
+    Case(
+        partial(quant.unfolded_inputs, channels=4, groups=2),
+        inputs(normal(3, 8)),
+        (0,),
+        oracle=lambda x: x.reshape(3, 2, 2, 2).transpose(0, 2, 1, 3).reshape(3, 2, 4),
+    ),
+    Case(
+        quant.product_error,
+        inputs(normal(4, 3), normal(4, 3), positive(4)),
+        (0, 1, 2),
+        result="float32",
+        oracle=lambda kernel, changed, moments: np.trace((changed - kernel).T @ moments @ (changed - kernel)),
+    ),
     Case(quant.equalize_layers, inputs(normal(3, 4), normal(4, 5)), result=None),
     Case(
         partial(quant.equalize_layers, groups=2), inputs(normal(3, 4), normal(1, 1, 2, 6)), result=None, label="groups"
