@@ -15,6 +15,7 @@ Array([-1.  ,  0.5 ,  0.25], dtype=float32)
 """
 
 from fjdl.quant import products, ranges
+from fjdl.quant.adaround import adaround
 from fjdl.quant.affine import absmax_quantize, quantize_examples, quantize_rows, zeropoint_quantize
 from fjdl.quant.bias import correct_bias, correct_bias_by_means, rectified_mean
 from fjdl.quant.casts import float8_quantize, saturating_cast
@@ -37,6 +38,7 @@ __all__ = [
     "InputMoments",
     "Quantized",
     "absmax_quantize",
+    "adaround",
     "affine_grid",
     "correct_bias",
     "correct_bias_by_means",

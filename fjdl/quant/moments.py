@@ -15,7 +15,7 @@ class InputMoments(NamedTuple):
     """The sum of xᵀx over all rows, times their weights, and the sum of the weights."""
 
     total: Array
-    count: Array
+    weight: Array
 
 
 @typed
@@ -24,10 +24,9 @@ def input_moments(*, channels: int, groups: int | None = None) -> Metric:
 
     `update(state, x, weights=None)` takes `x` `[..., channels]`, and with `groups` `[..., groups, channels]`, whose
     result is `[groups, channels, channels]`. The result is that of all rows at once, to rounding, however they were
-    split. A convolution's rows are those of `functional.im2col`, and with groups of
-    `unfolded_inputs`. In float32. `compute`
-    raises `ValueError` for a known state without rows, `update` for a known NaN or infinity among rows that count.
-    Frantar et al. 2022, arXiv:2210.17323.
+    split. A convolution's rows are those of `functional.im2col`, and with groups of `unfolded_inputs`. In float32.
+    `compute` raises `ValueError` for a known state without rows, `update` for a known NaN or infinity among rows that
+    count. Frantar et al. 2022, arXiv:2210.17323.
 
     >>> from fjdl.metrics import measure
     >>> measure(input_moments(channels=2), jnp.array([[1.0, 2.0], [3.0, 0.0]]))
@@ -57,12 +56,12 @@ def input_moments(*, channels: int, groups: int | None = None) -> Metric:
 
     @typed
     def merge(a: InputMoments, b: InputMoments) -> InputMoments:
-        return InputMoments(a.total + b.total, a.count + b.count)
+        return InputMoments(a.total + b.total, a.weight + b.weight)
 
     @typed
     def compute(state: InputMoments) -> Float[Array, "..."]:
-        require_seen(state.count != 0)
-        return state.total / state.count
+        require_seen(state.weight != 0)
+        return state.total / state.weight
 
     return Metric(init, update, merge, compute)
 

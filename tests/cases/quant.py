@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl import quant
+from fjdl import optim, quant
 from fjdl.metrics import measure
 from fjdl.quant import products, ranges
 from fjdl.typing import Array
@@ -63,6 +63,11 @@ def positive(n: int) -> Callable[[np.random.Generator], np.ndarray]:
     return lambda rng: np.cov(rng.standard_normal((n, 3 * n))).astype(np.float32)
 
 
+def adaround_in_three_steps(kernel: Array) -> quant.Quantized:
+    grid, optimizer = quant.symmetric_grid(2.0, bits=4), optim.sgd(0.1)
+    return quant.adaround(kernel, grid, lambda k, step: jnp.sum(jnp.square(k)), optimizer=optimizer, steps=3)
+
+
 def gptq_in_four_bits(kernel: Array, moments: Array) -> quant.Quantized:
     return quant.gptq_quantize(kernel, moments, quant.symmetric_grid(2.0, bits=4))
 
@@ -88,6 +93,7 @@ CASES: list[Case] = [
     Case(products.embedding, inputs(labels(3, classes=4), four_bits(4, 6)), result=None),
     Case(quant.quantize_rows, inputs(normal(4, 3)), result=None),
     Case(quant.quantize_examples, inputs(normal(4, 3)), result=None),
+    Case(adaround_in_three_steps, inputs(normal(6, 3)), result=None),
     Case(gptq_in_four_bits, inputs(normal(6, 3), positive(6)), result=None),
     Case(moments_at_once, inputs(normal(5, 4)), result="float32"),
     Case(
