@@ -15,7 +15,7 @@ from typing import Any
 
 import tyro
 
-from experiments import notice
+from experiments import mirror, notice
 from experiments.command import Experiment, as_recorded, parse, run_guarded
 from experiments.mistakes import users_mistakes
 from fjdl import peers
@@ -31,6 +31,8 @@ class Options:
     """The config file."""
     run_dir: Path | None = None
     """Where everything of this run goes; runs/<name of the config> by default."""
+    bucket: str | None = None
+    """A folder of a bucket that keeps a copy of the run, such as gs://my-runs/digits; it comes back from there."""
     dry_run: bool = False
     """Print shapes, parameters, MACs and memory, take one step, write nothing."""
     profile: str | None = None
@@ -48,7 +50,11 @@ def main() -> None:
         with users_mistakes():
             dry_run(experiment.recipe)
         return
-    train(experiment, options.run_dir or Path("runs") / options.config.stem, profile=options.profile)
+    run_dir = options.run_dir or Path("runs") / options.config.stem
+    mirror.require_local(run_dir)
+    line = peers.current()
+    with mirror.mirrored(run_dir, options.bucket if line is None or line.first else None):
+        train(experiment, run_dir, profile=options.profile)
 
 
 def together() -> None:

@@ -12,8 +12,9 @@ RESTARTED = Path(__file__).parents[1] / "supervise.py"  # the command that start
 
 def training(job: Job) -> list[str]:
     """The words of the training, the same on every machine; those that start it again where fjdl has such a command."""
-    command = "experiments.supervise" if RESTARTED.is_file() else "experiments.train"
-    return ["python", "-m", command, str(job.config), "--run-dir", job.run_dir, *job.arguments]
+    command = ["experiments.supervise", "--"] if RESTARTED.is_file() else ["experiments.train"]
+    bucket = ["--bucket", job.run_dir] if job.bucket else []
+    return ["python", "-m", *command, str(job.config), "--run-dir", f"runs/{job.name}", *bucket, *job.arguments]
 
 
 def install(job: Job, commit: str) -> str:

@@ -56,7 +56,7 @@ def test_the_command_that_restarts_is_taken_where_it_exists(tmp_path: Path, monk
     monkeypatch.setattr(machine, "RESTARTED", tmp_path / "supervise.py")
     assert machine.training(JOB) == ["python", "-m", "experiments.train", *words]
     (tmp_path / "supervise.py").touch()
-    assert machine.training(JOB) == ["python", "-m", "experiments.supervise", *words]
+    assert machine.training(JOB) == ["python", "-m", "experiments.supervise", "--", *words]
 
 
 def until(condition: object) -> None:

@@ -40,7 +40,7 @@ def test_a_plan_says_what_it_comes_to_and_shows_all_commands(command: Command, t
     assert [section.split(":")[0] for section in sections] == ["create", "sync", "run", "logs", "fetch", "delete"]
     again = command("tpu", "run", tmp_path / "job.json")
     assert again.status == 0, again.err
-    assert "--run-dir gs://my-runs/runs/fjdl --batch-size 256" in again.out
+    assert "--run-dir runs/fjdl --bucket gs://my-runs/runs/fjdl --batch-size 256" in again.out
     other = command("tpu", "create", tmp_path / "job.json", "--zone", "us-south1-a")
     assert "--zone=us-south1-a" in other.out
 

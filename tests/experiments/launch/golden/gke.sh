@@ -33,7 +33,7 @@ tar -xf build/fjdl-mnist.tar -C build/fjdl-mnist
 xpk workload create --workload=fjdl-mnist --cluster=fjdl-mnist --tpu-type=tpu7x-8 --num-slices=1 \
   --project=my-project --zone=us-central1-c --base-docker-image=python:3.12 --script-dir=build/fjdl-mnist \
   --max-restarts=50 --termination-grace-period-seconds=120 --env-file=SECRETS_FILE \
-  '--command=pip install -q -e '"'"'.[tpu]'"'"' && export JAX_PLATFORMS=tpu,cpu && python -m experiments.train configs/mnist_lenet.py --run-dir gs://my-runs/runs/fjdl-mnist --precision bfloat16'
+  '--command=pip install -q -e '"'"'.[tpu]'"'"' && export JAX_PLATFORMS=tpu,cpu && python -m experiments.train configs/mnist_lenet.py --run-dir runs/fjdl-mnist --bucket gs://my-runs/runs/fjdl-mnist --precision bfloat16'
 
 
 ## logs

@@ -28,7 +28,7 @@ tar -xf build/fjdl-mnist.tar -C build/fjdl-mnist
 xpk workload create --workload=fjdl-mnist --cluster=team --tpu-type=v5p-128 --num-slices=1 \
   --project=my-project --zone=us-east5-b --base-docker-image=us-docker.pkg.dev/my-project/images/jax:2026-11 \
   --script-dir=build/fjdl-mnist --max-restarts=50 --termination-grace-period-seconds=120 \
-  '--command=pip install -q -e '"'"'.[tpu]'"'"' && export JAX_PLATFORMS=tpu,cpu && python -m experiments.train configs/mnist_lenet.py --run-dir gs://my-runs/runs/fjdl-mnist'
+  '--command=pip install -q -e '"'"'.[tpu]'"'"' && export JAX_PLATFORMS=tpu,cpu && python -m experiments.train configs/mnist_lenet.py --run-dir runs/fjdl-mnist --bucket gs://my-runs/runs/fjdl-mnist'
 
 
 ## logs

@@ -78,7 +78,7 @@ flock -n "$HOME/fjdl-logs/fjdl-mnist.lock" true || { echo fjdl-mnist is running 
 cd "$HOME/fjdl"
 . "$HOME/venv/bin/activate"
 export JAX_PLATFORMS=tpu,cpu JAX_COMPILATION_CACHE_DIR="$HOME/jax-cache"
-nohup setsid flock -n "$HOME/fjdl-logs/fjdl-mnist.lock" python -m experiments.train configs/mnist_lenet.py --run-dir gs://my-runs/runs/fjdl-mnist --note '"'"'it'"'"'"'"'"'"'"'"'s a "test" of $HOME & co'"'"' >> "$HOME/fjdl-logs/fjdl-mnist.log" 2>&1 < /dev/null &
+nohup setsid flock -n "$HOME/fjdl-logs/fjdl-mnist.lock" python -m experiments.train configs/mnist_lenet.py --run-dir runs/fjdl-mnist --bucket gs://my-runs/runs/fjdl-mnist --note '"'"'it'"'"'"'"'"'"'"'"'s a "test" of $HOME & co'"'"' >> "$HOME/fjdl-logs/fjdl-mnist.log" 2>&1 < /dev/null &
 echo started fjdl-mnist'
 
 

@@ -71,7 +71,7 @@ cd "$HOME/fjdl"
 set -a; . "$HOME/.fjdl-mnist.env"; set +a
 export JAX_PLATFORMS=tpu,cpu JAX_COMPILATION_CACHE_DIR="$HOME/jax-cache"
 export FJDL_DATA_DIR="/mnt/data"
-nohup setsid flock -n "$HOME/fjdl-logs/fjdl-mnist.lock" python -m experiments.train configs/mnist_lenet.py --run-dir gs://my-runs/runs/fjdl-mnist --precision bfloat16 >> "$HOME/fjdl-logs/fjdl-mnist.log" 2>&1 < /dev/null &
+nohup setsid flock -n "$HOME/fjdl-logs/fjdl-mnist.lock" python -m experiments.train configs/mnist_lenet.py --run-dir runs/fjdl-mnist --bucket gs://my-runs/runs/fjdl-mnist --precision bfloat16 >> "$HOME/fjdl-logs/fjdl-mnist.log" 2>&1 < /dev/null &
 echo started fjdl-mnist'
 
 
