@@ -85,18 +85,19 @@ def _welcomed(seat: Seat, server: socket.socket, within: float) -> dict[int, Lin
 
 
 def _admit(seat: Seat, link: Link, links: dict[int, Link]) -> None:
+    hello = None
     with contextlib.suppress(TimeoutError):
         hello = link.receive(within=5.0)
-        index, count = (hello or {}).get("index"), (hello or {}).get("count")
-        if not isinstance(index, int):
-            link.close()
-            return
-        if count != seat.count:
-            sentence = f"process {index} says that {count} processes take part, process 0 that {seat.count} do"
-            _dismiss({**links, index: link}, sentence)
-        if index in links or not 0 < index < seat.count:
-            _dismiss({**links, -1: link}, f"two processes say that they are process {index} of {seat.count}")
-        links[index] = link
+    index, count = (hello or {}).get("index"), (hello or {}).get("count")
+    if not isinstance(index, int):
+        link.close()
+        return
+    if count != seat.count:
+        sentence = f"process {index} says that {count} processes take part, process 0 that {seat.count} do"
+        _dismiss({**links, -1: link}, sentence)
+    if index in links or not 0 < index < seat.count:
+        _dismiss({**links, -1: link}, f"two processes say that they are process {index} of {seat.count}")
+    links[index] = link
 
 
 def _dismiss(links: dict[int, Link], sentence: str) -> None:
@@ -124,6 +125,7 @@ def _greeted(seat: Seat, within: float) -> Link:
     except TimeoutError:
         answer = None
     if answer is None or not answer.get("welcome"):
+        link.close()
         raise PeerLost((answer or {}).get("lost", f"{missing} within {within:g} s"))
     return link
 

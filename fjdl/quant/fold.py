@@ -25,9 +25,9 @@ def fold_batch_norm(
     by default. Jacob et al. 2018, arXiv:1712.05877, section 3.2; equal to `torch.nn.utils.fuse_conv_bn_weights`. Raises
     `ValueError` where the channels differ.
 
-    >>> kernel, bias = fold_batch_norm(jnp.ones((3, 2)), jnp.zeros(2), jnp.array([1.0, 4.0]), epsilon=0.0)
+    >>> kernel, bias = fold_batch_norm(jnp.ones((3, 2)), jnp.ones(2), jnp.array([1.0, 4.0]), epsilon=0.0)
     >>> kernel[0], bias
-    (Array([1. , 0.5], dtype=float32), Array([0., 0.], dtype=float32))
+    (Array([1. , 0.5], dtype=float32), Array([-1. , -0.5], dtype=float32))
     """
     if kernel.shape[axis] != mean.shape[0]:
         raise ValueError(f"axis {axis} of kernel must have the {mean.shape[0]} channels of mean, got {kernel.shape}")

@@ -81,7 +81,7 @@ BOXES = {
     "word for a number": ("train {digits} --epochs many", ["--epochs", "'many'"]),
     "fraction for an integer": ("train {digits} --batch-size 1.5", ["--batch-size", "'1.5'"]),
     "nothing for a number": ("train {digits} --epochs", ["--epochs", "Missing value"]),
-    "precision": ("train {digits} --precision float16", ["--precision", "'float16'", "'bfloat16'"]),
+    "precision": ("train {digits} --precision float8", ["--precision", "'float8'", "'bfloat16'"]),
     "unknown word": ("train {digits} extra", ["Unrecognized options: extra"]),
     "no config": ("train", ["PATH", "The config file"]),
     "part": ("evaluate {tmp} --part dev", ["--part", "'dev'", "'validation'"]),

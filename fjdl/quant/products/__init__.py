@@ -10,7 +10,7 @@ steps. May import `fjdl.quant` and what `fjdl.quant` may.
 >>> from fjdl.quant.products import linear
 >>> kernel = absmax_quantize(jnp.array([[1.0, -1.0], [2.0, 0.5]]), axis=-1)
 >>> linear(quantize_rows(jnp.array([[1.0, 1.0]])), kernel).round(2)
-Array([[ 3. , -0.5]], dtype=float32)
+Array([[ 3.01, -0.5 ]], dtype=float32)
 """
 
 from fjdl.quant.products.convolution import conv2d
