@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple, NoReturn, TextIO
@@ -72,6 +72,12 @@ def _end(sentence: str, status: int) -> NoReturn:
     _fail(sentence, status)
     _flushed()
     os._exit(status)
+
+
+def split_at_dashes(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """What stands before the first -- and what stands behind it."""
+    place = words.index("--") if "--" in words else len(words)
+    return [*words[:place]], tuple(words[place + 1 :])
 
 
 def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.command import run_guarded
+from experiments.command import run_guarded, split_at_dashes
 from fjdl.errors import FjdlError, PeerLost, Stopped, UsageError
 from fjdl.signals import Answer, StopRequest, stop_requests
 
@@ -47,17 +47,16 @@ class GaveUp(FjdlError):
 
 def main() -> None:
     """Splits the command line at --, and supervises."""
-    words = sys.argv[1:]
-    place = words.index("--") if "--" in words else len(words)
-    options = tyro.cli(Options, args=words[:place])
+    own, training = split_at_dashes(sys.argv[1:])
+    options = tyro.cli(Options, args=own)
     if options.processes < 1 or options.restarts < 0 or options.wait < 0:
         raise UsageError(
             f"processes must be at least 1, restarts and wait not negative, got {options.processes}, "
             f"{options.restarts} and {options.wait:g}"
         )
-    if not words[place + 1 :]:
+    if not training:
         raise UsageError("the arguments of experiments.train are needed behind --, got none")
-    supervise([sys.executable, "-m", "experiments.train", *words[place + 1 :]], options, run=run_of(words[place + 1 :]))
+    supervise([sys.executable, "-m", "experiments.train", *training], options, run=run_of(training))
 
 
 def run_of(arguments: Sequence[str]) -> Path:

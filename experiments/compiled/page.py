@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compiled.topology import CompilerError, require_name
-from experiments.pages.markdown import markers, replace_table, require_markers
+from experiments.pages.markdown import markers, replace_table, require_markers, table_line
 from fjdl.errors import UsageError
 
 CONFIGS = Path("configs")
@@ -75,8 +75,8 @@ def rows_of(page: Path, section: str) -> dict[str, str]:
 def write_row(page: Path, section: str, name: str, facts: Mapping[str, Any], precision: str) -> None:
     """Puts a row into its section, in the order of names, under a line that says how and when it was made."""
     row, head = (against_row, AGAINST) if section == "flax" else (check_row, HEAD)
-    rows = {**rows_of(page, section), name: _line(row(name, facts))}
-    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *(rows[key] for key in sorted(rows))]
+    rows = {**rows_of(page, section), name: table_line(row(name, facts))}
+    lines = [table_line(head), table_line(["---", *["---:"] * (len(head) - 1)]), *(rows[key] for key in sorted(rows))]
     replace_table(page, f"{_provenance(section, facts['setting'], precision)}\n\n" + "\n".join(lines), section=section)
 
 
@@ -169,10 +169,6 @@ def _provenance(section: str, setting: Mapping[str, Any], precision: str) -> str
         f"`python -m experiments.tpu table`: {what}{hosts}, {precision}; the last row was made on {setting['date']} "
         f"with jax {setting['jax']} and libtpu {setting['libtpu']}."
     )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _mega(size: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.compiled.network import SHAPES, Shape, exchange, links_of
-from experiments.pages.markdown import replace_table, require_markers
+from experiments.pages.markdown import replace_table, require_markers, table_line
 from fjdl.errors import UsageError
 
 HEAD = (
@@ -45,8 +45,8 @@ def write(files: Sequence[Path], page: Path | None) -> None:
     if page is not None:
         require_markers(page, section="scaling")
     checks = [read(path) for path in files]
-    table = [_line(HEAD), _line(["---", *["---:"] * (len(HEAD) - 1)])]
-    table += [_line(row) for check in checks for row in rows(check)]
+    table = [table_line(HEAD), table_line(["---", *["---:"] * (len(HEAD) - 1)])]
+    table += [table_line(cells) for check in checks for cells in rows(check)]
     print("\n".join(table), flush=True)
     if page is not None:
         replace_table(page, "\n".join([*_provenance(checks), "", *table]), section="scaling")
@@ -130,7 +130,3 @@ def _provenance(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         )
     files = " ".join(f"{Path(facts['setting']['config']).stem}.json" for facts in checks)
     yield f"then `python -m experiments.tpu scaling {files} --write docs/tpu.md`. No TPU was used."
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

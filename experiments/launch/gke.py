@@ -77,7 +77,7 @@ def logs(job: Job) -> list[Command]:
 
 def fetch(job: Job) -> list[Command]:
     """Copies the run from its bucket."""
-    return [Command(words=("mkdir", "-p", f"runs/{job.name}"), why="makes the folder of the run"), from_bucket(job)]
+    return [Command(words=("mkdir", "-p", job.folder), why="makes the folder of the run"), from_bucket(job)]
 
 
 def delete(job: Job) -> list[Command]:

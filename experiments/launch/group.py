@@ -1,9 +1,9 @@
 """Several machines of Compute Engine that are one slice: a managed instance group in bulk mode."""
 
 from experiments.launch.commands import Command
-from experiments.launch.instance import TUNNEL, limited, machine_flags
+from experiments.launch.instance import limited, machine_flags
 from experiments.launch.job import Job
-from experiments.launch.machines import Reach, project_and_zone
+from experiments.launch.machines import Reach, project_and_zone, ssh_flags
 
 TOOL = ("gcloud", "compute", "instance-groups", "managed")
 HOST = "@HOST@"  # stands for a machine of the group
@@ -79,7 +79,7 @@ def delete(job: Job) -> list[Command]:
 
 def reach(job: Job) -> Reach:
     """Machines whose names the group chooses: each command asks for them first, in the order of names."""
-    flags = (*project_and_zone(job), *((TUNNEL,) if job.internal else ()))
+    flags = ssh_flags(job)
     names = (
         *TOOL, "list-instances", job.name, *project_and_zone(job), "--format=value(instance.basename())",
         "--sort-by=instance.basename()",

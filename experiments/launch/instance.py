@@ -2,11 +2,10 @@
 
 from experiments.launch.commands import Command
 from experiments.launch.job import Job
-from experiments.launch.machines import Reach, network, project_and_zone
+from experiments.launch.machines import Reach, network, project_and_zone, ssh_flags
 
 IMAGES = "ubuntu-os-accelerator-images"
 MODELS = {"on-demand": "STANDARD", "spot": "SPOT", "flex-start": "FLEX_START"}
-TUNNEL = "--tunnel-through-iap"
 
 
 def create(job: Job) -> list[Command]:
@@ -49,7 +48,7 @@ def delete(job: Job) -> list[Command]:
 
 def reach(job: Job) -> Reach:
     """The one machine, whatever its number."""
-    flags = (*project_and_zone(job), *((TUNNEL,) if job.internal else ()))
+    flags = ssh_flags(job)
 
     def ssh(script: str, why: str) -> Command:
         words = ("gcloud", "compute", "ssh", job.name, *flags, f"--command={script}")

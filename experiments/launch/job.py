@@ -85,9 +85,14 @@ class Job:
         return find(self.accelerator, self.plane)
 
     @property
+    def folder(self) -> str:
+        """The run directory, on the machines and here."""
+        return f"runs/{self.name}"
+
+    @property
     def run_dir(self) -> str:
-        """Where the run goes, as the training is told."""
-        return f"{self.bucket}/runs/{self.name}" if self.bucket else f"runs/{self.name}"
+        """Where the run is kept: in the bucket, or in its folder on the machine."""
+        return f"{self.bucket}/{self.folder}" if self.bucket else self.folder
 
 
 def check(job: Job) -> Job:

@@ -14,7 +14,7 @@ def training(job: Job) -> list[str]:
     """The words of the training, the same on every machine; those that start it again where fjdl has such a command."""
     command = ["experiments.supervise", "--"] if RESTARTED.is_file() else ["experiments.train"]
     bucket = ["--bucket", job.run_dir] if job.bucket else []
-    return ["python", "-m", *command, str(job.config), "--run-dir", f"runs/{job.name}", *bucket, *job.arguments]
+    return ["python", "-m", *command, str(job.config), "--run-dir", job.folder, *bucket, *job.arguments]
 
 
 def install(job: Job, commit: str) -> str:

@@ -51,7 +51,7 @@ def logs(job: Job, reach: Reach, worker: int) -> list[Command]:
 
 def fetch(job: Job, reach: Reach) -> list[Command]:
     """Copies the run and all logs to this machine; what is there already is only brought up to date."""
-    folder = f"runs/{job.name}"
+    folder = job.folder
     commands = [Command(words=("mkdir", "-p", f"{folder}/logs"), why="makes the folder of the run")]
     if job.bucket:
         commands.append(from_bucket(job))
@@ -73,7 +73,7 @@ def from_bucket(job: Job) -> Command:
             "--recursive",
             f"--project={job.project}",
             job.run_dir,
-            f"runs/{job.name}",
+            job.folder,
         ),
         why="copies the run from the bucket",
     )
@@ -87,6 +87,11 @@ def packs(job: Job, commit: str) -> str:
 def project_and_zone(job: Job) -> tuple[str, str]:
     """The two flags that every command of gcloud gets."""
     return f"--project={job.project}", f"--zone={job.zone}"
+
+
+def ssh_flags(job: Job) -> tuple[str, ...]:
+    """The flags of ssh and scp: machines without addresses are reached through a tunnel."""
+    return (*project_and_zone(job), *(("--tunnel-through-iap",) if job.internal else ()))
 
 
 def network(job: Job, subnetwork: str) -> tuple[str, ...]:

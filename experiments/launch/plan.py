@@ -1,13 +1,11 @@
 """What a job comes to before anything is made: chips, hosts, batches, memory, and all commands in their order."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments.launch import machine
 from experiments.launch.job import Job
-from experiments.launch.planes import PLANES
 from fjdl.errors import UsageError
 
 GIB = 2**30
@@ -36,10 +34,9 @@ def mesh_of(axes: Mapping[str, int], devices: int) -> Any:
     """A mesh of devices that are not here; raises `UsageError` for sizes that do not fit their number."""
     from jax.sharding import AbstractMesh, AxisType
 
-    known = math.prod(size for size in axes.values() if size != -1)
-    sizes = tuple(devices // known if size == -1 else size for size in axes.values())
-    if math.prod(sizes) != devices:
-        raise UsageError(f"the mesh must have a place for each of the {devices} devices, got {dict(axes)}")
+    from fjdl.train.mesh import sizes_of
+
+    sizes = sizes_of(axes, devices)
     return AbstractMesh(sizes, tuple(axes), axis_types=(AxisType.Auto,) * len(sizes))
 
 
@@ -121,16 +118,3 @@ def many(number: int, word: str) -> str:
     ('1 host', '4 chips')
     """
     return f"{number} {word}{'s' * (number != 1)}"
-
-
-def printed(job: Job, commit: str) -> list[tuple[str, list[Any]]]:
-    """All commands of a launch by the word that runs them, in the order of a life."""
-    plane = PLANES[job.plane]
-    return [
-        ("create", plane.create(job)),
-        ("sync", plane.sync(job, commit)),
-        ("run", plane.run(job)),
-        ("logs", plane.logs(job, 0)),
-        ("fetch", plane.fetch(job)),
-        ("delete", plane.delete(job)),
-    ]

@@ -44,3 +44,18 @@ PLANES: dict[PlaneName, Plane] = {
     "group": by_ssh(group.create, group.reach, group.delete),
     "gke": Plane(gke.create, gke.sync, gke.run, lambda job, _: gke.logs(job), gke.fetch, gke.delete),
 }
+
+
+def commands_of(verb: str, job: Job, *, commit: Callable[[], str], worker: int = 0) -> Commands:
+    """The commands of one word; the commit is asked for by the one that copies the code."""
+    plane = PLANES[job.plane]
+    if verb == "sync":
+        return plane.sync(job, commit())
+    if verb == "logs":
+        return plane.logs(job, worker)
+    return {"create": plane.create, "run": plane.run, "fetch": plane.fetch, "delete": plane.delete}[verb](job)
+
+
+def life(job: Job, commit: str) -> list[tuple[str, Commands]]:
+    """All commands of a launch by the word that runs them, in their order."""
+    return [(verb, commands_of(verb, job, commit=lambda: commit)) for verb in Plane._fields]

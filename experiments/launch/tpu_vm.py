@@ -2,7 +2,7 @@
 
 from experiments.launch.commands import Command
 from experiments.launch.job import Job
-from experiments.launch.machines import Reach, network, project_and_zone
+from experiments.launch.machines import Reach, network, project_and_zone, ssh_flags
 
 TOOL = ("gcloud", "compute", "tpus", "tpu-vm")
 DISK_GONE = "the machines' disks; a minute or two"
@@ -38,7 +38,7 @@ def delete(job: Job) -> list[Command]:
 
 def reach(job: Job) -> Reach:
     """All workers at once by `--worker=all`, one by its number."""
-    flags = (*project_and_zone(job), *(("--tunnel-through-iap",) if job.internal else ()))
+    flags = ssh_flags(job)
     tool = ("gcloud", "alpha", *TOOL[1:]) if job.internal else TOOL  # which alone has the tunnel
 
     def ssh(script: str, worker: str, why: str) -> Command:

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.launch.commands import Command
+from experiments.command import split_at_dashes
 from experiments.launch.job import Job, check, load, save
-from experiments.launch.planes import PLANES
+from experiments.launch.planes import commands_of, life
 from experiments.launch.runner import execute, hidden, show, values_of
 from fjdl.errors import UsageError
 
@@ -63,7 +63,7 @@ def main(verb: str, arguments: Sequence[str]) -> None:
     worker = getattr(options, "worker", 0)
     if not 0 <= worker < job.slice.hosts:
         raise UsageError(f"worker must be a machine from 0 to {job.slice.hosts - 1}, got {worker}")
-    commands = commands_of(verb, job, worker)
+    commands = commands_of(verb, job, commit=lambda: commit_of(job.ref), worker=worker)
     secrets = values_of(job.secrets) if options.yes else {}
     if not options.yes:
         show(commands, known_values(job))
@@ -78,7 +78,7 @@ def main(verb: str, arguments: Sequence[str]) -> None:
 
 def parse(verb: str, arguments: Sequence[str]) -> Any:
     """The options; a first argument that ends in .json is a job's file, whose values are the defaults."""
-    options, training = _split(arguments)
+    options, training = split_at_dashes(arguments)
     kind: Any = {"plan": Plan, "logs": Logs}.get(verb, Launch)
     default: Any = tyro.MISSING_NONPROP
     given = next((word for word in options if not word.startswith("-")), "")
@@ -91,24 +91,14 @@ def parse(verb: str, arguments: Sequence[str]) -> Any:
     return dataclasses.replace(made, job=dataclasses.replace(made.job, arguments=training)) if training else made
 
 
-def commands_of(verb: str, job: Job, worker: int = 0) -> list[Command]:
-    """The commands of one word."""
-    plane = PLANES[job.plane]
-    if verb == "sync":
-        return plane.sync(job, commit_of(job.ref))
-    if verb == "logs":
-        return plane.logs(job, worker)
-    return {"create": plane.create, "run": plane.run, "fetch": plane.fetch, "delete": plane.delete}[verb](job)
-
-
 def plan(job: Job, path: Path | None) -> None:
     """Prints the plan, and keeps the job in a file where one is named."""
-    from experiments.launch.plan import lines, printed
+    from experiments.launch.plan import lines
     from fjdl.train.header import lines as aligned
 
     secrets = known_values(job)
     print(hidden(secrets)(aligned(lines(job))), flush=True)
-    for verb, commands in printed(job, commit_of(job.ref)):
+    for verb, commands in life(job, commit_of(job.ref)):
         print(f"\n## {verb}: {VERBS[verb]}\n")
         show(commands, secrets)
     if path is not None:
@@ -150,10 +140,3 @@ def described(help_text: str) -> Callable[[], None]:
 
     word.__doc__ = help_text
     return word
-
-
-def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """What stands before the first -- and what stands behind it."""
-    words = list(arguments)
-    place = words.index("--") if "--" in words else len(words)
-    return words[:place], tuple(words[place + 1 :])

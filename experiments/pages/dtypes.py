@@ -7,7 +7,7 @@ from pathlib import Path
 import tyro
 
 from experiments.command import run_guarded
-from experiments.pages.markdown import replace_table, require_markers
+from experiments.pages.markdown import replace_table, require_markers, table_line
 
 FORMATS = (
     "float64", "float32", "bfloat16", "float16", "float8_e5m2", "float8_e4m3fn",
@@ -54,7 +54,7 @@ def table() -> str:
             "wraps around" if whole else "∞" if kind.infinity else "NaN",
             f"{kind.bytes_of(11_000_000_000) / 1e9:.4g} GB",
         ]
-        lines.append(f"| {' | '.join([kind.name, str(kind.bits), parts, *cells])} |")
+        lines.append(table_line([kind.name, str(kind.bits), parts, *cells]))
     return "\n".join(lines)
 
 

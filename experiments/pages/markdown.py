@@ -1,8 +1,14 @@
 """Generated tables inside Markdown files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from fjdl.errors import UsageError
+
+
+def table_line(cells: Iterable[str]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"
 
 
 def replace_table(path: Path, table: str, *, section: str = "") -> None:

@@ -22,7 +22,7 @@ def make_mesh(devices: Sequence[Any] | None = None, *, axes: Mapping[str, int] =
     Raises `UsageError` for names other than those of `AXES`, and for sizes that do not fit the devices.
     """
     chosen = list(jax.devices() if devices is None else devices)
-    sizes = _sizes(axes, len(chosen))
+    sizes = sizes_of(axes, len(chosen))
     arranged = np.asarray(chosen) if len(sizes) == 1 else create_device_mesh(sizes, chosen)
     return Mesh(arranged, tuple(axes), axis_types=(AxisType.Auto,) * len(sizes))
 
@@ -81,7 +81,8 @@ def check_batch(batch_size: int, mesh: Mesh) -> None:
         )
 
 
-def _sizes(axes: Mapping[str, int], devices: int) -> tuple[int, ...]:
+def sizes_of(axes: Mapping[str, int], devices: int) -> tuple[int, ...]:
+    """The sizes of the axes of a mesh of so many devices; raises `UsageError` where they do not fit."""
     check_axes(axes)
     known = math.prod(size for size in axes.values() if size != -1)
     sizes = tuple(devices // known if size == -1 else size for size in axes.values())

@@ -6,7 +6,7 @@ from unittest.mock import patch
 from experiments.launch import machine
 from experiments.launch.commands import shell
 from experiments.launch.job import Job, check
-from experiments.launch.plan import printed
+from experiments.launch.planes import life
 
 GOLDEN = Path(__file__).parent / "golden"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -49,7 +49,7 @@ def recorded(name: str) -> str:
     """All that a launch of a job runs, as shell commands, with no command that restarts it."""
     job = check(JOBS[name])
     with patch.object(machine, "RESTARTED", GOLDEN / "none"):
-        launch = printed(job, COMMIT)
+        launch = life(job, COMMIT)
     parts = [f"## {verb}\n\n" + "\n\n".join(map(shell, commands)) for verb, commands in launch]
     return "\n\n\n".join(parts) + "\n"
 

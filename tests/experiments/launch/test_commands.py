@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.launch.commands import Command, text, wrapped
-from experiments.launch.plan import printed
+from experiments.launch.planes import life
 from tests.experiments.launch.jobs import COMMIT, GOLDEN, JOBS, recorded
 
 ODD = ("a b", "it's", '"x"', "$HOME", "`id`", "a\\b", "*", "", "ü", "a\nb", "--x=y z", ";", "&&", "!", "~", "#no")
@@ -41,7 +41,7 @@ def test_a_pipe_is_shown_as_one() -> None:
 @pytest.mark.parametrize("name", JOBS)
 def test_all_that_is_made_is_deleted(name: str) -> None:
     """What undoes a command stands among the commands of `delete`, which end with a look at what is left."""
-    launch = dict(printed(JOBS[name], COMMIT))
+    launch = dict(life(JOBS[name], COMMIT))
     deleted = [command.words for command in launch["delete"]]
     made = [command for commands in launch.values() for command in commands if command.makes]
     assert made
@@ -52,7 +52,7 @@ def test_all_that_is_made_is_deleted(name: str) -> None:
 
 def test_odd_arguments_reach_the_training(tmp_path: Path) -> None:
     """The script for machines, read by a shell, starts the training with the very words of the command line."""
-    start = dict(printed(JOBS["group"], COMMIT))["run"][-1]
+    start = dict(life(JOBS["group"], COMMIT))["run"][-1]
     script = next(word for word in start.into[-1] if word.startswith("--command=")).removeprefix("--command=")
     line = next(line for line in script.splitlines() if line.startswith("nohup"))
     words = shlex.split(line.partition(" >> ")[0])
