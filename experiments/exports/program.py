@@ -9,6 +9,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.analysis.dependence import inputs_used
 from fjdl.batch import assembled
 from fjdl.errors import UsageError
 from fjdl.train.precision import at_precision
@@ -131,12 +132,8 @@ def _shape(name: str, array: Any) -> jax.ShapeDtypeStruct:
 
 def _used(function: Callable[[Arrays], Any], shapes: Mapping[str, jax.ShapeDtypeStruct]) -> list[str]:
     """The names of the arrays that results depend on; raises `UsageError` where they depend on none."""
-    traced = jax.make_jaxpr(function)(dict(shapes)).jaxpr
-    read = {id(each) for each in traced.outvars}
-    for equation in reversed(traced.eqns):
-        if any(id(each) in read for each in equation.outvars):
-            read |= {id(each) for each in equation.invars}
-    names = [name for name, variable in zip(sorted(shapes), traced.invars, strict=True) if id(variable) in read]
+    used = inputs_used(jax.make_jaxpr(function)(dict(shapes)).jaxpr)
+    names = [name for name, read in zip(sorted(shapes), used, strict=True) if read]
     if not names:
         raise UsageError("the run's outputs must depend on its data to be exported, got some that do not")
     return names

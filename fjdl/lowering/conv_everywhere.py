@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
-from fjdl.geometry import Axis, Pads, certain, slide
+from fjdl.geometry import AnyPadding, Axis, Pads, Pair, certain, slide
 from fjdl.lowering.bilinear import Rules
 from fjdl.meshes import adjoint
 from fjdl.typing import Array
@@ -23,6 +23,15 @@ class Options(NamedTuple):
     padding: Pads
     dilation: tuple[int, int]
     groups: int
+
+
+def options_of(
+    size: tuple[int, int], *, window: tuple[int, int], stride: Pair, padding: AnyPadding, dilation: Pair, groups: int
+) -> Options:
+    """Those of a window over an image; raises `ValueError` as `slide` does."""
+    rows, columns = slide(size, window=window, stride=stride, padding=padding, dilation=dilation)
+    strides, dilations = (rows.stride, columns.stride), (rows.dilation, columns.dilation)
+    return Options(size, window, strides, (rows.padding, columns.padding), dilations, groups)
 
 
 def axes_of(options: Options) -> tuple[Axis, Axis]:

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 from flax import linen
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from fjdl.analysis.dependence import inputs_used
 from fjdl.lowering.bias import add_bias
 from fjdl.model import Model
 from fjdl.nn.conv import Conv1D, Conv3D, ConvTranspose, DepthwiseConv
 from fjdl.nn.layers import Conv, Dense
 from fjdl.nn.norm import BatchNorm
+from fjdl.nn.trace import path_of
 from fjdl.quant.fold import fold_batch_norm
 from fjdl.typing import PyTree
 
@@ -56,7 +58,7 @@ def folded(model: Model, inputs: Any) -> Folded:
     products, norms = {pair.product for pair in pairs}, {pair.norm for pair in pairs}
 
     def without(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        path = _path(context.module)
+        path = path_of(context.module)
         if context.method_name != "__call__" or path not in products | norms:
             return call(*args, **kwargs)
         if path in norms:
@@ -121,7 +123,7 @@ def _pairs(model: Model, inputs: Any) -> tuple[Pair, ...]:
     found: list[tuple[str, Any]] = []  # paths of products with the normalizations behind them
 
     def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        module, path = context.module, _path(context.module)
+        module, path = context.module, path_of(context.module)
         if context.method_name != "__call__":
             return call(*args, **kwargs)
         runs[path] += 1
@@ -147,28 +149,14 @@ def _pairs(model: Model, inputs: Any) -> tuple[Pair, ...]:
     probes: dict[str, Any] = {}
     zeros = [jax.ShapeDtypeStruct((), jnp.float32)] * (len(jax.tree.leaves(params)) + 1)
     program = jax.make_jaxpr(run)(params, stats, inputs, zeros)
-    used = _used(program.jaxpr)
-    inputs_of_probes = dict(zip(probes, program.jaxpr.invars[-len(zeros) :], strict=False))
+    seen_elsewhere = dict(zip(probes, inputs_used(program.jaxpr)[-len(zeros) :], strict=False))
     norms = Counter(source for source, _ in found)
     return tuple(
-        Pair(source, _path(norm), norm.epsilon, -2 if isinstance(made[source].module, ConvTranspose) else -1)
+        Pair(source, path_of(norm), norm.epsilon, -2 if isinstance(made[source].module, ConvTranspose) else -1)
         for source, norm in found
-        if norms[source] == runs[source] == runs[_path(norm)] == 1 and inputs_of_probes[source] not in used
+        if norms[source] == runs[source] == runs[path_of(norm)] == 1 and not seen_elsewhere[source]
     )
 
 
 def _is_product(module: linen.Module) -> bool:
     return isinstance(module, _PRODUCTS) or (isinstance(module, ConvTranspose) and module.groups == 1)
-
-
-def _used(program: Any) -> set[Any]:
-    """The variables of a program on which its outputs depend."""
-    used = {variable for variable in program.outvars if not hasattr(variable, "val")}
-    for equation in reversed(program.eqns):
-        if not used.isdisjoint(equation.outvars):
-            used.update(variable for variable in equation.invars if not hasattr(variable, "val"))
-    return used
-
-
-def _path(module: linen.Module) -> str:
-    return "/".join(module.path)

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from flax import linen
 
+from fjdl.nn.trace import path_of
+
 Result = TypeVar("Result")
 
 
@@ -28,7 +30,7 @@ def recomputed(function: Callable[..., Result], *, blocks: Sequence[str]) -> Cal
         idle, running = set(blocks), set[str]()
 
         def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-            path = "/".join(context.module.path)
+            path = path_of(context.module)
             matching = {pattern for pattern in blocks if re.fullmatch(pattern, path)}
             if context.method_name != "__call__" or not matching or running:
                 return call(*args, **kwargs)

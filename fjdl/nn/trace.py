@@ -34,7 +34,7 @@ def layers(module: linen.Module, inputs: Any) -> tuple[Layer, ...]:
         cost = getattr(context.module, _cost_of(context.method_name), None)
         if running or cost is None:
             return call(*args, **kwargs)
-        path = "/".join(context.module.path)
+        path = path_of(context.module)
         running.append(path)
         try:
             outputs = call(*args, **kwargs)
@@ -64,7 +64,7 @@ def outputs(module: linen.Module, variables: PyTree, *args: Any, names: Sequence
     """
 
     def chosen(part: linen.Module, method: str) -> bool:
-        return method == "__call__" and "/".join(part.path) in names
+        return method == "__call__" and path_of(part) in names
 
     mutable = [*kwargs.pop("mutable", ()), "intermediates"]
     _, changed = module.apply(variables, *args, capture_intermediates=chosen, mutable=mutable, **kwargs)
@@ -174,13 +174,18 @@ def _watching(watch: Callable[[str, Any], Any]) -> contextlib.AbstractContextMan
 
     def through(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         output = call(*args, **kwargs)
-        path = "/".join(context.module.path)
+        path = path_of(context.module)
         if context.method_name != "__call__" or not path:
             return output
         times[path] += 1
         return watch(path if times[path] == 1 else f"{path} ({times[path]})", output)
 
     return linen.intercept_methods(through)
+
+
+def path_of(module: linen.Module) -> str:
+    """The path of a part in its module, such as stage1/block0."""
+    return "/".join(module.path)
 
 
 def _cost_of(method: str) -> str:

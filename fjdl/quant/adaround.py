@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from fjdl.checks import at_least, within
 from fjdl.meshes import fori_loop
 from fjdl.quant.forms import from_integers, on_axes
-from fjdl.quant.grid import Grid, refuse_nan, spread
+from fjdl.quant.grid import Grid, refuse_nan, scale_and_zero
 from fjdl.quant.quantized import Quantized
 from fjdl.typing import Array, Float, Number, Scalar, typed
 
@@ -55,8 +55,7 @@ def adaround(
     within("[0, 1)", warmup=warmup)
     refuse_nan(kernel, infinite=True, name="kernel")
     grid, wide = on_axes(grid, kernel.shape), jnp.asarray(kernel).astype(jnp.float32)
-    scale = spread(grid.scale, wide.shape)
-    zero = jnp.zeros_like(scale) if grid.zero_point is None else spread(grid.zero_point, wide.shape)
+    scale, zero = scale_and_zero(grid, wide.shape)
     exact = wide / scale + zero
     below = jnp.floor(exact)
 

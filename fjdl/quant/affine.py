@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from fjdl.checks import within
 from fjdl.quant.blocks import Axis, block_shape, over_blocks
 from fjdl.quant.forms import quantize
-from fjdl.quant.grid import grid_over, refuse_nan, symmetric_grid
+from fjdl.quant.grid import Grid, grid_over, refuse_nan, symmetric_grid
 from fjdl.quant.quantized import Quantized
 from fjdl.typing import Array, Float, typed
 
@@ -31,7 +31,13 @@ def absmax_quantize(
     blocks = block_shape(x.shape, axis=axis, group=group)
     x = jnp.asarray(x).astype(jnp.float32)
     refuse_nan(x, infinite=True)
-    return quantize(x, symmetric_grid(over_blocks(jnp.max, jnp.abs(x), blocks), bits=bits))
+    return quantize(x, grid_up_to_largest(x, blocks, bits=bits))
+
+
+@typed
+def grid_up_to_largest(x: Float[Array, "..."], blocks: tuple[int, ...], *, bits: int) -> Grid:
+    """The grid onto which `absmax_quantize` rounds, with a scale for each of these blocks, see `block_shape`."""
+    return symmetric_grid(over_blocks(jnp.max, jnp.abs(x), blocks), bits=bits)
 
 
 @typed

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import within
 from fjdl.quant.forms import on_axes
-from fjdl.quant.grid import SMALLEST, Grid, spread
+from fjdl.quant.grid import SMALLEST, Grid, scale_and_zero
 from fjdl.typing import Array, Float, typed
 
 
@@ -45,9 +45,7 @@ def fake_quantize(x: Float[Array, "*shape"], grid: Grid) -> Float[Array, "*shape
     >>> jax.grad(lambda x: fake_quantize(x, symmetric_grid(1.0, bits=2)).sum())(jnp.array([-3.0, 0.4, 1.2]))
     Array([0., 1., 1.], dtype=float32)
     """
-    grid = on_axes(grid, x.shape)
-    scale = spread(grid.scale, x.shape)
-    zero = jnp.zeros_like(scale) if grid.zero_point is None else spread(grid.zero_point, x.shape)
+    scale, zero = scale_and_zero(on_axes(grid, x.shape), x.shape)
     wide = x.astype(jnp.float32)
     nearest = jnp.round(jax.lax.stop_gradient(wide / scale + zero))
     limited = jnp.clip(nearest, *grid.limits)

@@ -102,6 +102,13 @@ def spread(scale: Blocks, shape: tuple[int, ...]) -> Float[Array, "..."]:
 
 
 @typed
+def scale_and_zero(grid: Grid, shape: tuple[int, ...]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Scale and zero point, 0 where there is none, beside an array of `shape`, see `spread`."""
+    scale = spread(grid.scale, shape)
+    return scale, jnp.zeros_like(scale) if grid.zero_point is None else spread(grid.zero_point, shape)
+
+
+@typed
 def usable(step: Blocks, *, otherwise: Blocks | float) -> Blocks:
     """`step`; `otherwise` where it is zero or subnormal, and NaN where it is not finite."""
     return jnp.where(jnp.isfinite(step), jnp.where(step >= SMALLEST, step, otherwise), jnp.nan)

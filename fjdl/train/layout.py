@@ -89,11 +89,8 @@ def shardings(layout: Layout, mesh: Mesh, params: PyTree) -> PyTree:
     Raises `UsageError` where a rule matches no parameter or no rule matches one, and for axes that a parameter cannot
     be shared by.
     """
-    try:
-        rules = trees.select(params, layout.rules)
-    except ValueError as error:
-        raise UsageError(f"the layout does not fit the parameters: {error}") from error
-    return trees.map_named(lambda name, leaf, rule: _sharding(name, leaf.shape, rule, mesh), params, rules)
+    rules = iter(_rules(layout, params))
+    return trees.map_named(lambda name, leaf: _sharding(name, leaf.shape, next(rules), mesh), params)
 
 
 def shardings_beside(layout: Layout, mesh: Mesh, params: PyTree, other: PyTree) -> PyTree:
@@ -101,20 +98,17 @@ def shardings_beside(layout: Layout, mesh: Mesh, params: PyTree, other: PyTree) 
 
     Arrays of other shapes are split where the rule of their parameter is a `split`, else every device has them.
     """
-    placed = shardings(layout, mesh, params)
-    homes = dict(zip(trees.names(params), zip(_shapes(params), jax.tree.leaves(placed), strict=True), strict=True))
-    rules = dict(zip(trees.names(params), _rules(layout, params), strict=True))
+    shapes = (leaf.shape for leaf in jax.tree.leaves(params))
+    owners = dict(zip(trees.names(params), zip(shapes, _rules(layout, params), strict=True), strict=True))
 
     def place(name: str, leaf: Any) -> NamedSharding:
         parts = name.split("/")
-        owner = next((own for own in ("/".join(parts[i:]) for i in range(len(parts))) if own in homes), None)
+        owner = next((own for own in ("/".join(parts[i:]) for i in range(len(parts))) if own in owners), None)
         if owner is None:
             return NamedSharding(mesh, PartitionSpec())
-        shape, home = homes[owner]
-        if leaf.shape == shape:
-            return home
-        rule = rules[owner]
-        return _sharding(name, leaf.shape, PartitionSpec() if isinstance(rule, PartitionSpec) else rule, mesh)
+        shape, rule = owners[owner]
+        whole = leaf.shape != shape and isinstance(rule, PartitionSpec)
+        return _sharding(name, leaf.shape, PartitionSpec() if whole else rule, mesh)
 
     return trees.map_named(place, other)
 
@@ -179,10 +173,10 @@ def _names(entry: Any) -> tuple[str, ...]:
     return () if entry is None else (entry,) if isinstance(entry, str) else tuple(entry)
 
 
-def _shapes(tree: PyTree) -> list[tuple[int, ...]]:
-    return [leaf.shape for leaf in jax.tree.leaves(tree)]
-
-
 def _rules(layout: Layout, params: PyTree) -> list[Any]:
+    """The rule of each parameter."""
     is_rule = lambda rule: callable(rule) or isinstance(rule, PartitionSpec)  # noqa: E731
-    return jax.tree.leaves(trees.select(params, layout.rules), is_leaf=is_rule)
+    try:
+        return jax.tree.leaves(trees.select(params, layout.rules), is_leaf=is_rule)
+    except ValueError as error:
+        raise UsageError(f"the layout does not fit the parameters: {error}") from error

@@ -13,6 +13,7 @@ import numpy as np
 from fjdl import tree as trees
 from fjdl.errors import CheckpointError
 from fjdl.train.array_files import DTYPES
+from fjdl.train.mesh import from_host
 from fjdl.typing import PyTree
 
 
@@ -79,5 +80,4 @@ def _place(array: np.ndarray, leaf: Any) -> Any:
         return array
     if getattr(leaf, "sharding", None) is None or not getattr(leaf, "committed", True):
         return jax.device_put(array)
-    with jax.transfer_guard_host_to_device("allow"):
-        return jax.make_array_from_callback(array.shape, leaf.sharding, lambda index: array[index])
+    return from_host(array, leaf.sharding)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental.mesh_utils import create_device_mesh
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding
 
 from fjdl.errors import UsageError
 from fjdl.typing import PyTree
@@ -63,13 +63,18 @@ def spread(batch: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree:
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), batch)
 
 
+def from_host(array: np.ndarray, sharding: Sharding) -> jax.Array:
+    """The array on the devices of a sharding, each its part, also where those of other processes have parts of it."""
+    with jax.transfer_guard_host_to_device("allow"):
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+
 def on_all(numbers: Sequence[int], mesh: Mesh) -> jax.Array:
     """Integers of the host on each device, also on those of other processes, which have the same."""
     array, everywhere = np.asarray(numbers, np.int32), replicated(mesh)
     if everywhere.is_fully_addressable:
         return jax.device_put(array, everywhere)
-    with jax.transfer_guard_host_to_device("allow"):
-        return jax.make_array_from_callback(array.shape, everywhere, lambda index: array[index])
+    return from_host(array, everywhere)
 
 
 def check_batch(batch_size: int, mesh: Mesh) -> None:

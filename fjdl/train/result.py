@@ -26,13 +26,14 @@ def final_result(prepared: Prepared, run: RunDirectory, state: TrainState, *, st
     they have another state than this at its step. Of several processes all call it, and the first has the result.
     """
     recipe, splits, _, program = prepared
-    per_epoch, identity = program.steps_per_epoch, digest(on_host(state))
+    per_epoch, whole = program.steps_per_epoch, on_host(state)
     measured = {
         part: summarized(recipe.told, measure(program.evaluator, state, source, part=part))
         for part, source in (("validation", splits.validation), ("test", splits.test))
     }
     if not is_first():
         return {}
+    identity = digest(whole)
     records = read_metrics(run.metrics, steps_per_epoch=per_epoch, until=steps)
     times = read_timing(run.timing, steps_per_epoch=per_epoch, until=steps)
     require_state(records, int(state.step), identity, where=run.checkpoints / str(int(state.step)))

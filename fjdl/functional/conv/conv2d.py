@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 
 from fjdl.functional.conv.padding import continued
-from fjdl.geometry import ConvPadding, Pair, check_groups, slide
+from fjdl.geometry import ConvPadding, Pair, check_groups
 from fjdl.lowering import conv_cpu, conv_everywhere
 from fjdl.lowering.bias import add_bias
 from fjdl.lowering.bilinear import bilinear
@@ -40,15 +40,9 @@ def conv2d(
     kh, kw = kernel.shape[:2]
     x, zeros = continued(x, padding, window=(kh, kw), dilation=dilation)
     *batch, h, w, c_in = x.shape
-    rows, columns = slide((h, w), window=(kh, kw), stride=stride, padding=zeros, dilation=dilation)
     images = jnp.asarray(x).reshape(math.prod(batch), h, w, c_in)
-    options = conv_everywhere.Options(
-        (h, w),
-        (kh, kw),
-        (rows.stride, columns.stride),
-        (rows.padding, columns.padding),
-        (rows.dilation, columns.dilation),
-        groups,
+    options = conv_everywhere.options_of(
+        (h, w), window=(kh, kw), stride=stride, padding=zeros, dilation=dilation, groups=groups
     )
     y = _convolve(images, jnp.asarray(kernel).astype(x.dtype), options=options)
     return add_bias(y.reshape(*batch, *y.shape[1:]), bias)

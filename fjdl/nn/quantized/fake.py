@@ -10,10 +10,12 @@ from flax import linen
 
 from fjdl.checks import at_least, known
 from fjdl.model import Model
-from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, bits_of_layers, flat, is_layer, kernel_name, path_of, replaced
-from fjdl.quant.blocks import block_shape, over_blocks
+from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, bits_of_layers, flat, is_layer, kernel_name, replaced
+from fjdl.nn.trace import path_of
+from fjdl.quant.affine import grid_up_to_largest
+from fjdl.quant.blocks import block_shape
 from fjdl.quant.fake import fake_quantize
-from fjdl.quant.grid import Grid, affine_grid, symmetric_grid
+from fjdl.quant.grid import Grid, affine_grid
 from fjdl.quant.ranges import Calibrator, moving_average
 from fjdl.typing import Array, PyTree
 
@@ -49,9 +51,9 @@ def fake_quantized(
         on = steps > start
 
         def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-            if not is_layer(context) or path_of(context) not in ranges:
+            if not is_layer(context) or path_of(context.module) not in ranges:
                 return call(*args, **kwargs)
-            path, x = path_of(context), args[0]
+            path, x = path_of(context.module), args[0]
             if train:
                 ranges[path] = found_by.update(ranges[path], jax.lax.stop_gradient(x))
             bits = chosen[path].inputs or 8
@@ -65,12 +67,6 @@ def fake_quantized(
     return Model(init, apply, model.layers)
 
 
-def kernel_grid(kernel: Array, *, bits: int) -> Grid:
-    """That of `quant.absmax_quantize(kernel, bits=bits, axis=-1)`."""
-    wide = kernel.astype(jnp.float32)
-    return symmetric_grid(over_blocks(jnp.max, jnp.abs(wide), block_shape(kernel.shape, axis=-1)), bits=bits)
-
-
 def input_grid(calibrator: Calibrator, state: Any, *, bits: int) -> Grid:
     """The affine grid over the range that a calibrator found."""
     return affine_grid(*calibrator.compute(state), bits=bits)
@@ -80,7 +76,8 @@ def _with_rounded_kernels(params: PyTree, chosen: dict[str, Bits], *, on: Array)
     named, kernels = flat(params), {}
     for name, bits in ((kernel_name(path), bits.kernel) for path, bits in chosen.items()):
         if bits:
-            kernels[name] = _if(on, partial(kernel_grid, named[name], bits=bits), named[name])
+            kernel, blocks = named[name], block_shape(named[name].shape, axis=-1)
+            kernels[name] = _if(on, partial(grid_up_to_largest, kernel, blocks, bits=bits), kernel)
     return replaced(params, kernels)
 
 

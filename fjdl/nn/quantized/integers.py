@@ -10,7 +10,8 @@ from fjdl.model import Model
 from fjdl.nn.conv import DepthwiseConv
 from fjdl.nn.layers import Dense
 from fjdl.nn.quantized.fake import input_grid
-from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, bits_of_layers, flat, is_layer, kernel_name, path_of, replaced
+from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, bits_of_layers, flat, is_layer, kernel_name, replaced
+from fjdl.nn.trace import path_of
 from fjdl.quant import absmax_quantize, dequantize, products, quantize, quantize_examples, quantize_rows
 from fjdl.quant.ranges import Calibrator, moving_average
 from fjdl.typing import Array, PyTree
@@ -58,8 +59,8 @@ def quantized(
         def run(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
             if not is_layer(context):
                 return call(*args, **kwargs)
-            layer, x, bits = context.module, args[0], chosen[path_of(context)]
-            factor = _as_integers(layer, x, bits, stats["grids"].get(path_of(context)))
+            layer, x, bits = context.module, args[0], chosen[path_of(context.module)]
+            factor = _as_integers(layer, x, bits, stats["grids"].get(path_of(context.module)))
             if bits.kernel is None:
                 return call(x if factor is x else dequantize(factor, dtype=x.dtype), *args[1:], **kwargs)
             return _product(layer, factor, dtype=x.dtype)

@@ -12,6 +12,7 @@ from fjdl.checks import within
 from fjdl.model import Model
 from fjdl.nn.conv import DepthwiseConv
 from fjdl.nn.layers import Conv, Dense
+from fjdl.nn.trace import path_of
 from fjdl.typing import PyTree
 
 LAYERS = (Dense, Conv, DepthwiseConv)
@@ -42,7 +43,7 @@ def bits_of_layers(model: Model, inputs: Any, rules: Rules) -> dict[str, Bits]:
 
     def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         if is_layer(context):
-            found.setdefault(path_of(context), None)
+            found.setdefault(path_of(context.module), None)
         return call(*args, **kwargs)
 
     with linen.intercept_methods(watch):
@@ -58,11 +59,6 @@ def bits_of_layers(model: Model, inputs: Any, rules: Rules) -> dict[str, Bits]:
 def is_layer(context: Any) -> bool:
     """Whether the call of a method is that of a layer that can be quantized."""
     return isinstance(context.module, LAYERS) and context.method_name == "__call__"
-
-
-def path_of(context: Any) -> str:
-    """The path of the module whose method is called."""
-    return "/".join(context.module.path)
 
 
 def kernel_name(path: str) -> str:

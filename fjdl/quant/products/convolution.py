@@ -10,8 +10,8 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl import functional
-from fjdl.geometry import Padding, Pair, check_groups, slide
-from fjdl.lowering.conv_everywhere import Options, axes_of
+from fjdl.geometry import Padding, Pair, check_groups
+from fjdl.lowering.conv_everywhere import Options, axes_of, options_of
 from fjdl.lowering.cpu.chunks import mapped_together
 from fjdl.lowering.int8.conv import conv
 from fjdl.measured import measured
@@ -60,15 +60,8 @@ def conv2d(
     *batch, h, w, c_in = x.shape
     images = (math.prod(batch), h, w, c_in)
     if isinstance(x, Quantized) and holds_integers(x) and holds_integers(kernel) and _per_channel(kernel):
-        rows, columns = slide((h, w), window=kernel.shape[:2], stride=stride, padding=padding, dilation=dilation)
-        options = Options(
-            (h, w),
-            (rows.window, columns.window),
-            (rows.stride, columns.stride),
-            (rows.padding, columns.padding),
-            (rows.dilation, columns.dilation),
-            groups,
-        )
+        kh, kw = kernel.shape[:2]
+        options = options_of((h, w), window=(kh, kw), stride=stride, padding=padding, dilation=dilation, groups=groups)
         kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
         finish = partial(in_numbers, activation=activation, dtype=kind)
         grid = _of_all_images(onto, rank=x.ndim)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from fjdl.lowering.bias import add_bias
 from fjdl.quant.forms import from_integers
 from fjdl.quant.grid import Grid, rounded
 from fjdl.quant.quantized import FLOATS, Quantized
@@ -36,8 +36,7 @@ def in_numbers(
     dtype: DTypeLike,
 ) -> Num[Array, "..."]:
     """The same, as integers in bytes where there is a grid."""
-    if bias is not None:
-        y = y + jnp.asarray(bias).astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
+    y = add_bias(y, bias)
     if activation is not None:
         y = activation(y)
     return y.astype(dtype) if onto is None else rounded(y, onto)
