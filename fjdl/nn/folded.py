@@ -63,7 +63,7 @@ def folded(model: Model, inputs: Any) -> Folded:
             return call(*args, **kwargs)
         if path in norms:
             return args[0]
-        output = call(*args, **kwargs)
+        output = call(*args)  # without the normalization that training gives to a product
         bias = None if context.module.use_bias else context.module.get_variable("params", "bias")
         return output if bias is None else add_bias(output, bias)
 

@@ -134,6 +134,14 @@ def test_training_goes_on_with_statistics_that_stand_still() -> None:
     np.testing.assert_array_equal(outputs, result.model.apply(params, stats, x)[0])
 
 
+def test_shortcuts_that_training_multiplies_and_normalizes_at_once_are_folded_too() -> None:
+    model, x = nn.pure(ResNet((1, 1), BasicBlock, width=8, classes=3)), jnp.ones((2, 16, 16, 3), jnp.bfloat16)
+    result = folded(model, x)
+    params, stats = result.fold(*drawn(jax.eval_shape(model.init, jax.random.key(0), x)))
+    outputs = jax.jit(lambda x: result.model.apply(params, stats, x, train=True)[0])(x)
+    np.testing.assert_array_equal(outputs, jax.jit(lambda x: result.model.apply(params, stats, x)[0])(x))
+
+
 def test_the_model_keeps_the_dtype_of_its_inputs_and_folds_behind_a_fitted_preprocessing() -> None:
     model = nn.preprocessed(nn.pure(nn.ConvNorm(2, window=1)), lambda mean, x: x - mean, fit=lambda: jnp.float32(1.0))
     x = jnp.ones((2, 2, 2, 1), jnp.float32)
