@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -193,11 +192,22 @@ class Line:
             time.sleep(BEAT)
 
 
-def end_process(sentence: str) -> None:
-    """Says the sentence and ends the process at once, from whatever thread; the system closes what it held."""
-    with contextlib.suppress(OSError, ValueError):
-        print(f"fjdl: {sentence}; the same command on all processes resumes", file=sys.stderr, flush=True)
-    os._exit(PeerLost.exit_status)
+def ending() -> Callable[[str], None]:
+    """What says a sentence and ends the process at once, from whatever thread; the system closes what it held.
+
+    The sentence goes where stderr leads when this is called: while a checkpoint is written it leads elsewhere.
+    """
+    shown = None
+    with contextlib.suppress(OSError):
+        shown = os.dup(2)
+
+    def end(sentence: str) -> None:
+        with contextlib.suppress(OSError):
+            if shown is not None:
+                os.write(shown, f"fjdl: {sentence}; the same command on all processes resumes\n".encode())
+        os._exit(PeerLost.exit_status)
+
+    return end
 
 
 def named(indices: list[int], count: int) -> str:

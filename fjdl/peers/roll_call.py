@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fjdl.errors import PeerLost, UsageError
-from fjdl.peers.line import Line, Link, Seat, end_process, named
+from fjdl.peers.line import Line, Link, Seat, ending, named
 
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
@@ -45,15 +45,16 @@ def open_line(
     seat: Seat,
     *,
     within: float = 60.0,
-    lost: Callable[[str], None] = end_process,
+    lost: Callable[[str], None] | None = None,
     server: socket.socket | None = None,
 ) -> Line:
     """The line of all processes, when every one of them has come.
 
     Process 0 listens at the port of the seat's address, or at `server`, which it may have opened before. `lost` is
-    called with a sentence, from a thread, when a peer is lost later. Raises `PeerLost` on every process that has come,
-    naming those that have not within so many seconds.
+    called with a sentence, from a thread, when a peer is lost later; without it the process says it and ends. Raises
+    `PeerLost` on every process that has come, naming those that have not within so many seconds.
     """
+    lost = lost or ending()
     if seat.index:
         return Line(seat, {0: _greeted(seat, within)}, lost=lost)
     with server or _server(seat) as listening:

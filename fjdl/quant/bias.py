@@ -5,6 +5,7 @@ from jax.scipy.stats import norm
 
 from fjdl.checks import at_least
 from fjdl.metrics.base import Weights, weight_of_each
+from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed
 
 
@@ -47,8 +48,8 @@ def correct_bias_by_means(
 
     The weights of a window are summed, as if all of its places held the mean; at the border, where padding is read,
     this is off. `means` are known from the batch normalization before, see `rectified_mean`. `groups` are those of the
-    convolution, with c = n · groups. In float32. Raises `ValueError` where the channels do not fit. Nagel et al. 2019,
-    arXiv:1906.04721, section 4.2.
+    convolution, with c = n · groups. In float32, of float64 in float64. Raises `ValueError` where the channels do not
+    fit. Nagel et al. 2019, arXiv:1906.04721, section 4.2.
 
     >>> correct_bias_by_means(jnp.zeros(1), jnp.array([[1.0], [2.0]]), jnp.array([[1.5], [2.0]]), jnp.array([4.0, 1.0]))
     Array([-2.], dtype=float32)
@@ -60,9 +61,9 @@ def correct_bias_by_means(
             f"a kernel {tuple(kernel.shape)} of {groups} groups must have outputs that they divide and "
             f"{n * groups} means, got {means.shape[0]}"
         )
-    moved = (changed_kernel.astype(jnp.float32) - kernel.astype(jnp.float32)).reshape(-1, n, d).sum(axis=0)
-    parts = moved.reshape(n, groups, d // groups) * means.astype(jnp.float32).reshape(groups, n).T[:, :, None]
-    return bias.astype(jnp.float32) - parts.sum(axis=0).reshape(d)
+    moved = (widened(changed_kernel) - widened(kernel)).reshape(-1, n, d).sum(axis=0)
+    parts = moved.reshape(n, groups, d // groups) * widened(means).reshape(groups, n).T[:, :, None]
+    return widened(bias) - parts.sum(axis=0).reshape(d)
 
 
 @typed
@@ -72,12 +73,12 @@ def rectified_mean(
     """The mean of ReLU(x), or with `top` = 6 of ReLU6(x), of a normally distributed x.
 
     After a batch normalization `mean` is its shift and `deviation` the absolute value of its scale; without deviation
-    it is ReLU(mean). In float32. Nagel et al. 2019, arXiv:1906.04721, appendix C.
+    it is ReLU(mean). In float32, of float64 in float64. Nagel et al. 2019, arXiv:1906.04721, appendix C.
 
     >>> rectified_mean(jnp.array([0.0, 10.0]), jnp.array([1.0, 1.0])).round(4)
     Array([ 0.3989, 10.    ], dtype=float32)
     """
-    mean, deviation = mean.astype(jnp.float32), deviation.astype(jnp.float32)
+    mean, deviation = widened(mean), widened(deviation)
     found = _above_zero(mean, deviation)
     return found if top is None else found - _above_zero(mean - top, deviation)
 

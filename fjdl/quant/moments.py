@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from fjdl.checks import at_least
 from fjdl.metrics.base import Metric, Weights, weight_of_each
+from fjdl.numerics import full_product, widened
 from fjdl.quant.grid import refuse_nan
 from fjdl.quant.ranges.base import require_seen
 from fjdl.typing import Array, Float, Shaped, typed
@@ -96,14 +97,14 @@ def product_error(
     """The mean over rows of the summed squares of what a change of the kernel does to the outputs.
 
     With Δ the change and M the moments it is the trace of Δᵀ · M · Δ. `moments` are those of `input_moments`, for each
-    group or for all inputs. In float32. Raises `ValueError` where they do not fit the kernel.
+    group or for all inputs. In float32, of float64 in float64. Raises `ValueError` where they do not fit the kernel.
 
     >>> product_error(jnp.zeros((2, 1)), jnp.array([[1.0], [2.0]]), jnp.eye(2))
     Array(5., dtype=float32)
     """
-    change = by_group(changed_kernel.astype(jnp.float32) - kernel.astype(jnp.float32), moments)
-    squares = jnp.asarray(moments).astype(jnp.float32).reshape(change.shape[0], *moments.shape[-2:])
-    return jnp.sum(change * jnp.matmul(squares, change, precision="highest"))
+    change = by_group(widened(changed_kernel) - widened(kernel), moments)
+    squares = widened(moments).reshape(change.shape[0], *moments.shape[-2:])
+    return jnp.sum(change * full_product(squares, change))
 
 
 @typed

@@ -3,6 +3,8 @@
 import queue
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 from fjdl import peers
 from fjdl.errors import PeerLost
 from fjdl.peers import Line, Seat, line as lines, open_line
+from tests.support import ROOT
 
 
 def free_port() -> int:
@@ -195,3 +198,18 @@ def test_tpus_count_where_jax_may_use_them(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("JAX_PLATFORMS")
     found.update({"/dev": []})
     assert not peers.on_tpu()
+
+
+HELD_BACK = """
+from fjdl.peers.line import ending
+from fjdl.train.array_files import _held_back_errors
+end = ending()
+with _held_back_errors():
+    end("process 1 of 2 ended without a word")
+"""
+
+
+def test_a_process_that_ends_while_it_writes_a_checkpoint_says_why() -> None:
+    found = subprocess.run([sys.executable, "-c", HELD_BACK], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert found.returncode == PeerLost.exit_status == 7
+    assert found.stderr.splitlines()[-1].startswith("fjdl: process 1 of 2 ended without a word; the same command")
