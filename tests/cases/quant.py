@@ -90,6 +90,7 @@ CASES: list[Case] = [
     Case(weight_only, inputs(normal(4, 6), normal(3)), differentiable=(0, 1), domain=(-1e3, 1e3)),
     Case(products.matmul, inputs(in_int8((2, 1, 1), 2, 4, 6), in_int8((2, 1, 3), 2, 6, 3)), result=None),
     Case(products.conv2d, inputs(in_int8((2, 1, 1, 1), 2, 5, 5, 3), in_int8((1, 1, 1, 4), 3, 3, 3, 4)), result=None),
+    Case(products.kernel_sums, inputs(in_int8((1, 1, 1, 4), 3, 3, 3, 4)), result=None),
     Case(products.embedding, inputs(labels(3, classes=4), four_bits(4, 6)), result=None),
     Case(quant.quantize_rows, inputs(normal(4, 3)), result=None),
     Case(quant.quantize_examples, inputs(normal(4, 3)), result=None),

@@ -26,7 +26,7 @@ from fjdl.quant import (
     symmetric_grid,
     zeropoint_quantize,
 )
-from fjdl.quant.products import conv2d, embedding, linear, matmul
+from fjdl.quant.products import conv2d, embedding, kernel_sums, linear, matmul
 
 KERNELS = {
     "tensor": absmax_quantize,
@@ -126,6 +126,30 @@ def test_a_convolution_is_that_of_what_integers_stand_for(geometry: str, rng: np
         x = quantize_examples(batch) if make == "examples" else INPUTS[make](batch)
         expected = functional.conv2d(dequantize(x), dequantize(kernel), **options)
         np.testing.assert_allclose(conv2d(x, kernel, **options), expected, rtol=2e-5, atol=5e-5)
+
+
+def test_sums_of_kernels_that_are_known_change_nothing(rng: np.random.Generator) -> None:
+    grid, image, vectors = affine_grid(-1.0, 3.0), data(rng, 2, 5, 5, 4), data(rng, 3, 8)
+    kernel = absmax_quantize(data(rng, 3, 3, 4, 6), axis=-1)
+    sums = kernel_sums(kernel)
+    np.testing.assert_array_equal(sums, np.asarray(integers(kernel), np.int64).sum(axis=(0, 1, 2)))
+    x = quantize(image, grid)
+    np.testing.assert_array_equal(conv2d(x, kernel, sums=sums), conv2d(x, kernel))
+    matrix = absmax_quantize(data(rng, 8, 5), axis=-1, group=4)
+    sums = kernel_sums(matrix)
+    np.testing.assert_array_equal(sums, np.asarray(integers(matrix), np.int64).reshape(2, 4, 5).sum(axis=1))
+    x = quantize(vectors, grid)
+    np.testing.assert_array_equal(linear(x, matrix, sums=sums), linear(x, matrix))
+
+
+def test_a_zero_point_that_no_integer_is_cannot_pad() -> None:
+    x = Quantized(jnp.ones((1, 2, 2, 1), jnp.int8), jnp.ones((1, 1, 1, 1)), jnp.full((1, 1, 1, 1), -300.0))
+    kernel = absmax_quantize(jnp.full((3, 3, 1, 1), 127.0))
+    with pytest.raises(ValueError, match=r"the zero point of images that are padded must lie in \[-128, 127\], got"):
+        conv2d(x, kernel)
+    assert np.isnan(jax.jit(conv2d)(x, kernel)).all()
+    one = absmax_quantize(jnp.full((1, 1, 1, 1), 127.0))
+    np.testing.assert_allclose(conv2d(x, one), np.full((1, 2, 2, 1), 301.0 * 127), rtol=1e-6)
 
 
 def test_convolutions_of_floats_and_of_kernels_of_groups_are_of_floats(rng: np.random.Generator) -> None:

@@ -53,17 +53,20 @@ def quantized(
         wanted = {kernel_name(path): bits.kernel for path, bits in chosen.items() if bits.kernel}
         kernels = {name: absmax_quantize(named[name], bits=bits, axis=-1) for name, bits in wanted.items()}
         grids = {path: input_grid(found_by, stats["ranges"][path], bits=bits) for path, bits in static.items()}
-        return replaced(params, kernels), {"model": stats["model"] if "ranges" in stats else stats, "grids": grids}
+        kept = stats["model"] if "ranges" in stats else stats
+        sums = {path: products.kernel_sums(kernels[kernel_name(path)]) for path in grids if chosen[path].kernel}
+        return replaced(params, kernels), {"model": kept, "grids": grids, "sums": sums}
 
     def apply(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
         def run(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
             if not is_layer(context):
                 return call(*args, **kwargs)
-            layer, x, bits = context.module, args[0], chosen[path_of(context.module)]
-            factor = _as_integers(layer, x, bits, stats["grids"].get(path_of(context.module)))
+            path, layer, x = path_of(context.module), context.module, args[0]
+            bits = chosen[path]
+            factor = _as_integers(layer, x, bits, stats["grids"].get(path))
             if bits.kernel is None:
                 return call(x if factor is x else dequantize(factor, dtype=x.dtype), *args[1:], **kwargs)
-            return _product(layer, factor, dtype=x.dtype)
+            return _product(layer, factor, stats["sums"].get(path), dtype=x.dtype)
 
         with linen.intercept_methods(run):
             outputs, changed = model.apply(params, stats["model"], inputs, **options)
@@ -86,10 +89,10 @@ def _as_integers(layer: Any, x: Array, bits: Bits, grid: Any) -> Any:
     return quantize_rows(x, bits=bits.inputs) if isinstance(layer, Dense) else quantize_examples(x, bits=bits.inputs)
 
 
-def _product(layer: Any, x: Any, *, dtype: Any) -> Any:
+def _product(layer: Any, x: Any, sums: Array | None, *, dtype: Any) -> Any:
     kernel, bias = layer.get_variable("params", "kernel"), layer.get_variable("params", "bias")
     if isinstance(layer, Dense):
-        return products.linear(x, kernel, bias, dtype=dtype)
+        return products.linear(x, kernel, bias, sums=sums, dtype=dtype)
     groups = x.shape[-1] if isinstance(layer, DepthwiseConv) else layer.groups
     window = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
-    return products.conv2d(x, kernel, bias, **window, groups=groups, dtype=dtype)
+    return products.conv2d(x, kernel, bias, **window, groups=groups, sums=sums, dtype=dtype)

@@ -14,10 +14,10 @@ Array([[ 3.01, -0.5 ]], dtype=float32)
 """
 
 from fjdl.quant.products.convolution import conv2d
-from fjdl.quant.products.dense import linear, matmul
+from fjdl.quant.products.dense import kernel_sums, linear, matmul
 from fjdl.quant.products.table import embedding
 
-__all__ = ["conv2d", "embedding", "linear", "matmul"]
+__all__ = ["conv2d", "embedding", "kernel_sums", "linear", "matmul"]
 
 
 def __dir__() -> list[str]:

@@ -10,6 +10,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl import functional
+from fjdl.checks import known
 from fjdl.geometry import Padding, Pair, check_groups
 from fjdl.lowering.conv_everywhere import Options, axes_of, options_of
 from fjdl.lowering.cpu.chunks import mapped_together
@@ -19,9 +20,10 @@ from fjdl.numerics import wide
 from fjdl.platforms import by_platform
 from fjdl.quant.forms import decoded, dequantize, integers
 from fjdl.quant.grid import Grid
+from fjdl.quant.products.dense import kernel_sums
 from fjdl.quant.products.result import Activation, finished, holds_integers, in_numbers, on_grid
 from fjdl.quant.quantized import Quantized
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Int, typed
 
 # Outputs of the images that a CPU takes at a time.
 CHUNK = measured({"0.10.2": 2**17, "0.12.0": 2**17})
@@ -37,6 +39,7 @@ def conv2d(
     padding: Padding = "SAME",
     dilation: Pair = 1,
     groups: int = 1,
+    sums: Int[Array, "c_out"] | None = None,
     activation: Activation | None = None,
     onto: Grid | None = None,
     dtype: DTypeLike | None = None,
@@ -44,8 +47,11 @@ def conv2d(
     """`fjdl.functional.conv2d` for a quantized kernel [kh, kw, c_in / groups, c_out], and `activation(y + bias)`.
 
     Of integers in `x`, with one scale for all or one for each image, and a kernel with one for all or for each output
-    channel, the products are of int8 in int32, exactly; the pixels of padding stand for 0 whatever the zero point, and
-    `activation` is of single entries or of the channels of a pixel.
+    channel, the products are of int8 in int32, exactly, and `activation` is of single entries or of the channels of a
+    pixel. Pixels of padding hold the zero point, which stands for 0; where it is no integer of the grid, which no
+    `affine_grid` has, it is refused if known, and the result is NaN otherwise. `sums` are the `kernel_sums`, for those
+    who have them ready; they serve zero points of `x`, and are computed where they are needed and not given.
+
     Other kernels and images become floats inside of the program, and the scale of output channels comes after the
     sums. `onto` and `dtype` are as in `linear`. Raises `ValueError` as `fjdl.functional.conv2d` does, and for an `x`
     with a scale for parts of an image.
@@ -64,8 +70,9 @@ def conv2d(
         options = options_of((h, w), window=(kh, kw), stride=stride, padding=padding, dilation=dilation, groups=groups)
         kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
         finish = partial(in_numbers, activation=activation, dtype=kind)
+        flat, options = _padded(_of_images(x, images), options)
         grid = _of_all_images(onto, rank=x.ndim)
-        y = _of_integers(_of_images(x, images), kernel, bias, grid, options=options, finish=finish)
+        y = _of_integers(flat, kernel, bias, grid, sums=sums, options=options, finish=finish)
         return on_grid(y.reshape(*batch, *y.shape[1:]), onto)
     floats = dequantize(x) if isinstance(x, Quantized) else jnp.asarray(x)
     after = _per_channel(kernel) and kernel.zero_point is None
@@ -108,12 +115,30 @@ def _of_all_images(onto: Grid | None, *, rank: int) -> Grid | None:
     return Grid(onto.scale.reshape(1, *onto.scale.shape[-3:]), zero, onto.bits)
 
 
+def _padded(x: Quantized, options: Options) -> tuple[Quantized, Options]:
+    """The images with pixels of 0 around them, whose integer is the zero point, where there is one."""
+    zero = x.zero_point
+    if zero is None or not any(size for pair in options.padding for size in pair):
+        return x, options
+    around = ((0, 0), *options.padding, (0, 0))
+    low, high = Grid(x.scale, zero, x.bits).limits
+    fits = (zero >= low) & (zero <= high)
+    if known(fits) is not None and not bool(jnp.all(fits)):
+        raise ValueError(f"the zero point of images that are padded must lie in [{low}, {high}], got {known(zero)}")
+    inside = jnp.pad(jnp.ones((1, *options.size, 1), bool), around)
+    values = jnp.where(inside, jnp.pad(x.values, around), zero.astype(jnp.int8))
+    scale = jnp.where(fits, x.scale, jnp.nan)
+    size = (values.shape[1], values.shape[2])
+    return Quantized(values, scale, zero, x.bits), options._replace(size=size, padding=((0, 0), (0, 0)))
+
+
 def _of_integers(
     x: Quantized,
     kernel: Quantized,
     bias: Array | None,
     onto: Grid | None,
     *,
+    sums: Array | None,
     options: Options,
     finish: Callable[..., Array],
 ) -> Array:
@@ -121,10 +146,11 @@ def _of_integers(
 
     A CPU does so for a few images at a time, whose sums of 32 bits stay in its cache.
     """
-    weights, inside = integers(kernel), jnp.ones((1, *x.shape[1:]), jnp.int8)  # 0 in the padding, which stands for 0
-    seen = None if x.zero_point is None else conv(inside, weights, options=options)
+    weights = integers(kernel)
+    if x.zero_point is not None and sums is None:
+        sums = kernel_sums(kernel)
     images = (x.values, x.scale) if x.zero_point is None else (x.values, x.scale, x.zero_point)
-    layer = (weights, kernel.scale, kernel.zero_point, seen, bias, onto)
+    layer = (weights, kernel.scale, kernel.zero_point, sums, bias, onto)
 
     def whole(images: tuple[Array, ...], layer: Any) -> Array:
         *factors, bias, onto = layer
@@ -146,22 +172,21 @@ def _real(
     weights: Array,
     scale: Array,
     zero_point: Array | None,
-    seen: Array | None,
+    sums: Array | None,
     *,
     options: Options,
 ) -> Array:
-    """The convolution in float32; `seen` is that of ones by the weights."""
+    """The convolution in float32; `sums` are those of each output channel's weights."""
     values, scale_of_images, *zeros = images
     total = conv(values, weights, options=options)
-    if seen is not None:
-        total = total - zeros[0].astype(jnp.int32) * seen
+    if zeros and sums is not None:
+        total = total - zeros[0].astype(jnp.int32) * sums.reshape(1, 1, 1, -1)
     real = total.astype(jnp.float32)
     if zero_point is not None:
-        sums = _window_sums(values, options).astype(jnp.float32)
+        met = _window_sums(values, options).astype(jnp.float32)
         if zeros:
-            inside = jnp.ones((1, *values.shape[1:]), jnp.int8)
-            sums = sums - zeros[0] * _window_sums(inside, options).astype(jnp.float32)
-        each = jnp.repeat(sums, weights.shape[3] // options.groups, axis=3)
+            met = met - zeros[0] * math.prod(weights.shape[:3])
+        each = jnp.repeat(met, weights.shape[3] // options.groups, axis=3)
         real = real - each * zero_point.reshape(1, 1, 1, -1)
     return real * (scale_of_images * scale.reshape(1, 1, 1, -1))
 

@@ -12,7 +12,7 @@ from fjdl.quant.forms import decoded, dequantize, integers
 from fjdl.quant.grid import Grid, spread
 from fjdl.quant.products.result import Activation, finished, holds_integers
 from fjdl.quant.quantized import Quantized
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Float, Int, typed
 
 
 @typed
@@ -21,6 +21,7 @@ def linear(
     kernel: Quantized,
     bias: Float[Array, "d_out"] | None = None,
     *,
+    sums: Int[Array, "groups d_out"] | None = None,
     activation: Activation | None = None,
     onto: Grid | None = None,
     dtype: DTypeLike | None = None,
@@ -32,6 +33,7 @@ def linear(
     `quantize_rows` gives; the kernel one for all, for each column, or for each group of rows, in which case the product
     is one of each group. Of floats in `x`, and of kernels in NF4 or float8, the integers are converted to the dtype of
     `x` inside of the program, and sums are in float32. The result is `dtype`: that of `x`, and float32 of integers.
+    `sums` are the `kernel_sums`, for those who have them ready: zero points of `x` need them.
 
     Raises `ValueError` for a kernel that is no matrix, for rows that are not as many as `x` has entries, and for scales
     of `x` that differ along its last axis in other groups than those of the kernel. Jacob et al. 2018,
@@ -45,7 +47,7 @@ def linear(
         raise ValueError(f"kernel must be a matrix of {x.shape[-1]} rows, got shape {list(kernel.shape)}")
     *batch, rows = x.shape
     if isinstance(x, Quantized):
-        y, natural = product_of(_flat(x), kernel), jnp.dtype(jnp.float32)
+        y, natural = product_of(_flat(x), kernel, sums=sums), jnp.dtype(jnp.float32)
     else:
         y, natural = product_of_floats(jnp.asarray(x).reshape(math.prod(batch), rows), kernel), x.dtype
     y = y.reshape(*batch, kernel.shape[1])
@@ -72,8 +74,29 @@ def matmul(
 
 
 @typed
-def product_of(a: Quantized, b: Quantized) -> Float[Array, "*batch m n"]:
-    """[*batch, m, k] by [*batch, k, n] in float32: of integers in int32, of other values as floats."""
+def kernel_sums(kernel: Quantized) -> Int[Array, "..."]:
+    """The sums of the integers of each output channel: `[c_out]` of a convolution, `[groups, d_out]` of a matrix.
+
+    A zero point of the other factor is taken off by them. They are fixed once the kernel is: a model of integers has
+    them ready, so that no call reads its kernels twice.
+
+    >>> from fjdl.quant import absmax_quantize
+    >>> kernel_sums(absmax_quantize(jnp.array([[127.0, 2.0], [1.0, 3.0]])))
+    Array([[128,   5]], dtype=int32)
+    """
+    whole = integers(kernel)
+    if kernel.ndim != 2:
+        return jnp.sum(whole, axis=tuple(range(kernel.ndim - 1)), dtype=jnp.int32)
+    groups = kernel.scale.shape[0]
+    return jnp.sum(whole.reshape(groups, -1, kernel.shape[1]), axis=1, dtype=jnp.int32)
+
+
+@typed
+def product_of(a: Quantized, b: Quantized, *, sums: Array | None = None) -> Float[Array, "*batch m n"]:
+    """[*batch, m, k] by [*batch, k, n] in float32: of integers in int32, of other values as floats.
+
+    `sums` are those of the columns of `b` in each group.
+    """
     if not (holds_integers(a) and holds_integers(b)):
         return product_of_floats(dequantize(a), b)
     groups = _groups(a.scale.shape[-1], b.scale.shape[-2])
@@ -81,7 +104,11 @@ def product_of(a: Quantized, b: Quantized) -> Float[Array, "*batch m n"]:
     total = dot(x, w)
     if a.zero_point is not None:
         zero = _split_scale(_rows(a, a.zero_point), -1, groups)
-        total = total - zero.astype(jnp.int32) * jnp.sum(w, axis=-2, keepdims=True, dtype=jnp.int32)
+        if sums is None or sums.shape[0] != groups:
+            columns = jnp.sum(w, axis=-2, keepdims=True, dtype=jnp.int32)
+        else:
+            columns = sums if groups == 1 else sums[:, None, :]
+        total = total - zero.astype(jnp.int32) * columns
     real = total.astype(jnp.float32)
     if b.zero_point is not None:
         sums = jnp.sum(x, axis=-1, keepdims=True, dtype=jnp.int32).astype(jnp.float32)

@@ -58,7 +58,7 @@ def test_integers_give_what_the_rounded_network_gave(name: str, bits: Bits) -> N
     step = 0 if bits.inputs is None else 2.0**-bits.inputs  # a sum at the middle between two integers may go either way
     np.testing.assert_allclose(found, expected, atol=scale * (1e-5 + step))
     assert np.mean(np.abs(found - expected)) < scale * (1e-5 + step / 20)
-    assert after.keys() == {"model", "grids"}
+    assert after.keys() == {"model", "grids", "sums"}
 
 
 def test_sums_that_float32_holds_exactly_are_equal_to_the_bit() -> None:
