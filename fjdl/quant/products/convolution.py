@@ -10,8 +10,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl import functional
-from fjdl.checks import known
-from fjdl.geometry import Padding, Pair, check_groups
+from fjdl.geometry import Axis, Padding, Pair, check_groups
 from fjdl.lowering.conv_everywhere import Options, axes_of, options_of
 from fjdl.lowering.cpu.chunks import mapped_together
 from fjdl.lowering.int8.conv import conv
@@ -39,7 +38,7 @@ def conv2d(
     padding: Padding = "SAME",
     dilation: Pair = 1,
     groups: int = 1,
-    sums: Int[Array, "c_out"] | None = None,
+    sums: Int[Array, "kh kw c_out"] | None = None,
     activation: Activation | None = None,
     onto: Grid | None = None,
     dtype: DTypeLike | None = None,
@@ -48,9 +47,8 @@ def conv2d(
 
     Of integers in `x`, with one scale for all or one for each image, and a kernel with one for all or for each output
     channel, the products are of int8 in int32, exactly, and `activation` is of single entries or of the channels of a
-    pixel. Pixels of padding hold the zero point, which stands for 0; where it is no integer of the grid, which no
-    `affine_grid` has, it is refused if known, and the result is NaN otherwise. `sums` are the `kernel_sums`, for those
-    who have them ready; they serve zero points of `x`, and are computed where they are needed and not given.
+    pixel. Pixels of padding stand for 0 whatever the zero point. `sums` are the `kernel_sums`, for those who have them
+    ready: zero points of `x` need them.
 
     Other kernels and images become floats inside of the program, and the scale of output channels comes after the
     sums. `onto` and `dtype` are as in `linear`. Raises `ValueError` as `fjdl.functional.conv2d` does, and for an `x`
@@ -70,9 +68,8 @@ def conv2d(
         options = options_of((h, w), window=(kh, kw), stride=stride, padding=padding, dilation=dilation, groups=groups)
         kind = jnp.dtype(jnp.float32 if dtype is None else dtype)
         finish = partial(in_numbers, activation=activation, dtype=kind)
-        flat, options = _padded(_of_images(x, images), options)
         grid = _of_all_images(onto, rank=x.ndim)
-        y = _of_integers(flat, kernel, bias, grid, sums=sums, options=options, finish=finish)
+        y = _of_integers(_of_images(x, images), kernel, bias, grid, sums=sums, options=options, finish=finish)
         return on_grid(y.reshape(*batch, *y.shape[1:]), onto)
     floats = dequantize(x) if isinstance(x, Quantized) else jnp.asarray(x)
     after = _per_channel(kernel) and kernel.zero_point is None
@@ -115,23 +112,6 @@ def _of_all_images(onto: Grid | None, *, rank: int) -> Grid | None:
     return Grid(onto.scale.reshape(1, *onto.scale.shape[-3:]), zero, onto.bits)
 
 
-def _padded(x: Quantized, options: Options) -> tuple[Quantized, Options]:
-    """The images with pixels of 0 around them, whose integer is the zero point, where there is one."""
-    zero = x.zero_point
-    if zero is None or not any(size for pair in options.padding for size in pair):
-        return x, options
-    around = ((0, 0), *options.padding, (0, 0))
-    low, high = Grid(x.scale, zero, x.bits).limits
-    fits = (zero >= low) & (zero <= high)
-    if known(fits) is not None and not bool(jnp.all(fits)):
-        raise ValueError(f"the zero point of images that are padded must lie in [{low}, {high}], got {known(zero)}")
-    inside = jnp.pad(jnp.ones((1, *options.size, 1), bool), around)
-    values = jnp.where(inside, jnp.pad(x.values, around), zero.astype(jnp.int8))
-    scale = jnp.where(fits, x.scale, jnp.nan)
-    size = (values.shape[1], values.shape[2])
-    return Quantized(values, scale, zero, x.bits), options._replace(size=size, padding=((0, 0), (0, 0)))
-
-
 def _of_integers(
     x: Quantized,
     kernel: Quantized,
@@ -147,10 +127,9 @@ def _of_integers(
     A CPU does so for a few images at a time, whose sums of 32 bits stay in its cache.
     """
     weights = integers(kernel)
-    if x.zero_point is not None and sums is None:
-        sums = kernel_sums(kernel)
+    seen = None if x.zero_point is None else _seen(kernel_sums(kernel) if sums is None else sums, options)
     images = (x.values, x.scale) if x.zero_point is None else (x.values, x.scale, x.zero_point)
-    layer = (weights, kernel.scale, kernel.zero_point, sums, bias, onto)
+    layer = (weights, kernel.scale, kernel.zero_point, seen, bias, onto)
 
     def whole(images: tuple[Array, ...], layer: Any) -> Array:
         *factors, bias, onto = layer
@@ -161,8 +140,10 @@ def _of_integers(
         outputs = math.prod(axis.output for axis in axes_of(options)) * weights.shape[3]
         if not all(isinstance(size, int) for size in (values.shape[0], outputs)):  # `jax.export` leaves it open
             return whole(images, layer)
-        each = [values, *(jnp.broadcast_to(part, (values.shape[0], 1, 1, 1)) for part in scales)]
-        return mapped_together(lambda *some: whole(some, layer), each, most=max(1, CHUNK // max(outputs, 1)))
+        most = max(1, CHUNK // max(outputs, 1))
+        if scales[0].shape[0] == 1:
+            return mapped_together(lambda some: whole((some, *scales), layer), [values], most=most)
+        return mapped_together(lambda *some: whole(some, layer), [values, *scales], most=most)
 
     return by_platform(images, layer, elsewhere=whole, cpu=in_chunks)
 
@@ -172,23 +153,39 @@ def _real(
     weights: Array,
     scale: Array,
     zero_point: Array | None,
-    sums: Array | None,
+    seen: Array | None,
     *,
     options: Options,
 ) -> Array:
-    """The convolution in float32; `sums` are those of each output channel's weights."""
+    """The convolution in float32; `seen` is that of ones."""
     values, scale_of_images, *zeros = images
     total = conv(values, weights, options=options)
-    if zeros and sums is not None:
-        total = total - zeros[0].astype(jnp.int32) * sums.reshape(1, 1, 1, -1)
+    if seen is not None:
+        total = total - zeros[0].astype(jnp.int32) * seen
     real = total.astype(jnp.float32)
     if zero_point is not None:
         met = _window_sums(values, options).astype(jnp.float32)
         if zeros:
-            met = met - zeros[0] * math.prod(weights.shape[:3])
+            met = met - zeros[0] * _seen(jnp.full((*options.window, 1), weights.shape[2]), options).astype(jnp.float32)
         each = jnp.repeat(met, weights.shape[3] // options.groups, axis=3)
         real = real - each * zero_point.reshape(1, 1, 1, -1)
     return real * (scale_of_images * scale.reshape(1, 1, 1, -1))
+
+
+def _seen(sums: Array, options: Options) -> Array:
+    """The convolution of ones, [1, h_out, w_out, c_out], by a kernel whose input channels have these sums, without a pass.
+
+    Only the taps that lie inside of the image count.
+    """
+    rows, columns = map(_inside, axes_of(options))
+    return jnp.einsum("hk,klc,wl->hwc", rows, sums, columns)[None]
+
+
+def _inside(axis: Axis) -> Array:
+    """1 where a tap at a position lies inside of the image, [positions, taps]."""
+    first = axis.stride * jnp.arange(axis.output) - axis.padding[0]
+    places = first[:, None] + axis.dilation * jnp.arange(axis.window)[None]
+    return ((places >= 0) & (places < axis.size)).astype(jnp.int32)
 
 
 def _window_sums(images: Array, options: Options) -> Array:

@@ -75,7 +75,7 @@ def matmul(
 
 @typed
 def kernel_sums(kernel: Quantized) -> Int[Array, "..."]:
-    """The sums of the integers of each output channel: `[c_out]` of a convolution, `[groups, d_out]` of a matrix.
+    """The sums of a kernel's integers over inputs: `[kh, kw, c_out]` of a convolution, `[groups, d_out]` of a matrix.
 
     A zero point of the other factor is taken off by them. They are fixed once the kernel is: a model of integers has
     them ready, so that no call reads its kernels twice.
@@ -86,7 +86,7 @@ def kernel_sums(kernel: Quantized) -> Int[Array, "..."]:
     """
     whole = integers(kernel)
     if kernel.ndim != 2:
-        return jnp.sum(whole, axis=tuple(range(kernel.ndim - 1)), dtype=jnp.int32)
+        return jnp.sum(whole, axis=-2, dtype=jnp.int32)
     groups = kernel.scale.shape[0]
     return jnp.sum(whole.reshape(groups, -1, kernel.shape[1]), axis=1, dtype=jnp.int32)
 
