@@ -180,6 +180,22 @@ class Vision(Common):
 
 
 @dataclasses.dataclass(frozen=True)
+class Quant(Common):
+    """Forward passes in integers against float32, qwix (where it is installed) and PyTorch's x86 engine."""
+
+    batch_size: int = 128
+    """Images of a call."""
+    only: str = ""
+    """Part of a name; others are left out."""
+
+    def comparisons(self) -> Iterator[Comparison]:
+        """A plain CNN, then ResNet-20; names say the relative error of outputs."""
+        from experiments.benchmarks.quant import comparisons
+
+        return comparisons(self.batch_size, self.only)
+
+
+@dataclasses.dataclass(frozen=True)
 class Input(Common):
     """Making batches of images against the training step that uses them."""
 
@@ -207,6 +223,7 @@ Benchmark = (
     | Annotated[Sequence, tyro.conf.subcommand("sequence")]
     | Annotated[Boxes, tyro.conf.subcommand("boxes")]
     | Annotated[Vision, tyro.conf.subcommand("vision")]
+    | Annotated[Quant, tyro.conf.subcommand("quant")]
     | Annotated[Input, tyro.conf.subcommand("input")]
 )
 
@@ -248,7 +265,7 @@ def provenance(options: Any) -> str:
 
     packages = ", ".join(
         f"{name} {version(name)}"
-        for name in ("jax", "jaxlib", "torch", "scikit-learn")
+        for name in ("jax", "jaxlib", "torch", "qwix", "scikit-learn")
         if find_spec(name.replace("scikit-learn", "sklearn"))
     )
     waiting = f"{WAIT[0]}={os.environ.get(WAIT[0], 'unset')}"

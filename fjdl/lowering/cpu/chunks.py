@@ -7,12 +7,13 @@ a chunk count its axes from the last: [..., h, w, c].
 
 from collections.abc import Callable, Sequence
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
 from fjdl.lowering.taps import together
 from fjdl.meshes import scan
-from fjdl.typing import Array
+from fjdl.typing import Array, PyTree
 
 
 def summed(function: Callable[..., Array], zero: Array, images: Sequence[Array], *, most: int) -> Array:
@@ -47,6 +48,25 @@ def mapped_together(function: Callable[..., Array], arrays: Sequence[Array], *, 
         return function(*arrays)
     parts = lax.map(lambda i: function(*_chunk(arrays, i, count)), _indices(arrays[0], count))
     return parts.reshape(n, *parts.shape[2:])
+
+
+def in_parts(function: Callable[..., PyTree], params: PyTree, stats: PyTree, inputs: PyTree, *, most: int) -> PyTree:
+    """`function(params, stats, examples)` of at most `most` examples of each array of inputs: [n, ...] in each result.
+
+    Where all fit into one part, there is no loop.
+    """
+    n = jax.tree.leaves(inputs)[0].shape[0]
+    count = together(n, most)
+    if count == n or not isinstance(n, int):
+        return function(params, stats, inputs)
+
+    def part(index: Array) -> PyTree:
+        return function(
+            params, stats, jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, index * count, count), inputs)
+        )
+
+    parts = lax.map(part, jnp.arange(n // count))
+    return jax.tree.map(lambda part: part.reshape(n, *part.shape[2:]), parts)
 
 
 def padded(x: Array, above: tuple[int, int], beside: tuple[int, int]) -> Array:

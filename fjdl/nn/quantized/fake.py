@@ -10,7 +10,7 @@ from flax import linen
 
 from fjdl.checks import at_least, known
 from fjdl.model import Model
-from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, bits_of_layers, flat, is_layer, kernel_name, replaced
+from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, flat, is_layer, kernel_name, layers_of, replaced
 from fjdl.nn.trace import path_of
 from fjdl.quant.affine import grid_up_to_largest
 from fjdl.quant.blocks import block_shape
@@ -34,10 +34,10 @@ def fake_quantized(
     `rules` are pairs of a regex of a layer's path and its `Bits`, such as `(("stem|logits", Bits(8, 8)), (".*",
     Bits(4, 8)))`. `inputs` are a batch, or its shapes. For frozen batch statistics wrap `folded(model, inputs).model`
     or `evaluated(model)`; with the latter, training steps whose gradients nobody uses find the ranges of a trained
-    model. Jacob et al. 2018, arXiv:1712.05877, section 3. Raises `ValueError` as `bits_of_layers` does.
+    model. Jacob et al. 2018, arXiv:1712.05877, section 3. Raises `ValueError` as `layers_of` does.
     """
     at_least(0, start=start)
-    chosen, found_by = bits_of_layers(model, inputs, rules), calibrator or moving_average()
+    chosen, found_by = layers_of(model, inputs, rules).bits, calibrator or moving_average()
 
     def init(key: Any, inputs: Any) -> tuple[PyTree, PyTree]:
         params, stats = model.init(key, inputs)

@@ -1,20 +1,29 @@
 """Models whose layers multiply integers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 from flax import linen
 
+from fjdl.lowering.cpu.chunks import in_parts
+from fjdl.measured import measured
 from fjdl.model import Model
 from fjdl.nn.conv import DepthwiseConv
 from fjdl.nn.layers import Dense
 from fjdl.nn.quantized.fake import input_grid
-from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, bits_of_layers, flat, is_layer, kernel_name, replaced
+from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, flat, is_layer, kernel_name, layers_of, replaced
 from fjdl.nn.trace import path_of
+from fjdl.platforms import by_platform
 from fjdl.quant import absmax_quantize, dequantize, products, quantize, quantize_examples, quantize_rows
 from fjdl.quant.ranges import Calibrator, moving_average
 from fjdl.typing import Array, PyTree
+
+# Entries of the largest output of a layer for the examples that a CPU takes through the network together: then what a
+# layer gives stays in the cache until the next one rounds it. A CNN of six convolutions with 128 images of 32 x 32
+# takes 54 ms in place of 153 (2 cores, Xeon with AMX, jaxlib 0.10.2).
+TOGETHER = measured({"0.10.2": 2**20, "0.12.0": 2**20})
 
 
 class Integers(NamedTuple):
@@ -36,7 +45,8 @@ def quantized(
     statistics of `model` itself too; so it does where no layer has bits for its inputs (weight-only quantization). The
     kernels become `quant.Quantized`, one scale for each output channel, and the rest stays as it is.
 
-    The model has no gradient by what was rounded. Raises `ValueError` as `fake_quantized` does.
+    In evaluation a CPU takes a few examples at a time through the network, which no example of a batch must depend on
+    another one for. The model has no gradient by what was rounded. Raises `ValueError` as `fake_quantized` does.
 
     >>> from fjdl import models, nn, quant
     >>> model, x = nn.pure(models.MLP(hidden=(3,), classes=2)), jax.numpy.ones((2, 4))
@@ -45,7 +55,8 @@ def quantized(
     >>> params["logits"]["kernel"].values.dtype, small.apply(params, stats, x)[0].shape
     (dtype('int8'), (2, 2))
     """
-    chosen, found_by = bits_of_layers(model, inputs, rules), calibrator or moving_average()
+    layers, found_by = layers_of(model, inputs, rules), calibrator or moving_average()
+    chosen = layers.bits
     static = {} if dynamic else {path: bits.inputs for path, bits in chosen.items() if bits.inputs}
 
     def convert(params: PyTree, stats: PyTree) -> tuple[PyTree, PyTree]:
@@ -57,7 +68,7 @@ def quantized(
         sums = {path: products.kernel_sums(kernels[kernel_name(path)]) for path in grids if chosen[path].kernel}
         return replaced(params, kernels), {"model": kept, "grids": grids, "sums": sums}
 
-    def apply(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
+    def whole(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
         def run(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
             if not is_layer(context):
                 return call(*args, **kwargs)
@@ -71,6 +82,14 @@ def quantized(
         with linen.intercept_methods(run):
             outputs, changed = model.apply(params, stats["model"], inputs, **options)
         return outputs, {**stats, "model": changed}
+
+    def apply(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
+        if not layers.apart or options.get("train") or options.get("key") is not None:
+            return whole(params, stats, inputs, **options)
+        evaluate = partial(whole, **options)
+        by_parts = partial(in_parts, lambda *args: evaluate(*args)[0], most=max(1, TOGETHER // max(layers.largest, 1)))
+        outputs = by_platform(params, stats, inputs, elsewhere=lambda *args: evaluate(*args)[0], cpu=by_parts)
+        return outputs, stats
 
     def init(key: Any, inputs: Any) -> tuple[PyTree, PyTree]:
         params, stats = model.init(key, inputs)

@@ -29,31 +29,43 @@ Rules = Sequence[tuple[str, Bits]]
 EIGHT: Rules = ((".*", Bits()),)
 
 
-def bits_of_layers(model: Model, inputs: Any, rules: Rules) -> dict[str, Bits]:
-    """The bits of each dense and convolutional layer by its path, in the order in which they run; nothing is computed.
+class Layers(NamedTuple):
+    """The dense and convolutional layers of a model, in the order in which they run."""
 
-    The first rule `(regex, bits)` that matches a layer's whole path decides. Raises `ValueError` for layers that no
-    rule covers, rules that match none, bits outside [2, 8], and a model without such layers or whose parameters do not
-    stand under their paths, such as an ensemble.
+    bits: dict[str, Bits]  # by path
+    largest: int  # entries of the largest output of a layer for one example
+    apart: bool  # whether inputs and outputs have an axis of examples, outermost
+
+
+def layers_of(model: Model, inputs: Any, rules: Rules) -> Layers:
+    """The layers, and their bits by the first rule `(regex, bits)` that matches a layer's whole path; computes nothing.
+
+    Raises `ValueError` for layers that no rule covers, rules that match none, bits outside [2, 8], and a model without
+    such layers or whose parameters do not stand under their paths, such as an ensemble.
     """
     for _, bits in rules:
         within("[2, 8]", kernel=bits.kernel, inputs=bits.inputs)
     params, stats = jax.eval_shape(model.init, jax.random.key(0), inputs)
-    found: dict[str, None] = {}
+    sizes: dict[str, int] = {}
 
     def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        output = call(*args, **kwargs)
         if is_layer(context):
-            found.setdefault(path_of(context.module), None)
-        return call(*args, **kwargs)
+            sizes[path_of(context.module)] = output.size
+        return output
 
     with linen.intercept_methods(watch):
-        jax.eval_shape(lambda *args: model.apply(*args, train=False)[0], params, stats, inputs)
-    missing = [path for path in found if kernel_name(path) not in flat(params)]
-    if missing or not found:
+        outputs = jax.eval_shape(lambda *args: model.apply(*args, train=False)[0], params, stats, inputs)
+    missing = [path for path in sizes if kernel_name(path) not in flat(params)]
+    if missing or not sizes:
         lacking = f"parameters under their paths, but {missing} have none" if missing else "a dense or conv layer"
         raise ValueError(f"a model that is quantized must have {lacking}")
-    chosen = flat(tree.select(unflatten_dict({path: path for path in found}, sep="/"), rules))
-    return {path: chosen[path] for path in found}
+    chosen = flat(tree.select(unflatten_dict({path: path for path in sizes}, sep="/"), rules))
+    lengths = {leaf.shape[:1] for leaf in jax.tree.leaves((inputs, outputs))}
+    examples = max((length for shape in lengths for length in shape), default=1)
+    return Layers(
+        {path: chosen[path] for path in sizes}, max(sizes.values()) // max(examples, 1), lengths == {(examples,)}
+    )
 
 
 def is_layer(context: Any) -> bool:

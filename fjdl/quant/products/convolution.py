@@ -24,7 +24,8 @@ from fjdl.quant.products.result import Activation, finished, holds_integers, in_
 from fjdl.quant.quantized import Quantized
 from fjdl.typing import Array, Float, Int, typed
 
-# Outputs of the images that a CPU takes at a time.
+# Outputs beyond which a CPU takes a few images at a time, and those of these images.
+MANY = measured({"0.10.2": 2**21, "0.12.0": 2**21})
 CHUNK = measured({"0.10.2": 2**17, "0.12.0": 2**17})
 
 
@@ -140,6 +141,8 @@ def _of_integers(
         outputs = math.prod(axis.output for axis in axes_of(options)) * weights.shape[3]
         if not all(isinstance(size, int) for size in (values.shape[0], outputs)):  # `jax.export` leaves it open
             return whole(images, layer)
+        if values.shape[0] * outputs <= MANY:
+            return whole(images, layer)
         most = max(1, CHUNK // max(outputs, 1))
         if scales[0].shape[0] == 1:
             return mapped_together(lambda some: whole((some, *scales), layer), [values], most=most)
@@ -173,9 +176,9 @@ def _real(
 
 
 def _seen(sums: Array, options: Options) -> Array:
-    """The convolution of ones, [1, h_out, w_out, c_out], by a kernel whose input channels have these sums, without a pass.
+    """The convolution of ones, [1, h_out, w_out, c_out], by a kernel whose input channels have these sums.
 
-    Only the taps that lie inside of the image count.
+    No image is read: at each position the taps count that lie inside.
     """
     rows, columns = map(_inside, axes_of(options))
     return jnp.einsum("hk,klc,wl->hwc", rows, sums, columns)[None]
