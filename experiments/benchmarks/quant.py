@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -124,7 +125,7 @@ def with_errors(runs: dict[str, Callable[[], Any]], expected: np.ndarray) -> dic
 
 def qwix_run(params: PyTree, images: np.ndarray) -> Callable[[], Any]:
     """qwix's integers for the network of Flax's layers, with ranges that each call finds."""
-    import qwix
+    qwix: Any = import_module("qwix")
 
     rule = qwix.QuantizationRule(weight_qtype=jnp.int8, act_qtype=jnp.int8)
     model = qwix.quantize_model(FlaxPlain(), qwix.PtqProvider([rule]))
