@@ -122,7 +122,8 @@ def check(options: Options, out: Path) -> None:
 def form_of(run: LoadedRun, options: Options) -> Form:
     """The model of the best epoch, or the quantized one."""
     from experiments.exports.weights import variables_on_one_device
-    from experiments.quantize import FIXED, expanded, results_on_test, shrunk
+    from experiments.quantizations.kernels import FIXED, shrunk
+    from experiments.quantize import expanded, results_on_test
     from fjdl.quant import quantize_tree
     from fjdl.train.summary import summarized
 
@@ -133,7 +134,7 @@ def form_of(run: LoadedRun, options: Options) -> Form:
     how["bits"] = FIXED.get(options.scheme, options.bits)
     small = quantize_tree(params, quantize=partial(shrunk, **how))
     recipe = expanded(run.recipe, precision=run.recipe.precision)
-    test = summarized(run.recipe.told, results_on_test(run, recipe, small))
+    test = summarized(run.recipe.told, results_on_test(run.splits, recipe, small, stats))
     return Form(recipe, small, stats, {**how, "test": test})
 
 

@@ -1,30 +1,27 @@
 """Quantize a run's best epoch and compare: `python -m experiments.quantize runs/digits --bits 8 4`."""
 
 import dataclasses
-import itertools
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import tyro
 
 from experiments.command import run_guarded
 from experiments.evaluate import LoadedRun, load_run
+from experiments.quantizations.figure import quantization_figure
+from experiments.quantizations.integers import Activations, Form, Ranges, integer_forms
+from experiments.quantizations.kernels import Granularity, Scheme, quantizers
 from fjdl.errors import UsageError
-
-Scheme = Literal["absmax", "zero-point", "nf4", "float8"]
-Granularity = Literal["tensor", "channel", "group"]
-FIXED = {"nf4": 4, "float8": 8}  # bits of schemes that have no others
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Post-training quantization of the kernels: one row for each scheme, number of bits and granularity."""
+    """Post-training quantization: one row for each form of the kernels, and for each network of integers."""
 
     run: tyro.conf.Positional[Path]
     """The run directory; quantized.json is written there."""
@@ -38,6 +35,16 @@ class Options:
     """Inputs in a group; a kernel that they do not divide has one scale for each channel."""
     all: bool = False
     """Every scheme, granularity and 8, 4, 3 and 2 bits."""
+    activations: tuple[Activations, ...] = ("none",)
+    """Networks of integers too, whose inputs have ranges that were found before (static) or in each call (dynamic)."""
+    input_bits: int = 8
+    """Bits of these inputs, 2 to 8."""
+    edges: int | None = None
+    """Bits of the kernels of the first and the last layer of such a network, where they are to have others."""
+    calibrate: int = 1024
+    """Training examples that ranges are found with."""
+    ranges: Ranges = "moving-average"
+    """What finds them."""
     batch_size: int = 128
     """Examples per batch when timing."""
     repeats: int = 50
@@ -56,76 +63,63 @@ def main() -> None:
     sealed = {"step": int(run.state.step), "state": digest(run.state), "rows": rows}
     write_sealed(options.run / "quantized.json", sealed)
     print(format_rows(rows, options))
+    from fjdl.plots import save
+
+    figure = quantization_figure(
+        rows, headline=run.recipe.told.headline, title=f"{options.run.resolve().name}, quantized"
+    )
+    path = options.run / "plots" / "quantized.png"
+    save(figure, path)
+    print(f"figure: {path}")
 
 
 def check(options: Options) -> None:
     """Raises `UsageError` for numbers that make no sense."""
-    for bits in options.bits:
-        if not 2 <= bits <= 8:
-            raise UsageError(f"bits must lie in [2, 8], got {bits}")
-    for name in ("scheme", "bits", "granularity"):
+    named = [("bits", bits) for bits in options.bits] + [("input_bits", options.input_bits), ("edges", options.edges)]
+    for name, bits in named:
+        if bits is not None and not 2 <= bits <= 8:
+            raise UsageError(f"{name} must lie in [2, 8], got {bits}")
+    for name in ("scheme", "bits", "granularity", "activations"):
         if not getattr(options, name):
             raise UsageError(f"{name} must name one at least, got none")
-    for name in ("group", "batch_size", "repeats"):
+    for name in ("group", "batch_size", "repeats", "calibrate"):
         if getattr(options, name) < 1:
             raise UsageError(f"{name} must be at least 1, got {getattr(options, name)}")
 
 
 def compare(run: LoadedRun, options: Options) -> list[dict[str, Any]]:
-    """One row for each form of the parameters, all on the test part."""
+    """One row for each form, all on the test part."""
+    forms = kernel_forms(run, options) | integer_forms(run, options)
+    return [{"parameters": label, **measure(run, form, options)} for label, form in forms.items()]
+
+
+def kernel_forms(run: LoadedRun, options: Options) -> dict[str, Form]:
+    """The network as it is with parameters in float32, in bfloat16 and with small kernels, expanded in the program."""
     import jax.numpy as jnp
 
     from fjdl.quant import quantize_tree
     from fjdl.train.state import evaluated_params
     from fjdl.tree import cast
 
-    params = evaluated_params(run.state)
-    forms = {"float32": (params, "float32"), "bfloat16": (cast(params, jnp.bfloat16), "bfloat16")}
-    for name, quantize in quantizers(options).items():
-        forms[name] = (quantize_tree(params, quantize=quantize), "float32")
-    return [
-        {"parameters": label, **measure(run, form, precision, options)} for label, (form, precision) in forms.items()
-    ]
-
-
-def quantizers(options: Options) -> dict[str, Callable[[Any], Any]]:
-    """What makes a kernel small, by the name of its row; one scale for each channel is not named."""
-    schemes, every, blocks = options.scheme, options.bits, options.granularity
-    if options.all:
-        schemes, every, blocks = get_args(Scheme), (8, 4, 3, 2), get_args(Granularity)
-    found = {}
-    for scheme, bits, granularity in itertools.product(schemes, every, blocks):
-        bits = FIXED.get(scheme, bits)
-        name = scheme if scheme in FIXED else f"int{bits} {scheme}"
-        shared = {"tensor": " per tensor", "channel": "", "group": f" per {options.group}"}[granularity]
-        found[name + shared] = partial(shrunk, scheme=scheme, bits=bits, granularity=granularity, group=options.group)
-    return found
-
-
-def shrunk(kernel: Any, *, scheme: Scheme, bits: int, granularity: Granularity, group: int) -> Any:
-    """A kernel quantized: its last axis is that of output channels, the one before that of inputs."""
-    from fjdl import quant
-
-    fitting = group if granularity == "group" and kernel.ndim > 1 and kernel.shape[-2] % group == 0 else None
-    make = {
-        "absmax": partial(quant.absmax_quantize, bits=bits),
-        "zero-point": partial(quant.zeropoint_quantize, bits=bits),
-        "nf4": quant.nf4_quantize,
-        "float8": quant.float8_quantize,
+    params, stats = evaluated_params(run.state), run.state.stats
+    recipe = expanded(run.recipe, precision="float32")
+    small = {name: quantize_tree(params, quantize=quantize) for name, quantize in quantizers(options).items()}
+    return {
+        "float32": Form(recipe, params, stats),
+        "bfloat16": Form(expanded(run.recipe, precision="bfloat16"), cast(params, jnp.bfloat16), stats),
+        **{name: Form(recipe, tree, stats) for name, tree in small.items()},
     }
-    return make[scheme](kernel, axis=None if granularity == "tensor" else -1, group=fitting)
 
 
-def measure(run: LoadedRun, params: Any, precision: str, options: Options) -> dict[str, Any]:
-    """Headline, loss, bytes and time of one form of the parameters; quantized kernels are expanded in the program."""
-    recipe, headline = expanded(run.recipe, precision=precision), run.recipe.told.headline
-    results = results_on_test(run, recipe, params)
-    predict = batch_prediction(recipe, run.state.stats, run.splits.test, size=options.batch_size)
+def measure(run: LoadedRun, form: Form, options: Options) -> dict[str, Any]:
+    """Headline, loss, bytes and time of one form."""
+    headline, results = run.recipe.told.headline, results_on_test(run.splits, *form)
+    predict = batch_prediction(form.recipe, form.stats, run.splits.test, size=options.batch_size)
     return {
         headline: float(results[headline]),
         "loss": float(results["loss"]),
-        "bytes": bytes_on_disk(params),
-        "milliseconds": median_milliseconds(lambda: predict(params), repeats=options.repeats),
+        "bytes": bytes_on_disk(form.params),
+        "milliseconds": median_milliseconds(lambda: predict(form.params), repeats=options.repeats),
     }
 
 
@@ -142,12 +136,12 @@ def expanded(recipe: Any, *, precision: str) -> Any:
     return dataclasses.replace(recipe, precision=precision, model=model._replace(apply=apply), layout=Layout())
 
 
-def results_on_test(run: LoadedRun, recipe: Any, params: Any) -> Any:
-    """All results of a form of the parameters on the run's test part."""
+def results_on_test(splits: Any, recipe: Any, params: Any, stats: Any) -> Any:
+    """All results of a recipe's network on the test part."""
     from fjdl.train.mesh import make_mesh
     from fjdl.train.program import evaluator_of
 
-    return evaluator_of(recipe, make_mesh()).on(run.splits.test, part="test")(params, run.state.stats)
+    return evaluator_of(recipe, make_mesh()).on(splits.test, part="test")(params, stats)
 
 
 def bytes_on_disk(params: Any) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.quantize import Options, median_milliseconds, quantizers
+from experiments.quantizations.kernels import quantizers
+from experiments.quantize import Options, median_milliseconds
 from fjdl.train.documents import QUANTIZED, read_sealed
 from fjdl.train.json_files import read_json
 from tests.experiments.support import Command, snapshot
@@ -35,7 +36,8 @@ def test_four_forms_are_compared_on_the_test_part(run: Path, command: Command) -
     for name, scales in (("int8 absmax", 1), ("int8 zero-point", 2)):
         assert 0 < rows[name]["bytes"] - (KERNEL + 4 * BIAS + 4 * BIAS * scales) < 400
     assert all(row["milliseconds"] > 0 for row in rows.values())
-    assert {name: digest for name, digest in snapshot(run).items() if name != "quantized.json"} == before
+    written = {"quantized.json", "plots/quantized.png"}
+    assert {name: digest for name, digest in snapshot(run).items() if name not in written} == before
 
 
 def test_float32_is_the_result_itself_and_eight_bits_stay_near_it(run: Path, command: Command) -> None:
@@ -61,7 +63,8 @@ def test_fewer_bits_change_more(run: Path, command: Command) -> None:
 
 
 def test_the_table_shows_each_form_with_its_numbers(run: Path, command: Command) -> None:
-    header, *lines = command("quantize", run, "--repeats", "1", "--batch-size", "32").out.splitlines()
+    header, *lines, figure = command("quantize", run, "--repeats", "1", "--batch-size", "32").out.splitlines()
+    assert figure == f"figure: {run / 'plots' / 'quantized.png'}"
     assert re.split(r"\s{2,}", header.strip()) == ["parameters", "test accuracy", "test loss", "bytes", "ms per 32"]
     for line, row in zip(lines, rows_of(run), strict=True):
         assert line.startswith(row["parameters"])
@@ -81,6 +84,18 @@ def test_schemes_bits_and_granularities_are_all_combined_and_fewer_bits_take_few
     assert rows["int8 absmax per tensor"] - rows["int4 absmax per tensor"] == KERNEL // 2
     assert rows["int4 absmax per 16"] == pytest.approx(KERNEL // 2 + 4 * 64 // 16 * 10 + 4 * BIAS, abs=400)
     assert rows["nf4 per 16"] == rows["int4 absmax per 16"]
+
+
+def test_networks_of_integers_stay_near_and_are_as_small_as_their_kernels(run: Path, command: Command) -> None:
+    flags = ["--activations", "static", "dynamic", "--ranges", "extremes", "--calibrate", 64, "--batch-size", 32]
+    assert command("quantize", run, "--repeats", "1", "--bits", 8, 2, "--edges", 8, *flags).status == 0
+    rows = {row["parameters"]: row for row in rows_of(run)}
+    for kind in ("static", "dynamic"):
+        row = rows[f"int8, inputs int8 {kind}"]
+        assert abs(row["accuracy"] - rows["float32"]["accuracy"]) < 0.01
+        assert abs(row["loss"] - rows["float32"]["loss"]) < 0.02
+        assert row["bytes"] == rows["int8 absmax"]["bytes"]
+        assert rows[f"int2, inputs int8 {kind}"]["bytes"] == rows["int2 absmax"]["bytes"]
 
 
 def test_all_is_every_scheme() -> None:

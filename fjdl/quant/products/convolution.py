@@ -176,10 +176,12 @@ def _real(
 
 
 def _seen(sums: Array, options: Options) -> Array:
-    """The convolution of ones, [1, h_out, w_out, c_out], by a kernel whose input channels have these sums.
+    """The convolution of ones, [1, h_out, w_out, c_out] or [1, 1, 1, c_out], of a kernel whose taps have these sums.
 
-    No image is read: at each position the taps count that lie inside.
+    No image is read: at each position the taps count that lie inside, and without padding all do.
     """
+    if not any(size for pair in options.padding for size in pair):
+        return jnp.sum(sums, axis=(0, 1)).reshape(1, 1, 1, -1)
     rows, columns = map(_inside, axes_of(options))
     return jnp.einsum("hk,klc,wl->hwc", rows, sums, columns)[None]
 
