@@ -14,7 +14,7 @@ import tyro
 from experiments.command import run_guarded
 from experiments.evaluate import LoadedRun, load_run
 from experiments.quantizations.figure import quantization_figure
-from experiments.quantizations.integers import Activations, Form, Ranges, integer_forms
+from experiments.quantizations.integers import Activations, Form, Ranges, Rounding, integer_forms
 from experiments.quantizations.kernels import Granularity, Scheme, quantizers
 from fjdl.errors import UsageError
 
@@ -36,13 +36,16 @@ class Options:
     all: bool = False
     """Every scheme, granularity and 8, 4, 3 and 2 bits."""
     activations: tuple[Activations, ...] = ("none",)
-    """Networks of integers too, whose inputs have ranges that were found before (static) or in each call (dynamic)."""
+    """Networks of integers too: their kernels alone (weights), or inputs with ranges found before (static) or in each
+    call (dynamic)."""
+    rounding: tuple[Rounding, ...] = ("nearest",)
+    """How their kernels are rounded: to the nearest integer, or by second order on training examples (GPTQ)."""
     input_bits: int = 8
     """Bits of these inputs, 2 to 8."""
     edges: int | None = None
     """Bits of the kernels of the first and the last layer of such a network, where they are to have others."""
     calibrate: int = 1024
-    """Training examples that ranges are found with."""
+    """Training examples that ranges, and roundings of second order, are found with."""
     ranges: Ranges = "moving-average"
     """What finds them."""
     batch_size: int = 128
@@ -79,7 +82,7 @@ def check(options: Options) -> None:
     for name, bits in named:
         if bits is not None and not 2 <= bits <= 8:
             raise UsageError(f"{name} must lie in [2, 8], got {bits}")
-    for name in ("scheme", "bits", "granularity", "activations"):
+    for name in ("scheme", "bits", "granularity", "activations", "rounding"):
         if not getattr(options, name):
             raise UsageError(f"{name} must name one at least, got none")
     for name in ("group", "batch_size", "repeats", "calibrate"):

@@ -1,12 +1,16 @@
 """Networks whose layers multiply integers, with ranges of their inputs that were found before, or in each call."""
 
+import dataclasses
+import itertools
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from fjdl.errors import UsageError
 
-Activations = Literal["none", "static", "dynamic"]
+Activations = Literal["none", "weights", "static", "dynamic"]
+Rounding = Literal["nearest", "gptq"]
 Ranges = Literal["moving-average", "extremes", "percentile", "squared-error", "entropy"]
 
 
@@ -26,16 +30,18 @@ def integer_forms(run: Any, options: Any) -> dict[str, Form]:
     kinds = [kind for kind in options.activations if kind != "none"]
     if not kinds:
         return {}
+    from fjdl.nn.quantized import Bits
     from fjdl.train.state import evaluated_params
 
     shapes = _shapes(run.recipe, run.splits.test)
     folded, params, stats = _folded(run.recipe.model, shapes, evaluated_params(run.state), run.state.stats)
     found = {}
-    for bits in options.bits:
-        rules = _rules(folded, shapes, bits=bits, options=options)
-        for kind in kinds:
-            name = f"int{bits}, inputs int{options.input_bits} {kind}"
-            found[name] = _integers(run, folded, params, stats, shapes, rules, kind=kind, options=options)
+    for bits, kind, rounding in itertools.product(options.bits, kinds, options.rounding):
+        inputs = None if kind == "weights" else options.input_bits
+        rules = _rules(folded, shapes, Bits(bits, inputs), edges=options.edges)
+        name = f"int{bits}" + ("" if rounding == "nearest" else f" {rounding}")
+        name += ", inputs float32" if inputs is None else f", inputs int{inputs} {kind}"
+        found[name] = _integers(run, (folded, params, stats), shapes, rules, kind, rounding, options=options)
     return found
 
 
@@ -67,37 +73,36 @@ def _folded(model: Any, shapes: Any, params: Any, stats: Any) -> tuple[Any, Any,
     return smaller, *fold(params, stats)
 
 
-def _rules(model: Any, shapes: Any, *, bits: int, options: Any) -> Any:
-    """The bits of each layer; the first and the last one may have others."""
-    import re
-
-    from fjdl.nn.quantized import Bits
+def _rules(model: Any, shapes: Any, bits: Any, *, edges: int | None) -> Any:
+    """The bits of each layer; the kernels of the first and the last one may have others."""
     from fjdl.nn.quantized.layers import layers_of
 
-    every = (".*", Bits(bits, options.input_bits))
+    every = (".*", bits)
     try:
         paths = list(layers_of(model, shapes, (every,)).bits)
     except ValueError as error:
         raise UsageError(f"this network cannot be made of integers: {error}") from error
-    if options.edges is None or len(paths) < 3:
+    if edges is None or len(paths) < 3:
         return (every,)
     ends = "|".join(re.escape(path) for path in (paths[0], paths[-1]))
-    return (ends, Bits(options.edges, options.input_bits)), every
+    return (ends, bits._replace(kernel=edges)), every
 
 
 def _integers(
-    run: Any, model: Any, params: Any, stats: Any, shapes: Any, rules: Any, *, kind: Activations, options: Any
+    run: Any, network: Any, shapes: Any, rules: Any, kind: Activations, rounding: Rounding, *, options: Any
 ) -> Form:
     """The network of integers, with ranges of the training part where they are to be known before."""
-    import dataclasses
-
-    from fjdl.nn.quantized import quantized
+    from fjdl.nn.quantized import quantized, rounded_on_data
     from fjdl.train.layout import Layout
 
-    calibrator = calibrators()[options.ranges]
+    model, params, stats = network
+    calibrator, kept = calibrators()[options.ranges], stats
     small, convert = quantized(model, shapes, rules=rules, calibrator=calibrator, dynamic=kind == "dynamic")
     if kind == "static":
-        stats = _ranged(run, model, params, stats, shapes, rules=rules, calibrator=calibrator, options=options)
+        stats = _ranged(run, network, shapes, rules=rules, calibrator=calibrator, options=options)
+    if rounding == "gptq":
+        inputs = (run.recipe.network.seen(batch) for batch in _batches(run.splits.train, options))
+        params = rounded_on_data(model, params, kept, inputs, rules=rules)
     recipe = dataclasses.replace(run.recipe, precision="float32", model=small, layout=Layout())
     return Form(recipe, *convert(params, stats))
 
@@ -115,15 +120,14 @@ def calibrators() -> Mapping[Ranges, Any]:
     }
 
 
-def _ranged(
-    run: Any, model: Any, params: Any, stats: Any, shapes: Any, *, rules: Any, calibrator: Any, options: Any
-) -> Any:
+def _ranged(run: Any, network: Any, shapes: Any, *, rules: Any, calibrator: Any, options: Any) -> Any:
     """Statistics with the ranges of inputs over examples of the training part."""
     import jax
 
     from fjdl.model import evaluated
     from fjdl.nn.quantized import fake_quantized
 
+    model, params, stats = network
     learning = fake_quantized(evaluated(model), shapes, rules=rules, calibrator=calibrator)
     seen = jax.eval_shape(learning.init, jax.random.key(0), shapes)[1]
     found = {path: calibrator.init() for path in seen["ranges"]}

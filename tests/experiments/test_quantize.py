@@ -87,15 +87,17 @@ def test_schemes_bits_and_granularities_are_all_combined_and_fewer_bits_take_few
 
 
 def test_networks_of_integers_stay_near_and_are_as_small_as_their_kernels(run: Path, command: Command) -> None:
-    flags = ["--activations", "static", "dynamic", "--ranges", "extremes", "--calibrate", 64, "--batch-size", 32]
-    assert command("quantize", run, "--repeats", "1", "--bits", 8, 2, "--edges", 8, *flags).status == 0
+    kinds = ["--activations", "weights", "static", "dynamic", "--rounding", "nearest", "gptq", "--edges", 8]
+    flags = ["--bits", 8, 2, "--ranges", "extremes", "--calibrate", 64, "--batch-size", 32, "--repeats", 1]
+    assert command("quantize", run, *kinds, *flags).status == 0
     rows = {row["parameters"]: row for row in rows_of(run)}
-    for kind in ("static", "dynamic"):
-        row = rows[f"int8, inputs int8 {kind}"]
+    for kind in ("float32", "int8 static", "int8 dynamic"):
+        row = rows[f"int8, inputs {kind}"]
         assert abs(row["accuracy"] - rows["float32"]["accuracy"]) < 0.01
         assert abs(row["loss"] - rows["float32"]["loss"]) < 0.02
         assert row["bytes"] == rows["int8 absmax"]["bytes"]
-        assert rows[f"int2, inputs int8 {kind}"]["bytes"] == rows["int2 absmax"]["bytes"]
+        assert rows[f"int2 gptq, inputs {kind}"]["bytes"] == rows["int2 absmax"]["bytes"]
+        assert rows[f"int2 gptq, inputs {kind}"]["loss"] != rows[f"int2, inputs {kind}"]["loss"]
 
 
 def test_all_is_every_scheme() -> None:

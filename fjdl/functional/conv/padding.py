@@ -5,22 +5,25 @@ from jax import lax
 
 from fjdl.geometry import AnyPadding, Sides, slide
 from fjdl.numerics import widened
-from fjdl.typing import Array, Float, typed
+from fjdl.typing import Array, Shaped, typed
+
+OWN_PIXELS = ("CIRCULAR", "REFLECT", "REPLICATE")
 
 
 @typed
 def continued(
-    x: Float[Array, "..."], padding: AnyPadding, *, window: tuple[int, ...], dilation: int | tuple[int, ...]
-) -> tuple[Float[Array, "..."], AnyPadding]:
+    x: Shaped[Array, "..."], padding: AnyPadding, *, window: tuple[int, ...], dilation: int | tuple[int, ...]
+) -> tuple[Shaped[Array, "..."], AnyPadding]:
     """The image with what "CIRCULAR", "REFLECT" or "REPLICATE" adds, and the padding of zeros that is left to do.
 
     They add half of what the window reaches on each side of every axis before the channels, the odd pixel at the end:
-    the opposite edge, the mirror image without the edge itself, or the edge over and over. Copied in float32, so that
-    its transpose sums in float32. Any other padding is left as it is. Raises `ValueError` where the image is too small.
+    the opposite edge, the mirror image without the edge itself, or the edge over and over. Floats are copied in
+    float32, so that the transpose sums in float32. Any other padding is left as it is. Raises `ValueError` where the
+    image is too small.
     """
-    if padding not in ("CIRCULAR", "REFLECT", "REPLICATE"):
+    if padding not in OWN_PIXELS:
         return x, padding
-    y = widened(x)
+    y = widened(x) if jnp.issubdtype(x.dtype, jnp.floating) else x
     axes = slide(x.shape[-len(window) - 1 : -1], window=window, padding=padding, dilation=dilation)
     for position, axis in enumerate(axes, start=x.ndim - len(window) - 1):
         y = _grown(y, position, axis.padding, name=padding)

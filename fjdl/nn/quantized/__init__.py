@@ -14,8 +14,9 @@ May import Flax, what `fjdl.nn` may, and `fjdl.nn` itself.
 from fjdl.nn.quantized.fake import fake_quantized
 from fjdl.nn.quantized.integers import Integers, quantized
 from fjdl.nn.quantized.layers import Bits
+from fjdl.nn.quantized.rounding import rounded_on_data
 
-__all__ = ["Bits", "Integers", "fake_quantized", "quantized"]
+__all__ = ["Bits", "Integers", "fake_quantized", "quantized", "rounded_on_data"]
 
 
 def __dir__() -> list[str]:

@@ -16,7 +16,7 @@ from fjdl.nn.quantized.fake import input_grid
 from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, flat, is_layer, kernel_name, layers_of, replaced
 from fjdl.nn.trace import path_of
 from fjdl.platforms import by_platform
-from fjdl.quant import absmax_quantize, dequantize, products, quantize, quantize_examples, quantize_rows
+from fjdl.quant import Quantized, absmax_quantize, dequantize, products, quantize, quantize_examples, quantize_rows
 from fjdl.quant.ranges import Calibrator, moving_average
 from fjdl.typing import Array, PyTree
 
@@ -43,7 +43,8 @@ def quantized(
     evaluation up to the rounding of sums in float32, since sums of integers are exact. With `dynamic` ranges, each
     vector of a dense layer's inputs and each image of a convolution has its own, and `convert` takes the parameters and
     statistics of `model` itself too; so it does where no layer has bits for its inputs (weight-only quantization). The
-    kernels become `quant.Quantized`, one scale for each output channel, and the rest stays as it is.
+    kernels become `quant.Quantized`, one scale for each output channel, or stay what they are where `rounded_on_data`
+    made them so; the rest stays as it is.
 
     In evaluation a CPU takes a few examples at a time through the network, which no example of a batch must depend on
     another one for. The model has no gradient by what was rounded. Raises `ValueError` as `fake_quantized` does.
@@ -62,7 +63,7 @@ def quantized(
     def convert(params: PyTree, stats: PyTree) -> tuple[PyTree, PyTree]:
         named = flat(params)
         wanted = {kernel_name(path): bits.kernel for path, bits in chosen.items() if bits.kernel}
-        kernels = {name: absmax_quantize(named[name], bits=bits, axis=-1) for name, bits in wanted.items()}
+        kernels = {name: _small(named[name], bits=bits) for name, bits in wanted.items()}
         grids = {path: input_grid(found_by, stats["ranges"][path], bits=bits) for path, bits in static.items()}
         kept = stats["model"] if "ranges" in stats else stats
         sums = {path: products.kernel_sums(kernels[kernel_name(path)]) for path in grids if chosen[path].kernel}
@@ -97,6 +98,11 @@ def quantized(
         return convert(params, {"model": stats, "ranges": ranges} if static else stats)
 
     return Integers(Model(init, apply), convert)
+
+
+def _small(kernel: Any, *, bits: int) -> Quantized:
+    """The kernel in integers, which it may be already."""
+    return kernel if isinstance(kernel, Quantized) else absmax_quantize(kernel, bits=bits, axis=-1)
 
 
 def _as_integers(layer: Any, x: Array, bits: Bits, grid: Any) -> Any:

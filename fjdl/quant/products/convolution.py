@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,8 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from fjdl import functional
-from fjdl.geometry import Axis, Padding, Pair, check_groups
+from fjdl.functional.conv.padding import OWN_PIXELS, continued
+from fjdl.geometry import Axis, ConvPadding, Pair, check_groups
 from fjdl.lowering.conv_everywhere import Options, axes_of, options_of
 from fjdl.lowering.cpu.chunks import mapped_together
 from fjdl.lowering.int8.conv import conv
@@ -36,7 +38,7 @@ def conv2d(
     bias: Float[Array, "c_out"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Padding = "SAME",
+    padding: ConvPadding = "SAME",
     dilation: Pair = 1,
     groups: int = 1,
     sums: Int[Array, "kh kw c_out"] | None = None,
@@ -62,6 +64,7 @@ def conv2d(
             [127.]]], dtype=float32)
     """
     check_groups(kernel.shape, channels=x.shape[-1], groups=groups)
+    x, padding = _continued(x, padding, window=kernel.shape[:2], dilation=dilation)
     *batch, h, w, c_in = x.shape
     images = (math.prod(batch), h, w, c_in)
     if isinstance(x, Quantized) and holds_integers(x) and holds_integers(kernel) and _per_channel(kernel):
@@ -81,6 +84,18 @@ def conv2d(
     y = y * kernel.scale.astype(y.dtype).reshape(1, 1, 1, -1) if after else y
     y = y.reshape(*batch, *y.shape[1:])
     return finished(y, bias, activation=activation, onto=onto, dtype=floats.dtype if dtype is None else dtype)
+
+
+def _continued(
+    x: Array | Quantized, padding: Any, *, window: tuple[int, ...], dilation: Pair
+) -> tuple[Array | Quantized, Any]:
+    """The image with the pixels of its own that a padding by name adds, and the padding that is left to do."""
+    if padding not in OWN_PIXELS:
+        return x, padding
+    if not isinstance(x, Quantized) or not holds_integers(x):
+        return continued(dequantize(x) if isinstance(x, Quantized) else x, padding, window=window, dilation=dilation)
+    values, left = continued(integers(x), padding, window=window, dilation=dilation)
+    return replace(x, values=values, columns=None), left
 
 
 def _per_channel(kernel: Quantized) -> bool:
