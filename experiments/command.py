@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -57,10 +58,15 @@ def _answered(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         number = (request and request.number) or signal.SIGINT
         _end(f"stopped by {signal.Signals(number).name}", 128 + number)
+    except SystemExit as end:  # tyro's, which has said what is wrong
+        if end.code and peers.current() is not None:
+            _leave("its command line is wrong, it has said how", int(end.code))
+        raise
     except Exception as error:
         if peers.current() is not None:  # most often it is the end of a peer, of which the line knows more
             time.sleep(_PEERS)
-            peers.leave(why=str(error), status=1)
+            traceback.print_exc()
+            _leave(" ".join(str(error).split()) or type(error).__name__, 1)
         raise
 
 
@@ -68,8 +74,13 @@ def _end(sentence: str, status: int) -> NoReturn:
     """Says the sentence and exits; of several processes this one waits for no other, which hear the sentence too."""
     if peers.current() is None:
         sys.exit(_fail(sentence, status))
-    peers.leave(why=sentence, status=status)
     _fail(sentence, status)
+    _leave(sentence, status)
+
+
+def _leave(why: str, status: int) -> NoReturn:
+    """Tells the other processes and exits; the way that Python exits would wait for them."""
+    peers.leave(why=why, status=status)
     _flushed()
     os._exit(status)
 

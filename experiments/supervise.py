@@ -137,7 +137,7 @@ def _seats(processes: int) -> Iterator[dict[str, str]]:
     if processes == 1:
         yield {}
         return
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     for index in range(processes):
         yield {
             "JAX_COORDINATOR_ADDRESS": address,
@@ -146,7 +146,7 @@ def _seats(processes: int) -> Iterator[dict[str, str]]:
         }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that is free, with the one behind it."""
     while True:
         with socket.create_server(("127.0.0.1", 0)) as first:

@@ -73,7 +73,6 @@ def together() -> None:
 def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) -> dict[str, Any]:
     """Trains in `run_dir`, evaluates the best epoch on the test part once, and writes result.json."""
     from fjdl.train.header import header, lines
-    from fjdl.train.json_files import encode_json
     from fjdl.train.loop import fit_prepared
     from fjdl.train.prepare import check, prepare
     from fjdl.train.processes import all_there, is_first, require_alike, require_same_data, told
@@ -102,7 +101,7 @@ def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) 
         check(made)
         return made, profiled
 
-    require_alike(config=encode_json(experiment.config).strip())
+    require_alike(config=experiment.config)
     if several or not (run_dir / "result.json").exists():
         with users_mistakes():
             made, _ = prepared()

@@ -143,7 +143,8 @@ def _require_fitting(job: Job) -> None:
     found = job.slice
     if found.hosts > 1 and job.bucket is None:
         raise UsageError(
-            f"{found.type} has {found.hosts} hosts, which write one run together: bucket must name where, got none"
+            f"{found.type} has {found.hosts} hosts, and the first writes the run on its own disk, which goes with it: "
+            "bucket must name where the run is kept, got none"
         )
     if job.capacity == "flex-start" and job.plane == "tpu-vm":
         raise UsageError(

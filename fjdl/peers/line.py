@@ -19,6 +19,7 @@ from fjdl.errors import PeerLost
 BEAT = 2.0  # seconds between signs of life
 SILENCE = 30.0  # seconds without one after which a peer is lost; a process that ends is missed at once
 GRACE = 2.0  # seconds in which a process that meets the error of its peer itself may say so
+AGAIN = "the same command on all processes resumes"  # what helps where a process was lost
 _LONGEST = 2**24  # bytes of a message
 
 
@@ -75,8 +76,12 @@ class Line:
         self._said: dict[int, dict[int, Any]] = {}  # by round and process
         self._heard: dict[int, Any] = {}  # by round
         self._closed = False
-        for peer, link in links.items():
-            threading.Thread(target=self._listen, args=(peer, link), name=f"peer {peer}", daemon=True).start()
+        self._listening = [
+            threading.Thread(target=self._listen, args=each, name=f"peer {each[0]}", daemon=True)
+            for each in links.items()
+        ]
+        for thread in self._listening:
+            thread.start()
         threading.Thread(target=self._beat, name="signs of life", daemon=True).start()
 
     @property
@@ -118,13 +123,19 @@ class Line:
     def leave(self, *, why: str | None = None, status: int = 0) -> None:
         """Ends the connections; where a sentence says why, the others end with it too.
 
-        A process that ends without this is killed or has crashed, as far as others can tell.
+        A process that ends without this is killed or has crashed, as far as others can tell. Process 0, where JAX's
+        coordinator is, then stays until the others have ended, for at most twice `GRACE`.
         """
         if self._closed:
             return
         self._closed = True
         for link in self._links.values():
             link.send(left=status, why=why)
+        if self.first and why is not None:
+            end = time.monotonic() + 2 * GRACE
+            for thread in self._listening:
+                thread.join(max(0.0, end - time.monotonic()))
+        for link in self._links.values():
             link.close()
 
     def _complete(self) -> Any:
@@ -141,7 +152,7 @@ class Line:
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
                     silent = sorted(set(range(self.seat.count)) - self._said.get(self._round, {}).keys())
-                    self._end(f"{named(silent, self.seat.count)} did not answer within {within:g} s")
+                    self._end(f"{named(silent, self.seat.count)} did not answer within {within:g} s; {AGAIN}")
                 self._news.wait(left)
         return found
 
@@ -150,9 +161,9 @@ class Line:
             try:
                 message = link.receive(within=SILENCE)
             except TimeoutError:
-                return self._gone(peer, f"has been silent for {SILENCE:g} s")
+                return self._gone(peer, f"has been silent for {SILENCE:g} s; {AGAIN}")
             if message is None:
-                return self._gone(peer, "ended without a word, killed or crashed")
+                return self._gone(peer, f"ended without a word, killed or crashed; {AGAIN}")
             if "lost" in message:
                 return self._end(message["lost"], grace=message.get("grace", 0.0))
             if message.get("left") is not None:
@@ -204,7 +215,7 @@ def ending() -> Callable[[str], None]:
     def end(sentence: str) -> None:
         with contextlib.suppress(OSError):
             if shown is not None:
-                os.write(shown, f"fjdl: {sentence}; the same command on all processes resumes\n".encode())
+                os.write(shown, f"fjdl: {sentence}\n".encode())
         os._exit(PeerLost.exit_status)
 
     return end

@@ -1,6 +1,5 @@
 """The loop over epochs, the only one in the package."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from fjdl.train.prepare import Prepared, check, prepare
 from fjdl.train.processes import all_there, first_said, is_first, on_host
 from fjdl.train.profiling import Profile, Steps
 from fjdl.train.program import EpochReport, Program
-from fjdl.train.progress import Progress, Say, silent
+from fjdl.train.progress import Dropped, Progress, Say, silent
 from fjdl.train.recipe import Recipe
 from fjdl.train.refused import Refused, last_refused
 from fjdl.train.resume import Paused, discard_paused, restore_latest, save_paused
@@ -63,7 +62,7 @@ def fit_prepared(
     taken_up = Paused(program.init(), program.single.start())  # 2 a new state, or the newest saved one
     state, tally = restore_latest(run, taken_up, program.steps_per_epoch)
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
-    progress = Progress(steps, initial=position.step, stream=None if is_first() else io.StringIO())
+    progress = Progress(steps, initial=position.step, stream=None if is_first() else Dropped())
     watch, profile = Watch(work_of(prepared), mesh, progress, say=say), Profile(profiled, run.profile, say=say)
     epoch = epochs(recipe, program, splits.train, mesh, observers=(watch, profile))  # 3 what we learn from,
     evaluate = program.evaluator.on(splits.validation, part="validation")  # and what we measure on

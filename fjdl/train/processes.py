@@ -18,7 +18,8 @@ from jax.sharding import Mesh
 import fjdl
 from fjdl import peers
 from fjdl.data.source import PARTS, Source, Splits
-from fjdl.peers import Line, Seat, open_line
+from fjdl.peers import Line, Seat, open_line, relayed
+from fjdl.train.json_files import plain
 from fjdl.train.mesh import along
 from fjdl.typing import PyTree
 
@@ -37,7 +38,7 @@ def join(seat: Seat, *, within: float = WITHIN, facts: Mapping[str, Any] | None 
     line = open_line(replace(seat, address=f"{host}:{int(port) + 1}"), within=within)
     peers.use(line)
     line.agree({**versions(), **(facts or {})}, within=within)
-    _initialize(seat.address, seat.count, seat.index)
+    _initialize(relayed(host, int(port)) if seat.index else seat.address, seat.count, seat.index)
     return line
 
 
@@ -64,12 +65,17 @@ def versions() -> dict[str, str]:
     return {"fjdl": fjdl.__version__, "jax": version("jax"), "jaxlib": version("jaxlib")}
 
 
-def require_alike(*, config: str, within: float = WITHIN) -> None:
-    """Raises `PeerLost` on every process unless all have the same config and as many devices of one kind."""
+def require_alike(*, config: Mapping[str, Any], within: float = WITHIN) -> None:
+    """Raises `PeerLost` on every process unless all have the same config and as many devices of one kind.
+
+    The config is described as in config.json: `config`, `sha256` and `arguments`; an argument that differs is named.
+    """
     line = peers.current()
     if line is not None:
         devices = f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}"
-        line.agree({"config": config, "devices": devices}, within=within)
+        arguments = {f"--{name.replace('_', '-')}": value for name, value in plain(config["arguments"]).items()}
+        file = {"config": config["config"], "a config with sha256": config["sha256"]}
+        line.agree({**file, **arguments, "devices": devices}, within=within)
 
 
 def require_same_data(splits: Splits, *, within: float = WITHIN) -> None:

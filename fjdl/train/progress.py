@@ -1,6 +1,7 @@
 """Progress on the terminal."""
 
 import contextlib
+import io
 import math
 import sys
 import time
@@ -14,6 +15,14 @@ Say = Callable[[str], None]  # what is done with a line that a training has to s
 def silent(line: str) -> None:
     """Says nothing."""
     del line
+
+
+class Dropped(io.StringIO):
+    """A stream that keeps nothing: for processes beside the one that shows the progress of all."""
+
+    def write(self, text: str) -> int:
+        """Drops the text."""
+        return len(text)
 
 
 class Progress:

@@ -15,8 +15,10 @@ import pytest
 
 from fjdl import peers
 from fjdl.errors import PeerLost
-from fjdl.peers import Line, Seat, line as lines, open_line
+from fjdl.peers import Line, Seat, line as lines, open_line, relayed
 from tests.support import ROOT
+
+AGAIN = "; the same command on all processes resumes"
 
 
 def free_port() -> int:
@@ -82,7 +84,9 @@ def test_a_process_that_is_killed_is_missed_by_all_others_at_once(gone: int) -> 
         job.lines[gone]._closed = True
         for link in job.lines[gone]._links.values():
             link.close()
-        assert job.sentences(*{0, 1, 2} - {gone}) == {f"process {gone} of 3 ended without a word, killed or crashed"}
+        assert job.sentences(*{0, 1, 2} - {gone}) == {
+            f"process {gone} of 3 ended without a word, killed or crashed{AGAIN}"
+        }
 
 
 def test_a_process_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +94,23 @@ def test_a_process_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with Job(3) as job:
         job.lines[1].leave(why="row 5 is bad", status=3)
         assert job.sentences(0, 2) == {"process 1 of 3 ended with status 3: row 5 is bad"}
+
+
+def test_the_first_process_stays_until_the_others_have_ended_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "GRACE", 0.3)
+    with Job(3) as job:
+
+        def end(index: int) -> str:
+            sentence = job.ended[index].get(timeout=10.0)
+            for link in job.lines[index]._links.values():
+                link.close()
+            return sentence
+
+        with ThreadPoolExecutor(2) as pool:
+            others, start = pool.map(end, (1, 2)), time.monotonic()
+            job.lines[0].leave(why="row 5 is bad", status=3)
+            assert 0.3 <= time.monotonic() - start < 0.6
+            assert [*others] == ["process 0 of 3 ended with status 3: row 5 is bad"] * 2
 
 
 def test_processes_that_leave_are_not_missed() -> None:
@@ -103,7 +124,7 @@ def test_processes_that_leave_are_not_missed() -> None:
 def test_a_process_without_signs_of_life_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "SILENCE", 0.2)
     with Job(2) as job:
-        assert job.sentences(0) <= {"process 1 of 2 has been silent for 0.2 s"}
+        assert job.sentences(0) <= {f"process 1 of 2 has been silent for 0.2 s{AGAIN}"}
 
 
 def test_a_process_that_does_not_answer_in_time_is_named_on_every_one() -> None:
@@ -116,7 +137,7 @@ def test_a_process_that_does_not_answer_in_time_is_named_on_every_one() -> None:
         threads = [threading.Thread(target=answer, args=(line,), daemon=True) for line in job.lines]
         for thread in threads:
             thread.start()
-        assert job.sentences(0, 1, 2) == {"process 2 of 3 did not answer within 0.2 s"}
+        assert job.sentences(0, 1, 2) == {f"process 2 of 3 did not answer within 0.2 s{AGAIN}"}
 
 
 def came(*seats: Seat, within: float = 0.5) -> list[str]:
@@ -173,6 +194,34 @@ def test_a_port_in_use_is_named() -> None:
             open_line(Seat(0, 2, there), within=0.2)
 
 
+def test_a_relay_passes_bytes_on_and_the_end_of_its_target_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, _, port = relayed("127.0.0.1", server.getsockname()[1], late=0.5).rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=10.0) as near:
+            far, _ = server.accept()
+            with far:
+                near.sendall(b"question")
+                assert far.recv(100) == b"question"
+                far.sendall(b"answer")
+                assert near.recv(100) == b"answer"
+            start = time.monotonic()
+            assert near.recv(100) == b""
+            assert time.monotonic() - start > 0.4
+
+
+def test_a_relay_ends_a_connection_of_which_the_other_end_is_gone_or_not_there_yet() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = server.getsockname()[1]
+        host, _, port = relayed("127.0.0.1", target).rpartition(":")
+        near = socket.create_connection((host, int(port)), timeout=10.0)
+        far, _ = server.accept()
+        near.close()
+        with far:
+            assert far.recv(100) == b""
+    with socket.create_connection((host, int(port)), timeout=10.0) as near:
+        assert near.recv(100) == b""
+
+
 def test_a_process_has_one_line_and_leaves_it() -> None:
     assert peers.current() is None
     with Job(2) as job:
@@ -212,4 +261,4 @@ with _held_back_errors():
 def test_a_process_that_ends_while_it_writes_a_checkpoint_says_why() -> None:
     found = subprocess.run([sys.executable, "-c", HELD_BACK], stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert found.returncode == PeerLost.exit_status == 7
-    assert found.stderr.splitlines()[-1].startswith("fjdl: process 1 of 2 ended without a word; the same command")
+    assert found.stderr.splitlines()[-1].startswith("fjdl: process 1 of 2 ended without a word")

@@ -5,11 +5,10 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,55 +17,17 @@ import pytest
 
 from fjdl.errors import UsageError
 from fjdl.peers import Seat, seat_of
-from fjdl.peers.roll_call import VARIABLES
 from fjdl.train.processes import data_digest, local_rows
 from tests.support import ROOT
+from tests.train.started import ADDRESS, COUNT, INDEX, ended, environment, start_all
 from tests.train.toy import mesh, source, splits
 
-ADDRESS, COUNT, INDEX = VARIABLES
 STEPS = 50
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-def environment(devices: int, seat: Seat | None = None) -> dict[str, str]:
-    place = {} if seat is None else {ADDRESS: seat.address, COUNT: str(seat.count), INDEX: str(seat.index)}
-    return {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices), **place}
-
-
-def start(words: Sequence[object], devices: int, count: int, **changes: Mapping[str, str]) -> list[subprocess.Popen]:
-    """The processes of a training; `process1={...}` are further variables of one of them."""
-    address = free_address()
-    seats = [None] if count == 1 else [Seat(index, count, address) for index in range(count)]
-    return [
-        subprocess.Popen(
-            [sys.executable, *map(str, words)],
-            cwd=ROOT,
-            env={**environment(devices, seat), **changes.get(f"process{index}", {})},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index, seat in enumerate(seats)
-    ]
-
-
-def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str]]:
-    """Status and last sentence of each."""
-    found = []
-    for process in processes:
-        _, err = process.communicate(timeout=300)
-        sentences = [line for line in err.splitlines() if line.startswith("fjdl: ")]
-        found.append((process.returncode, sentences[-1] if sentences else err[-3000:]))
-    return found
 
 
 def together(folder: Path, devices: int, count: int, *cases: str) -> dict[str, Any]:
     folder.mkdir()
-    for status, said in ended(start(["-m", "tests.train.together", folder, STEPS, *cases], devices, count)):
+    for status, said in ended(start_all(["-m", "tests.train.together", folder, STEPS, *cases], devices, count)):
         assert status == 0, said
     return json.loads((folder / "found.json").read_text())
 
@@ -148,16 +109,6 @@ def test_ten_kills_at_random_instants_cost_no_bit(tmp_path: Path) -> None:
     chance = random.Random(0)
     kills = [(chance.randrange(2), min(number // 2, 3), chance.uniform(0, 6)) for number in range(10)]
     unkilled(tmp_path, kills)
-
-
-def test_a_process_with_other_data_or_arguments_is_named_on_both(tmp_path: Path) -> None:
-    words = ["-m", "experiments.train", *FLAGS, "--run-dir", tmp_path / "run"]
-    processes = start(words, 1, 2, process1={"JAX_NUM_CPU_DEVICES": "2"})
-    found = ended(processes)
-    assert [status for status, _ in found] == [7, 7]
-    assert found[0][1] == found[1][1]
-    assert re.fullmatch(r"fjdl: process 1 of 2 has devices 2 x cpu, process 0 has 1 x cpu; all must be .*", found[0][1])
-    assert not (tmp_path / "run").exists()
 
 
 def test_the_place_of_a_process_is_read_from_the_environment() -> None:

@@ -4,7 +4,7 @@ import io
 import pytest
 
 from fjdl.train import progress as shown
-from fjdl.train.progress import Progress
+from fjdl.train.progress import Dropped, Progress
 
 
 class Terminal(io.StringIO):
@@ -47,6 +47,14 @@ def test_a_terminal_that_goes_away_stops_nothing(terminal: bool, monkeypatch: py
     for step in (2, 3):
         progress.update(step, "loss 0.25")
     progress.close()
+
+
+def test_processes_beside_the_first_keep_no_line_of_their_progress() -> None:
+    stream = Dropped()
+    with Progress(1000, stream=stream, seconds=0.0) as progress:
+        for step in range(1000):
+            progress.update(step, "loss 0.25")
+    assert stream.getvalue() == ""
 
 
 def test_on_a_terminal_progress_is_a_bar() -> None:

@@ -30,7 +30,10 @@ POD = JOBS["queued_pod"]
         ({"config": Path("../x.py")}, "the config must lie in the repository"),
         ({"disk": 5}, "disk must be at least 20"),
         ({"wait_hours": 0}, "wait_hours at least 1"),
-        ({"bucket": None}, "v5litepod-16 has 4 hosts, which write one run together: bucket must name where"),
+        (
+            {"bucket": None},
+            "v5litepod-16 has 4 hosts, and the first writes the run on its own disk, .*: bucket must name where",
+        ),
         ({"plane": "tpu-vm", "capacity": "flex-start"}, "flex-start machines are waited for|wait in a queue"),
         ({"capacity": "flex-start"}, "hours must be given, 168 at most"),
         ({"capacity": "flex-start", "hours": 200}, "hours of flex-start must be at most 168, got 200"),
