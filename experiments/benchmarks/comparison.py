@@ -8,6 +8,10 @@ from typing import Any, NamedTuple
 HEAD = ("| | | median, ms | quartiles, ms | peer | median, ms | ratio |", "|---|---|---:|---:|---|---:|---:|")
 
 
+class Seconds(float):
+    """What a contestant returns that measures a part of its call itself."""
+
+
 class Comparison(NamedTuple):
     """Functions that do the same work, the peer last; each call is divided by `calls`."""
 
@@ -19,7 +23,7 @@ class Comparison(NamedTuple):
 
 
 def interleave(contestants: dict[str, Callable[[], Any]], *, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, taken in turns.
+    """Seconds of each call, or those that it returns as `Seconds`, taken in turns.
 
     Worker threads of the contestant before spin for a while after its last call: each turn waits for them to sleep,
     then makes one call that is not timed.
@@ -30,8 +34,8 @@ def interleave(contestants: dict[str, Callable[[], Any]], *, rounds: int) -> dic
             time.sleep(0.25)
             run()
             start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
+            found = run()
+            times[name].append(found if isinstance(found, Seconds) else time.perf_counter() - start)
     return times
 
 

@@ -13,14 +13,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.benchmarks.comparison import Comparison
+from experiments.benchmarks.comparison import Comparison, Seconds
 from experiments.command import enable_compilation_cache, load_config
 from fjdl.data.files import find_folder
 from fjdl.data.loading import load_batches, to_device
 from fjdl.data.source import Source, Splits, from_arrays
+from fjdl.signals import StopRequest
 from fjdl.train import Recipe
+from fjdl.train.feed import epochs
+from fjdl.train.pace import Pace
 from fjdl.train.prepare import prepare
+from fjdl.train.progress import Dropped, Progress
 from fjdl.train.state import Stream, stream_key
+from fjdl.train.watch import Watch, work_of
 
 PHOTOGRAPHS = {
     "JPEG": ("bccd", "BCCD/JPEGImages", "*.jpg", "https://github.com/Shenggan/BCCD_Dataset"),
@@ -49,10 +54,11 @@ def comparisons(batch_size: int, steps: int, only: str) -> Iterator[Comparison]:
 
 def comparison(name: str, recipe: Recipe, steps: int) -> Comparison:
     """Making so many batches, training on them as they are made, and training on a batch that is there already."""
-    trained, source = Training(recipe), recipe.splits().train
-    batches = partial(made, recipe, source, steps)
+    trained = Training(recipe)
+    batches = partial(made, recipe, trained.source, steps)
     runs: dict[str, Callable[[], Any]] = {
         "batches alone": lambda: sum(1 for _ in batches()),
+        "of the training, waiting for batches": lambda: Seconds(trained.waited(steps)),
         "training, batches made meanwhile": lambda: trained.on(to_device(batches())),
         "training, the batch on the device": lambda: trained.on([trained.batch] * steps),
     }
@@ -63,16 +69,29 @@ class Training:
     """A training state that steps move on, and a batch on the device."""
 
     def __init__(self, recipe: Recipe) -> None:
-        _, splits, _, program = prepare(recipe)
-        self.single = program.single
+        prepared = prepare(recipe)
+        _, splits, mesh, program = prepared
+        self.source, self.single, self.per_epoch = splits.train, program.single, program.steps_per_epoch
         self.state, self.tally = program.init(), program.single.start()
         (self.batch,) = to_device(made(recipe, splits.train, 1))
+        work = work_of(prepared)._replace(streamed=True)
+        self.watch = Watch(work, mesh, Progress(self.per_epoch, stream=Dropped()))
+        streamed = splits.train._replace(streamed=True)
+        self.epoch = epochs(recipe, program, streamed, mesh, observers=[self.watch])
 
     def on(self, batches: Any) -> None:
         """Takes a step for each batch, and waits for the last."""
         for batch in batches:
             self.state, self.tally = self.single.step(self.state, self.tally, batch)
         jax.block_until_ready((self.state, self.tally))
+
+    def waited(self, steps: int) -> float:
+        """The seconds in which the last so many steps of an epoch had to wait for data, as timing.jsonl tells them."""
+        self.watch.begin()
+        start = max(0, self.per_epoch - steps)
+        self.state, self.tally, *_ = self.epoch(self.state, self.tally, start, Pace(StopRequest()))
+        timing = self.watch.timing()
+        return (timing.data_wait or 0.0) * (timing.train_seconds or 0.0)
 
 
 def made(recipe: Recipe, source: Source, steps: int) -> Iterator[Any]:

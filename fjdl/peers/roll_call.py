@@ -4,12 +4,13 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fjdl.errors import PeerLost, UsageError
 from fjdl.peers.line import Line, Link, Seat, ending, named
 
+PORTS = range(8480, 8491)  # of process 0 on a slice, where a network of one's own lets 8470 to 8490 through
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
@@ -59,6 +60,14 @@ def open_line(
         return Line(seat, {0: _greeted(seat, within)}, lost=lost)
     with server or _server(seat) as listening:
         return Line(seat, _welcomed(seat, listening, within), lost=lost)
+
+
+def free_server(count: int, ports: Sequence[int] = PORTS) -> socket.socket:
+    """A server of process 0 at the first of these ports that is free; raises `PeerLost` where none is."""
+    for port in ports:
+        with contextlib.suppress(OSError):
+            return socket.create_server(("", port), backlog=count)
+    raise PeerLost(f"process 0 of {count} needs a free port of {ports[0]} to {ports[-1]}, and all are in use")
 
 
 def _server(seat: Seat) -> socket.socket:

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 import fjdl
 from fjdl import peers
 from fjdl.data.source import PARTS, Source, Splits
-from fjdl.peers import Line, Seat, open_line, relayed
+from fjdl.peers import Line, Seat, free_server, open_line, relayed
 from fjdl.train.json_files import plain
 from fjdl.train.mesh import along
 from fjdl.typing import PyTree
@@ -50,7 +50,7 @@ def join_found(*, within: float = WITHIN) -> Line | None:
     _initialize()
     if jax.process_count() == 1:
         return None
-    server = socket.create_server(("", 0)) if is_first() else None
+    server = free_server(jax.process_count()) if is_first() else None
     here = np.frombuffer((_here(server.getsockname()[1]) if server else "").encode().ljust(64), np.uint8)
     address = bytes(multihost_utils.broadcast_one_to_all(here)).decode().strip()
     seat = Seat(jax.process_index(), jax.process_count(), address)

@@ -48,6 +48,7 @@ ANSWERS = {
     "how a batch is drawn": ("fjdl/data/batches.py", "def batch_indices"),
     "the speed comparison with PyTorch": ("experiments/benchmarks", ""),
     "what a config would cost on a TPU": ("experiments/compiled", ""),
+    "how processes find and miss one another": ("fjdl/train/processes.py", "def join"),
     "which test knows W27": ("docs/worked_numbers.md", r"\| W27 \|"),
 }
 

@@ -10,8 +10,9 @@ import pytest
 from fjdl.peers import Seat
 from tests.train.started import ended, free_address, start
 
-SECONDS = 4.0  # in which processes wait for one another
-HURRIED, AGAIN = {"WITHIN": str(SECONDS)}, "; the same command on all processes resumes"
+SECONDS = 8.0  # in which processes wait for one that does not come
+HURRIED, PATIENT = {"WITHIN": str(SECONDS)}, {"WITHIN": "60"}
+AGAIN = "; the same command on all processes resumes"
 CONFIG = """
 import os
 from tests.train.toy import recipe as toy, source, splits
@@ -33,7 +34,7 @@ def both(words: Sequence[object], *flags: Sequence[str], **changes: Mapping[str,
     address = free_address()
     each = flags or ((), ())
     return [
-        start([*words, *more], 1, Seat(index, 2, address), **HURRIED, **changes.get(f"process{index}", {}))
+        start([*words, *more], 1, Seat(index, 2, address), **PATIENT, **changes.get(f"process{index}", {}))
         for index, more in enumerate(each)
     ]
 
@@ -57,7 +58,7 @@ DIFFERENT = {
 }
 
 
-@pytest.mark.parametrize("what", DIFFERENT)
+@pytest.mark.parametrize("what", ["arguments", "data", pytest.param("devices", marks=pytest.mark.slow)])
 def test_a_process_that_was_started_otherwise_is_named_by_both(what: str, words: list[object], tmp_path: Path) -> None:
     flags, variables, difference = DIFFERENT[what]
     (first, said), second = ended(both(words, (), flags, process1=variables))
@@ -75,6 +76,7 @@ def test_a_process_that_is_killed_before_the_training_is_named(index: int, place
     assert found[1 - index] == (7, sentence)
 
 
+@pytest.mark.slow
 def test_a_process_with_an_unknown_flag_is_missed(words: list[object]) -> None:
     (status, said), (other, _) = ended(both(words, (), ("--batchsize", "16")))
     assert (status, other) == (7, 2)

@@ -15,7 +15,7 @@ import pytest
 
 from fjdl import peers
 from fjdl.errors import PeerLost
-from fjdl.peers import Line, Seat, line as lines, open_line, relayed
+from fjdl.peers import Line, Seat, free_server, line as lines, open_line, relayed
 from tests.support import ROOT
 
 AGAIN = "; the same command on all processes resumes"
@@ -192,6 +192,15 @@ def test_a_port_in_use_is_named() -> None:
         there = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(PeerLost, match=f"process 0 of 2 cannot listen at {there}: Address already in use"):
             open_line(Seat(0, 2, there), within=0.2)
+
+
+def test_a_slice_takes_the_first_port_that_is_free() -> None:
+    with socket.create_server(("", 0)) as taken:
+        port, free = taken.getsockname()[1], free_port()
+        with free_server(2, [port, free]) as server:
+            assert server.getsockname()[1] == free
+        with pytest.raises(PeerLost, match=f"process 0 of 2 needs a free port of {port} to {port}, and all are in use"):
+            free_server(2, [port])
 
 
 def test_a_relay_passes_bytes_on_and_the_end_of_its_target_later() -> None:
