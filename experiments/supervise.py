@@ -22,6 +22,7 @@ from fjdl.errors import FjdlError, PeerLost, Stopped, UsageError
 from fjdl.signals import Answer, StopRequest, stop_requests
 
 AGAIN = (PeerLost.exit_status, 128 + signal.SIGTERM)  # statuses of a training that the same command resumes
+LASTED = 600.0  # seconds after which an attempt counts as progress where another machine has the run
 _POLL = 0.05  # seconds
 
 
@@ -72,10 +73,11 @@ def run_of(arguments: Sequence[str]) -> Path:
 def supervise(command: Sequence[str], options: Options, *, run: Path, say: Callable[[str], None] = print) -> None:
     """Starts the command until it ends with status 0; the state of `run` says whether it came any further.
 
+    Where it is on another machine, that of process 0, an attempt of ten minutes counts as having come further.
     Raises `GaveUp` for an end that a restart does not mend and after too many restarts without progress, and `Stopped`
     where this process is asked to stop, which then first waits for the training to save its state.
     """
-    failures, before = 0, _progress(run)
+    failures, before, began = 0, _progress(run), time.monotonic()
     with stop_requests(answer=Answer.WAIT) as stop:
         while status := _attempt(command, options.processes, stop):
             if stop.number is not None:
@@ -83,12 +85,14 @@ def supervise(command: Sequence[str], options: Options, *, run: Path, say: Calla
             if not is_worth_a_restart(status):
                 raise GaveUp(f"the training ended with status {status}, which a restart does not mend", status)
             now = _progress(run)
-            failures, before = (failures + 1 if now == before else 1), now
+            further = now != before or (not run.exists() and time.monotonic() - began > LASTED)
+            failures, before = (1 if further else failures + 1), now
             if failures > options.restarts:
                 raise GaveUp(f"the training ended {failures} times in a row without progress", shell_status(status))
             pause = min(60.0, options.wait * 2 ** (failures - 1))
             say(f"the training ended with status {status}, it is started again in {pause:g} s")
             _sleep(pause, stop)
+            began = time.monotonic()
 
 
 def is_worth_a_restart(status: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import notice
+from experiments import notice, supervise as supervisor
 from experiments.supervise import GaveUp, Options, is_worth_a_restart, reason, run_of, shell_status, supervise
 from fjdl.errors import Stopped
 from fjdl.signals import stop_requests
@@ -68,6 +68,20 @@ def test_restarts_without_progress_are_bounded_and_progress_counts_anew(tmp_path
         supervised(tmp_path, "saved143", "saved143", "saved143", -9, restarts=2)
     assert gave.value.exit_status == 137
     assert starts(tmp_path) == 5
+
+
+def test_where_another_machine_has_the_run_a_long_attempt_is_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    command = [sys.executable, "-S", "-c", SCRIPT, str(tmp_path), "7", "7", "7", "0"]
+    options, elsewhere = Options(restarts=1, wait=0.01), tmp_path / "elsewhere"
+    monkeypatch.setattr(supervisor, "LASTED", 0.0)
+    supervise(command, options, run=elsewhere, say=said.append)
+    assert said == ["the training ended with status 7, it is started again in 0.01 s"] * 3
+    monkeypatch.setattr(supervisor, "LASTED", 600.0)
+    with pytest.raises(GaveUp, match="the training ended 2 times in a row without progress"):
+        supervise([*command[:4], str(elsewhere.parent), "7"], options, run=elsewhere, say=said.append)
 
 
 def test_all_processes_are_started_again_together(tmp_path: Path) -> None:
