@@ -8,10 +8,9 @@ Sockets and threads of the standard library stand here, and no JAX. May import f
 """
 
 from fjdl.peers.line import Line, Seat, current, leave, use
-from fjdl.peers.relay import relayed
-from fjdl.peers.roll_call import free_server, on_tpu, open_line, seat_of
+from fjdl.peers.roll_call import on_tpu, open_line, seat_of
 
-__all__ = ["Line", "Seat", "current", "free_server", "leave", "on_tpu", "open_line", "relayed", "seat_of", "use"]
+__all__ = ["Line", "Seat", "current", "leave", "on_tpu", "open_line", "seat_of", "use"]
 
 
 def __dir__() -> list[str]:

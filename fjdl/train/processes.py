@@ -18,7 +18,9 @@ from jax.sharding import Mesh
 import fjdl
 from fjdl import peers
 from fjdl.data.source import PARTS, Source, Splits
-from fjdl.peers import Line, Seat, free_server, open_line, relayed
+from fjdl.peers import Line, Seat, open_line
+from fjdl.peers.relay import relayed
+from fjdl.peers.roll_call import free_server
 from fjdl.train.json_files import plain
 from fjdl.train.mesh import along
 from fjdl.typing import PyTree

@@ -15,7 +15,9 @@ import pytest
 
 from fjdl import peers
 from fjdl.errors import PeerLost
-from fjdl.peers import Line, Seat, free_server, line as lines, open_line, relayed
+from fjdl.peers import Line, Seat, line as lines, open_line
+from fjdl.peers.relay import relayed
+from fjdl.peers.roll_call import free_server
 from tests.support import ROOT
 
 AGAIN = "; the same command on all processes resumes"
