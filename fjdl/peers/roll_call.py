@@ -62,7 +62,7 @@ def open_line(
         return Line(seat, _welcomed(seat, listening, within), lost=lost)
 
 
-def free_server(count: int, ports: Sequence[int] = PORTS) -> socket.socket:
+def free_server(count: int, *, ports: Sequence[int] = PORTS) -> socket.socket:
     """A server of process 0 at the first of these ports that is free; raises `PeerLost` where none is."""
     for port in ports:
         with contextlib.suppress(OSError):

@@ -199,10 +199,10 @@ def test_a_port_in_use_is_named() -> None:
 def test_a_slice_takes_the_first_port_that_is_free() -> None:
     with socket.create_server(("", 0)) as taken:
         port, free = taken.getsockname()[1], free_port()
-        with free_server(2, [port, free]) as server:
+        with free_server(2, ports=[port, free]) as server:
             assert server.getsockname()[1] == free
         with pytest.raises(PeerLost, match=f"process 0 of 2 needs a free port of {port} to {port}, and all are in use"):
-            free_server(2, [port])
+            free_server(2, ports=[port])
 
 
 def test_a_relay_passes_bytes_on_and_the_end_of_its_target_later() -> None:
