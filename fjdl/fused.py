@@ -19,8 +19,8 @@ def fused(function: F) -> F:
 
     Under `jax.jit`, `jax.grad` and the like it is the function itself. So it is after 16 different sets of options,
     lest an option that changes at every step compile at every step, and where an argument is neither an array nor a
-    number, a string or None, where an array is spread over devices, and where a range could not be checked in a
-    program: that of an array given by name as a number, and that of unsigned integers of 32 bits or more.
+    number, a string, None or a tuple of such, where an array is spread over devices, and where a range could not be
+    checked in a program: that of an array given by name as a number, and that of unsigned integers of 32 bits or more.
     """
     programs: dict[Any, Callable[..., Any]] = {}
 
@@ -32,7 +32,7 @@ def fused(function: F) -> F:
             if kind == "array" and _may_enter(value) and (value.ndim or isinstance(name, int)):
                 arrays.append(value)
                 options.append(name)
-            elif kind == "option":
+            elif kind == "option" or (kind == "options" and all(_kind(type(x)) == "option" for x in value)):
                 options.append((name, value))
             else:
                 return function(*args, **kwargs)
@@ -65,9 +65,11 @@ def _of_arrays(function: Callable[..., Any], names: tuple[Any, ...]) -> Callable
 
 @functools.cache
 def _kind(kind: type) -> str | None:
-    """What the type is to a program: "array", "option", or None where the function must be called as it is."""
+    """What the type is to a program: "array", "option", "options" of a tuple, or None where no program is made."""
     if kind is np.ndarray or (issubclass(kind, jax.Array) and not issubclass(kind, Tracer)):
         return "array"
+    if kind is tuple:
+        return "options"
     return "option" if kind in (int, float, bool, str, types.NoneType) else None
 
 

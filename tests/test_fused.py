@@ -63,6 +63,22 @@ def test_under_a_trace_it_is_the_function_itself():
     assert len(calls) == 4
 
 
+def test_tuples_of_numbers_are_options() -> None:
+    calls = []
+
+    @fused
+    def folded(x, shape, *, axes=(0,)):
+        calls.append(shape)
+        return jnp.sum(x.reshape(shape), axis=axes)
+
+    for _ in range(2):
+        np.testing.assert_array_equal(folded(X, (2, 2)), [2, 4])
+        np.testing.assert_array_equal(folded(X, (2, 2), axes=(0, 1)), 6)
+    assert len(calls) == 2
+    np.testing.assert_array_equal(folded(X, (np.int32(2), 2)), [2, 4])
+    assert len(calls) == 3
+
+
 def test_other_arguments_call_the_function_itself():
     @fused
     def apply(tree, function):

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Int, Integer, typed
 
@@ -19,6 +20,7 @@ Weights = tuple[float, float, float, float]
 
 
 @typed
+@fused
 def encode(
     boxes: Float[Array, "*batch 4"], anchors: Float[Array, "*batch 4"], *, weights: Weights = (1.0, 1.0, 1.0, 1.0)
 ) -> Float[Array, "*batch 4"]:
@@ -39,6 +41,7 @@ def encode(
 
 
 @typed
+@fused
 def decode(
     codes: Float[Array, "*batch 4"],
     anchors: Float[Array, "*batch 4"],
@@ -85,6 +88,7 @@ def grid_cells(boxes: Float[Array, "*batch 4"], *, size: tuple[int, int], stride
 
 
 @typed
+@fused
 def encode_in_cell(
     boxes: Float[Array, "*batch 4"], cells: Integer[Array, "*batch 2"], *, stride: float, image: tuple[float, float]
 ) -> Float[Array, "*batch 4"]:
@@ -101,6 +105,7 @@ def encode_in_cell(
 
 
 @typed
+@fused
 def decode_in_cell(
     codes: Float[Array, "*batch 4"], cells: Integer[Array, "*batch 2"], *, stride: float, image: tuple[float, float]
 ) -> Float[Array, "*batch 4"]:
@@ -111,6 +116,7 @@ def decode_in_cell(
 
 
 @typed
+@fused
 def encode_in_cell_by_shape(
     boxes: Float[Array, "*batch 4"],
     cells: Integer[Array, "*batch 2"],
@@ -134,6 +140,7 @@ def encode_in_cell_by_shape(
 
 
 @typed
+@fused
 def decode_in_cell_by_shape(
     codes: Float[Array, "*batch 4"],
     cells: Integer[Array, "*batch 2"],

@@ -3,11 +3,13 @@
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, Int, Integer, typed
 
 
 @typed
+@fused
 def from_center_size(boxes: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
     """Corners of boxes `[x, y, width, height]` around their centre: `(x ± width/2, y ± height/2)`.
 
@@ -21,6 +23,7 @@ def from_center_size(boxes: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"
 
 
 @typed
+@fused
 def to_center_size(boxes: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
     """Boxes as `[x, y, width, height]` around their centre: `((x0 + x1)/2, (y0 + y1)/2, x1 - x0, y1 - y0)`.
 
@@ -88,6 +91,7 @@ def large_boxes(boxes: Float[Array, "*batch 4"], *, smallest: float = 1.0) -> Bo
 
 
 @typed
+@fused
 def mask_boxes(masks: Bool[Array, "*batch h w"] | Integer[Array, "*batch h w"]) -> Float[Array, "*batch 4"]:
     """The smallest boxes around the pixels of masks that are not 0; 0 of a mask without any.
 

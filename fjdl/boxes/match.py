@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import at_least, within
+from fjdl.fused import fused
 from fjdl.meshes import fori_loop
 from fjdl.typing import Array, Bool, Float, Int, Integer, Number, PRNGKey, typed
 
@@ -16,6 +17,7 @@ BACKGROUND, BETWEEN = -1, -2
 
 
 @typed
+@fused
 def match_by_threshold(
     overlaps: Float[Array, "objects anchors"],
     valid: Bool[Array, " objects"] | None = None,
@@ -55,6 +57,7 @@ def match_by_threshold(
 
 
 @typed
+@fused
 def match_bipartite(
     overlaps: Float[Array, "objects anchors"], valid: Bool[Array, " objects"] | None = None, *, threshold: Number = 0.5
 ) -> Int[Array, " anchors"]:
@@ -108,6 +111,7 @@ def sample_balanced(
 
 
 @typed
+@fused
 def hard_negatives(
     losses: Float[Array, " anchors"], matches: Integer[Array, " anchors"], *, ratio: float = 3.0, least: int = 0
 ) -> Bool[Array, " anchors"]:

@@ -7,6 +7,7 @@ intersection with it are 0. No gradient is NaN for any finite boxes; a side beyo
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Float, Num, typed
 
@@ -26,6 +27,7 @@ def area(boxes: Num[Array, "*batch 4"]) -> Float[Array, "*batch"]:
 
 
 @typed
+@fused
 def intersection(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Areas that the boxes `a` and `b` share, 0 with zero gradient where they are disjoint or only touch.
 
@@ -36,6 +38,7 @@ def intersection(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[
 
 
 @typed
+@fused
 def iou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Intersection over union of boxes in order, in [0, 1]: `|a ∩ b| / |a ∪ b|`.
 
@@ -49,6 +52,7 @@ def iou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "*
 
 
 @typed
+@fused
 def giou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Generalized IoU of boxes in order, in [-1, 1]: `IoU - (|hull| - |a ∪ b|) / |hull|`.
 
@@ -63,6 +67,7 @@ def giou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "
 
 
 @typed
+@fused
 def diou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Distance IoU of boxes in order, in [-1, 1]: `IoU - |center(a) - center(b)|² / diagonal(hull)²`.
 
@@ -77,6 +82,7 @@ def diou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "
 
 
 @typed
+@fused
 def ciou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "*batch"]:
     """Complete IoU of boxes in order, in [-1.5, 1]: `DIoU - α v` with `v = 4/π² (atan(w_b/h_b) - atan(w_a/h_a))²`.
 
@@ -89,6 +95,7 @@ def ciou(a: Num[Array, "*batch 4"], b: Num[Array, "*batch 4"]) -> Float[Array, "
 
 
 @typed
+@fused
 def pairwise_iou(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> Float[Array, "n m"]:
     """Intersection over union of each box of `a` with each of `b`; equals `torchvision.ops.box_iou`. See `iou`.
 
@@ -99,6 +106,7 @@ def pairwise_iou(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> Float[Array, "n 
 
 
 @typed
+@fused
 def pairwise_giou(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> Float[Array, "n m"]:
     """Generalized IoU of each box of `a` with each of `b`; equals `torchvision.ops.generalized_box_iou`. See `giou`.
 
@@ -109,12 +117,14 @@ def pairwise_giou(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> Float[Array, "n
 
 
 @typed
+@fused
 def pairwise_diou(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> Float[Array, "n m"]:
     """Distance IoU of each box of `a` with each of `b`; equals `torchvision.ops.distance_box_iou`. See `diou`."""
     return _diou(*_each_with_each(a, b))
 
 
 @typed
+@fused
 def pairwise_ciou(a: Num[Array, "n 4"], b: Num[Array, "m 4"]) -> Float[Array, "n m"]:
     """Complete IoU of each box of `a` with each of `b`; equals `torchvision.ops.complete_box_iou`. See `ciou`."""
     return _ciou(*_each_with_each(a, b))

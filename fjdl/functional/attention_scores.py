@@ -17,6 +17,7 @@ from fjdl.typing import Array, Bool, Float, Integer, typed
 
 
 @typed
+@fused
 def attention_weights(
     scores: Float[Array, "*batch tq tk"],
     mask: Bool[Array, "*batch #tq #tk"] | None = None,
@@ -35,6 +36,7 @@ def attention_weights(
 
 
 @typed
+@fused
 def additive_scores(
     q: Float[Array, "n tq d"],
     k: Float[Array, "n tk e"],
@@ -50,6 +52,7 @@ def additive_scores(
 
 
 @typed
+@fused
 def tanh_scores(
     q: Float[Array, "n tq a"], k: Float[Array, "n tk a"], vector: Float[Array, "a"]
 ) -> Float[Array, "n tq tk"]:
@@ -81,6 +84,7 @@ def general_scores(
 
 
 @typed
+@fused
 def concat_scores(
     q: Float[Array, "n tq d"], k: Float[Array, "n tk e"], kernel: Float[Array, "de a"], vector: Float[Array, "a"]
 ) -> Float[Array, "n tq tk"]:

@@ -5,11 +5,13 @@ import math
 import jax.numpy as jnp
 
 from fjdl.functional.moments import affine, centre, inverse_deviation, mean_over, trailing
+from fjdl.fused import fused
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, Number, typed
 
 
 @typed
+@fused
 def layer_norm(
     x: Float[Array, "*batch d"],
     scale: Float[Array, "d"] | None = None,
@@ -32,6 +34,7 @@ def layer_norm(
 
 
 @typed
+@fused
 def rms_norm(
     x: Float[Array, "*batch d"], scale: Float[Array, "d"] | None = None, *, epsilon: Number = 1e-6
 ) -> Float[Array, "*batch d"]:
@@ -50,6 +53,7 @@ def rms_norm(
 
 
 @typed
+@fused
 def group_norm(
     x: Float[Array, "n *space c"],
     scale: Float[Array, "c"] | None = None,
@@ -82,6 +86,7 @@ def group_norm(
 
 
 @typed
+@fused
 def instance_norm(
     x: Float[Array, "n *space c"],
     scale: Float[Array, "c"] | None = None,

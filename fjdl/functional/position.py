@@ -7,11 +7,13 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from fjdl.checks import at_least, within
+from fjdl.fused import fused
 from fjdl.numerics import wide, widened
 from fjdl.typing import Array, Float, Integer, Num, Number, typed
 
 
 @typed
+@fused
 def sinusoidal_positions(
     positions: Num[Array, "*batch t"], *, features: int, base: Number = 10000.0
 ) -> Float[Array, "*batch t {features}"]:
@@ -29,6 +31,7 @@ def sinusoidal_positions(
 
 
 @typed
+@fused
 def rotary_halves(
     x: Float[Array, "n t h d"], positions: Integer[Array, "#n t"] | None = None, *, base: Number = 10000.0
 ) -> Float[Array, "n t h d"]:
@@ -50,6 +53,7 @@ def rotary_halves(
 
 
 @typed
+@fused
 def rotary_interleaved(
     x: Float[Array, "n t h d"], positions: Integer[Array, "#n t"] | None = None, *, base: Number = 10000.0
 ) -> Float[Array, "n t h d"]:

@@ -2,11 +2,13 @@
 
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.numerics import full_product, norm, unit, widened
 from fjdl.typing import Array, Float, typed
 
 
 @typed
+@fused
 def cosine_similarity(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Cosine of the angle between the vectors of each pair, in [-1, 1] up to rounding: `x·y / (|x| |y|)`.
 
@@ -20,6 +22,7 @@ def cosine_similarity(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"]) 
 
 
 @typed
+@fused
 def cosine_similarities(x: Float[Array, "*batch n d"], y: Float[Array, "*batch m d"]) -> Float[Array, "*batch n m"]:
     """`cosine_similarity` of each row of `x` with each row of `y`, as one matrix product.
 
@@ -33,6 +36,7 @@ def cosine_similarities(x: Float[Array, "*batch n d"], y: Float[Array, "*batch m
 
 
 @typed
+@fused
 def euclidean_distance(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
     """Distance of the vectors of each pair, at least 0, in the units of their entries: `|x - y|`.
 
@@ -46,6 +50,7 @@ def euclidean_distance(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"])
 
 
 @typed
+@fused
 def euclidean_distances(x: Float[Array, "*batch n d"], y: Float[Array, "*batch m d"]) -> Float[Array, "*batch n m"]:
     """`euclidean_distance` of each row of `x` from each row of `y`.
 

@@ -34,7 +34,8 @@ def lenet(run: Path) -> Any:
 
 
 def test_every_figure_of_a_network_with_layers_is_drawn(trained_run: Path) -> None:
-    subject = subject_of(lenet(trained_run), images=2, examples=9, layer=None, signature=None)
+    run = lenet(trained_run)
+    subject = subject_of(run, images=2, examples=9, layer=None, signature=None)
     assert (subject.layer, subject.signature) == ("conv2", "Dropout_1")
     assert subject.ends == (0, 1)
     for method in ("guided", "grad_cam", "grad_cam_plus_plus", "region", "features", "channels", "units", "robustness"):
@@ -44,11 +45,11 @@ def test_every_figure_of_a_network_with_layers_is_drawn(trained_run: Path) -> No
     shares = networks.units(subject).axes[0].get_yticklabels()
     assert [label.get_text() for label in shares] == ["conv1 (6)", "conv2 (16)", "dense1 (120)", "dense2 (84)"]
     with pytest.raises(UsageError, match=r"^layer must be one of conv1, pool1, conv2, .*, logits, got 'conv9'$"):
-        subject_of(lenet(trained_run), images=2, examples=9, layer="conv9", signature=None)
+        subject_of(run, images=2, examples=9, layer="conv9", signature=None)
     with pytest.raises(
         UsageError, match=r"^layer must give an image of channels, got 'dense1' with the shape \[120\]$"
     ):
-        subject_of(lenet(trained_run), images=2, examples=9, layer="dense1", signature=None)
+        subject_of(run, images=2, examples=9, layer="dense1", signature=None)
 
 
 def test_the_command_draws_what_a_network_without_layers_allows_and_changes_nothing_else(

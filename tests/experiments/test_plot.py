@@ -160,7 +160,7 @@ def test_the_map_of_attention_has_the_tokens_of_the_first_example_and_of_the_ans
         answer.append(int(np.argmax(logits[0, len(answer)])))
     assert rows == [coders["target"].vocabulary.tokens[token] for token in answer]
     words = np.array([[2, *answer]], np.int32), None
-    expected = methods["weights"](params, {}, ((source[:1, :3], None), words))
+    expected = jax.jit(methods["weights"])(params, {}, ((source[:1, :3], None), words))
     np.testing.assert_allclose(shown, expected[0], rtol=1e-5)
     np.testing.assert_allclose(shown.sum(axis=1), 1, rtol=1e-5)
     assert figure.get_suptitle() == "dogs"

@@ -1,7 +1,7 @@
 """Weights weigh in every metric over batches: an example of weight w counts as w examples do."""
 
 import inspect
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -110,28 +110,32 @@ def test_every_metric_over_batches_is_in_a_table():
     assert WEIGHING.keys() | SELECTING.keys() == MAKERS.keys() - {"on", "then"}
 
 
+@cache
+def weighed_and_merged(name):
+    """Weighed and repeated examples, and batches merged and at once, in one program where arrays are no texts."""
+    metric, arrays = WEIGHING[name]
+    mask = TIMES > 1
+
+    def program(arrays, repeated, times, mask, *weights):
+        weighed = measure(metric, *arrays, weights=times), measure(metric, *repeated)
+        parts = [metric.update(metric.init(), *arrays, weights=w) for w in (mask, weights[0])]
+        return *weighed, metric.compute(metric.merge(*parts)), measure(metric, *arrays, weights=weights[1])
+
+    call = program if any(isinstance(array, list) for array in arrays) else jax.jit(program)
+    times = TIMES.astype(np.float32)
+    return call(arrays, tuple(map(repeated, arrays)), times, mask, mask.astype(np.float32), 2 * mask)
+
+
 @pytest.mark.parametrize("name", WEIGHING)
 def test_an_example_of_weight_w_counts_as_w_examples_do(name):
-    metric, arrays = WEIGHING[name]
-    texts = any(isinstance(array, list) for array in arrays)
-    measured = measure if texts else jax.jit(measure, static_argnums=0)
-    expected = measured(metric, *map(repeated, arrays))
-    weighed = measured(metric, *arrays, weights=TIMES.astype(np.float32))
+    weighed, expected, *_ = weighed_and_merged(name)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6), weighed, expected)
 
 
 @pytest.mark.parametrize("name", WEIGHING)
 def test_batches_of_weights_and_of_booleans_merge(name):
     """Weights 2 of all examples, merged from batches of which one has no weights, are those of all examples twice."""
-    metric, arrays = WEIGHING[name]
-    mask = TIMES > 1
-
-    def merged_and_at_once(*weights):
-        parts = [metric.update(metric.init(), *arrays, weights=w) for w in weights[:2]]
-        return metric.compute(metric.merge(*parts)), measure(metric, *arrays, weights=weights[2])
-
-    call = merged_and_at_once if any(isinstance(array, list) for array in arrays) else jax.jit(merged_and_at_once)
-    merged, expected = call(mask, mask.astype(np.float32), 2 * mask)
+    *_, merged, expected = weighed_and_merged(name)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6), merged, expected)
 
 

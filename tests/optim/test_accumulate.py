@@ -30,6 +30,7 @@ def run(optimizer: Any, grads: list[Any], **extra: Any) -> tuple[list[Any], Any]
 def test_four_micro_batches_of_any_sizes_equal_the_batch_of_all_in_float64(rng: np.random.Generator) -> None:
     x, y, sizes = rng.standard_normal((24, 3)), rng.standard_normal(24), np.asarray([3, 9, 5, 7])
 
+    @jax.jit
     def gradient(w: Any, x: Any, y: Any) -> Any:
         return jax.grad(lambda w: jnp.mean(jnp.square(x @ w - y)))(w)
 
@@ -37,12 +38,13 @@ def test_four_micro_batches_of_any_sizes_equal_the_batch_of_all_in_float64(rng: 
         optimizer, whole = accumulate_gradients(optim.adam(0.1), every=4), optim.adam(0.1)
         w = start = jnp.zeros(3)
         state, full = optimizer.init(w), whole.init(w)
+        update, at_once = jax.jit(optimizer.update), jax.jit(whole.update)
         for _ in range(2):
-            updates, full = whole.update(gradient(start, x, y), full, start)
+            updates, full = at_once(gradient(start, x, y), full, start)
             start = optax.apply_updates(start, updates)
             parts = zip(np.split(x, sizes.cumsum()[:-1]), np.split(y, sizes.cumsum()[:-1]), sizes, strict=True)
             for part_x, part_y, size in parts:
-                updates, state = optimizer.update(gradient(w, part_x, part_y), state, w, weight=float(size))
+                updates, state = update(gradient(w, part_x, part_y), state, w, weight=float(size))
                 w = optax.apply_updates(w, updates)
         np.testing.assert_allclose(w, start, rtol=1e-12)
 

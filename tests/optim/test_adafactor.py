@@ -73,7 +73,7 @@ def test_it_is_optax_s_for_tensors_of_every_kind(options: dict[str, Any], rng: n
     states = [ours.init(params), theirs.init(params)]
     update, reference = jax.jit(ours.update), jax.jit(theirs.update)
     for scale in (1.0, 1e-3, -30.0):
-        gradient = jax.tree.map(lambda p: scale * jnp.sin(9 * p), params)  # noqa: B023
+        gradient = jax.tree.map(lambda p: np.float32(scale) * np.sin(9 * np.asarray(p)), params)  # noqa: B023
         actual, states[0] = update(gradient, states[0], params)
         expected, states[1] = reference(gradient, states[1], params)
         assert_trees_close(actual, expected, rtol=1e-5, atol=1e-7)
@@ -85,9 +85,9 @@ def test_weight_decay_times_the_learning_rate_is_pytorch_s_and_not_optax_s() -> 
     with float64():
         params = {"kernel": jnp.asarray(start), "bias": jnp.asarray(start)}
         optimizer = adafactor(0.1, min_size=1, weight_decay=0.2, decay_rules=KERNELS)
-        update, _ = optimizer.update({"kernel": gradient, "bias": gradient}, optimizer.init(params), params)
+        update, _ = jax.jit(optimizer.update)({"kernel": gradient, "bias": gradient}, optimizer.init(params), params)
         plain = optax.adafactor(0.1, min_dim_size_to_factor=1, weight_decay_rate=0.2)
-        unlike, _ = plain.update(gradient, plain.init(params["kernel"]), params["kernel"])
+        unlike, _ = jax.jit(plain.update)(gradient, plain.init(params["kernel"]), params["kernel"])
     for name, decay in (("kernel", 0.2), ("bias", 0.0)):
         tensor = torch.nn.Parameter(torch.tensor(start))
         tensor.grad = torch.tensor(gradient)

@@ -45,17 +45,27 @@ def three_updates(part: Part, factor: Any, **options: Any) -> list[Any]:
 
 @parts(real_only=False)
 def test_complex_updates_turn_with_the_numbers_and_are_the_real_ones_where_these_are_real(part: Part) -> None:
-    plain = three_updates(part, 1.0)
+    plain, around, flat, real = all_updates(part)
     assert {leaf.dtype for leaf in jax.tree.leaves(plain)} == {jnp.dtype(jnp.complex64)}
     if part.turns and not part.random:
-        turned = jax.tree.map(lambda u: u / TURN, three_updates(part, TURN))
+        turned = jax.tree.map(lambda u: np.asarray(u) / TURN, around)
         for a, b in zip(jax.tree.leaves(turned), jax.tree.leaves(plain), strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5)
     if not part.random:
-        for a, b in zip(
-            jax.tree.leaves(three_updates(part, 1.0, imaginary=0.0)), jax.tree.leaves(real_updates(part)), strict=True
-        ):
+        for a, b in zip(jax.tree.leaves(flat), jax.tree.leaves(real), strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5)
+
+
+def all_updates(part: Part) -> Any:
+    """The updates of the numbers, of turned ones, of those without imaginary parts, and of the real ones: a program."""
+    flat = {"imaginary": 0.0}
+
+    def program() -> Any:
+        plain = three_updates(part, 1.0)
+        around = three_updates(part, TURN) if part.turns and not part.random else None
+        return plain, around, *((three_updates(part, 1.0, **flat), real_updates(part)) if not part.random else (0, 0))
+
+    return jax.jit(program)()
 
 
 def real_updates(part: Part) -> list[Any]:
@@ -88,7 +98,8 @@ OPTAX = {name: row for name, row in ROWS.items() if row.optax and not row.real_o
 @pytest.mark.parametrize("row", OPTAX.values(), ids=OPTAX.keys())
 def test_three_complex_updates_equal_optax(row: Row) -> None:
     theirs = Part(row.optax, (0.01,))  # type: ignore[arg-type]  # chosen above
-    for a, b in zip(three_updates(Part(row.ours, (0.01,)), 1.0), three_updates(theirs, 1.0), strict=True):
+    both = jax.jit(lambda: (three_updates(Part(row.ours, (0.01,)), 1.0), three_updates(theirs, 1.0)))()
+    for a, b in zip(*both, strict=True):
         for ours, expected in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
             np.testing.assert_allclose(ours, expected, rtol=2e-4, atol=1e-6)
 

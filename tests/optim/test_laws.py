@@ -28,7 +28,18 @@ def cases_with(field: str) -> pytest.MarkDecorator:
     return rows(name for name, row in ROWS.items() if getattr(row, field) not in (None, False))
 
 
+def by_day(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Every row at night, and these by day."""
+    chosen = {*names}
+    return pytest.mark.parametrize(
+        "row",
+        [pytest.param(row, id=name, marks=[pytest.mark.slow] * (name not in chosen)) for name, row in ROWS.items()],
+    )
+
+
 every_row = rows(ROWS)
+where_entries_meet = by_day(name for name, row in ROWS.items() if row.mixes or not row.layout_free)
+some_rows = by_day(["sgd", "adam", "adafactor", "muon", "lion"])
 
 
 @every_row
@@ -44,7 +55,7 @@ def test_fifty_float64_steps_of_three_rates_equal_the_oracles(row: Row, rng: np.
         assert_trees_close(actual, theirs, rtol=1e-12, atol=1e-12)
 
 
-@every_row
+@some_rows  # all of them take fifty steps in float64, and twenty in bfloat16 beside float32
 def test_two_hundred_float32_steps_on_a_networks_gradients_equal_the_oracles(row: Row) -> None:
     params, grads = network_gradients()
     actual = run_jax(row.ours(1e-3), params, grads)
@@ -67,7 +78,7 @@ def test_three_steps_on_a_quadratic_equal_the_reference_numbers(row: Row) -> Non
     np.testing.assert_allclose(path, row.quadratic, rtol=0, atol=1e-8)
 
 
-@every_row
+@some_rows
 def test_minimizes_a_parabola(row: Row, rng: np.random.Generator) -> None:
     target = jnp.asarray(rng.standard_normal(5), jnp.float32)
 
@@ -167,7 +178,7 @@ def test_zero_gradients_move_nothing_without_weight_decay(row: Row, rng: np.rand
     assert_trees_close(run_jax(optimizer, params, [zero] * 6), params, rtol=0, atol=0)
 
 
-@every_row
+@some_rows
 def test_accumulation_of_a_masked_chain_equals_the_big_batch(row: Row, rng: np.random.Generator) -> None:
     params = parameters(rng)
     grads = list(gradients(rng, params, steps=4))
@@ -189,7 +200,7 @@ def _kernels(grads: list[Any]) -> list[np.ndarray]:
     return [grad["dense"]["kernel"] for grad in grads]
 
 
-@every_row
+@where_entries_meet
 def test_the_layout_of_the_tree_does_not_matter(row: Row, rng: np.random.Generator) -> None:
     params, grads = six_gradients(rng)
     expected = run_jax(ours(row), params, grads)
@@ -215,13 +226,7 @@ def _as_vector(tree: Any) -> np.ndarray:
     return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(row, id=name, marks=() if row.mixes or not row.layout_free else pytest.mark.slow)
-        for name, row in ROWS.items()
-    ],
-)
+@where_entries_meet
 def test_sharded_parameters_give_the_same_steps(row: Row, rng: np.random.Generator) -> None:
     params, grads = six_gradients(rng)
     actual = program(ours(row))(on_four_devices(params), on_four_devices(stacked(grads), but=1))

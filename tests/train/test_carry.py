@@ -77,7 +77,14 @@ def trained(recipe: Recipe, *, devices: int = 1, count: int = 1) -> tuple[TrainS
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
-    ("batch_size", "devices", "accumulate"), [(6, 1, 1), (6, 2, 1), (6, 1, 3), (2, 2, 1), (4, 1, 2)]
+    ("batch_size", "devices", "accumulate"),
+    [
+        (6, 2, 1),
+        (4, 1, 2),
+        pytest.param(6, 1, 1, marks=pytest.mark.slow),
+        pytest.param(6, 1, 3, marks=pytest.mark.slow),
+        pytest.param(2, 2, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_training_carries_the_state_of_each_lane_on(
     streamed: bool, batch_size: int, devices: int, accumulate: int
@@ -91,8 +98,16 @@ def test_training_carries_the_state_of_each_lane_on(
     assert float(report.loss) == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 4, 6, 50])
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize(
+    ("batch_size", "devices"),
+    [
+        *[(1, 1), (4, 2), (50, 1)],
+        *[
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in [(2, 1), (4, 1), (6, 1), (1, 2), (2, 2), (6, 2), (50, 2)]
+        ],
+    ],
+)
 def test_evaluation_gives_the_same_whatever_the_batch(batch_size: int, devices: int) -> None:
     recipe = made()
     options: dict[str, Any] = {

@@ -210,6 +210,7 @@ def prepared() -> tuple[Program, Any]:
     return compile_program(recipe(source), mesh(), examples=8, example=source.element(0)), place(source, mesh())
 
 
+@pytest.mark.slow  # by day test_resume takes up the training of a classifier
 def test_training_with_boxes_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path: Path) -> None:
     program, arrays = prepared()
     first = jax.device_get(program.epoch(program.init(), arrays)[0])

@@ -31,8 +31,13 @@ def inputs(batch: Any) -> Any:
     return batch["x"]
 
 
-@pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (4, 4), (1, 100)])
-@pytest.mark.parametrize("streamed", [False, True], ids=["resident", "streamed"])
+@pytest.mark.parametrize(
+    ("count", "batch_size", "streamed"),
+    [
+        *[(4, 4, False), (1, 4, True), (1, 100, True)],
+        *[pytest.param(*row, marks=pytest.mark.slow) for row in [(1, 4, False), (1, 100, False), (4, 4, True)]],
+    ],
+)
 def test_every_example_counts_once(count: int, batch_size: int, streamed: bool) -> None:
     results = evaluate(
         LINE, TASK.metrics, PARAMS, STATS, DATA._replace(streamed=streamed),

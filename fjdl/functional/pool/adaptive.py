@@ -7,12 +7,14 @@ import jax.numpy as jnp
 from fjdl.functional.pool.average import averages
 from fjdl.functional.pool.maximum import largest, maxima
 from fjdl.functional.pool.windows import windows_of
+from fjdl.fused import fused
 from fjdl.geometry import Axis, Pair, Single, Triple, per_axis
 from fjdl.numerics import widened
 from fjdl.typing import Array, Float, typed
 
 
 @typed
+@fused
 def adaptive_average_pool2d(x: Float[Array, "*batch h w c"], *, size: Pair) -> Float[Array, "*batch h_out w_out c"]:
     """Mean of each bin of a grid of `size`, in the dtype of `x`; bin i of an axis is [⌊i n / s⌋, ⌈(i + 1) n / s⌉).
 
@@ -27,6 +29,7 @@ def adaptive_average_pool2d(x: Float[Array, "*batch h w c"], *, size: Pair) -> F
 
 
 @typed
+@fused
 def adaptive_average_pool1d(x: Float[Array, "*batch n c"], *, size: Single) -> Float[Array, "*batch n_out c"]:
     """`adaptive_average_pool2d` of sequences; equals `torch.nn.functional.adaptive_avg_pool1d`.
 
@@ -37,6 +40,7 @@ def adaptive_average_pool1d(x: Float[Array, "*batch n c"], *, size: Single) -> F
 
 
 @typed
+@fused
 def adaptive_average_pool3d(
     x: Float[Array, "*batch d h w c"], *, size: Triple
 ) -> Float[Array, "*batch d_out h_out w_out c"]:
@@ -45,6 +49,7 @@ def adaptive_average_pool3d(
 
 
 @typed
+@fused
 def adaptive_max_pool2d(x: Float[Array, "*batch h w c"], *, size: Pair) -> Float[Array, "*batch h_out w_out c"]:
     """Largest entry of each bin of a grid of `size`, with the bins of `adaptive_average_pool2d`.
 
@@ -55,6 +60,7 @@ def adaptive_max_pool2d(x: Float[Array, "*batch h w c"], *, size: Pair) -> Float
 
 
 @typed
+@fused
 def adaptive_max_pool1d(x: Float[Array, "*batch n c"], *, size: Single) -> Float[Array, "*batch n_out c"]:
     """`adaptive_max_pool2d` of sequences; equals `torch.nn.functional.adaptive_max_pool1d`.
 
@@ -65,6 +71,7 @@ def adaptive_max_pool1d(x: Float[Array, "*batch n c"], *, size: Single) -> Float
 
 
 @typed
+@fused
 def adaptive_max_pool3d(
     x: Float[Array, "*batch d h w c"], *, size: Triple
 ) -> Float[Array, "*batch d_out h_out w_out c"]:
@@ -73,6 +80,7 @@ def adaptive_max_pool3d(
 
 
 @typed
+@fused
 def spatial_pyramid_pool2d(
     x: Float[Array, "*batch h w c"], *, levels: tuple[int, ...] = (1, 2, 4)
 ) -> Float[Array, "*batch features"]:

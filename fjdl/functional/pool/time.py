@@ -4,12 +4,14 @@ import jax.numpy as jnp
 
 from fjdl.functional.activations import softmax
 from fjdl.functional.pool.maximum import largest
+from fjdl.fused import fused
 from fjdl.lengths import length_mask
 from fjdl.numerics import widened
 from fjdl.typing import Array, Bool, Float, Integer, typed
 
 
 @typed
+@fused
 def mean_over_time(x: Float[Array, "n t d"], lengths: Integer[Array, "n"] | None = None) -> Float[Array, "n d"]:
     """The mean of the first `lengths` steps of each sequence, or of all, in the dtype of `x`; 0 where there are none.
 
@@ -25,6 +27,7 @@ def mean_over_time(x: Float[Array, "n t d"], lengths: Integer[Array, "n"] | None
 
 
 @typed
+@fused
 def max_over_time(x: Float[Array, "n t d"], lengths: Integer[Array, "n"] | None = None) -> Float[Array, "n d"]:
     """The largest of the first `lengths` steps of each feature, or of all steps; 0 where there are none.
 
@@ -42,6 +45,7 @@ def max_over_time(x: Float[Array, "n t d"], lengths: Integer[Array, "n"] | None 
 
 
 @typed
+@fused
 def weighted_over_time(
     x: Float[Array, "n t d"], scores: Float[Array, "n t"], lengths: Integer[Array, "n"] | None = None
 ) -> Float[Array, "n d"]:

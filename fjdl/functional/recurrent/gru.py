@@ -7,6 +7,7 @@ multiplies the candidate, `z · candidate + (1 - z) · state`. One is the other 
 import jax.numpy as jnp
 
 from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates
+from fjdl.fused import fused
 from fjdl.lowering.gates import activated
 from fjdl.lowering.recurrent import Carry, Cell, Weights
 from fjdl.typing import Array, Float, Integer, typed
@@ -15,6 +16,7 @@ Products = tuple[Array, ...]
 
 
 @typed
+@fused
 def gru_cell(
     x: Float[Array, "n d"],
     state: Float[Array, "n h"],
@@ -63,6 +65,7 @@ def gru(
 
 
 @typed
+@fused
 def cho_gru_cell(
     x: Float[Array, "n d"],
     state: Float[Array, "n h"],
@@ -99,6 +102,7 @@ def cho_gru(
 
 
 @typed
+@fused
 def simple_gru_cell(
     x: Float[Array, "n d"],
     state: Float[Array, "n h"],

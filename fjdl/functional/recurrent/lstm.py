@@ -8,12 +8,14 @@ import jax.numpy as jnp
 from fjdl.functional.layer_norm import layer_norm
 from fjdl.functional.linear import linear
 from fjdl.functional.recurrent.sequence import affine, at_once, over_time, require_gates, require_sizes
+from fjdl.fused import fused
 from fjdl.lowering.gates import activated
 from fjdl.lowering.recurrent import Carry, Cell, Weights
 from fjdl.typing import Array, Float, Integer, Number, typed
 
 
 @typed
+@fused
 def lstm_cell(
     x: Float[Array, "n d"],
     state: tuple[Float[Array, "n p"], Float[Array, "n h"]],
@@ -69,6 +71,7 @@ def lstm(
 
 
 @typed
+@fused
 def layer_norm_lstm_cell(
     x: Float[Array, "n d"],
     state: tuple[Float[Array, "n h"], Float[Array, "n h"]],

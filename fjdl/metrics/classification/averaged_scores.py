@@ -22,6 +22,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from fjdl.fused import fused
 from fjdl.metrics.classification import rates
 from fjdl.metrics.classification.confusion_table import Labels as Classes, class_outcomes, known_labels
 from fjdl.metrics.classification.multilabel import label_outcomes, sample_outcomes, selected
@@ -210,6 +211,7 @@ def _positive(y_true: Array, y_pred: Array, pos_label: int) -> tuple[int, ...]:
     return (pos_label,)
 
 
+@fused
 def _mean_of_defined(values: Array, weights: Array | None) -> Array:
     """Mean of the values that are not NaN; the plain mean where their weights are all 0."""
     defined = ~jnp.isnan(values)

@@ -67,8 +67,16 @@ def positions(
         return _counted_from(values, labels[0], k)
     order = np.argsort(labels)
     ascending = jnp.asarray(np.array(labels)[order], values.dtype)
+    return _among(values, ascending, jnp.asarray(order, jnp.int32), k)
+
+
+@fused
+def _among(
+    values: Int[Array, "*shape"], ascending: Int[Array, " k"], order: Int[Array, " k"], k: int
+) -> Int[Array, "*shape"]:
+    """The place of each value in the `order` of the ascending labels, and `k` for all others."""
     place = jnp.searchsorted(ascending, values) % k
-    return jnp.where(ascending[place] == values, jnp.asarray(order, jnp.int32)[place], k)
+    return jnp.where(ascending[place] == values, order[place], k)
 
 
 @fused
@@ -139,6 +147,7 @@ def _outcomes(
 
 
 @typed
+@fused
 def sum_of_others(values: Float[Array, " k"]) -> Float[Array, " k"]:
     """The sum of all other values for each of them, from both sides, so that a large one does not swamp the others."""
     before, after = jnp.cumsum(values), jnp.cumsum(values[::-1])[::-1]

@@ -11,6 +11,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
+from fjdl.fused import fused
 from fjdl.metrics.base import weight_of_each
 from fjdl.metrics.classification import agreement
 from fjdl.metrics.classification.confusion_table import (
@@ -26,7 +27,7 @@ from fjdl.metrics.classification.streaming import within_top_k
 from fjdl.metrics.state import amounts
 from fjdl.metrics.state.sums import average, weighted_total
 from fjdl.numerics import comparable, safe_divide
-from fjdl.typing import Array, Bool, Float, Integer, Num, Scalar, typed
+from fjdl.typing import Array, Bool, Float, Int, Integer, Num, Scalar, typed
 
 Labels = Integer[Array, " n"] | Bool[Array, " n"]
 Indicators = Integer[Array, "n *k"] | Bool[Array, "n *k"]
@@ -130,12 +131,19 @@ def cohen_kappa_score(
     """
     known = known_labels(labels, y1, y2)
     rows, columns = positions(y1, known), positions(y2, known)
-    each = weight_of_each(sample_weight, y1.shape)
-    each = jnp.where((rows < len(known)) & (columns < len(known)), each, jnp.zeros_like(each))
+    return _kappa(rows, columns, weight_of_each(sample_weight, y1.shape), len(known), weights)
+
+
+@fused
+def _kappa(
+    rows: Int[Array, " n"], columns: Int[Array, " n"], each: Num[Array, " n"], k: int, weights: str | None
+) -> Scalar:
+    """That of two raters, by the places of their labels among the `k`."""
+    each = jnp.where((rows < k) & (columns < k), each, jnp.zeros_like(each))
     distance = jnp.abs(rows - columns).astype(jnp.result_type(float))
     if weights != "linear":
         distance = jnp.sign(distance) if weights is None else jnp.square(distance)
-    by_chance = _by_chance(_shares(rows, each, len(known)), _shares(columns, each, len(known)), weights)
+    by_chance = _by_chance(_shares(rows, each, k), _shares(columns, each, k), weights)
     return 1 - safe_divide(average(distance, each), by_chance, otherwise=jnp.nan)
 
 

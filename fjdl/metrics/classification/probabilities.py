@@ -6,6 +6,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.metrics.classification.confusion_table import Labels, columns_of, positions
 from fjdl.metrics.state import amounts, sums
@@ -30,6 +31,11 @@ def log_losses(
     a probability is not in [0, 1], as a logit, and for a label without a column. That they sum to 1 is not checked.
     """
     y_proba, hits = _columns(y_true, y_proba, labels)
+    return _logs(y_proba, hits)
+
+
+@fused
+def _logs(y_proba: Float[Array, "*batch k"], hits: Bool[Array, "*batch k"]) -> Float[Array, "*batch"]:
     p = jnp.sum(jnp.where(hits, y_proba, 0), axis=-1)
     eps = float(jnp.finfo(p.dtype).eps)
     return jnp.where(_valid(hits, y_proba), -jnp.log(jnp.clip(p, eps, 1 - eps)), jnp.nan)
@@ -49,8 +55,12 @@ def brier_scores(
     both. Arguments and NaN are those of `log_losses`. Brier 1950.
     """
     y_proba, hits = _columns(y_true, y_proba, labels)
+    return _squares(y_proba, hits, y_proba.shape[-1] == 2 if scale_by_half == "auto" else scale_by_half)
+
+
+@fused
+def _squares(y_proba: Float[Array, "*batch k"], hits: Bool[Array, "*batch k"], half: bool) -> Float[Array, "*batch"]:
     distances = jnp.sum(jnp.square(hits.astype(y_proba.dtype) - y_proba), axis=-1)
-    half = y_proba.shape[-1] == 2 if scale_by_half == "auto" else scale_by_half
     return jnp.where(_valid(hits, y_proba), distances * (0.5 if half else 1), jnp.nan)
 
 

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -81,6 +82,7 @@ def _weights(window: int, sigma: float | None, shape: tuple[int, ...]) -> tuple[
     return weights, correction
 
 
+@partial(jax.jit, inline=True, static_argnums=(2, 3))
 def _similarity(
     y_true: Array, y_pred: Array, constants: tuple[float, float], window: tuple[tuple[float, ...], float]
 ) -> Float[Array, "*batch"]:

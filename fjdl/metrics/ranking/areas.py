@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import one_of, within
+from fjdl.fused import fused
 from fjdl.metrics.ranking.ranks import (
     Places,
     cumulative,
@@ -99,6 +100,7 @@ def average_precision_score(
 
 
 @typed
+@fused
 def average_defined(
     values: Float[Array, " k"], *, weights: Num[Array, " k"] | None = None
 ) -> tuple[Scalar, Int[Array, ""]]:

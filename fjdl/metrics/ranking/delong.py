@@ -1,6 +1,7 @@
 """Variance of the area under the ROC curve, its interval, and the comparison of two areas (DeLong et al. 1988)."""
 
 from statistics import NormalDist
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,12 @@ def delong_covariance(
     By ranks in O(n log n) (Sun and Xu 2014), exactly.
     """
     positive, proper = _positives(y_true)
+    return _areas(positive, proper, y_scores)
+
+
+@jax.jit
+def _areas(positive: Bool[Array, " n"], proper: Bool[Array, ""], y_scores: Float[Array, "n raters"]) -> Any:
+    """The areas, and the covariance of their estimates, NaN where the labels are not of one pair."""
     shares = jax.vmap(lambda scores: _shares(positive, scores), in_axes=1)(y_scores)
     areas = _mean(shares, positive)
     covariance = _covariance_of_mean(shares, positive) + _covariance_of_mean(shares, ~positive)
@@ -55,6 +62,12 @@ def delong_test(
     give z = 0 and p = 1; different areas without variance give z = ±∞ and p = 0.
     """
     positive, proper = _positives(y_true)
+    return _compared(positive, proper, y_score_a, y_score_b)
+
+
+@jax.jit
+def _compared(positive: Bool[Array, " n"], proper: Bool[Array, ""], y_score_a: Array, y_score_b: Array) -> Any:
+    """The difference of both areas in standard errors, and its p-value."""
     shares_a, shares_b = _shares(positive, y_score_a), _shares(positive, y_score_b)
     difference = jnp.stack([shares_a - shares_b])
     variance = _covariance_of_mean(difference, positive) + _covariance_of_mean(difference, ~positive)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fjdl.checks import at_least
+from fjdl.fused import fused
 from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.metrics.ranking.ranks import is_positive, not_binary, require_binary, search, sort_keys
 from fjdl.metrics.state.mean import MeanState, mean
@@ -144,6 +145,11 @@ def _gains(y_true: Array, y_score: Array, k: int | None, log_base: float = 2.0) 
         at_least(1, k=k)
     if not log_base > 1:
         raise ValueError(f"log_base must be above 1, got {log_base}")
+    return _discounted(y_true, y_score, k, log_base)
+
+
+@fused
+def _discounted(y_true: Array, y_score: Array, k: int | None, log_base: float) -> Float[Array, " n"]:
     dtype = wide(y_score.dtype)
     place = jnp.arange(y_score.shape[1], dtype=jnp.int32)
     discounts = math.log(log_base) / jnp.log(place.astype(dtype) + 2)
@@ -155,6 +161,7 @@ def _gains(y_true: Array, y_score: Array, k: int | None, log_base: float = 2.0) 
     return jnp.where(jnp.any(jnp.isnan(y_score), axis=1), jnp.nan, gains)
 
 
+@fused
 def _normalized_gains(y_true: Array, y_score: Array, k: int | None) -> Float[Array, " n"]:
     y_true = widened(y_true).astype(wide(y_score.dtype))
     share = safe_divide(_gains(y_true, y_score, k), _gains(y_true, y_true, k))

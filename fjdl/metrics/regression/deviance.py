@@ -9,6 +9,7 @@ from functools import partial
 
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.metrics.base import Metric, streaming
 from fjdl.metrics.regression.scores import Average, SampleWeight, explained_fraction, mean_cost, weighed_pair
 from fjdl.metrics.regression.streaming import mean_of
@@ -18,6 +19,7 @@ from fjdl.typing import Array, Float, Num, Scalar, typed
 
 
 @typed
+@fused
 def mean_squared_log_error(
     y_true: Num[Array, "n *d"],
     y_pred: Num[Array, "n *d"],
@@ -33,6 +35,7 @@ def mean_squared_log_error(
 
 
 @typed
+@fused
 def root_mean_squared_log_error(
     y_true: Num[Array, "n *d"],
     y_pred: Num[Array, "n *d"],
@@ -53,6 +56,7 @@ def root_mean_squared_log_error(
 
 
 @typed
+@fused
 def mean_tweedie_deviance(
     y_true: Num[Array, " n"], y_pred: Num[Array, " n"], *, power: float = 0.0, sample_weight: SampleWeight = None
 ) -> Scalar:
@@ -77,6 +81,7 @@ def mean_gamma_deviance(
 
 
 @typed
+@fused
 def d2_tweedie_score(
     y_true: Num[Array, " n"], y_pred: Num[Array, " n"], *, power: float = 0.0, sample_weight: SampleWeight = None
 ) -> Scalar:
@@ -93,6 +98,7 @@ def d2_tweedie_score(
 
 
 @typed
+@fused
 def tweedie_deviances(
     y_true: Num[Array, "*batch"], y_pred: Num[Array, "*batch"], *, power: float = 0.0
 ) -> Float[Array, "*batch"]:
@@ -114,6 +120,7 @@ def tweedie_deviances(
 
 
 @typed
+@fused
 def squared_log_error(y_true: Float[Array, "*shape"], y_pred: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """`(log(1 + y) - log(1 + ŷ))²` of each pair; NaN unless both are above -1."""
     inside = (y_true > -1) & (y_pred > -1)

@@ -11,6 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.metrics.state.covariance import centred
 from fjdl.numerics import safe_divide, unit
 from fjdl.typing import Array, Bool, Float, Num, Scalar, typed
@@ -21,6 +22,7 @@ WeightedAverage = Literal["uniform_average", "raw_values", "variance_weighted"] 
 
 
 @typed
+@fused
 def mean_squared_error(
     y_true: Num[Array, "n *d"],
     y_pred: Num[Array, "n *d"],
@@ -39,6 +41,7 @@ def mean_squared_error(
 
 
 @typed
+@fused
 def root_mean_squared_error(
     y_true: Num[Array, "n *d"],
     y_pred: Num[Array, "n *d"],
@@ -62,6 +65,7 @@ def root_mean_squared_error(
 
 
 @typed
+@fused
 def mean_absolute_error(
     y_true: Num[Array, "n *d"],
     y_pred: Num[Array, "n *d"],
@@ -80,6 +84,7 @@ def mean_absolute_error(
 
 
 @typed
+@fused
 def mean_absolute_percentage_error(
     y_true: Num[Array, "n *d"],
     y_pred: Num[Array, "n *d"],
@@ -102,6 +107,7 @@ def mean_absolute_percentage_error(
 
 
 @typed
+@fused
 def max_error(y_true: Num[Array, " n"], y_pred: Num[Array, " n"]) -> Scalar:
     """Largest absolute error, `max |y - ŷ|`, in units of the targets; NaN without examples or with a NaN.
 
@@ -115,6 +121,7 @@ def max_error(y_true: Num[Array, " n"], y_pred: Num[Array, " n"]) -> Scalar:
 
 
 @typed
+@fused
 def r2_score(
     y_true: Num[Array, "n *d"],
     y_pred: Num[Array, "n *d"],
@@ -139,6 +146,7 @@ def r2_score(
 
 
 @typed
+@fused
 def explained_variance_score(
     y_true: Num[Array, "n *d"],
     y_pred: Num[Array, "n *d"],
@@ -160,6 +168,7 @@ def explained_variance_score(
 
 
 @typed
+@fused
 def pearson_correlation(y_true: Num[Array, "n *d"], y_pred: Num[Array, "n *d"]) -> Float[Array, "*d"]:
     """Correlation of each output, `Σ (y - ȳ)(ŷ - mean ŷ) / (‖y - ȳ‖ ‖ŷ - mean ŷ‖)`, in [-1, 1].
 

@@ -1,8 +1,10 @@
 """Panoptic quality: segments of things and of stuff, found and told apart (Kirillov et al. 2019, arXiv:1801.00868)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -82,11 +84,7 @@ def panoptic_quality(classes: int, *, things: Sequence[int] | None = None) -> Me
         maps = predictions, instances, labels, true_instances
         flat = [signed(jnp.reshape(x, (-1, x.shape[-2] * x.shape[-1]))).astype(jnp.int32) for x in maps]
         images = (*flat, crowd.reshape(flat[0].shape))
-        each = weight_of_each(weights, labels.shape[:-2]).ravel()
-        counted, overlap = lax.map(lambda image: _of_image(image, single), images)
-        overlap = sums.of(jnp.where(each.astype(bool)[:, None], overlap * each.astype(overlap.dtype)[:, None], 0))
-        matched, wrong, missed = (amounts.of(x, each) for x in counted)
-        return merge(state, Segments(matched, wrong, missed, overlap))
+        return merge(state, _of_images(images, weight_of_each(weights, labels.shape[:-2]).ravel(), single))
 
     @typed
     def merge(a: Segments, b: Segments) -> Segments:
@@ -112,6 +110,15 @@ def panoptic_means(quality: PanopticQuality) -> PanopticQuality:
     Array(0.5, dtype=float32)
     """
     return PanopticQuality(*(_mean(widened(values)) for values in quality))
+
+
+@partial(jax.jit, inline=True)
+def _of_images(images: tuple[Array, ...], each: Array, single: Array) -> Segments:
+    """The segments of all images, of which each has its weight."""
+    counted, overlap = lax.map(lambda image: _of_image(image, single), images)
+    overlap = sums.of(jnp.where(each.astype(bool)[:, None], overlap * each.astype(overlap.dtype)[:, None], 0))
+    matched, wrong, missed = (amounts.of(x, each) for x in counted)
+    return Segments(matched, wrong, missed, overlap)
 
 
 def _of_image(image: tuple[Array, ...], single: Array) -> tuple[tuple[Array, Array, Array], Array]:

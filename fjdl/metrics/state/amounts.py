@@ -1,5 +1,6 @@
 """How much there is of something: exact counts of what boolean weights select, and sums of real weights beside them."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -65,6 +66,11 @@ def add(a: Amount, b: Amount) -> Amount:
 @typed
 def to_float(amount: Amount) -> Float[Array, "..."]:
     """The amounts as float32, rounded only here; as float64 under x64."""
+    return _to_float(amount)
+
+
+@partial(jax.jit, inline=True)
+def _to_float(amount: Amount) -> Float[Array, "..."]:
     return counts.to_float(amount.counted) + sums.to_float(amount.weighed)
 
 

@@ -45,5 +45,10 @@ def _add(a: Count, b: Count) -> Count:
 @typed
 def to_float(count: Count) -> Float[Array, "..."]:
     """The counts as float32, rounded only here; as float64 under x64, exact to 2⁵³."""
+    return _to_float(count)
+
+
+@partial(jax.jit, inline=True)
+def _to_float(count: Count) -> Float[Array, "..."]:
     dtype = jnp.result_type(float)
     return count.high.astype(dtype) * 2.0**32 + count.low.astype(dtype)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
+from fjdl.fused import fused
 from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.metrics.state import amounts, counts, sums
 from fjdl.metrics.state.amounts import Amount
@@ -84,6 +85,7 @@ def _merged(a: MeanAndCovariance, b: MeanAndCovariance) -> MeanAndCovariance:
 
 
 @typed
+@fused
 def centred(x: Num[Array, "n *d"], weights: Num[Array, " n"] | None = None) -> Float[Array, "n *d"]:
     """Each row less the weighted mean of the rows, `x - Σ wx / Σ w`; 0 in rows of weight zero.
 

@@ -75,6 +75,7 @@ def by_index(values: Num[Array, " n"], index: Integer[Array, " n"], length: int)
 
 
 @typed
+@fused
 def average(
     values: Num[Array, " n"] | Bool[Array, " n"], weights: Num[Array, " n"] | Bool[Array, " n"] | None = None
 ) -> Scalar:
@@ -89,6 +90,7 @@ def average(
 
 
 @typed
+@fused
 def weighted_total(
     values: Num[Array, " n"] | Bool[Array, " n"], weights: Num[Array, " n"] | Bool[Array, " n"] | None = None
 ) -> Scalar:

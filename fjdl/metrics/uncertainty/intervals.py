@@ -5,12 +5,14 @@ from statistics import NormalDist
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.metrics.uncertainty.beta import beta_quantile
 from fjdl.numerics import safe_divide, widened
 from fjdl.typing import Array, Float, Num, typed
 
 
 @typed
+@fused
 def wilson_interval(
     successes: Num[Array, "*shape"], count: Num[Array, "*shape"], *, confidence: float = 0.95
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
@@ -32,6 +34,7 @@ def wilson_interval(
 
 
 @typed
+@fused
 def wald_interval(
     successes: Num[Array, "*shape"], count: Num[Array, "*shape"], *, confidence: float = 0.95
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
@@ -50,6 +53,7 @@ def wald_interval(
 
 
 @typed
+@fused
 def agresti_coull_interval(
     successes: Num[Array, "*shape"], count: Num[Array, "*shape"], *, confidence: float = 0.95
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
