@@ -46,7 +46,9 @@ def test_keyword_arguments_for_the_neighbours_in_a_chain_pass_by(part: Part) -> 
     assert program(value=1.0, of_a_neighbour=2.0) == program()
 
 
-@every_part
+@pytest.mark.parametrize(  # by day those of whole optimizers are injected below
+    "part", [pytest.param(p, id=n, marks=[pytest.mark.slow] * (n not in PARTS)) for n, p in EVERYTHING.items()]
+)
 def test_numbers_can_be_injected_and_counts_are_named_in_static_args(part: Part) -> None:
     """A count is a whole number that chooses shapes or code."""
     signature = inspect.signature(part.factory)

@@ -16,6 +16,9 @@ IMAGES, DETECTIONS, OBJECTS = 4, 8, 6
 COCO, VOC = metrics.coco_detection(CLASSES, capacity=100), metrics.voc_detection(CLASSES, capacity=100)
 AT_ONCE = {COCO: metrics.coco_evaluation, VOC: metrics.voc_evaluation}
 both = pytest.mark.parametrize("metric", [COCO, VOC], ids=["coco", "voc"])
+one_by_day = pytest.mark.parametrize(  # their states are made and merged by the same functions
+    "metric", [pytest.param(COCO, id="coco"), pytest.param(VOC, id="voc", marks=pytest.mark.slow)]
+)
 PROGRAMS = {metric: (jax.jit(metric.update), jax.jit(metric.merge), jax.jit(metric.compute)) for metric in AT_ONCE}
 
 
@@ -62,7 +65,7 @@ def test_with_an_index_the_order_of_batches_decides_no_ties(metric):
     )
 
 
-@both
+@one_by_day
 def test_the_mask_of_a_batch_leaves_images_out(metric):
     arrays, detections, truth = batches(1, 50)
     mask = np.float32([1, 0, 1, 0])
@@ -71,7 +74,7 @@ def test_the_mask_of_a_batch_leaves_images_out(metric):
     assert_same(metric.compute(state), AT_ONCE[metric](detections[::2], truth[::2], classes=CLASSES))
 
 
-@both
+@one_by_day
 def test_states_of_devices_merge_inside_of_shard_map(metric):
     arrays, detections, truth = batches(2, 60)
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
@@ -101,7 +104,7 @@ def test_too_many_detections_and_a_score_that_is_nan_give_no_number(metric):
     assert_same(compute(update(metric.init(), hidden, arrays[1])), compute(update(metric.init(), *arrays)))
 
 
-@both
+@one_by_day
 def test_no_image_no_detection_and_no_object(metric):
     nothing = AT_ONCE[metric]([], [], classes=CLASSES)
     assert_same(PROGRAMS[metric][2](metric.init()), nothing)
