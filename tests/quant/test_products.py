@@ -112,6 +112,8 @@ GEOMETRIES = {
     "depthwise": ((6, 6, 4), (3, 3, 1, 8), {"groups": 4}),
     "groups": ((6, 5, 8), (3, 2, 4, 6), {"groups": 2, "padding": "VALID", "dilation": (1, 2)}),
     "few channels": ((6, 6, 9), (3, 3, 9, 10), {}),
+    "no padding": ((6, 5, 9), (3, 3, 9, 20), {"padding": "VALID", "stride": (1, 2)}),
+    "no padding, few channels": ((6, 6, 9), (2, 3, 9, 10), {"padding": "VALID"}),
     "circular": ((6, 5, 4), (3, 2, 4, 3), {"padding": "CIRCULAR"}),
     "reflected": ((6, 5, 4), (3, 3, 4, 3), {"padding": "REFLECT", "stride": 2}),
 }
