@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import linen
 
+from fjdl.explicit import explicit_mesh
 from fjdl.lowering.cpu.chunks import in_parts
 from fjdl.measured import measured
 from fjdl.model import Model
@@ -85,7 +86,8 @@ def quantized(
         return outputs, {**stats, "model": changed}
 
     def apply(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
-        if not layers.apart or options.get("train") or options.get("key") is not None:
+        sharded = explicit_mesh(jax.tree.leaves(inputs)) is not None  # its examples are on devices already
+        if sharded or not layers.apart or options.get("train") or options.get("key") is not None:
             return whole(params, stats, inputs, **options)
         evaluate = partial(whole, **options)
         by_parts = partial(in_parts, lambda *args: evaluate(*args)[0], most=max(1, TOGETHER // max(layers.largest, 1)))

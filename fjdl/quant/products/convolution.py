@@ -184,7 +184,8 @@ def _real(
     if zero_point is not None:
         met = _window_sums(values, options).astype(jnp.float32)
         if zeros:
-            met = met - zeros[0] * _seen(jnp.full((*options.window, 1), weights.shape[2]), options).astype(jnp.float32)
+            ones = jnp.full((*options.window, 1), weights.shape[2], jnp.int32)
+            met = met - zeros[0] * _seen(ones, options).astype(jnp.float32)
         each = jnp.repeat(met, weights.shape[3] // options.groups, axis=3)
         real = real - each * zero_point.reshape(1, 1, 1, -1)
     return real * (scale_of_images * scale.reshape(1, 1, 1, -1))

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 
 from fjdl import nn, quant
 from fjdl.models import MLP, BasicBlock, ResNet
-from fjdl.nn.quantized import Bits, fake_quantized, quantized
+from fjdl.nn.quantized import Bits, fake_quantized, integers, quantized
 from fjdl.quant import ranges
 from fjdl.typing import Array
 from tests.nn.test_folded import drawn
@@ -114,3 +115,32 @@ def test_the_program_multiplies_integers() -> None:
     program = jax.jit(small.apply).lower(*made, x).as_text()
     assert program.count("dot_general") == 2
     assert program.count("xi32>") > 0
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_examples_that_go_through_the_network_a_few_at_a_time_change_nothing(
+    dynamic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = MODELS["residual"]
+    x = np.random.default_rng(2).standard_normal((6, 8, 8, 3)).astype(np.float32)
+    _, params, stats = ranged(model, x, ((".*", Bits()),))
+    small, convert = quantized(model, x, dynamic=dynamic)
+    params, stats = convert(params, stats["model"] if dynamic else stats)
+
+    def evaluated(*args: Any) -> Any:
+        return small.apply(*args, train=False)
+
+    whole, kept = jax.jit(evaluated)(params, stats, x)
+    monkeypatch.setattr(integers, "TOGETHER", 2 * 8 * 8 * 4)
+    parts = str(jax.make_jaxpr(lambda *args: evaluated(*args))(params, stats, x))
+    assert "scan[" in parts
+    found, after = jax.jit(lambda *args: evaluated(*args))(params, stats, x)
+    np.testing.assert_array_equal(found, whole)
+    assert jax.tree.structure(after) == jax.tree.structure(kept)
+    for kind in (AxisType.Auto, AxisType.Explicit):
+        mesh = jax.make_mesh((2,), ("data",), axis_types=(kind,), devices=jax.devices()[:2])
+        with jax.set_mesh(mesh):
+            split = jax.device_put(x, NamedSharding(mesh, P("data")))
+            spread = jax.device_put((params, stats), NamedSharding(mesh, P()))
+            found, _ = jax.jit(lambda *args: evaluated(*args))(*spread, split)
+        np.testing.assert_allclose(found, whole, rtol=1e-6)
