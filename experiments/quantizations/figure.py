@@ -8,6 +8,7 @@ def quantization_figure(rows: Sequence[Mapping[str, Any]], *, headline: str, tit
     """One point for each row, named at its side, over bytes on a logarithmic axis; a line at the float32 value."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     from fjdl.plots.style import BLUE, GREEN, MUTED, STYLE, VERMILION
 
@@ -22,6 +23,7 @@ def quantization_figure(rows: Sequence[Mapping[str, Any]], *, headline: str, tit
         axes.set_yticks(places, names)
         axes.invert_yaxis()
         axes.set_xlabel(f"test {headline}")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         sizes.set_xlabel("bytes, float32 = 1")
         figure.suptitle(title)
     return figure
