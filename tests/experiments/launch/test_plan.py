@@ -51,7 +51,7 @@ def test_a_plan_says_what_it_comes_to_and_shows_all_commands(command: Command, t
         ((*POD, "--", "--batch-size", "24"), "batch_size must be a multiple of 16, such as 16 or 32, .* got 24"),
         ((*POD, "--", "--batch-size", "8"), "batch_size must be a multiple of 16, such as 16, .* got 8"),
         ((*FLAGS, "--accelerator", "v5litepod-17"), "did you mean v5litepod-16"),
-        ((*FLAGS, "--accelerator", "v5litepod-16"), "bucket must name where, got none"),
+        ((*FLAGS, "--accelerator", "v5litepod-16"), "bucket must name where the run is kept, got none"),
         (("nothing.json",), "the job nothing.json cannot be read: No such file or directory"),
     ],
 )
