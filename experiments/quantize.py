@@ -14,7 +14,7 @@ import tyro
 from experiments.command import run_guarded
 from experiments.evaluate import LoadedRun, load_run
 from experiments.quantizations.figure import quantization_figure
-from experiments.quantizations.integers import Activations, Form, Ranges, Rounding, integer_forms
+from experiments.quantizations.integers import Activations, Form, Ranges, Rounding, batch_of, integer_forms
 from experiments.quantizations.kernels import Granularity, Scheme, quantizers
 from fjdl.errors import UsageError
 
@@ -159,19 +159,14 @@ def bytes_on_disk(params: Any) -> int:
 def batch_prediction(recipe: Any, stats: Any, source: Any, *, size: int) -> Callable[[Any], Any]:
     """From parameters to the outputs for the first examples of a source, at most so many."""
     import jax
-    import jax.numpy as jnp
-    import numpy as np
 
-    from fjdl.batch import assembled
     from fjdl.train.precision import at_precision
 
-    few = np.arange(min(size, source.length))
-    examples = {name: jnp.asarray(array) for name, array in source.element(few).items()}
-    batch = assembled(examples, jnp.asarray(few, jnp.int32), jnp.ones(few.shape))
-    network = recipe.network
+    count = min(size, source.length)
+    batch, network = batch_of(source, range(count)), recipe.network
 
     def predict(params: Any) -> Any:
-        return network(params, stats, batch, network.begin(len(few)), train=False).outputs
+        return network(params, stats, batch, network.begin(count), train=False).outputs
 
     return jax.jit(at_precision(recipe.precision, predict))
 

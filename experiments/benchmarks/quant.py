@@ -21,6 +21,7 @@ from fjdl.nn.quantized import fake_quantized, quantized
 from fjdl.typing import PyTree
 
 IMAGE = (32, 32, 3)
+FLOAT32 = "fjdl, float32"
 WIDTHS = ((64, 64), (128, 128), (256, 256))  # channels of convolutions, a pool behind each pair
 
 
@@ -67,16 +68,17 @@ def comparisons(batch_size: int, only: str) -> Iterator[Comparison]:
     if only.lower() in "resnet-20":
         network = nn.pure(cifar_resnet20(classes=10))
         smaller, fold, _ = nn.folded(network, images[:1])
-        yield beside_floats("ResNet-20", Form(smaller, *fold(*network.init(jax.random.key(0), images[:1]))), images)
+        runs = runs_of(Form(smaller, *fold(*network.init(jax.random.key(0), images[:1]))), images)
+        yield Comparison("ResNet-20", with_errors(runs, np.asarray(runs[FLOAT32]())))
 
 
 def plain(images: np.ndarray) -> Iterator[Comparison]:
     """Six convolutions and a dense layer."""
     model = nn.pure(Plain())
     floats = Form(model, *model.init(jax.random.key(0), images[:1]))
-    yield beside_floats("plain CNN", floats, images)
-    small = {name: runner(form, images) for name, form in integer_forms(floats, images).items()}
-    expected = np.asarray(runner(floats, images)())
+    runs = runs_of(floats, images)
+    expected, small = np.asarray(runs[FLOAT32]()), {name: run for name, run in runs.items() if name != FLOAT32}
+    yield Comparison("plain CNN", with_errors(runs, expected))
     if find_spec("qwix"):
         peers = {"qwix, ranges of each call": qwix_run(floats.params, images)}
         yield Comparison("plain CNN", with_errors({**small, **peers}, expected))
@@ -85,11 +87,10 @@ def plain(images: np.ndarray) -> Iterator[Comparison]:
         yield Comparison("plain CNN", with_errors({**small, **peers}, expected))
 
 
-def beside_floats(name: str, floats: Form, images: np.ndarray) -> Comparison:
-    """Integers and half precision against float32."""
-    forms = {**integer_forms(floats, images), "fjdl, float32": floats}
-    runs = {name: runner(form, images) for name, form in forms.items()}
-    return Comparison(name, with_errors(runs, np.asarray(runs["fjdl, float32"]())))
+def runs_of(floats: Form, images: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """Integers, and float32 as the last."""
+    forms = {**integer_forms(floats, images), FLOAT32: floats}
+    return {name: runner(form, images) for name, form in forms.items()}
 
 
 def integer_forms(floats: Form, images: np.ndarray) -> dict[str, Form]:

@@ -49,10 +49,11 @@ def _shapes(recipe: Any, source: Any) -> Any:
     """What the model sees of one example, as shapes."""
     import jax
 
-    return jax.eval_shape(recipe.network.seen, _batch(source, [0]))
+    return jax.eval_shape(recipe.network.seen, batch_of(source, [0]))
 
 
-def _batch(source: Any, indices: Any) -> dict[str, Any]:
+def batch_of(source: Any, indices: Any) -> dict[str, Any]:
+    """The batch of these examples."""
     import jax.numpy as jnp
     import numpy as np
 
@@ -150,4 +151,4 @@ def _batches(source: Any, options: Any) -> Iterator[dict[str, Any]]:
     size = min(options.batch_size, count)
     indices = np.linspace(0, source.length - 1, count).astype(np.int32)
     for start in range(0, count - size + 1, size):
-        yield _batch(source, indices[start : start + size])
+        yield batch_of(source, indices[start : start + size])

@@ -37,35 +37,17 @@ def mapped(function: Callable[[Array], Array], images: Array, *, most: int) -> A
     return parts.reshape(images.shape[0], *parts.shape[2:])
 
 
-def mapped_together(function: Callable[..., Array], arrays: Sequence[Array], *, most: int) -> Array:
-    """`function` of chunks of at most `most` images of each array, but of one at least: [n, ...].
+def mapped_together(function: Callable[..., PyTree], arguments: Sequence[PyTree], *, most: int) -> PyTree:
+    """`function` of parts of at most `most` images of each array in the arguments, one at least: [n, ...] each result.
 
-    A chunk keeps its axis of images; where all fit into one, there is no loop.
+    A part keeps its axis of images. Where all fit into one, and of a number that is left open, there is no loop.
     """
-    n = arrays[0].shape[0]
+    n = jax.tree.leaves(arguments)[0].shape[0]
     count = together(n, most)
-    if count == n:
-        return function(*arrays)
-    parts = lax.map(lambda i: function(*_chunk(arrays, i, count)), _indices(arrays[0], count))
-    return parts.reshape(n, *parts.shape[2:])
-
-
-def in_parts(function: Callable[..., PyTree], params: PyTree, stats: PyTree, inputs: PyTree, *, most: int) -> PyTree:
-    """`function(params, stats, examples)` of at most `most` examples of each array of inputs: [n, ...] in each result.
-
-    Where all fit into one part, there is no loop.
-    """
-    n = jax.tree.leaves(inputs)[0].shape[0]
-    count = together(n, most)
-    if count == n or not isinstance(n, int):
-        return function(params, stats, inputs)
-
-    def part(index: Array) -> PyTree:
-        return function(
-            params, stats, jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, index * count, count), inputs)
-        )
-
-    parts = lax.map(part, jnp.arange(n // count))
+    if not isinstance(n, int) or count == n:
+        return function(*arguments)
+    indices = jnp.arange(n // count)
+    parts = lax.map(lambda i: function(*jax.tree.map(lambda x: _chunk([x], i, count)[0], list(arguments))), indices)
     return jax.tree.map(lambda part: part.reshape(n, *part.shape[2:]), parts)
 
 

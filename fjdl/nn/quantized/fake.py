@@ -10,10 +10,8 @@ from flax import linen
 
 from fjdl.checks import at_least, known
 from fjdl.model import Model
-from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, flat, is_layer, kernel_name, layers_of, replaced
+from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, flat, is_layer, kernel_grid, kernel_name, layers_of, replaced
 from fjdl.nn.trace import path_of
-from fjdl.quant.affine import grid_up_to_largest
-from fjdl.quant.blocks import block_shape
 from fjdl.quant.fake import fake_quantize
 from fjdl.quant.grid import Grid, affine_grid
 from fjdl.quant.ranges import Calibrator, moving_average
@@ -76,8 +74,7 @@ def _with_rounded_kernels(params: PyTree, chosen: dict[str, Bits], *, on: Array)
     named, kernels = flat(params), {}
     for name, bits in ((kernel_name(path), bits.kernel) for path, bits in chosen.items()):
         if bits:
-            kernel, blocks = named[name], block_shape(named[name].shape, axis=-1)
-            kernels[name] = _if(on, partial(grid_up_to_largest, kernel, blocks, bits=bits), kernel)
+            kernels[name] = _if(on, partial(kernel_grid, named[name], bits=bits), named[name])
     return replaced(params, kernels)
 
 

@@ -8,7 +8,7 @@ import jax
 from flax import linen
 
 from fjdl.explicit import explicit_mesh
-from fjdl.lowering.cpu.chunks import in_parts
+from fjdl.lowering.cpu.chunks import mapped_together
 from fjdl.measured import measured
 from fjdl.model import Model
 from fjdl.nn.conv import DepthwiseConv
@@ -89,9 +89,15 @@ def quantized(
         sharded = explicit_mesh(jax.tree.leaves(inputs)) is not None  # its examples are on devices already
         if sharded or not layers.apart or options.get("train") or options.get("key") is not None:
             return whole(params, stats, inputs, **options)
-        evaluate = partial(whole, **options)
-        by_parts = partial(in_parts, lambda *args: evaluate(*args)[0], most=max(1, TOGETHER // max(layers.largest, 1)))
-        outputs = by_platform(params, stats, inputs, elsewhere=lambda *args: evaluate(*args)[0], cpu=by_parts)
+
+        def evaluate(params: PyTree, stats: PyTree, inputs: Any) -> Any:
+            return whole(params, stats, inputs, **options)[0]
+
+        def by_parts(params: PyTree, stats: PyTree, inputs: Any) -> Any:
+            most = max(1, TOGETHER // max(layers.largest, 1))
+            return mapped_together(partial(evaluate, params, stats), [inputs], most=most)
+
+        outputs = by_platform(params, stats, inputs, elsewhere=evaluate, cpu=by_parts)
         return outputs, stats
 
     def init(key: Any, inputs: Any) -> tuple[PyTree, PyTree]:

@@ -13,7 +13,10 @@ from fjdl.model import Model
 from fjdl.nn.conv import DepthwiseConv
 from fjdl.nn.layers import Conv, Dense
 from fjdl.nn.trace import path_of
-from fjdl.typing import PyTree
+from fjdl.quant.affine import grid_up_to_largest
+from fjdl.quant.blocks import block_shape
+from fjdl.quant.grid import Grid
+from fjdl.typing import Array, PyTree
 
 LAYERS = (Dense, Conv, DepthwiseConv)
 
@@ -76,6 +79,11 @@ def is_layer(context: Any) -> bool:
 def kernel_name(path: str) -> str:
     """The name of a layer's kernel among all parameters."""
     return f"{path}/kernel" if path else "kernel"
+
+
+def kernel_grid(kernel: Array, *, bits: int) -> Grid:
+    """The symmetric grid of each output channel, up to its largest number."""
+    return grid_up_to_largest(kernel, block_shape(kernel.shape, axis=-1), bits=bits)
 
 
 def flat(tree: PyTree) -> dict[str, Any]:

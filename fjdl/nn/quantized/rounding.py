@@ -11,11 +11,9 @@ from fjdl.functional.conv.padding import continued
 from fjdl.model import Model
 from fjdl.nn.conv import DepthwiseConv
 from fjdl.nn.layers import Dense
-from fjdl.nn.quantized.layers import EIGHT, Rules, flat, is_layer, kernel_name, layers_of, replaced
+from fjdl.nn.quantized.layers import EIGHT, Rules, flat, is_layer, kernel_grid, kernel_name, layers_of, replaced
 from fjdl.nn.trace import path_of
 from fjdl.quant import gptq_quantize, input_moments, unfolded_inputs
-from fjdl.quant.affine import grid_up_to_largest
-from fjdl.quant.blocks import block_shape
 from fjdl.typing import Array, Number, PyTree
 
 
@@ -64,8 +62,8 @@ def rounded_on_data(
     kernels = {}
     for path, count in bits.items():
         kernel, state = named[kernel_name(path)], states[path]
-        grid = grid_up_to_largest(kernel, block_shape(kernel.shape, axis=-1), bits=count)
-        kernels[kernel_name(path)] = gptq_quantize(kernel, state.total / state.weight, grid, damping=damping)
+        moments, grid = state.total / state.weight, kernel_grid(kernel, bits=count)
+        kernels[kernel_name(path)] = gptq_quantize(kernel, moments, grid, damping=damping)
     return replaced(params, kernels)
 
 

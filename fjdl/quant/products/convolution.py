@@ -154,9 +154,8 @@ def _of_integers(
     def in_chunks(images: tuple[Array, ...], layer: Any) -> Array:
         values, *scales = images
         outputs = math.prod(axis.output for axis in axes_of(options)) * weights.shape[3]
-        if not all(isinstance(size, int) for size in (values.shape[0], outputs)):  # `jax.export` leaves it open
-            return whole(images, layer)
-        if values.shape[0] * outputs <= MANY:
+        known = all(isinstance(size, int) for size in (values.shape[0], outputs))  # `jax.export` may leave one open
+        if not known or values.shape[0] * outputs <= MANY:
             return whole(images, layer)
         most = max(1, CHUNK // max(outputs, 1))
         if scales[0].shape[0] == 1:
