@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.analysis import Layer
+from fjdl.checks import within
 from fjdl.numerics import widened
 from fjdl.typing import PRNGKey, PyTree
 
@@ -51,6 +52,21 @@ def preprocessed(model: Model, transform: Callable[[PyTree, Any], Any], *, fit: 
         return outputs, {**stats, "model": changed}
 
     return Model(init, apply, lambda inputs: model.layers(jax.eval_shape(transform, fit(), inputs)))
+
+
+def rescaled(model: Model, *, shift: float, scale: float) -> Model:
+    """The model of `shift + scale · outputs`, so that a network learns numbers around 0 whatever the targets are.
+
+    Raises `ValueError` unless both are finite and the scale is positive.
+    """
+    within("(-inf, inf)", shift=shift)
+    within("(0, inf)", scale=scale)
+
+    def apply(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
+        outputs, changed = model.apply(params, stats, inputs, **options)
+        return shift + scale * widened(outputs), changed
+
+    return model._replace(apply=apply)
 
 
 def evaluated(model: Model) -> Model:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fjdl import tree
+from fjdl.model import rescaled
 from fjdl.models import MLP
 from fjdl.nn import Model, averaged_views, ensemble, pure
 
@@ -81,6 +82,19 @@ def test_each_member_has_its_statistics_and_its_key() -> None:
     assert jax.device_get(after) == {"member0": {"seen": 10.0}, "member1": {"seen": 18.0}}
     noise = outputs - jnp.mean(inputs["x"], axis=1)
     assert len(set(np.round(np.asarray(noise), 4).tolist())) == 2
+
+
+def test_outputs_are_moved_and_stretched() -> None:
+    model = rescaled(MODEL, shift=100.0, scale=5.0)
+    params, stats = model.init(jax.random.key(0), X)
+    plain, changed = MODEL.apply(params, stats, X, train=True)
+    outputs, after = model.apply(params, stats, X, train=True)
+    np.testing.assert_allclose(outputs, 100 + 5 * np.asarray(plain), rtol=1e-6)
+    assert jax.device_get(after) == jax.device_get(changed)
+    with pytest.raises(ValueError, match="scale must be positive and finite, got 0"):
+        rescaled(MODEL, shift=0.0, scale=0.0)
+    with pytest.raises(ValueError, match=r"shift must lie in \(-inf, inf\), got nan"):
+        rescaled(MODEL, shift=float("nan"), scale=1.0)
 
 
 def test_what_an_ensemble_refuses() -> None:

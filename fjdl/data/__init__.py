@@ -3,7 +3,8 @@
 One format or data set a file. A data set is a function that returns `Splits`, such as `mnist.fashion_mnist`. Those of
 texts are `language.tiny_shakespeare`, `language.wikitext2`, `sentences.sst2`, `sentences.sst2_ngrams`,
 `sentences.trec`, `translation.dates`, `translation.multi30k` and `translation.multi30k_byte_pairs`; the room `text`
-has what they are made with. Those of images with boxes or masks are in the room `vision`. May import floor 0 alone.
+has what they are made with. Those of images with boxes or masks are in the room `vision`, and the room `own` reads your
+own files, arrays and data frames. May import floor 0 alone.
 
 >>> from fjdl.data import batches, embedded
 >>> splits = embedded.iris()
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from fjdl.names import other_names
 
 _FILES = (
-    "batch_files", "batches", "blank", "cifar", "embedded", "files", "idx", "image_folder", "language", "loading",
-    "mnist", "orders", "pickled_arrays", "pickles", "sentences", "source", "splits", "text", "translation", "vision",
+    "batch_files", "batches", "blank", "cifar", "embedded", "faults", "files", "idx", "image_folder", "language",
+    "loading", "mnist", "orders", "own", "pickled_arrays", "pickles", "sentences", "source", "splits", "text",
+    "translation", "vision",
 )  # fmt: skip
 
 if not TYPE_CHECKING:

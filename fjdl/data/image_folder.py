@@ -1,5 +1,6 @@
 """Image files in one folder for each class, decoded when they are asked for."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -82,9 +83,19 @@ def decode(path: Path | str, *, size: int, shorter: int | None = None) -> np.nda
     """
     _check(size, shorter)
     with opened(path) as image:
-        enough = 2 * (shorter or size)
-        image.draft(None, (enough, enough))
-        return _square(as_rgb(ImageOps.exif_transpose(image)), size, shorter or size)
+        return _decoded(image, size, shorter or size)
+
+
+def decode_bytes(content: bytes, *, place: str, size: int, shorter: int | None = None) -> np.ndarray:
+    """What `decode` gives for a file of this content, which `place` names in errors."""
+    _check(size, shorter)
+    with opened(place, content=content) as image:
+        return _decoded(image, size, shorter or size)
+
+
+def _decoded(image: Image.Image, size: int, shorter: int) -> np.ndarray:
+    image.draft(None, (2 * shorter, 2 * shorter))
+    return _square(as_rgb(ImageOps.exif_transpose(image)), size, shorter)
 
 
 def square_reader(*, size: int, shorter: int | None = None, channels: int = 3, levels: int = 255) -> Reader:
@@ -110,13 +121,14 @@ def square_reader(*, size: int, shorter: int | None = None, channels: int = 3, l
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[Image.Image]:
+def opened(path: Path | str, *, content: bytes | None = None) -> Iterator[Image.Image]:
     """An image file of which the header is read; pixels are decoded inside of the block when they are asked for.
 
-    Raises `DataError` for the files that `decode` refuses, whichever line of the block meets the fault.
+    Where the content is given, the path only names it. Raises `DataError` for the files that `decode` refuses,
+    whichever line of the block meets the fault.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise DataError(f"{path}: an image must have at most {MOST_PIXELS} pixels, got {image.size}")
             yield image

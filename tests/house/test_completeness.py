@@ -131,6 +131,7 @@ def packages() -> Iterator[ModuleType]:
             yield from (entry for entry in entries if isinstance(entry, ModuleType))
     yield importlib.import_module("fjdl.data.text")
     yield importlib.import_module("fjdl.data.vision")
+    yield importlib.import_module("fjdl.data.own")
 
 
 def lawful(name: str) -> bool:

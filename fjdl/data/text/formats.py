@@ -80,9 +80,7 @@ def read_csv(
     and what `read_lines` refuses, and for a column that is not there or is named twice and a file without a row; and
     `ValueError` for `columns` and `names` that are empty, repeat or do not fit.
     """
-    header = _given(columns, names)
-    with _long_fields():
-        return _table(path, _quoted(path, encoding), columns, header)
+    return read_fields(path, columns=columns, names=names, encoding=encoding).columns
 
 
 def read_tsv(
@@ -96,9 +94,40 @@ def read_tsv(
 
     In a table of one column a blank line is a row, whose field is empty.
     """
+    return read_fields(path, separator="\t", columns=columns, names=names, encoding=encoding).columns
+
+
+class Fields(NamedTuple):
+    """The fields of a table by its columns, and the line of the file at which each row ends."""
+
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+
+def read_fields(
+    path: Path | str,
+    *,
+    separator: str = ",",
+    columns: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    encoding: str = "utf-8",
+    fault: Callable[[str], None] | None = None,
+) -> Fields:
+    """What `read_csv` reads, or `read_tsv` where the separator is a tab, with the lines that rows stand in.
+
+    `fault` is called with a sentence for each row with another number of fields, which is then left out. Raises
+    `ValueError` for a separator that is not one character, and otherwise what `read_csv` does.
+    """
+    if len(separator) != 1 or separator in '"\r\n':
+        raise ValueError(f"separator must be one character, no quote and no end of a line, got {separator!r}")
     header = _given(columns, names)
-    lines = enumerate(iterate_lines(path, encoding=encoding), 1)
-    return _table(path, ((number, line.split("\t") if line else []) for number, line in lines), columns, header)
+    if separator == "\t":
+        lines = enumerate(iterate_lines(path, encoding=encoding), 1)
+        return _table(
+            path, ((number, line.split("\t") if line else []) for number, line in lines), columns, header, fault
+        )
+    with _long_fields():
+        return _table(path, _quoted(path, encoding, separator), columns, header, fault)
 
 
 def _given(columns: Sequence[str] | None, names: Sequence[str] | None) -> list[str] | None:
@@ -126,8 +155,10 @@ def _long_fields() -> Iterator[None]:
             csv.field_size_limit(before)
 
 
-def _quoted(path: Path | str, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader((f"{line}\n" for line in iterate_lines(path, encoding=encoding)), strict=True)
+def _quoted(path: Path | str, encoding: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(
+        (f"{line}\n" for line in iterate_lines(path, encoding=encoding)), delimiter=separator, strict=True
+    )
     try:
         for row in reader:
             if row:
@@ -135,7 +166,7 @@ def _quoted(path: Path | str, encoding: str) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         rule = f"a field must have at most {LONGEST} characters, got more"
         if "field limit" not in str(error):
-            rule = f"the row must be comma-separated, got {error}"
+            rule = f"the row must be {'comma' if separator == ',' else repr(separator)}-separated, got {error}"
         raise DataError(f"{path}, line {reader.line_num}: {rule}") from None
 
 
@@ -144,7 +175,8 @@ def _table(
     rows: Iterator[tuple[int, list[str]]],
     columns: Sequence[str] | None,
     header: list[str] | None,
-) -> dict[str, list[str]]:
+    fault: Callable[[str], None] | None,
+) -> Fields:
     number = 0
     if header is None:
         number, header = next(((number, row) for number, row in rows if row), (1, []))
@@ -156,18 +188,24 @@ def _table(
     if missing := [name for name in columns or () if name not in places]:
         raise DataError(f"{path}, line 1: the table must have a column {missing[0]!r}, got {', '.join(header)}")
     table: dict[str, list[str]] = {name: [] for name in places}
+    lines: list[int] = []
     for number, row in rows:
         if not row and len(header) > 1:
             continue
         row = row or [""]
         if len(row) != len(header):
-            raise DataError(f"{path}, line {number}: a row must have {len(header)} fields, got {len(row)}")
+            sentence = f"{path}, line {number}: a row must have {len(header)} fields, got {len(row)}"
+            if fault is None:
+                raise DataError(sentence)
+            fault(sentence)
+            continue
+        lines.append(number)
         for name, place in places.items():
             table[name].append(row[place])
-    if not any(table.values()):
+    if not lines:
         got = "the end of the file" if number else "an empty file"
         raise DataError(f"{path}, line {number + 1}: the table must have a row, got {got}")
-    return table
+    return Fields(table, lines)
 
 
 def read_parallel(paths: Mapping[str, Path | str], *, encoding: str = "utf-8") -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.blank import Blank
+from fjdl.data.faults import leaves_out
 from fjdl.data.source import PARTS, Example, Reader, Source, Splits, from_arrays, subset, to_arrays
 from fjdl.data.splits import split, without_bad
 from fjdl.data.vision.fitting import Size
@@ -80,7 +81,11 @@ def three_parts(
 
 
 def in_memory(splits: Splits) -> Splits:
-    """The data set with all of its examples made now and kept, for those that fit into the device's memory."""
+    """The data set with all of its examples made now and kept, for those that fit into the device's memory.
+
+    Inside of `faults.bad_left_out` those that cannot be read are left out, see `without_bad`.
+    """
+    splits = without_bad(splits) if leaves_out() else splits
     return _each_part(splits, lambda source: from_arrays(to_arrays(source)))
 
 

@@ -141,7 +141,13 @@ def test_every_data_set_of_images_reads_files_into_the_shape_of_its_examples(
     monkeypatch.delenv("FJDL_DATA_DIR", raising=False)
     monkeypatch.setenv("FJDL_CACHE_DIR", str(tmp_path))
     given = {"path": "nowhere", "size": 32, "classes": ("a", "b")}
-    others = ("fjdl.data.language.", "fjdl.data.sentences.", "fjdl.data.translation.", "fjdl.data.splits.")
+    others = (
+        "fjdl.data.language.",
+        "fjdl.data.sentences.",
+        "fjdl.data.translation.",
+        "fjdl.data.splits.",
+        "fjdl.data.own.",
+    )
     seen = []
     for name, function in data_sets().items():
         options = inspect.signature(function).parameters.keys() & {"path", "size"}
