@@ -74,7 +74,7 @@ def table(
     >>> splits.classes, splits.coder.names, splits.train.length
     (('a', 'b'), ('width', 'colour=blue', 'colour=red'), 14)
     >>> splits.train.element(0)["features"]
-    array([1., 0., 1.], dtype=float32)
+    array([3., 0., 1.], dtype=float32)
     """
     wanted = label if target is None else target
     if wanted is None or (label is not None and target is not None):
