@@ -24,6 +24,7 @@ from fjdl import peers
 from fjdl.errors import FjdlError, UsageError
 from fjdl.signals import Answer, grant, stop_requests
 
+SKIP_BAD = "skip_bad"  # in a run's config.json, where it trains without bad examples
 _PEERS = 4.0  # seconds in which a process learns that its error is the end of another one
 
 
@@ -132,7 +133,15 @@ def open_experiment(run: Path) -> Experiment:
         config = recorded
     else:
         print(f"warning: {path} has changed since {run} was made, its commit is in git.json there", file=sys.stderr)
-    return Experiment(_build(build, recorded["arguments"]), config)
+    experiment = Experiment(_build(build, recorded["arguments"]), config)
+    return skipping_bad(experiment) if recorded.get(SKIP_BAD) else experiment
+
+
+def skipping_bad(experiment: Experiment) -> Experiment:
+    """The experiment without bad examples, which is another one: its run directory records that."""
+    from fjdl.train.usable import without_bad_examples
+
+    return Experiment(without_bad_examples(experiment.recipe), {**experiment.config, SKIP_BAD: True})
 
 
 def as_recorded(config: dict[str, Any], run: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import tyro
 
 from experiments import mirror, notice
-from experiments.command import Experiment, as_recorded, parse, run_guarded
+from experiments.command import Experiment, as_recorded, parse, run_guarded, skipping_bad
 from experiments.mistakes import users_mistakes
 from fjdl import peers
 from fjdl.errors import Stopped
@@ -35,6 +35,8 @@ class Options:
     """A folder of a bucket that keeps a copy of the run, such as gs://my-runs/digits; it comes back from there."""
     dry_run: bool = False
     """Print shapes, parameters, MACs and memory, take one step, write nothing."""
+    skip_bad: bool = False
+    """Train without the examples that cannot be read or break a rule; data/left_out.txt of the run names each."""
     profile: str | None = None
     """Trace these steps for xprof, as START:STOP such as 10:15; over data on the devices, the epochs that hold them."""
 
@@ -44,6 +46,8 @@ def main() -> None:
     notice.watch()
     together()
     options, experiment = parse(Options, sys.argv[1:])
+    if options.skip_bad:
+        experiment = skipping_bad(experiment)
     if options.dry_run:
         from experiments.dry_run import dry_run
 
