@@ -61,6 +61,7 @@ class Recipe:
     seed: int = 0
     order: Order = shuffled  # of the training examples, see `fjdl.data.orders`
     evaluation_order: Order = in_order
+    training_sample: bool = True  # whether some training examples are measured too, see `train.training_sample`
     carry: Carry | None = None  # the state before sequences that span batches, see `train.network`
     precision: Precision = "float32"  # of activations and products, see `train.precision`; parameters stay float32
     loss_scale: LossScale | None = None  # `optim.dynamic_loss_scale()` by default in float16, and none otherwise
