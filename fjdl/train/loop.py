@@ -88,11 +88,14 @@ def fit_prepared(
             timing = watch.timing()
             training = {**_training(report, recipe, refused), **_scalars("train_sample", sampled)}
             kept = on_host(state) if due else None
+            record: dict[str, Any] = {}
             if is_first():
-                _record(run, position, program, results, training, kept, timing)  # 8 before the save
+                record = _record(run, position, program, results, training, kept, timing)  # 8 before the save
             number = first_said(stop.number)  # of a signal that any process received
             if due or number is not None:
                 _save(run, position, on_host(state) if kept is None else kept)
+            if is_first():
+                _call(recipe, record)  # 9 what its author wants to know, once all is on the disk
             if number is not None:
                 all_there()
                 raise Stopped(number)
@@ -174,13 +177,21 @@ def _record(
     training: Mapping[str, Any],
     saved: TrainState | None,
     timing: Timing,
-) -> None:
-    """One line for what the seed decides, with the digest of a state that is saved, and one for the time."""
+) -> dict[str, Any]:
+    """Both lines that are written: what the seed decides, with the digest of a state that is saved, and the time."""
     where = {"step": position.step, "epoch": position.step // program.steps_per_epoch}
-    validation = _scalars("validation", results)
     state = {} if saved is None else {"state": digest(saved)}
-    append_jsonl(run.metrics, {**where, **training, **validation, **state})
-    append_jsonl(run.timing, {**where, **timing._asdict()})
+    told, took = {**where, **training, **_scalars("validation", results), **state}, {**where, **timing._asdict()}
+    append_jsonl(run.metrics, told)
+    append_jsonl(run.timing, took)
+    return {**told, **took}
+
+
+def _call(recipe: Recipe, record: Mapping[str, Any]) -> None:
+    """The hooks, in which data may go to devices and come back."""
+    with jax.transfer_guard("allow"):
+        for hook in recipe.hooks:
+            hook(record)
 
 
 def _text(results: dict[str, Any], report: EpochReport, recipe: Recipe, refused: Refused | None, timing: Timing) -> str:
