@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import os
 import select
 import signal
@@ -13,7 +12,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, NamedTuple, NoReturn, TextIO
 
 import tyro
@@ -24,7 +22,6 @@ from fjdl import peers
 from fjdl.errors import FjdlError, UsageError
 from fjdl.signals import Answer, grant, stop_requests
 
-SKIP_BAD = "skip_bad"  # in a run's config.json, where it trains without bad examples
 _PEERS = 4.0  # seconds in which a process learns that its error is the end of another one
 
 
@@ -121,17 +118,23 @@ def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:
 
 
 def open_experiment(run: Path) -> Experiment:
-    """The experiment that a run directory records; warns where the config's code has changed since."""
+    """The experiment that a run directory records, by the config that it keeps.
+
+    A run of an older version keeps none: the file that it names is read, with a warning where its code has changed.
+    """
+    from fjdl.train.config_files import load_kept_config
+    from fjdl.train.rundir import RunDirectory
+    from fjdl.train.usable import SKIP_BAD
+
     recorded = _recorded(run)
     if recorded is None:
         raise UsageError(f"{run} is not a run directory: it has no config.json")
-    path = Path(recorded["config"])
-    build = load_config(path)
+    kept, path = RunDirectory(path=run).config_text, Path(recorded["config"])
+    build = load_kept_config(kept) if kept.exists() else load_config(path)
     enable_compilation_cache()
-    config = describe(path, recorded["arguments"])
-    if same_code(path, recorded["sha256"]):
-        config = recorded
-    else:
+    config = recorded
+    if not kept.exists() and not same_code(path, recorded["sha256"]):
+        config = describe(path, recorded["arguments"])
         print(f"warning: {path} has changed since {run} was made, its commit is in git.json there", file=sys.stderr)
     experiment = Experiment(_build(build, recorded["arguments"]), config)
     return skipping_bad(experiment) if recorded.get(SKIP_BAD) else experiment
@@ -139,7 +142,7 @@ def open_experiment(run: Path) -> Experiment:
 
 def skipping_bad(experiment: Experiment) -> Experiment:
     """The experiment without bad examples, which is another one: its run directory records that."""
-    from fjdl.train.usable import without_bad_examples
+    from fjdl.train.usable import SKIP_BAD, without_bad_examples
 
     return Experiment(without_bad_examples(experiment.recipe), {**experiment.config, SKIP_BAD: True})
 
@@ -153,19 +156,9 @@ def as_recorded(config: dict[str, Any], run: Path) -> dict[str, Any]:
 
 def load_config(path: Path) -> Callable[..., Any]:
     """The function `recipe` of a config file."""
-    if not path.is_file():
-        near = ", ".join(str(p) for p in sorted(path.parent.glob("*.py"))) if path.parent.is_dir() else "no such folder"
-        raise UsageError(f"config {path} does not exist; beside it: {near or 'no configs'}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"config {path} cannot be loaded: {type(error).__name__}: {reason}") from error
-    return _recipe_of(module, path)
+    from fjdl.train.config_files import load_config
+
+    return load_config(path)
 
 
 def describe(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -243,21 +236,11 @@ def _recorded(run: Path) -> dict[str, Any] | None:
     return read_sealed(path, CONFIG)
 
 
-def _recipe_of(module: ModuleType, path: Path) -> Callable[..., Any]:
-    build = getattr(module, "recipe", None)
-    if not callable(build):
-        raise UsageError(f"config {path} must define a function recipe(*, seed=0, ...) -> Recipe, and does not")
-    return build
-
-
 def _build(build: Callable[..., Any], values: dict[str, Any]) -> Any:
-    from fjdl.train import Recipe
+    from fjdl.train.config_files import built
 
     with users_mistakes():
-        recipe = build(**values)
-    if not isinstance(recipe, Recipe):
-        raise UsageError(f"a config's function recipe must return a Recipe, got {type(recipe).__name__}")
-    return recipe
+        return built(build, values)
 
 
 def _fail(message: str, status: int) -> int:

@@ -4,7 +4,7 @@ Sub-packages load on first use, so `import fjdl` costs nothing beyond `import ja
 """
 
 import importlib.util
-from types import ModuleType
+from typing import Any
 
 __version__ = "0.2.0.dev0"
 
@@ -15,11 +15,16 @@ _SUBPACKAGES = (
 )  # fmt: skip
 
 
-def __getattr__(name: str) -> ModuleType:
+_FUNCTIONS = {"load_run": "train"}  # and the sub-package that each is in
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"fjdl.{_FUNCTIONS[name]}"), name)
     if name.startswith("_") or importlib.util.find_spec(f"fjdl.{name}") is None:
         raise AttributeError(f"fjdl has no sub-package {name!r}; it has {', '.join(_SUBPACKAGES)}")
     return importlib.import_module(f"fjdl.{name}")
 
 
 def __dir__() -> list[str]:
-    return [*_SUBPACKAGES, "__version__"]
+    return [*_SUBPACKAGES, *_FUNCTIONS, "__version__"]

@@ -16,7 +16,17 @@ from experiments.exports.program import BATCH, Portable
 from experiments.exports.weights import quantized_forms
 from experiments.fingerprint import same_code
 from fjdl.data.source import Source
-from fjdl.train.documents import CODE, CONFIG, ENVIRONMENT, read_object, read_result, read_sealed, read_text
+from fjdl.train.documents import (
+    CODE,
+    CONFIG,
+    ENVIRONMENT,
+    read_object,
+    read_result,
+    read_sealed,
+    read_sealed_text,
+    read_text,
+)
+from fjdl.train.rundir import RunDirectory
 from fjdl.train.summary import COUNT, intervals
 from fjdl.tree import names
 
@@ -82,7 +92,7 @@ def card_of(
 def training_of(run: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """How the model came about: the command, the config with its text, the commit, the machine."""
     config, code = read_sealed(run / "config.json", CONFIG), read_object(run / "git.json", CODE)
-    path = Path(config["config"])
+    path = kept if (kept := RunDirectory(path=run).config_text).exists() else Path(config["config"])
     told = (
         "command",
         "commit",
@@ -101,7 +111,7 @@ def training_of(run: Path, result: Mapping[str, Any]) -> dict[str, Any]:
         "config": config["config"],
         "config_sha256": config["sha256"],
         "config_changed_since": not same_code(path, config["sha256"]),
-        "config_text": read_text(path),
+        "config_text": read_sealed_text(path) if path == kept else read_text(path),
         "arguments": config["arguments"],
         "environment": read_object(run / "env.json", ENVIRONMENT),
     }

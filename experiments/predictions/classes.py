@@ -1,6 +1,7 @@
 """Classes of images: the most probable ones."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +11,14 @@ from fjdl.train.answers import Classified
 
 
 def told(answer: Classified, picture: Picture, classes: Sequence[str], limits: Limits) -> Told:
-    """`{"classes": [{"class": name, "probability": p}, …]}`, the most probable class first."""
+    """`{"class": name, "probability": p, "classes": [{"class": name, "probability": p}, …]}`, the best class first."""
     del picture
-    probabilities = np.asarray(answer.probabilities[0], np.float64)
+    return Told(row(answer.probabilities[0], classes, limits), {})
+
+
+def row(answer: Any, classes: Sequence[str], limits: Limits) -> dict[str, Any]:
+    """The JSON of one example by its probabilities."""
+    probabilities = np.asarray(answer, np.float64)
     ranked = np.argsort(-probabilities, kind="stable")[: limits.top]
     rows = [{"class": class_name(classes, int(k)), "probability": round(float(probabilities[k]), 6)} for k in ranked]
-    return Told({"classes": rows}, {})
+    return {**rows[0], "classes": rows}

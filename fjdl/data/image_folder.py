@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from PIL import Image, ImageOps
 
 from fjdl.checks import at_least
 from fjdl.data.blank import Blank, absent, blank, found_or_blank
-from fjdl.data.source import Example, Index, Picture, Reader, Source, Splits, one_by_one, subset
+from fjdl.data.source import Example, Index, Picture, Source, Splits, one_by_one, subset
 from fjdl.data.splits import stratified_split, without_bad
 from fjdl.errors import DataError
 
@@ -98,26 +99,36 @@ def _decoded(image: Image.Image, size: int, shorter: int) -> np.ndarray:
     return _square(as_rgb(ImageOps.exif_transpose(image)), size, shorter)
 
 
-def square_reader(*, size: int, shorter: int | None = None, channels: int = 3, levels: int = 255) -> Reader:
+@dataclass(frozen=True)
+class SquareReader:
+    """Reads an image file as `square_reader` says; a value, so that a run can keep it."""
+
+    size: int
+    shorter: int | None = None
+    channels: int = 3
+    levels: int = 255
+
+    def __call__(self, path: Path) -> Picture:
+        """The image as an example, and where it lies in the file."""
+        square = decode(path, size=self.size, shorter=self.shorter)
+        with opened(path) as image:
+            original = np.array(as_rgb(ImageOps.exif_transpose(image)))
+        if self.channels == 1:
+            square = np.asarray(Image.fromarray(square).convert("L"))[..., None]
+        seen = np.rint(square * (self.levels / 255)).astype(np.uint8)
+        height, width = original.shape[:2]
+        side = min(height, width) * self.size / (self.shorter or self.size)
+        left, top = (width - side) / 2, (height - side) / 2
+        return Picture({"image": seen}, original, (left, top, left + side, top + side))
+
+
+def square_reader(*, size: int, shorter: int | None = None, channels: int = 3, levels: int = 255) -> SquareReader:
     """Reads the central square of an image file as `decode` does: `{"image": uint8 [size, size, channels]}`.
 
     With one channel the image is grey (ITU-R BT.601 luma). White is `levels`, as the data set counts it.
     """
     _check(size, shorter)
-
-    def read(path: Path) -> Picture:
-        square = decode(path, size=size, shorter=shorter)
-        with opened(path) as image:
-            original = np.array(as_rgb(ImageOps.exif_transpose(image)))
-        if channels == 1:
-            square = np.asarray(Image.fromarray(square).convert("L"))[..., None]
-        seen = np.rint(square * (levels / 255)).astype(np.uint8)
-        height, width = original.shape[:2]
-        side = min(height, width) * size / (shorter or size)
-        left, top = (width - side) / 2, (height - side) / 2
-        return Picture({"image": seen}, original, (left, top, left + side, top + side))
-
-    return read
+    return SquareReader(size, shorter, channels, levels)
 
 
 @contextmanager

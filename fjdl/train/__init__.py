@@ -21,16 +21,19 @@ from fjdl.train.layout import Layout, fully_sharded, split
 from fjdl.train.loop import fit
 from fjdl.train.rate_range import RateRange, learning_rate_range, suggested_rates
 from fjdl.train.recipe import Recipe
+from fjdl.train.trained import TrainedRun, load_run
 from fjdl.train.whole import whole_training
 
 __all__ = [
     "Layout",
     "RateRange",
     "Recipe",
+    "TrainedRun",
     "evaluate",
     "fit",
     "fully_sharded",
     "learning_rate_range",
+    "load_run",
     "split",
     "suggested_rates",
     "whole_training",

@@ -22,4 +22,10 @@ class Segmented(NamedTuple):
     classes: Array  # int32 [n, h, w]
 
 
-Answer = Classified | Segmented | Detections
+class Estimated(NamedTuple):
+    """Numbers that are predicted, in the units of the target, for each example."""
+
+    values: Array  # [n, numbers]
+
+
+Answer = Classified | Segmented | Estimated | Detections

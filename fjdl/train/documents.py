@@ -24,9 +24,13 @@ RESULT: Fields = (
     | dict.fromkeys(("examples", "validation", "test"), dict)
     | {"seconds": NUMBER, "commit": str | None}
 )
+DATA: Fields = {
+    "name": str, "classes": list, "examples": dict, "arrays": dict, "steps_per_epoch": int, "reader": dict | None
+}  # fmt: skip
 QUANTIZED: Fields = {"step": int, "state": str, "rows": list}
 
 _CHECKSUM = "checksum"
+_SEAL = "# sha256 of the text above: "
 
 
 def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
@@ -79,6 +83,20 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
+
+
+def sealed_text(text: str) -> str:
+    """A text of Python with a comment behind it that has its sha256."""
+    body = text if text.endswith("\n") else f"{text}\n"
+    return f"{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}\n"
+
+
+def read_sealed_text(path: Path) -> str:
+    """What `sealed_text` made; raises `StorageError` naming a file that is not as it was written."""
+    body, mark, digest = read_text(path).rpartition(_SEAL)
+    if not mark or digest != f"{hashlib.sha256(body.encode()).hexdigest()}\n":
+        raise StorageError(f"{path} is damaged: its text does not match the sha256 at its end")
+    return body
 
 
 def checked(value: Any, fields: Fields, *, where: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fjdl.batch import alone
+from fjdl.batch import alone, assembled
 from fjdl.errors import UsageError
 from fjdl.train.answers import Answer, Classified
 from fjdl.train.precision import at_precision
@@ -16,6 +16,7 @@ from fjdl.train.summary import Summary
 from fjdl.typing import Array, PyTree
 
 Example = Mapping[str, Any]
+NO_ANSWERS = "recipe must have a task that gives answers, such as classification, got one without"
 
 
 def answer_of(summary: Summary) -> Callable[[Any, Batch], Answer] | None:
@@ -35,8 +36,23 @@ def predictor(recipe: Recipe) -> Callable[[PyTree, PyTree, Example], Answer]:
     """
     answer = answer_of(recipe.told)
     if answer is None:
-        raise UsageError("recipe must have a task that gives answers, such as classification, got one without")
+        raise UsageError(NO_ANSWERS)
     return _of_one(recipe, answer)
+
+
+def batch_predictor(recipe: Recipe) -> Callable[[PyTree, PyTree, Example], Answer]:
+    """`(params, stats, examples) -> answer` about a batch of examples, else like `predictor`."""
+    answer = answer_of(recipe.told)
+    if answer is None:
+        raise UsageError(NO_ANSWERS)
+    compute = _compiled(recipe, answer)
+
+    def ask(params: PyTree, stats: PyTree, examples: Example) -> Answer:
+        count = len(next(iter(examples.values())))
+        arrays = {name: jnp.asarray(array) for name, array in examples.items()}
+        return jax.device_get(compute(params, stats, assembled(arrays, jnp.arange(count), jnp.ones(count))))
+
+    return ask
 
 
 def judge(recipe: Recipe) -> Callable[[PyTree, PyTree, Example], float]:
@@ -60,10 +76,16 @@ def judge(recipe: Recipe) -> Callable[[PyTree, PyTree, Example], float]:
 
 def _of_one(recipe: Recipe, function: Callable[[Any, Batch], Any]) -> Callable[[PyTree, PyTree, Example], Any]:
     """The function of outputs and batch, for one example in a batch of its own."""
+    compute = _compiled(recipe, function)
+    return lambda params, stats, example: jax.device_get(compute(params, stats, alone(example)))
+
+
+def _compiled(recipe: Recipe, function: Callable[[Any, Batch], Any]) -> Callable[[PyTree, PyTree, Batch], Any]:
+    """The function of outputs and batch, of parameters and batch, whose examples all begin a sequence."""
     network = recipe.network
 
     def compute(params: PyTree, stats: PyTree, batch: Batch) -> Any:
-        return function(network(params, stats, batch, network.begin(1), train=False).outputs, batch)
+        count = next(iter(batch.values())).shape[0]
+        return function(network(params, stats, batch, network.begin(count), train=False).outputs, batch)
 
-    compiled = jax.jit(at_precision(recipe.precision, compute))
-    return lambda params, stats, example: jax.device_get(compiled(params, stats, alone(example)))
+    return jax.jit(at_precision(recipe.precision, compute))

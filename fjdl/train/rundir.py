@@ -1,6 +1,7 @@
 """The directory of one run: what was asked for, where it ran, what came out, and a lock against a second run.
 
-`command.txt config.json env.json git.json metrics.jsonl timing.jsonl checkpoints/ paused/ plots/ result.json LOCK`
+`command.txt config.json config.py data.json env.json git.json metrics.jsonl timing.jsonl checkpoints/ paused/
+data/ plots/ result.json LOCK`
 """
 
 import contextlib
@@ -22,7 +23,16 @@ import jax
 
 from fjdl.errors import StorageError, UsageError
 from fjdl.files import write_atomically
-from fjdl.train.documents import CODE, ENVIRONMENT, read_object, read_result, read_sealed, read_text, write_sealed
+from fjdl.train.documents import (
+    CODE,
+    ENVIRONMENT,
+    read_object,
+    read_result,
+    read_sealed,
+    read_text,
+    sealed_text,
+    write_sealed,
+)
 from fjdl.train.json_files import encode_json, plain
 
 _PACKAGES = ("jax", "jaxlib", "libtpu", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -41,6 +51,16 @@ class RunDirectory:
 
     path: Path
     warnings: tuple[str, ...] = ()
+
+    @property
+    def config_text(self) -> Path:
+        """The config as it was when the run began, see `fjdl.train.config_files`."""
+        return self.path / "config.py"
+
+    @property
+    def description(self) -> Path:
+        """What the examples are, see `fjdl.train.description`."""
+        return self.path / "data.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -84,16 +104,19 @@ class RunDirectory:
 
 
 @contextlib.contextmanager
-def open_run(path: str | Path, *, command: Sequence[str], config: Mapping[str, Any]) -> Iterator[RunDirectory]:
+def open_run(
+    path: str | Path, *, command: Sequence[str], config: Mapping[str, Any], text: str | None = None
+) -> Iterator[RunDirectory]:
     """A locked run directory, new or to be resumed; the lock falls when the block or the process ends, however it ends.
 
-    `config` holds the resolved hyper-parameters and the sha256 of the config file's text. Raises `StorageError` where
+    `config` holds the resolved hyper-parameters and the sha256 of the config file's code, `text` is its text, which the
+    run keeps. Raises `StorageError` where
     the directory cannot be written or another run holds it, and `UsageError` where it belongs to another configuration.
     What the first start recorded stays: a resumed run compares its environment and code with it and lists differences.
     Several processes: one of them opens the run.
     """
     with locked(path) as run:
-        yield _describe(run.path, command=command, config=config)
+        yield _describe(run, command=command, config=config, text=text)
 
 
 @contextlib.contextmanager
@@ -157,7 +180,10 @@ def code_version() -> dict[str, Any]:
     return {"commit": commit and commit.strip(), "dirty": None if diff is None else bool(diff), "diff": diff}
 
 
-def _describe(path: Path, *, command: Sequence[str], config: Mapping[str, Any]) -> RunDirectory:
+def _describe(
+    run: RunDirectory, *, command: Sequence[str], config: Mapping[str, Any], text: str | None
+) -> RunDirectory:
+    path = run.path
     require_config(path, config)
     now = {"env.json": (environment(), ENVIRONMENT), "git.json": (code_version(), CODE)}
     changes = [
@@ -175,6 +201,8 @@ def _describe(path: Path, *, command: Sequence[str], config: Mapping[str, Any]) 
             write_atomically(path / name, encode_json(value, indent=2))
     if not (path / "config.json").exists():
         write_sealed(path / "config.json", config)
+    if text is not None and not run.config_text.exists():
+        write_atomically(run.config_text, sealed_text(text))
     return RunDirectory(
         path=path, warnings=tuple(f"{change}; bitwise equality is no longer promised" for change in changes)
     )

@@ -11,6 +11,7 @@ from fjdl.errors import DataError
 from fjdl.train.inspection import check_examples
 from fjdl.train.recipe import Recipe
 
+SKIP_BAD = "skip_bad"  # in the config.json of a run whose data are left out so
 _TOGETHER = 1024  # examples in memory that are looked at together
 
 

@@ -104,7 +104,8 @@ def test_a_checkpoint_of_another_model_is_refused_with_a_table(
     shutil.copytree(trained_run, run)
     other = "configs/breast_cancer_logistic.py"
     assert command("train", other, "--epochs", "1", "--run-dir", tmp_path / "other").status == 0
-    shutil.copy(tmp_path / "other" / "config.json", run / "config.json")
+    for name in ("config.json", "config.py"):
+        shutil.copy(tmp_path / "other" / name, run / name)
     before = snapshot(run)
     outcome = command("evaluate", run)
     assert outcome.status == CHECKPOINT

@@ -13,16 +13,18 @@ import pytest
 from PIL import Image
 
 from experiments import predict
-from experiments.evaluate import LoadedRun, load_run
+from experiments.evaluate import load_run
 from fjdl.boxes import Detections
 from fjdl.data.embedded import digits
 from fjdl.data.source import Splits, from_arrays
 from fjdl.data.vision import fitted_reader, read_mask
 from fjdl.model import Model
 from fjdl.plots import class_colours
+from fjdl.train.description import described
 from fjdl.train.recipe import Recipe
 from fjdl.train.summary import Summary
 from fjdl.train.tasks import segmentation
+from fjdl.train.trained import TrainedRun
 from tests.experiments.support import DATA, STORAGE, USAGE, Command, sentence, snapshot
 from tests.train.toy import recipe
 
@@ -36,7 +38,10 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
 
     def put(made: Recipe) -> None:
         state: Any = SimpleNamespace(params={}, stats={}, ema=())
-        monkeypatch.setattr(predict, "load_run", lambda path: LoadedRun(made, made.splits(), None, state))
+        data = described(made.splits(), steps_per_epoch=1)
+        monkeypatch.setattr(
+            predict, "load_run", lambda path: TrainedRun(path=path, recipe=made, data=data, state=state)
+        )
 
     return put
 
@@ -113,7 +118,7 @@ def test_a_classifier_tells_the_most_probable_classes(trained_run: Path, tmp_pat
         assert json.loads((run / "predictions" / f"{number}.json").read_text()) == each
     first, last = [line for line in done.err.splitlines() if line.startswith("fjdl: ")]
     assert first.startswith(f"fjdl: {tmp_path / 'torn.jpg'} must be a readable JPEG, PNG, WebP or BMP image, got ")
-    assert last == "fjdl: 1 of 3 images could not be read"
+    assert last == "fjdl: 1 of what was asked about could not be read"
     assert {k: v for k, v in snapshot(run).items() if not k.startswith("predictions/")} == before
 
 
@@ -174,8 +179,8 @@ def test_nothing_is_written_over_unless_asked(opened: Opened, tmp_path: Path, co
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "images must name at least one file, got none"),
-        (("a/x.png", "b/x.jpg"), "images must have different names without their endings, got a/x.png and b/x.jpg"),
+        ((), "files must name at least one file, got none"),
+        (("a/x.png", "b/x.jpg"), "files must have different names without their endings, got a/x.png and b/x.jpg"),
         (("x.png", "--top", 0), "top must be at least 1 and least must lie in [0, 1], got 0 and 0.3"),
         (("x.png", "--least", 1.5), "top must be at least 1 and least must lie in [0, 1], got 5 and 1.5"),
     ],
@@ -191,7 +196,7 @@ def test_data_that_do_not_say_how_files_are_read_are_refused(opened: Opened, tmp
     opened(recipe())
     refused = command("predict", tmp_path, "x.png")
     assert refused.status == USAGE
-    assert sentence(refused) == f"{tmp_path} reads no files: its data, some digits, do not say how"
+    assert sentence(refused) == f"{tmp_path} reads no images: its data, some digits, do not say how"
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(opened: Opened, tmp_path: Path, command: Command) -> None:

@@ -11,8 +11,8 @@ from fjdl.boxes import Detections
 from fjdl.data.source import Splits, from_arrays
 from fjdl.errors import UsageError
 from fjdl.model import Model
-from fjdl.train.answers import Classified, Segmented
-from fjdl.train.prediction import answer_of, judge, predictor
+from fjdl.train.answers import Classified, Estimated, Segmented
+from fjdl.train.prediction import answer_of, batch_predictor, judge, predictor
 from fjdl.train.recipe import Recipe
 from fjdl.train.summary import Summary
 from fjdl.train.tasks import classification, localization, regression, segmentation
@@ -76,7 +76,24 @@ def test_a_localizer_answers_with_one_box_in_pixels_or_none() -> None:
 
 
 def test_tasks_without_answers_are_refused() -> None:
+    without = recipe(loss=lambda outputs, batch: outputs[:, 0], metrics={}, monitor="loss", mode="min")
+    for make in (predictor, batch_predictor):
+        with pytest.raises(UsageError, match=r"^recipe must have a task that gives answers, such as classification, g"):
+            make(without)
+
+
+def test_a_regression_gives_numbers_of_one_example_and_of_many() -> None:
     task = regression()
-    with pytest.raises(UsageError, match=r"^recipe must have a task that gives answers, such as classification, got"):
-        predictor(recipe(loss=task.loss, metrics=task.metrics, monitor="rmse", mode="min"))
+    made = recipe(
+        model=Model(lambda key, x: ({}, {}), lambda p, s, x, **_: (x[:, 0, 0] * 2, s)),
+        loss=task.loss, metrics=task.metrics, monitor="rmse", mode="min",
+    )  # fmt: skip
+    image = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
+    many = batch_predictor(made)({}, {}, {"image": image})
+    assert isinstance(many, Estimated)
+    np.testing.assert_array_equal(many.values, 2 * image[:, 0, 0])
+    np.testing.assert_array_equal(predictor(made)({}, {}, {"image": image[1]}).values, many.values[1:2])
+
+
+def test_classifiers_have_answers() -> None:
     assert answer_of(classification(3).loss.summary or Summary("loss")) is not None

@@ -18,11 +18,11 @@ from fjdl.data.own.examples import examples
 from fjdl.data.own.npz_files import read_npz
 from fjdl.data.own.parquet_files import read_parquet
 from fjdl.data.own.parquet_images import parquet_images
-from fjdl.data.own.tables import TableSplits, read_rows, table
+from fjdl.data.own.tables import Further, TableSplits, read_rows, table
 
 __all__ = [
-    "Categories", "Numbers", "TableCoder", "TableSplits", "arrays", "examples", "image_folder", "parquet_images",
-    "read_npz", "read_parquet", "read_rows", "table",
+    "Categories", "Further", "Numbers", "TableCoder", "TableSplits", "arrays", "examples", "image_folder",
+    "parquet_images", "read_npz", "read_parquet", "read_rows", "table",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from fjdl.data.source import PARTS, Reader, Source, Splits, from_arrays, subset
 from fjdl.errors import DataError
 
 Arrays = Mapping[str, np.ndarray]
+
+PREDICTED = ("label", "target")  # arrays that a model does not see
 
 _PART = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("val", "valid", "validation", "dev"), "validation"
@@ -67,6 +70,25 @@ def arrays(
         name="arrays" if isinstance(data, Mapping) else Path(data).name,
         train=train, validation=middle, test=last, classes=known, reader=_reader(whole),
     )  # fmt: skip
+
+
+def inputs_of(home: str, found: Arrays, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of another file that examples with these `arrays` have, by name or as `arrays` names them.
+
+    Where the file has parts, its test part counts, or its training part. What is predicted need not be there. Raises
+    `DataError` for what `arrays` refuses, and for examples of another shape.
+    """
+    known = {name: array for name, array in found.items() if _part_of(name)[1] in arrays}
+    names = {_part_of(name)[1]: _part_of(name)[1] for name in known} or None
+    parts = named_parts(home, known or found, names)
+    rows = {name: array for name, array in (parts.get("test") or parts["train"]).items() if name not in PREDICTED}
+    for name, array in rows.items():
+        if name not in arrays or array.shape[1:] != arrays[name][0]:
+            wanted = ", ".join(f"{known} {list(shape)}" for known, (shape, _) in arrays.items())
+            raise DataError(f"{home}: examples must have arrays {wanted}, got {name} {list(array.shape[1:])}")
+    if not rows:
+        raise DataError(f"{home}: there must be an array of {', '.join(arrays)}, got {', '.join(found)}")
+    return {name: array.astype(arrays[name][1]) for name, array in rows.items()}
 
 
 def named_parts(home: str, found: Arrays, names: Mapping[str, str] | None) -> dict[str, dict[str, np.ndarray]]:

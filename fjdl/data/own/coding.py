@@ -1,5 +1,6 @@
 """How the fields of a table become numbers: fitted to the training part alone, and kept beside what learns from it."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -140,13 +141,15 @@ class TableCoder:
         """All of it, as a file that `from_json` reads."""
         made = {**{each.name: getattr(self, each.name) for each in fields(self)}, "format": FORMAT}
         made["features"] = [{"kind": self.kinds[each.name], **asdict(each)} for each in self.features]
-        return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps({**made, "sha256": _digest(made)}, indent=1, ensure_ascii=False) + "\n"
 
     @staticmethod
     def from_json(text: str, *, path: Any) -> "TableCoder":
-        """What `as_json` wrote; raises `DataError` for anything else, which `path` names."""
+        """What `as_json` wrote; raises `DataError` for anything else, and for damage, which `path` names."""
         try:
             made = json.loads(text)
+            if made.pop("sha256") != _digest(made):
+                raise ValueError
             features = tuple(_feature(dict(row)) for row in made.pop("features"))
             if made.pop("format") != FORMAT or not features:
                 raise ValueError
@@ -213,6 +216,10 @@ def _require_filled(columns: Columns, name: str, fill: Any, faults: Faults) -> N
         return
     for number in np.flatnonzero(columns.gone(name)):
         faults.row(int(number), f"{columns.place(int(number), name)}: {NEEDED}")
+
+
+def _digest(made: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
 
 def _feature(row: dict[str, Any]) -> Feature:

@@ -1,12 +1,13 @@
 """The three parts of a user's own examples: given ones, and shares that are drawn by a seed."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
 from fjdl.batch import RESERVED
-from fjdl.data.splits import stratified_split
+from fjdl.data.splits import split, stratified_split
 from fjdl.errors import DataError
 
 _Given = TypeVar("_Given")
@@ -15,10 +16,10 @@ _Given = TypeVar("_Given")
 def drawn_parts(
     home: str, labels: np.ndarray, *, validation: float | None, test: float | None, seed: int
 ) -> list[np.ndarray]:
-    """The indices of the training part, and of those of the two others whose share is not None, class by class.
+    """The indices of the training part, and of those of the two others whose share is not None.
 
-    Raises `DataError` where there are too few examples for that, and `ValueError` for shares that are not positive or
-    leave nothing.
+    They are drawn class by class, or where that leaves a part without an example, from all of them. Raises `DataError`
+    where there are too few examples for that, and `ValueError` for shares that are not positive or leave nothing.
     """
     shares = [share for share in (validation, test) if share is not None]
     for name, share in (("validation", validation), ("test", test)):
@@ -26,8 +27,11 @@ def drawn_parts(
             raise ValueError(f"{name} must be a share in (0, 1) or be given as data, got {share}")
     if sum(shares) >= 1:
         raise ValueError(f"validation and test must leave examples to learn from, got {shares[0]} and {shares[-1]}")
+    fractions = (1 - sum(shares), *shares)
+    with contextlib.suppress(ValueError):
+        return list(stratified_split(labels, fractions=fractions, seed=seed))
     try:
-        return list(stratified_split(labels, fractions=(1 - sum(shares), *shares), seed=seed))
+        return list(split(len(labels), fractions=fractions, seed=seed))
     except ValueError as error:
         raise DataError(f"{home}: {error}") from None
 

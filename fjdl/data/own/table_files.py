@@ -32,6 +32,7 @@ class Rows(NamedTuple):
     """The rows of a table that can be read, and a sentence for each other one."""
 
     columns: Columns
+    numbers: np.ndarray  # of the rows among all, from 0
     left_out: tuple[str, ...]
 
 
@@ -79,7 +80,7 @@ def kept(columns: Columns, faults: Faults) -> Rows:
     told = faults.told()
     if not good.size:
         raise DataError(f"{columns.home}: a row must be readable, got none: {told[0]}")
-    return Rows(columns.rows(good) if faults.rows else columns, told)
+    return Rows(columns.rows(good) if faults.rows else columns, good, told)
 
 
 def opened(data: Any, form: Format) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -119,8 +119,16 @@ def table(
     )  # fmt: skip
 
 
-def read_rows(path: Path | str, coder: TableCoder) -> tuple[Source, tuple[str, ...]]:
-    """The rows of another file as features alone, and a sentence for each that is left out inside of `bad_left_out`.
+class Further(NamedTuple):
+    """Rows of another file as examples without what is predicted."""
+
+    source: Source
+    numbers: np.ndarray  # of the rows in the file, from 0
+    left_out: tuple[str, ...]  # a sentence for each other row
+
+
+def read_rows(path: Path | str, coder: TableCoder) -> Further:
+    """The rows of another file as features alone; those with a fault are left out inside of `bad_left_out`.
 
     Its columns are read as those that the coder was fitted to; the column that is predicted need not be there. Raises
     `DataError` for a column that is missing, and for the first fault of a row.
@@ -130,7 +138,8 @@ def read_rows(path: Path | str, coder: TableCoder) -> tuple[Source, tuple[str, .
     faults = Faults(keep=leaves_out())
     arrays = coder.encoded(rows.columns, faults)
     good = faults.good(rows.columns.length)
-    return from_arrays({name: array[good] for name, array in arrays.items()}), (*rows.left_out, *faults.told())
+    source = from_arrays({name: array[good] for name, array in arrays.items()})
+    return Further(source, rows.numbers[good], (*rows.left_out, *faults.told()))
 
 
 def _columns(

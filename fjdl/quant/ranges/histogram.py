@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fjdl.fused import fused
 from fjdl.metrics.base import Weights, counted
 from fjdl.metrics.state import counts
 from fjdl.metrics.state.counts import Count
@@ -65,7 +64,6 @@ def histogram(x: Float[Array, "..."], weights: Weights = None) -> Histogram:
 
 
 @typed
-@fused
 def merged(a: Histogram, b: Histogram) -> Histogram:
     """The histogram of both."""
     limits = Extremes(jnp.minimum(a.extremes.low, b.extremes.low), jnp.maximum(a.extremes.high, b.extremes.high))

@@ -8,6 +8,7 @@ import numpy as np
 
 from fjdl import losses, metrics
 from fjdl.numerics import widened
+from fjdl.train.answers import Estimated
 from fjdl.train.recipe import Batch
 from fjdl.train.summary import Summary
 from fjdl.train.tasks.base import Requirement, Task, TaskLoss
@@ -35,9 +36,17 @@ def regression(*, loss: Callable[[Array, Array], Array] = losses.mse_loss) -> Ta
     measured = {"rmse": metrics.rmse(), "mae": metrics.mae(), "r2": metrics.r2()}
     required = Requirement("target", "be finite", np.isfinite)
     return Task(
-        TaskLoss(lambda outputs, batch: loss(*pair(outputs, batch)), (required,), Summary("rmse", better="min")),
+        TaskLoss(
+            lambda outputs, batch: loss(*pair(outputs, batch)),
+            (required,),
+            Summary("rmse", better="min", answer=_estimated),
+        ),
         {name: metrics.on(metric, pair) for name, metric in measured.items()},
     )
+
+
+def _estimated(outputs: Any, batch: Batch) -> Estimated:
+    return Estimated(_columns(outputs))
 
 
 def _columns(values: Array) -> Array:

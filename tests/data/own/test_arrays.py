@@ -48,6 +48,13 @@ def test_parts_are_told_by_the_names_of_arrays(names: tuple[str, ...], parts: tu
     assert splits.train.element(0)["label"].shape == ()
 
 
+def test_few_examples_of_many_classes_are_drawn_from_all() -> None:
+    splits = arrays({"x": np.eye(40), "y": np.arange(40) % 20})
+    assert [getattr(splits, part).length for part in PARTS] == [26, 6, 8]
+    rows = np.concatenate([to_arrays(getattr(splits, part))["features"].argmax(axis=1) for part in PARTS])
+    assert sorted(rows.tolist()) == list(range(40))
+
+
 def test_strings_numbers_and_names_of_ones_own() -> None:
     rng = np.random.default_rng(0)
     words = arrays({"features": rng.normal(size=(30, 3)), "labels": ["b", "a", "c"] * 10})

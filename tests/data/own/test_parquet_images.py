@@ -101,7 +101,7 @@ def test_a_damaged_image_is_named_and_can_be_left_out(tmp_path: Path) -> None:
             {"image": "label"},
             r"column 'label': images must be bytes or structs of bytes and path, got int",
         ),
-        ([0, 1, 1, 0], {}, r"a\.parquet: every part must hold an example, got parts of \[4, 0, 0\]"),
+        ([0, 1, 1, 0], {}, r"a\.parquet: every part must hold an example, got parts of"),
     ],
 )
 def test_columns_of_another_form_are_refused(

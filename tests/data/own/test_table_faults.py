@@ -126,5 +126,5 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
 
 def test_few_rows_are_refused_and_not_lost(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", FLOWERS)
-    with pytest.raises(DataError, match=r"a\.csv: every part must hold an example, got parts of \[2, 0, 2\]"):
+    with pytest.raises(DataError, match=r"a\.csv: every part must hold an example, got parts of"):
         table(path, label="kind")

@@ -159,12 +159,12 @@ def test_a_coder_reads_further_rows_and_comes_back_from_its_file(tmp_path: Path)
     assert isinstance(coder.features[0], Numbers)
     assert isinstance(coder.features[1], Categories)
     path = written(tmp_path / "new.csv", "colour,gap,width,more\nred,NA,4,x\n")
-    source, left_out = read_rows(path, coder)
+    source, numbers, left_out = read_rows(path, coder)
     width, gap = (each for each in coder.features if isinstance(each, Numbers))
     assert gap.fill is not None
     expected = [(4 - width.shift) / width.scale, 0, 1, (gap.fill - gap.shift) / gap.scale]
     np.testing.assert_allclose(to_arrays(source)["features"], [expected], rtol=1e-6)
-    assert left_out == ()
+    assert (numbers.tolist(), left_out) == ([0], ())
     for damaged in ("{", "[]", json.dumps({"features": []}), text.replace('"format": 1', '"format": 2')):
         with pytest.raises(DataError, match=r"table\.json must hold how a table is read"):
             TableCoder.from_json(damaged, path="table.json")
