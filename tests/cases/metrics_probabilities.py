@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fjdl.metrics import base
-from fjdl.metrics.classification import inspection, probabilities
+from fjdl.metrics.classification import inspection, label_noise, probabilities
 from fjdl.metrics.state import sums
 from fjdl.metrics.uncertainty import calibration
 from tests.cases.case import Case, f32, i32, inputs, labels, normal, uniform
@@ -48,6 +48,25 @@ def binary_by_numpy(y_true: Any, y_proba: Any, w: Any) -> Any:
 def streamed(probabilities_: Any, y_true: Any) -> Any:
     metrics = probabilities.negative_log_likelihood(), probabilities.brier_score()
     return tuple(base.measure(metric, probabilities_, y_true) for metric in metrics)
+
+
+def noise(probabilities_: Any, labels_: Any) -> Any:
+    return label_noise.confident_joint(probabilities_, labels_), label_noise.label_suspects(probabilities_, labels_)
+
+
+def noise_by_numpy(p: Any, labels_: Any) -> Any:
+    """Confident learning, one example after the other."""
+    n, k = p.shape
+    own = np.asarray(labels_)
+    least = [p[own == j, j].mean() if (own == j).any() else np.inf for j in range(k)]
+    joint, suspects = np.zeros((k, k), int), np.zeros(n, bool)
+    for row, label, number in zip(p, own, range(n), strict=True):
+        sure = [j for j in range(k) if row[j] >= least[j] - 1e-6]
+        if sure:
+            best = max(sure, key=lambda j: row[j])
+            joint[label, best] += 1
+            suspects[number] = best != label
+    return joint, suspects
 
 
 def reliability(confidences: Any, correct: Any) -> Any:
@@ -150,6 +169,17 @@ CASES: list[Case] = [
         result=None,
         oracle=lambda p, y: (p.max(1), p.argmax(1) == np.asarray(y)),
         edges=(((f32([0.5, 0.5], [0.5, 0.5]), TWO), (f32(0.5, 0.5), np.array([True, False]))),),
+    ),
+    Case(
+        noise,
+        inputs(distributions(40, 3), labels(40, classes=3)),
+        result=None,
+        oracle=noise_by_numpy,
+        edges=(
+            ((f32([0.5, 0.5], [0.5, 0.5]), TWO), (np.array([[1, 0], [1, 0]]), np.array([False, True]))),
+            ((f32([NAN, 0.5], [0.1, 0.9]), i32(0, 0)), (np.array([[1, 0], [0, 0]]), np.array([False, False]))),
+            ((f32([0.9, 0.1], [0.1, 0.9]), i32(7, -1)), (np.zeros((2, 2)), np.array([False, False]))),
+        ),
     ),
     Case(
         partial(inspection.misclassified, k=3),

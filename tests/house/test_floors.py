@@ -16,7 +16,7 @@ FLOORS = {
     "lowering": 0.5,  # ways of running what functional/ states
     "boxes": 0.7,  # geometry that losses, metrics and augmentation rest on
     "functional": 1, "losses": 1, "metrics": 1, "augment": 1, "schedules": 1, "autodiff": 1, "analysis": 1,
-    "decoding": 1,
+    "decoding": 1, "diagnosis": 1,
     "model": 2, "optim": 2, "quant": 2, "interpret": 2, "search": 2,
     "classical": 3, "nn": 3, "data": 3, "transfer": 3.5,
     "models": 4,
