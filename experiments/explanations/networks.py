@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.diagnoses.gradients import by_layer, loss_gradient
 from experiments.explanations.subject import Inapplicable, Subject, named
-from fjdl import interpret, nn, tree
+from fjdl import interpret, nn
 from fjdl.plots import (
     adversarial_figure,
     histograms_figure,
@@ -18,8 +19,7 @@ from fjdl.plots import (
     robustness_figure,
     units_figure,
 )
-from fjdl.train.step import weighed
-from fjdl.typing import Array, PyTree
+from fjdl.typing import Array
 
 KEY = jax.random.key(0)
 RADIUS, RADII, STEPS = 0.1, (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3), 10  # radii as shares of the range of inputs
@@ -171,17 +171,12 @@ def histograms(subject: Subject) -> Any:
     if not layers:
         raise Inapplicable("no layer of the network is known by name")
     chosen = [layers[int(k)] for k in np.unique(np.linspace(0, len(layers) - 1, min(len(layers), MOST_LAYERS)).round())]
-    network = recipe.network._replace(dtype=jnp.float32)
-
-    def loss(params: PyTree) -> Array:
-        outputs = network(params, stats, subject.batch, network.begin(subject.many.shape[0]), train=False).outputs
-        return jnp.mean(weighed(recipe.loss, outputs, subject.batch)[0])
 
     def measure(of: Any, x: Array) -> dict[str, Any]:
         values = {
             "activations": nn.observed(of, names=chosen)(x)[1],
-            "gradients": _by_layer(jax.grad(loss)(params), chosen),
-            "parameters": _by_layer(params, chosen),
+            "gradients": by_layer(loss_gradient(recipe, params, stats, subject.batch), chosen),
+            "parameters": by_layer(params, chosen),
         }
         return {column: interpret.histograms(each) for column, each in values.items()}
 
@@ -230,12 +225,3 @@ def _signatures(subject: Subject) -> Array:
         return subject.compute(lambda network, x: network(x), subject.many)
     found = subject.compute(lambda network, x: nn.observed(network, names=(name,))(x)[1][name], subject.many)
     return found.reshape(found.shape[0], -1)
-
-
-def _by_layer(values: PyTree, layers: list[str]) -> dict[str, Array]:
-    """All leaves below each layer in one vector."""
-    leaves = dict(zip(tree.names(values), jax.tree.leaves(values), strict=True))
-    found = {
-        layer: [leaf.ravel() for name, leaf in leaves.items() if f"{name}/".startswith(f"{layer}/")] for layer in layers
-    }
-    return {layer: jnp.concatenate(parts) for layer, parts in found.items() if parts}

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.diagnoses.gradients import batch_of, spread
 from experiments.evaluate import LoadedRun
 from fjdl import nn, tree
-from fjdl.batch import assembled
 from fjdl.errors import UsageError
 from fjdl.train.precision import at_precision
 from fjdl.train.state import evaluated_params
@@ -122,11 +122,7 @@ def _told(classes: tuple[str, ...], true: int, predicted: int) -> str:
 
 
 def _batch(source: Any, count: int) -> dict[str, Array]:
-    """As many examples, or all, spread evenly over a source, which may be ordered by class."""
-    places = np.unique(np.linspace(0, source.length - 1, min(count, source.length)).astype(int))
-    examples = [source.element(int(place)) for place in places]
-    arrays = {name: jnp.asarray(np.stack([example[name] for example in examples])) for name in examples[0]}
-    return assembled(arrays, jnp.asarray(places, jnp.int32), jnp.ones(len(places)))
+    return batch_of(source, spread(source, count))
 
 
 def _chosen(option: str, name: str | None, parts: Mapping[str, Any], otherwise: str | None) -> str | None:

@@ -33,8 +33,8 @@ def divergence(records: Records) -> Finding:
     steps = f"{refused or 'no'} step{'s' if refused > 1 else ''} had to be refused"
     return finding(
         "divergence",
-        bool(infinite or refused or left),
         f"{told}; {steps} as not finite",
+        trouble=bool(infinite or refused or left),
         advice=(
             "divide the learning rate by 3 to 10, or look for its range: python -m experiments.rate_range CONFIG",
             "let the rate rise over the first steps (warm-up), and clip the norm of the gradient",
@@ -58,14 +58,14 @@ def oscillation(records: Records) -> Finding:
     half = losses[len(losses) // 2 :]
     changes = [new - old for old, new in itertools.pairwise(half)]
     if len(changes) < 4:
-        return finding("oscillation", False, f"{len(losses)} epochs are too few to see a loss swing", advice=())
+        return finding("oscillation", f"{len(losses)} epochs are too few to see a loss swing", trouble=False, advice=())
     rises, level = sum(change > 0 for change in changes) / len(changes), statistics.fmean(half)
     swing = statistics.fmean(map(abs, changes)) / level if level > 0 else 0.0
     return finding(
         "oscillation",
-        rises > RISES and swing > SWING and level > 0.01 * losses[0],
         f"in the second half of the training its loss rose in {percent(rises)} of the epochs, and changed by "
         f"{percent(swing)} of its mean from one to the next",
+        trouble=rises > RISES and swing > SWING and level > 0.01 * losses[0],
         advice=(
             "lower the learning rate, or let it fall over the training (cosine, steps)",
             "take larger batches, or an average of the parameters (Recipe(ema=0.99)): its evaluation is steadier",
@@ -89,9 +89,11 @@ def plateau(records: Records) -> Finding:
     still = len(losses) - since
     return finding(
         "plateau",
-        still >= max(5, LONG * len(losses)) and lowest > LEARNED * losses[0],
         f"the training loss has not fallen by more than 1 % in the last {still} of {len(losses)} epochs, from "
-        f"{losses[0]:.4g} at first to {lowest:.4g}" if losses else "no training loss was finite",
+        f"{losses[0]:.4g} at first to {lowest:.4g}"
+        if losses
+        else "no training loss was finite",
+        trouble=still >= max(5, LONG * len(losses)) and lowest > LEARNED * losses[0],
         advice=(
             "where it never fell: ask whether the model can learn at all, python -m experiments.overfit CONFIG",
             "let the learning rate fall when the loss stands still; where it is tiny already, raise it",
@@ -99,7 +101,7 @@ def plateau(records: Records) -> Finding:
         ),
         still=still,
         lowest=lowest,
-    )  # fmt: skip
+    )
 
 
 def too_short(records: Records) -> Finding:
@@ -113,13 +115,13 @@ def too_short(records: Records) -> Finding:
     last = max(1, len(losses) // 5)
     before, after = _finite(losses[:-last]), _finite(losses[-last:])
     if not before or not after:
-        return finding("too short", False, "one epoch tells nothing about the next", advice=())
+        return finding("too short", "one epoch tells nothing about the next", trouble=False, advice=())
     fall = 1 - min(after) / min(before) if min(before) > 0 else 0.0
     return finding(
         "too short",
-        losses[-1] == min(before + after) and fall > FALLING,
         f"in the last {last} of {len(losses)} epochs the lowest validation loss "
         + (f"fell by {percent(fall)}, to {min(after):.4g}" if fall > 0 else f"stayed at {min(before):.4g}"),
+        trouble=losses[-1] == min(before + after) and fall > FALLING,
         advice=("train for more epochs: there were too few iterations", "or raise the learning rate, if it is stable"),
         fall=fall,
         epochs=len(losses),
@@ -147,8 +149,8 @@ def overfitting(records: Records) -> Finding:
     after = f" and is {percent(rise)} above that at epoch {end}, while the training loss {fell}" if end != best else ""
     return finding(
         "overfitting",
-        rise > LOST and now < then,
         words + (after or ", the last one"),
+        trouble=rise > LOST and now < then,
         advice=(
             "evaluate the best epoch, as this library does, and stop early: Recipe(patience=10)",
             "more data, or augmentation where the examples are images or texts",
@@ -172,8 +174,8 @@ def gradient_spikes(records: Records) -> Finding:
     ratio = largest / median if median > 0 else 1.0
     return finding(
         "gradient spikes",
-        ratio > SPIKE,
         f"the largest norm of the gradient was {largest:.4g}, {ratio:.3g} times the median over epochs",
+        trouble=ratio > SPIKE,
         advice=(
             "clip the norm: optax.chain(optim.clip_by_global_norm(1.0), ...)",
             "let the learning rate rise over the first steps, if the large norm is in the first epoch",

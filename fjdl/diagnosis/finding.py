@@ -14,7 +14,7 @@ class Finding(NamedTuple):
     numbers: Mapping[str, float] = {}  # those of the sentence, for programs
 
 
-def finding(name: str, trouble: bool, words: str, *, advice: tuple[str, ...], **numbers: float) -> Finding:
+def finding(name: str, words: str, *, trouble: bool, advice: tuple[str, ...], **numbers: float) -> Finding:
     """The finding, whose advice is given where there is trouble alone."""
     return Finding(name, trouble, words, advice if trouble else (), numbers)
 

@@ -46,7 +46,7 @@ def score_gap(training: float, validation: float, *, count: int, aim: float = 1.
     missing = f"{100 * bias:.3g} points are missing in training, {100 * variance:.3g} more in validation"
     first = "; fit the training part first" if fit else "; close the gap first" if varies else ""
     return finding(
-        "gap of scores", biased or varies, told + missing + first, advice=FIT if fit else GENERALIZE, bias=bias,
+        "gap of scores", told + missing + first, trouble=biased or varies, advice=FIT if fit else GENERALIZE, bias=bias,
         variance=variance,
     )  # fmt: skip
 
@@ -60,9 +60,9 @@ def loss_gap(training: float, validation: float) -> Finding:
     ratio = validation / training if training > 0 else math.inf if validation > 0 else math.nan
     return finding(
         "gap of losses",
-        ratio > RATIO,
         f"the loss is {training:.4g} on training examples and {validation:.4g} on validation examples, "
         f"{ratio:.3g} times as much",
+        trouble=ratio > RATIO,
         advice=GENERALIZE,
         training=training,
         validation=validation,
@@ -85,9 +85,9 @@ def different_parts(validation: float, test: float, *, counts: tuple[int, int]) 
     z = (validation - test) / error if error > 0 else 0.0
     return finding(
         "different parts",
-        abs(z) > RARE,
         f"validation {percent(validation)} (n = {counts[0]}) and test {percent(test)} (n = {counts[1]}) are "
         f"{abs(z):.2g} standard errors apart",
+        trouble=abs(z) > RARE,
         advice=(
             "one part does not represent the other: draw both from the same examples, shuffled, by class and source",
             "where the test part is meant to be another kind of data, validate on that kind too",

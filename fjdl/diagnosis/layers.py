@@ -25,8 +25,8 @@ def dead_units(shares: Mapping[str, Sequence[float]]) -> Finding:
     where = few([f"{layer} {percent(dead[layer])}" for layer in hurt])
     return finding(
         "dead units",
-        bool(hurt),
         f"{count} of {units} ReLU units are 0 for all examples" + (f": {where}" if hurt else ""),
+        trouble=bool(hurt),
         advice=(
             "lower the learning rate: one large step can push a unit below 0 for good",
             "take leaky ReLU, ELU or GELU in these layers, and He's initialization with biases of 0",
@@ -49,9 +49,9 @@ def saturated_units(shares: Mapping[str, Sequence[float]]) -> Finding:
     worst = max(means, key=lambda layer: means[layer])
     return finding(
         "saturated units",
-        bool(hurt),
         f"units of {worst} are within 5 % of an end for {percent(means[worst])} of the examples"
         + (f"; over one half: {few(hurt)}" if hurt else ", the most of all layers"),
+        trouble=bool(hurt),
         advice=(
             "take ReLU in dense and convolutional layers, tanh before sigmoid in recurrent ones; sigmoid at outputs",
             "start with smaller weights (Xavier's initialization), and bring inputs to mean 0 and variance 1",
@@ -73,10 +73,10 @@ def gradient_flow(sizes: Mapping[str, float]) -> Finding:
         raise ValueError("sizes must hold at least one layer, got none")
     layers, bad = list(sizes), [layer for layer, size in sizes.items() if not math.isfinite(size)]
     if bad:
-        return finding("gradient flow", True, f"the gradient is not finite in {few(bad)}", advice=_EXPLODING)
+        return finding("gradient flow", f"the gradient is not finite in {few(bad)}", trouble=True, advice=_EXPLODING)
     low, high = min(layers, key=lambda layer: sizes[layer]), max(layers, key=lambda layer: sizes[layer])
     if sizes[high] == 0:
-        return finding("gradient flow", True, "the gradient is 0 in every layer", advice=_NOTHING, ratio=0.0)
+        return finding("gradient flow", "the gradient is 0 in every layer", trouble=True, advice=_NOTHING, ratio=0.0)
     ratio = sizes[low] / sizes[high]
     vanishes = layers.index(low) < layers.index(high)
     words = f"a gradient's typical entry is {sizes[low]:.2g} in {low} and {sizes[high]:.2g} in {high}, the largest"
@@ -84,7 +84,11 @@ def gradient_flow(sizes: Mapping[str, float]) -> Finding:
         ratio < VANISHED
     )
     return finding(
-        "gradient flow", ratio < VANISHED, words + verdict, advice=_VANISHING if vanishes else _EXPLODING, ratio=ratio
+        "gradient flow",
+        words + verdict,
+        trouble=ratio < VANISHED,
+        advice=_VANISHING if vanishes else _EXPLODING,
+        ratio=ratio,
     )
 
 

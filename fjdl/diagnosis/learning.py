@@ -30,7 +30,7 @@ def can_learn(
     numbers = {"first_loss": first, "last_loss": last, "steps": steps} | ({} if score is None else {name: score})
     if learned:
         words = f"model and gradient can learn: after {steps} steps the examples are learned ({told})"
-        return finding("can learn", False, words, advice=(), **numbers)
+        return finding("can learn", words, trouble=False, advice=(), **numbers)
     if not math.isfinite(last):
         why, advice = "the loss is not finite", ("lower the learning rate", "look for log 0, 0 / 0 and inputs of NaN")
     elif last > SOME * first:
@@ -39,7 +39,7 @@ def can_learn(
         why, advice = "it learns too slowly, or part of it cannot", _SLOW
     zero = f"; the first gradient is 0 in {few(list(unmoved))}" if unmoved else ""
     words = f"the examples are not learned after {steps} steps ({told}): {why}{zero}"
-    return finding("can learn", True, words, advice=advice, **numbers)
+    return finding("can learn", words, trouble=True, advice=advice, **numbers)
 
 
 _STUCK = (

@@ -29,9 +29,9 @@ def miscalibration(confidence: Sequence[float], accuracy: Sequence[float], seen:
     sure = "too sure" if surplus > 0 else "not sure enough"
     return finding(
         "calibration",
-        error > max(ERROR, TIMES * chance),
         f"the expected calibration error is {percent(error)}, of which {percent(chance)} are due to chance at "
         f"n = {total:.0f}; probabilities are {percent(abs(surplus))} {sure} on average",
+        trouble=error > max(ERROR, TIMES * chance),
         advice=(
             "divide the logits by a temperature that is fitted on the validation part (Guo et al. 2017)",
             "smooth labels, stop earlier, or average several models, if the model is too sure",
@@ -65,8 +65,8 @@ def weak_classes(confusion: Sequence[Sequence[float]], *, classes: Sequence[str]
     fine = f"the least recall is that of {classes[lowest]}, {percent(right[lowest] / sizes[lowest])}, by chance alone"
     return finding(
         "weak classes",
-        bool(weak),
         f"classes with a low recall: {words}" if weak else fine,
+        trouble=bool(weak),
         advice=(
             "look at their mistakes (python -m experiments.plot RUN): are labels right, do classes overlap?",
             "collect more of them, draw them more often, or weigh their loss",
@@ -97,8 +97,8 @@ def suspect_labels(suspects: int, *, count: int) -> Finding:
         raise ValueError(f"suspects must lie in [0, count] and count be at least 1, got {suspects} of {count}")
     return finding(
         "label noise",
-        suspects / count > SHARE,
         f"{suspects} of {count} labels ({percent(suspects / count)}) disagree with what the model is sure of",
+        trouble=suspects / count > SHARE,
         advice=(
             "look at them, the most suspicious first, and mend the labels that are wrong",
             "smooth labels or take a loss that forgives some of them, where they cannot be mended",
