@@ -62,6 +62,7 @@ def recipe(
             partial(random_elastic, alpha=alpha, sigma=4.0),
         ),
         order=groups(lambda: to_arrays(data().train)["label"], each=each),
+        training_sample=False,  # some examples of each class have fewer neighbours than all of the validation part
         optimizer=lambda steps: adamw(
             warmup_cosine(peak=learning_rate, warmup_steps=steps // 20, steps=steps), weight_decay=weight_decay
         ),

@@ -37,6 +37,8 @@ class Options:
     """Print shapes, parameters, MACs and memory, take one step, write nothing."""
     skip_bad: bool = False
     """Train without the examples that cannot be read or break a rule; data/left_out.txt of the run names each."""
+    tensorboard: bool = False
+    """Also write the numbers of each epoch as TensorBoard's events into the run's tensorboard/; needs that extra."""
     profile: str | None = None
     """Trace these steps for xprof, as START:STOP such as 10:15; over data on the devices, the epochs that hold them."""
 
@@ -57,8 +59,16 @@ def main() -> None:
     run_dir = options.run_dir or Path("runs") / options.config.stem
     mirror.require_local(run_dir)
     line = peers.current()
+    if options.tensorboard:
+        experiment = experiment._replace(recipe=_told_to_tensorboard(experiment.recipe, run_dir))
     with mirror.mirrored(run_dir, options.bucket if line is None or line.first else None):
         train(experiment, run_dir, profile=options.profile)
+
+
+def _told_to_tensorboard(recipe: Any, run_dir: Path) -> Any:
+    from fjdl.train.hooks import tensorboard
+
+    return dataclasses.replace(recipe, hooks=(*recipe.hooks, tensorboard(run_dir / "tensorboard")))
 
 
 def together() -> None:

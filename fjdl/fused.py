@@ -19,8 +19,9 @@ def fused(function: F) -> F:
 
     Under `jax.jit`, `jax.grad` and the like it is the function itself. So it is after 16 different sets of options,
     lest an option that changes at every step compile at every step, and where an argument is neither an array nor a
-    number, a string, None or a tuple of such, where an array is spread over devices, and where a range could not be
-    checked in a program: that of an array given by name as a number, and that of unsigned integers of 32 bits or more.
+    tree of arrays, nor a number, a string, a dtype, None or a tuple of such, where an array is spread over devices, and
+    where a range could not be checked in a program: that of an array given by name as a number, and that of unsigned
+    integers of 32 bits or more.
     """
     programs: dict[Any, Callable[..., Any]] = {}
 
@@ -29,11 +30,13 @@ def fused(function: F) -> F:
         arrays, options = [], []
         for name, value in (*enumerate(args), *kwargs.items()):
             kind = _kind(type(value))
-            if kind == "array" and _may_enter(value) and (value.ndim or isinstance(name, int)):
+            if kind == "option" or (kind == "options" and all(_kind(type(x)) == "option" for x in value)):
+                options.append((name, value))
+            elif (kind == "array" and _may_enter(value) and (value.ndim or isinstance(name, int))) or (
+                kind == "other" and _holds_arrays_alone(value)
+            ):
                 arrays.append(value)
                 options.append(name)
-            elif kind == "option" or (kind == "options" and all(_kind(type(x)) == "option" for x in value)):
-                options.append((name, value))
             else:
                 return function(*args, **kwargs)
         key = tuple(options)
@@ -64,16 +67,26 @@ def _of_arrays(function: Callable[..., Any], names: tuple[Any, ...]) -> Callable
 
 
 @functools.cache
-def _kind(kind: type) -> str | None:
-    """What the type is to a program: "array", "option", "options" of a tuple, or None where no program is made."""
+def _kind(kind: type) -> str:
+    """What the type is to a program: "array", "option", "options" of a tuple, or "other", perhaps a tree of arrays."""
     if kind is np.ndarray or (issubclass(kind, jax.Array) and not issubclass(kind, Tracer)):
         return "array"
     if kind is tuple:
         return "options"
-    return "option" if kind in (int, float, bool, str, types.NoneType) else None
+    option = kind in (int, float, bool, str, types.NoneType) or issubclass(kind, np.dtype | type)
+    return "option" if option else "other"
+
+
+def _holds_arrays_alone(tree: Any) -> bool:
+    leaves = jax.tree.leaves(tree)
+    return bool(leaves) and all(_kind(type(leaf)) == "array" and _on_one_device(leaf) for leaf in leaves)
 
 
 def _may_enter(array: Any) -> bool:
     if array.dtype.kind == "u" and array.dtype.itemsize >= 4:
         return False
+    return _on_one_device(array)
+
+
+def _on_one_device(array: Any) -> bool:
     return isinstance(array, np.ndarray) or len(array.sharding.device_set) == 1

@@ -2,10 +2,11 @@
 
 `shuffled` draws every epoch anew, `in_order` keeps the order of the data, `lanes` keeps sequences that go on from one
 batch to the next, `buckets` puts examples of about the same length together, `groups` examples of the same class. Each
-gives every example once, and `repeated` several times what another one gives.
+gives every example once; `repeated` gives several times what another one does, `balanced` all classes equally often.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -253,6 +254,43 @@ def groups(labels: Sequence[int] | np.ndarray | Callable[[], Sequence[int] | np.
         counts = jnp.arange(len(order)) < len(here.rounds)
         found, weights = by_class[here.places][order], jnp.where(counts[:, None], jnp.asarray(here.mask)[order], 0)
         return found.astype(jnp.int32).reshape(total, batch_size), weights.reshape(total, batch_size)
+
+    return Order(rows, steps)
+
+
+def balanced(labels: Sequence[int] | np.ndarray | Callable[[], Sequence[int] | np.ndarray]) -> Order:
+    """Every class equally often, for data in which some are rare: an epoch has about as many examples as the data.
+
+    `labels` is as in `groups`. An epoch has ⌈examples / classes⌉ rounds of one example of each class in a new order, so
+    the counts of classes in a batch differ by at most two. Of a frequent class an epoch takes a part, drawn anew; a
+    rare one's examples come again when all had their turn. PyTorch's `WeightedRandomSampler` with weights of 1 / (size
+    of the class) has these counts in the mean. Raises `UsageError` for another number of examples than of labels.
+
+    >>> indices, _ = balanced([0, 0, 0, 0, 0, 1]).rows(jax.random.key(0), 0, length=6, batch_size=2)
+    >>> [max(row) for row in indices.tolist()]
+    [5, 5, 5]
+    """
+
+    @cache
+    def members() -> tuple[np.ndarray, np.ndarray]:
+        _, label, sizes = np.unique(labels() if callable(labels) else labels, return_inverse=True, return_counts=True)
+        return label.astype(np.int32), sizes
+
+    def steps(length: int, batch_size: int) -> int:
+        label, sizes = members()
+        if length != len(label):
+            raise UsageError(f"labels must hold that of each of the {length} examples, got {len(label)}")
+        return steps_per_epoch(steps_per_epoch(length, len(sizes)) * len(sizes), batch_size)
+
+    def rows(key: PRNGKey, epoch: Any, *, length: int, batch_size: int) -> Rows:
+        padded, (label, sizes) = (steps(length, batch_size), batch_size), members()
+        within, among = jax.random.split(jax.random.fold_in(key, epoch))
+        mixed = jax.random.permutation(within, length)
+        by_class = mixed[jnp.argsort(jnp.asarray(label)[mixed])]  # those of a class in a random order
+        turns = np.arange(steps_per_epoch(length, len(sizes)))[:, None] % sizes + np.cumsum(sizes) - sizes
+        drawn = jax.random.permutation(among, by_class[turns.astype(np.int32)], axis=1, independent=True).reshape(-1)
+        mask = (jnp.arange(math.prod(padded)) < drawn.size).astype(jnp.float32).reshape(padded)
+        return jnp.resize(drawn.astype(jnp.int32), padded), mask
 
     return Order(rows, steps)
 

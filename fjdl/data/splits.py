@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from fjdl.data.source import PARTS, Source, Splits, subset
+from fjdl.checks import at_least
+from fjdl.data.source import PARTS, Source, Splits, joined, subset, to_arrays
 from fjdl.errors import DataError
 
 
@@ -97,6 +98,54 @@ def stratified_split(labels: np.ndarray, *, fractions: Sequence[float], seed: in
         sizes = [indices.size for indices in parts]
         raise ValueError(f"every part must hold an example, got parts of {sizes} for {len(part)} examples")
     return parts
+
+
+def fold_indices(labels: np.ndarray, *, k: int, seed: int) -> tuple[np.ndarray, ...]:
+    """`k` increasing int64 index vectors; together they hold `0 … len(labels) - 1`, each exactly once.
+
+    Sizes differ by at most one, and so do a class's in all of them: `np.zeros(length, int)` as labels divides without
+    classes. How many of each class every fold has equals `sklearn.model_selection.StratifiedKFold`, without classes
+    `KFold`; which ones is drawn by `numpy.random.PCG64(seed)`. Raises `ValueError` where `labels` is not a vector, `k`
+    is below 2 or exceeds the number of examples.
+
+    >>> [fold.size for fold in fold_indices(np.zeros(8, int), k=3, seed=0)]
+    [3, 3, 2]
+    """
+    at_least(2, k=k)
+    if np.ndim(labels) != 1 or k > len(labels):
+        raise ValueError(f"labels must be a vector of at least k={k} entries, got shape {list(np.shape(labels))}")
+    mixed = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
+    _, first, classes = np.unique(labels, return_index=True, return_inverse=True)
+    appeared = first[classes.reshape(-1)]  # classes stand in the order of their first example
+    in_turn = mixed[np.argsort(appeared[mixed], kind="stable")]
+    return tuple(np.sort(in_turn[number::k]) for number in range(k))
+
+
+def folds(splits: Splits, *, k: int, seed: int, stratified: bool = True) -> tuple[Splits, ...]:
+    """The data set `k` times, for cross-validation: training and validation parts are joined and divided anew.
+
+    In the i-th one, fold i of `fold_indices` is the validation part and the others are the training part; the test part
+    is never touched. With `stratified`, folds have equal shares of each class, by the examples' scalar "label", each of
+    which is read once. Raises `ValueError` as `fold_indices`, and where there are no such labels.
+    """
+    whole = joined(splits.train, splits.validation)
+    labels = _scalar_labels(whole) if stratified else np.zeros(whole.length, np.int64)
+    held_out = fold_indices(labels, k=k, seed=seed)
+    rest = (np.setdiff1d(np.arange(whole.length), fold) for fold in held_out)
+    return tuple(
+        replace(splits, train=subset(whole, train), validation=subset(whole, fold))
+        for train, fold in zip(rest, held_out, strict=True)
+    )
+
+
+def _scalar_labels(source: Source) -> np.ndarray:
+    labels = to_arrays(source).get("label")
+    if labels is None or labels.ndim != 1:
+        got = "no such array" if labels is None else f"shape {list(labels.shape[1:])}"
+        raise ValueError(
+            f"stratified folds need a scalar 'label' of each example, got {got}; stratified=False does not"
+        )
+    return labels
 
 
 def _check(fractions: Sequence[float]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from flax import linen
 
 from fjdl.analysis import Layer, conv_layer, dense_layer
-from fjdl.checks import at_least
+from fjdl.checks import at_least, known
 from fjdl.functional import initializers
 from fjdl.functional.conv.conv2d import conv2d
 from fjdl.functional.dropout import dropout
@@ -85,7 +85,7 @@ class Dropout(linen.Module):
     @linen.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         """`x` with entries dropped where `train`."""
-        if not train or self.rate == 0:
+        if not train or known(self.rate) == 0:
             return x
         return dropout(self.make_rng("dropout"), x, rate=self.rate)
 

@@ -3,6 +3,7 @@
 from flax import linen
 
 from fjdl.analysis import Layer, dense_layer
+from fjdl.checks import known
 from fjdl.functional import initializers
 from fjdl.functional.dropout import classic_dropout, classic_dropout_inference, spatial_dropout, stochastic_depth
 from fjdl.functional.linear import linear
@@ -20,7 +21,7 @@ class ClassicDropout(linen.Module):
     @linen.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         """`x` with entries dropped where `train`."""
-        if not train or self.rate == 0:
+        if not train or known(self.rate) == 0:
             return classic_dropout_inference(x, rate=self.rate)
         return classic_dropout(self.make_rng("dropout"), x, rate=self.rate)
 
@@ -33,7 +34,7 @@ class SpatialDropout(linen.Module):
     @linen.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         """[n, ..., channels] to the same shape."""
-        if not train or self.rate == 0:
+        if not train or known(self.rate) == 0:
             return x
         return spatial_dropout(self.make_rng("dropout"), x, rate=self.rate)
 
@@ -46,7 +47,7 @@ class StochasticDepth(linen.Module):
     @linen.compact
     def __call__(self, branch: Array, *, train: bool) -> Array:
         """[n, ...] to the same shape."""
-        if not train or self.rate == 0:
+        if not train or known(self.rate) == 0:
             return branch
         return stochastic_depth(self.make_rng("dropout"), branch, rate=self.rate)
 
@@ -72,7 +73,7 @@ class GaussianDropout(linen.Module):
     @linen.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         """`x` times noise around 1 where `train`."""
-        if not train or self.rate == 0:
+        if not train or known(self.rate) == 0:
             return x
         return gaussian_dropout(self.make_rng("dropout"), x, rate=self.rate)
 
@@ -91,7 +92,7 @@ class DropConnectDense(linen.Module):
         """[..., inputs] to [..., features]."""
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
-        if not train or self.rate == 0:
+        if not train or known(self.rate) == 0:
             return linear(x, kernel, bias)
         return drop_connect(self.make_rng("dropout"), x, kernel, bias, rate=self.rate)
 

@@ -3,8 +3,9 @@
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.quant.blocks import Axis, block_shape, over_blocks
-from fjdl.quant.forms import quantize
+from fjdl.quant.forms import onto_grid
 from fjdl.quant.grid import Grid, grid_over, refuse_nan, symmetric_grid
 from fjdl.quant.quantized import Quantized
 from fjdl.typing import Array, Float, typed
@@ -29,9 +30,14 @@ def absmax_quantize(
     """
     within("[2, 8]", bits=bits)
     blocks = block_shape(x.shape, axis=axis, group=group)
-    x = jnp.asarray(x).astype(jnp.float32)
     refuse_nan(x, infinite=True)
-    return quantize(x, grid_up_to_largest(x, blocks, bits=bits))
+    return _up_to_largest(x, blocks, bits=bits)
+
+
+@fused
+def _up_to_largest(x: Array, blocks: tuple[int, ...], *, bits: int) -> Quantized:
+    x = jnp.asarray(x).astype(jnp.float32)
+    return onto_grid(x, grid_up_to_largest(x, blocks, bits=bits))
 
 
 @typed
@@ -56,10 +62,15 @@ def zeropoint_quantize(
     """
     within("[2, 8]", bits=bits)
     blocks = block_shape(x.shape, axis=axis, group=group)
-    x = jnp.asarray(x).astype(jnp.float32)
     refuse_nan(x, infinite=True)
+    return _over_range(x, blocks, bits=bits)
+
+
+@fused
+def _over_range(x: Array, blocks: tuple[int, ...], *, bits: int) -> Quantized:
+    x = jnp.asarray(x).astype(jnp.float32)
     low, high = over_blocks(jnp.min, x, blocks), over_blocks(jnp.max, x, blocks)
-    return quantize(x, grid_over(low, high, bits=bits))
+    return onto_grid(x, grid_over(low, high, bits=bits))
 
 
 @typed

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.quant.blocks import Axis, block_shape, over_blocks
 from fjdl.quant.grid import refuse_nan, spread, usable
 from fjdl.quant.quantized import FLOATS, Quantized, require
@@ -49,10 +50,15 @@ def float8_quantize(
     if kind not in FLOATS:
         raise ValueError(f"dtype must be float8_e4m3fn or float8_e5m2, got {kind}")
     blocks = block_shape(x.shape, axis=axis, group=group)
-    x = jnp.asarray(x).astype(jnp.float32)
     refuse_nan(x, infinite=True)
-    scale = usable(over_blocks(jnp.max, jnp.abs(x), blocks) / float(jnp.finfo(kind).max), otherwise=1.0)
-    return require(Quantized(_cast(x / spread(scale, x.shape), kind), scale))
+    return _up_to_largest(x, blocks, dtype=kind)
+
+
+@fused
+def _up_to_largest(x: Array, blocks: tuple[int, ...], *, dtype: jnp.dtype) -> Quantized:
+    x = jnp.asarray(x).astype(jnp.float32)
+    scale = usable(over_blocks(jnp.max, jnp.abs(x), blocks) / float(jnp.finfo(dtype).max), otherwise=1.0)
+    return require(Quantized(_cast(x / spread(scale, x.shape), dtype), scale))
 
 
 def _cast(x: Float[Array, "..."], dtype: jnp.dtype) -> Float[Array, "..."]:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.quant.forms import on_axes
 from fjdl.quant.grid import SMALLEST, Grid, scale_and_zero
 from fjdl.typing import Array, Float, typed
@@ -32,6 +33,7 @@ def _round_jvp(primals: tuple[Array], tangents: tuple[Any]) -> tuple[Array, Any]
 
 
 @typed
+@fused
 def fake_quantize(x: Float[Array, "*shape"], grid: Grid) -> Float[Array, "*shape"]:
     """`dequantize(quantize(x, grid))` bit for bit, in the dtype of `x`, with a gradient that training can use.
 
@@ -67,6 +69,7 @@ def learned_step(x: Float[Array, "..."], *, bits: int = 8) -> Float[Array, ""]:
 
 
 @typed
+@fused
 def lsq_quantize(x: Float[Array, "*shape"], step: Float[Array, ""], *, bits: int = 8) -> Float[Array, "*shape"]:
     """`fake_quantize` on the symmetric grid of this `step`, which is learned with the network: LSQ.
 

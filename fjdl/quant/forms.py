@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import one_of
+from fjdl.fused import fused
 from fjdl.quant.grid import Grid, refuse_nan, rounded, spread
 from fjdl.quant.packing import pack, unpack
 from fjdl.quant.quantized import FLOATS, NATIVE, WHOLE, Quantized, fits, require
@@ -21,13 +22,21 @@ def quantize(x: Float[Array, "*shape"], grid: Grid) -> Quantized:
     >>> integers(quantize(jnp.array([-9.0, 0.5, 1.5]), Grid(jnp.float32(1.0), bits=4)))
     Array([-7,  0,  2], dtype=int8)
     """
-    x = jnp.asarray(x).astype(jnp.float32)
     refuse_nan(x)
+    return onto_grid(x, grid)
+
+
+@typed
+@fused
+def onto_grid(x: Float[Array, "*shape"], grid: Grid) -> Quantized:
+    """`quantize` without a look for NaN, which become the integer 0 where the scale is a number."""
+    x = jnp.asarray(x).astype(jnp.float32)
     grid = on_axes(grid, x.shape)
     return from_integers(rounded(x, grid), grid)
 
 
 @typed
+@fused
 def from_integers(integers: Int[Array, "*shape"], grid: Grid, *, levels: tuple[float, ...] | None = None) -> Quantized:
     """A `Quantized` of integers that were rounded in some other way, such as learned rounding, onto the grid.
 
@@ -51,6 +60,7 @@ def grid_of(quantized: Quantized) -> Grid:
 
 
 @typed
+@fused
 def integers(quantized: Quantized) -> Int[Array, "..."]:
     """The integers as int8 in the shape of the original, whatever form they are stored in.
 
@@ -65,6 +75,7 @@ def integers(quantized: Quantized) -> Int[Array, "..."]:
 
 
 @typed
+@fused
 def dequantize(quantized: Quantized, *, dtype: jax.typing.DTypeLike = jnp.float32) -> Float[Array, "..."]:
     """(integers − zero_point) · scale, computed in float32 and returned in `dtype`.
 
@@ -80,6 +91,7 @@ def dequantize(quantized: Quantized, *, dtype: jax.typing.DTypeLike = jnp.float3
 
 
 @typed
+@fused
 def stored(quantized: Quantized, *, form: str) -> Quantized:
     """The same integers in the form "bytes" (one in each), "packed", or "native", JAX's int4 and int2.
 
@@ -116,6 +128,7 @@ def on_axes(grid: Grid, shape: tuple[int, ...]) -> Grid:
 
 
 @typed
+@fused
 def decoded(quantized: Quantized, *, dtype: jax.typing.DTypeLike = jnp.float32) -> Float[Array, "..."]:
     """Integers, levels or float8 in `dtype`: what is to be shifted by the zero point and scaled.
 

@@ -8,6 +8,7 @@ from jax.core import Tracer
 from jax.scipy.linalg import solve_triangular
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.meshes import scan
 from fjdl.quant.forms import from_integers, on_axes
 from fjdl.quant.grid import Grid, refuse_nan, rounded, spread
@@ -48,13 +49,23 @@ def gptq_quantize(
     within("[0, inf)", damping=damping)
     refuse_nan(kernel, infinite=True, name="kernel")
     refuse_nan(moments, infinite=True, name="moments")
+    damping = jnp.asarray(damping, jnp.float32)
+    whole, sound = _rounded_groups(kernel, moments, grid, damping, activation_order=activation_order)
+    return from_integers(whole, _marked(on_axes(grid, kernel.shape), sound))
+
+
+@fused
+def _rounded_groups(
+    kernel: Array, moments: Array, grid: Grid, damping: Array, *, activation_order: bool
+) -> tuple[Array, Array]:
+    """The integers, and whether the moments of all groups were positive definite after damping."""
     grid, wide = on_axes(grid, kernel.shape), jnp.asarray(kernel).astype(jnp.float32)
     of_weights = jax.tree.map(lambda s: by_group(jnp.broadcast_to(spread(s, wide.shape), wide.shape), moments), grid)
     rows = by_group(wide, moments)
     squares = jnp.asarray(moments).astype(jnp.float32).reshape(rows.shape[0], *moments.shape[-2:])
-    one = partial(_rounded_rows, damping=jnp.asarray(damping, jnp.float32), activation_order=activation_order)
+    one = partial(_rounded_rows, damping=damping, activation_order=activation_order)
     whole, sound = jax.vmap(one)(rows, of_weights, squares)
-    return from_integers(from_groups(whole, wide.shape), _marked(grid, jnp.all(sound)))
+    return from_groups(whole, wide.shape), jnp.all(sound)
 
 
 def _rounded_rows(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.typing import Array, Float, Int, typed
 
 SMALLEST = float(jnp.finfo(jnp.float32).tiny)
@@ -68,6 +69,7 @@ def affine_grid(low: Blocks | float, high: Blocks | float, *, bits: int = 8) -> 
 
 
 @typed
+@fused
 def grid_over(low: Blocks, high: Blocks, *, bits: int) -> Grid:
     """The grid over [low, high] itself, whose zero point may lie far outside of the integers; one number is exact."""
     within("[2, 8]", bits=bits)
@@ -78,6 +80,7 @@ def grid_over(low: Blocks, high: Blocks, *, bits: int) -> Grid:
 
 
 @typed
+@fused
 def rounded(x: Float[Array, "*shape"], grid: Grid) -> Int[Array, "*shape"]:
     """The integers, as int8, of the points of the grid that are nearest to `x`: round(x / scale + zero_point), limited.
 
@@ -90,6 +93,7 @@ def rounded(x: Float[Array, "*shape"], grid: Grid) -> Int[Array, "*shape"]:
 
 
 @typed
+@fused
 def spread(scale: Blocks, shape: tuple[int, ...]) -> Float[Array, "..."]:
     """`scale`, one entry for each block, repeated so that it broadcasts against an array of `shape`."""
     scale = jnp.asarray(scale)
@@ -119,7 +123,11 @@ def refuse_nan(x: Float[Array, "..."], *, infinite: bool = False, name: str = "x
     """Raises `ValueError` where a known `x`, called `name`, holds a NaN, or an infinity if these are refused too."""
     if isinstance(x, Tracer) or (isinstance(x, jax.Array) and not x.is_fully_addressable):
         return
-    bad = ~jnp.isfinite(x) if infinite else jnp.isnan(x)
-    if bool(jnp.any(bad)):
+    if (bad := int(_refused(x, infinite=infinite))) > 0:
         kind = "NaN and no infinity" if infinite else "NaN"
-        raise ValueError(f"{name} must hold no {kind}, got {int(jnp.sum(bad))} among {x.size} entries")
+        raise ValueError(f"{name} must hold no {kind}, got {bad} among {x.size} entries")
+
+
+@fused
+def _refused(x: Array, *, infinite: bool) -> Array:
+    return jnp.sum(~jnp.isfinite(x) if infinite else jnp.isnan(x))

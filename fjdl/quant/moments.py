@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from fjdl.checks import at_least
+from fjdl.fused import fused
 from fjdl.metrics.base import Metric, Weights, weight_of_each
 from fjdl.numerics import full_product, widened
 from fjdl.quant.grid import refuse_nan
@@ -91,6 +92,7 @@ def unfolded_inputs(columns: Float[Array, "*batch n"], *, channels: int, groups:
 
 
 @typed
+@fused
 def product_error(
     kernel: Float[Array, "*window n d"], changed_kernel: Float[Array, "*window n d"], moments: Float[Array, "..."]
 ) -> Float[Array, ""]:

@@ -4,6 +4,7 @@ import itertools
 
 import jax.numpy as jnp
 
+from fjdl.fused import fused
 from fjdl.quant.blocks import Axis, block_shape, over_blocks
 from fjdl.quant.forms import from_integers
 from fjdl.quant.grid import Grid, refuse_nan, spread, usable
@@ -32,8 +33,13 @@ def nf4_quantize(x: Float[Array, "*shape"], *, axis: Axis = None, group: int | N
     Array([-2.        ,  0.1591606,  2.        ], dtype=float32)
     """
     blocks = block_shape(x.shape, axis=axis, group=group)
-    x = jnp.asarray(x).astype(jnp.float32)
     refuse_nan(x, infinite=True)
+    return _nearest_levels(x, blocks)
+
+
+@fused
+def _nearest_levels(x: Array, blocks: tuple[int, ...]) -> Quantized:
+    x = jnp.asarray(x).astype(jnp.float32)
     scale = usable(over_blocks(jnp.max, jnp.abs(x), blocks), otherwise=1.0)
     part = x / spread(scale, x.shape)
     code = jnp.full(x.shape, -8, jnp.int8)

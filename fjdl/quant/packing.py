@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from fjdl.checks import at_least, within
+from fjdl.fused import fused
 from fjdl.typing import Array, Int, Shaped, UInt8, typed
 
 # An integer is cut into fields whose widths divide a byte, the lowest bits first.
@@ -21,6 +22,7 @@ def packed_length(length: int, *, bits: int) -> int:
 
 
 @typed
+@fused
 def pack(integers: Int[Array, "*batch n"], *, bits: int) -> UInt8[Array, "*batch m"]:
     """Integers in [−2^(bits−1), 2^(bits−1)) in bytes, along the last axis; see `packed_length` for m.
 
@@ -42,6 +44,7 @@ def pack(integers: Int[Array, "*batch n"], *, bits: int) -> UInt8[Array, "*batch
 
 
 @typed
+@fused
 def unpack(packed: UInt8[Array, "*batch m"], *, bits: int, columns: int) -> Int[Array, "*batch n"]:
     """The `columns` integers of each row that `pack` packed, as int8.
 

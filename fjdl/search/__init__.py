@@ -1,4 +1,4 @@
-"""Search without gradients: guess and test, simulated annealing, a genetic algorithm.
+"""Search without gradients: guess and test, successive halving, simulated annealing, a genetic algorithm.
 
 An objective is either a function that is traced, with the whole search one program, or anything on the host that
 returns a number. May import floor 0 alone.
@@ -12,13 +12,28 @@ returns a number. May import floor 0 alone.
 
 from fjdl.search.annealing import simulated_annealing
 from fjdl.search.genetic import genetic_search
-from fjdl.search.random import random_search
+from fjdl.search.halving import Halved, Rung, halving_rungs, successive_halving, survivors
+from fjdl.search.points import Point, Shares, draw_shares, grid, narrowed, point_at
+from fjdl.search.random import coarse_to_fine, random_search
 from fjdl.search.result import Found, Objective, Tried
-from fjdl.search.space import Space, choice, integer, log_uniform, uniform
+from fjdl.search.space import (
+    Choice,
+    Integer,
+    LogUniform,
+    Space,
+    Uniform,
+    choice,
+    integer,
+    log_uniform,
+    suggested_objective,
+    uniform,
+)
 
 __all__ = [
-    "Found", "Objective", "Space", "Tried", "choice", "genetic_search", "integer", "log_uniform", "random_search",
-    "simulated_annealing", "uniform",
+    "Choice", "Found", "Halved", "Integer", "LogUniform", "Objective", "Point", "Rung", "Shares", "Space", "Tried",
+    "Uniform", "choice", "coarse_to_fine", "draw_shares", "genetic_search", "grid", "halving_rungs", "integer",
+    "log_uniform", "narrowed", "point_at", "random_search", "simulated_annealing", "successive_halving",
+    "suggested_objective", "survivors", "uniform",
 ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from fjdl.train.refused import Refused, last_refused
 from fjdl.train.resume import Paused, discard_paused, restore_latest, save_paused
 from fjdl.train.rundir import RunDirectory, locked
 from fjdl.train.state import TrainState, evaluated_params
+from fjdl.train.training_sample import measured_sample
 from fjdl.train.watch import Timing, Watch, work_of
 from fjdl.tree import digest
 from fjdl.typing import Array, PyTree
@@ -67,7 +68,8 @@ def fit_prepared(
     progress = Progress(steps, initial=position.step, stream=None if is_first() else Dropped())
     watch, profile = Watch(work_of(prepared), mesh, progress, say=say), Profile(profiled, run.profile, say=say)
     epoch = epochs(recipe, program, splits.train, mesh, observers=(watch, profile))  # 3 what we learn from,
-    evaluate = program.evaluator.on(splits.validation, part="validation")  # and what we measure on
+    evaluate = program.evaluator.on(splits.validation, part="validation")  # and what we measure on,
+    evaluate_sample = measured_sample(recipe, splits, program.evaluator)  # beside some of what we learn from
 
     with jax.transfer_guard("disallow"), stop_requests() as stop, progress, profile, watch:
         pace = Pace(stop)
@@ -77,21 +79,25 @@ def fit_prepared(
             if report is None:
                 raise _paused(run, Paused(state, tally), done, pace)
             results = evaluate(evaluated_params(state), state.stats)  # 5 measure the parameters that will be saved
+            sampled = evaluate_sample(evaluated_params(state), state.stats)
             state = program.remember(state, results[recipe.monitor])
             watch.trained(report)
-            results, report, here = jax.device_get((results, report, _position(state)))  # 6 the one read
+            results, sampled, report, here = jax.device_get((results, sampled, report, _position(state)))  # 6 one read
             position = _read(here)
             refused = last_refused(report, recipe, splits.train.length)
             _check_finite(report, recipe, run, refused)  # 7 a diverged state is never saved
             due = _due(position, recipe, program, steps)
             timing = watch.timing()
-            training = _training(report, recipe, refused)
+            training = {**_training(report, recipe, refused), **_scalars("train_sample", sampled)}
             kept = on_host(state) if due else None
+            record: dict[str, Any] = {}
             if is_first():
-                _record(run, position, program, results, training, kept, timing)  # 8 before the save
+                record = _record(run, position, program, results, training, kept, timing)  # 8 before the save
             number = first_said(stop.number)  # of a signal that any process received
             if due or number is not None:
                 _save(run, position, on_host(state) if kept is None else kept)
+            if is_first():
+                _call(recipe, record)  # 9 what its author wants to know, once all is on the disk
             if number is not None:
                 all_there()
                 raise Stopped(number)
@@ -161,6 +167,10 @@ def _training(report: EpochReport, recipe: Recipe, refused: Refused | None) -> d
     return {**told, "train_last_bad_cause": refused.cause, "train_last_bad_examples": refused.examples}
 
 
+def _scalars(of: str, results: Mapping[str, Any]) -> dict[str, float]:
+    return {f"{of}_{name}": float(value) for name, value in results.items() if value.ndim == 0}
+
+
 def _record(
     run: RunDirectory,
     position: _Position,
@@ -169,13 +179,21 @@ def _record(
     training: Mapping[str, Any],
     saved: TrainState | None,
     timing: Timing,
-) -> None:
-    """One line for what the seed decides, with the digest of a state that is saved, and one for the time."""
+) -> dict[str, Any]:
+    """Both lines that are written: what the seed decides, with the digest of a state that is saved, and the time."""
     where = {"step": position.step, "epoch": position.step // program.steps_per_epoch}
-    validation = {f"validation_{name}": float(value) for name, value in results.items() if value.ndim == 0}
     state = {} if saved is None else {"state": digest(saved)}
-    append_jsonl(run.metrics, {**where, **training, **validation, **state})
-    append_jsonl(run.timing, {**where, **timing._asdict()})
+    told, took = {**where, **training, **_scalars("validation", results), **state}, {**where, **timing._asdict()}
+    append_jsonl(run.metrics, told)
+    append_jsonl(run.timing, took)
+    return {**told, **took}
+
+
+def _call(recipe: Recipe, record: Mapping[str, Any]) -> None:
+    """The hooks, in which data may go to devices and come back."""
+    with jax.transfer_guard("allow"):
+        for hook in recipe.hooks:
+            hook(record)
 
 
 def _text(results: dict[str, Any], report: EpochReport, recipe: Recipe, refused: Refused | None, timing: Timing) -> str:

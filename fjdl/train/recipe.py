@@ -15,6 +15,7 @@ from fjdl.metrics import Metric
 from fjdl.model import Model
 from fjdl.optim import LossScale, dynamic_loss_scale, no_loss_scale
 from fjdl.train.generation import Generation
+from fjdl.train.hooks import Hook
 from fjdl.train.layout import DATA_PARALLEL, Layout
 from fjdl.train.network import Carry, Network
 from fjdl.train.precision import Precision, activation_dtype, check_precision
@@ -61,6 +62,7 @@ class Recipe:
     seed: int = 0
     order: Order = shuffled  # of the training examples, see `fjdl.data.orders`
     evaluation_order: Order = in_order
+    training_sample: bool = True  # whether some training examples are measured too, see `train.training_sample`
     carry: Carry | None = None  # the state before sequences that span batches, see `train.network`
     precision: Precision = "float32"  # of activations and products, see `train.precision`; parameters stay float32
     loss_scale: LossScale | None = None  # `optim.dynamic_loss_scale()` by default in float16, and none otherwise
@@ -78,6 +80,7 @@ class Recipe:
     max_bad_steps: int = 20  # consecutive non-finite steps after which training stops
     summary: Summary | None = None  # how results are told; that of the task whose loss this is by default
     generation: Generation | None = None  # how the model writes text, where it does
+    hooks: tuple[Hook, ...] = ()  # called with the record of each epoch once it is on the disk, see `train.hooks`
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "save_every", "max_bad_steps"):

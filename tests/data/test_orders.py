@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fjdl.data.batches import epoch_indices
-from fjdl.data.orders import Order, buckets, groups, in_order, lanes, repeated, shuffled
+from fjdl.data.orders import Order, balanced, buckets, groups, in_order, lanes, repeated, shuffled
 from fjdl.errors import UsageError
 
 KEY = jax.random.key(0)
@@ -144,3 +144,28 @@ def test_repeated_is_one_epoch_behind_the_other(order: Order) -> None:
     np.testing.assert_array_equal(mask, np.concatenate([part for _, part in each]))
     with pytest.raises(ValueError, match=r"^order must give examples that do not go on"):
         repeated(lanes(2), 2)
+
+
+@pytest.mark.parametrize(("sizes", "batch_size"), [((10, 3, 1), 4), ((5, 5), 10), ((7,), 3), ((1, 30, 2, 2), 64)])
+def test_balanced_draws_all_classes_equally_often(sizes: tuple[int, ...], batch_size: int) -> None:
+    """So often as the data have examples for each class; each batch has nearly equally many of each."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)) * 5, sizes))
+    order = balanced(lambda: labels)
+    epochs = [rows(order, length=len(labels), batch_size=batch_size, epoch=epoch) for epoch in range(3)]
+    for indices, mask in epochs:
+        drawn = indices[mask == 1]
+        times = -(-len(labels) // len(sizes))
+        np.testing.assert_array_equal([np.sum(labels[drawn] == 5 * kind) for kind in range(len(sizes))], times)
+        for kind, size in enumerate(sizes):  # none twice before all had their turn
+            counts = np.bincount(drawn, minlength=len(labels))[labels == 5 * kind]
+            assert counts.max() - counts.min() <= 1
+            assert counts.max() == -(-times // size)
+        for row in indices[mask.all(axis=1)]:
+            held = [np.sum(labels[row] == 5 * kind) for kind in range(len(sizes))]
+            assert max(held) - min(held) <= 2
+    assert not np.array_equal(epochs[0][0], epochs[1][0]) or sizes == (7,)
+
+
+def test_balanced_labels_of_other_data_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"labels must hold that of each of the 4 examples, got 3"):
+        balanced([0, 1, 1]).steps(4, 2)

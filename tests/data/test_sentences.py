@@ -48,6 +48,7 @@ def test_sst2_has_the_published_counts_and_the_words_of_its_training_part() -> N
     assert not (parts[0]["tokens"][np.arange(56) < parts[0]["length"][:, None]] == coder.vocabulary.unk).any()
 
 
+@pytest.mark.slow  # by day the config that reads them is traced
 def test_ngrams_of_sst2_fit_their_rows() -> None:
     splits = sentences.sst2_ngrams(data_dir=require_data("sst2").parent)
     parts = [to_arrays(part) for part in (splits.train, splits.validation, splits.test)]

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
-from fjdl.data.source import from_arrays
-from fjdl.data.splits import split, stratified_split, with_validation
+from fjdl.data.source import Source, Splits, from_arrays, joined, one_by_one
+from fjdl.data.splits import fold_indices, folds, split, stratified_split, with_validation
 
 weights = st.lists(st.integers(1, 20), min_size=1, max_size=4)
 
@@ -99,3 +99,64 @@ def test_validation_is_drawn_from_the_official_training_part():
     for validation in (0, 10):
         with pytest.raises(ValueError, match=rf"validation must lie in \[1, 9\], got {validation}"):
             with_validation("ten", whole, test, classes=("a",), validation=validation, seed=0)
+
+
+def parts_of(x: np.ndarray, label: np.ndarray) -> Splits:
+    def part(rows: slice) -> Source:
+        return from_arrays({"x": x[rows], "label": label[rows]})
+
+    return Splits(
+        name="n", train=part(slice(0, 20)), validation=part(slice(20, 31)), test=part(slice(31, 40)), classes=()
+    )
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_folds_have_the_class_counts_of_scikit_learn(rng, k):
+    labels = rng.permutation(np.repeat([4, 0, 7], [23, 12, 6]))
+    ours = fold_indices(labels, k=k, seed=1)
+    np.testing.assert_array_equal(np.sort(np.concatenate(ours)), np.arange(labels.size))
+    theirs = [test for _, test in StratifiedKFold(k, shuffle=True, random_state=0).split(labels, labels)]
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(np.bincount(labels[mine]), np.bincount(labels[other]))
+        assert np.all(np.diff(mine) > 0)
+    without = [test.size for _, test in KFold(k).split(labels)]
+    assert [fold.size for fold in fold_indices(np.zeros(41, int), k=k, seed=1)] == without
+    assert not np.array_equal(ours[0], fold_indices(labels, k=k, seed=2)[0])
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+def test_folds_divide_training_and_validation_parts_anew_and_keep_the_test_part(stratified):
+    x = np.arange(40)
+    whole = parts_of(x, x % 3)
+    divided = folds(whole, k=3, seed=0, stratified=stratified)
+    held_out = [part.validation.element(np.arange(part.validation.length))["x"] for part in divided]
+    np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.arange(31))
+    for part, fold in zip(divided, held_out, strict=True):
+        train = part.train.element(np.arange(part.train.length))
+        np.testing.assert_array_equal(np.sort(np.concatenate([train["x"], fold])), np.arange(31))
+        np.testing.assert_array_equal(train["label"], train["x"] % 3)
+        assert part.test is whole.test
+
+
+def test_folds_that_do_not_fit_are_refused():
+    for labels, k, sentence in (
+        (np.zeros(4, int), 1, "k must be at least 2, got 1"),
+        (np.zeros(4, int), 5, r"labels must be a vector of at least k=5 entries, got shape \[4\]"),
+        (np.zeros((4, 2), int), 2, r"got shape \[4, 2\]"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            fold_indices(labels, k=k, seed=0)
+    with pytest.raises(ValueError, match="need a scalar 'label' of each example, got shape"):
+        folds(parts_of(np.arange(40), np.zeros((40, 2))), k=2, seed=0)
+
+
+@pytest.mark.parametrize(
+    "index", [4, np.array([[4, 0], [2, 3]]), np.array([], int), np.array([1, 0]), np.array([4, 3])]
+)
+def test_joined_sources_are_read_as_one(index):
+    x = np.arange(10.0).reshape(5, 2)
+    both = joined(from_arrays({"x": x[:3]}), one_by_one(2, lambda i: {"x": x[3 + i]}))
+    np.testing.assert_array_equal(both.element(index)["x"], x[index])
+    assert (both.length, both.streamed) == (5, True)
+    with pytest.raises(IndexError):
+        both.element(5)

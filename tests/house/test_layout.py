@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 
@@ -61,6 +62,7 @@ def circle(uses: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
+@cache
 def uses() -> dict[str, set[str]]:
     """The modules that each module imports, at its top level, inside of functions and for types."""
     known = modules()

@@ -63,8 +63,7 @@ def test_the_count_stands_out_from_every_shade() -> None:
     assert np.min(np.abs(text - cell)) > 0.3
 
 
-@pytest.mark.parametrize("largest", [9, 1234, 12345678])
-@pytest.mark.parametrize("classes", [1, 2, 10, 20])
+@pytest.mark.parametrize(("classes", "largest"), [(1, 9), (2, 12345678), (20, 1234), (20, 12345678)])
 def test_the_longest_count_fits_into_its_cell(classes: int, largest: int) -> None:
     figure = draw(np.full((classes, classes), largest))
     figure.savefig(io.BytesIO())

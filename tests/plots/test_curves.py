@@ -39,6 +39,24 @@ def test_losses_stand_left_in_nats_and_accuracy_right_in_percent() -> None:
     np.testing.assert_array_equal(curves(right)["accuracy"].get_ydata(), [50, 75, 90])
 
 
+def test_what_was_measured_on_training_examples_is_dashed_beside_the_validation() -> None:
+    records = [record | {"train_sample_loss": 0.3, "train_sample_accuracy": 0.95} for record in RECORDS]
+    left, right = learning_curves(records, title="").axes
+    assert list(curves(left)) == ["training", "training, after the epoch", "validation"]
+    assert right.get_ylabel() == "accuracy (%)"
+    assert {name: line.get_linestyle() for name, line in curves(right).items()} == {"training": "--", "validation": "-"}
+    np.testing.assert_array_equal(curves(right)["training"].get_ydata(), [95, 95, 95])
+    two = [record | {"validation_f1": 0.1, "train_sample_f1": 0.2} for record in records]
+    axes = learning_curves(two, title="").axes[1]
+    assert axes.get_ylabel() == "score, dashed: training (%)"
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["accuracy", "f1"]
+    colours = [line.get_color() for line in axes.get_lines() if line.get_linestyle() != ":"]
+    assert len(colours) == 4
+    assert len(set(colours)) == 2
+
+
 def test_the_title_is_shown() -> None:
     assert learning_curves(RECORDS, title="digits, seed 0").get_suptitle() == "digits, seed 0"
 

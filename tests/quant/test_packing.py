@@ -2,6 +2,7 @@
 
 import itertools
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +16,20 @@ NARROW = (2, 3, 4, 5, 6, 7)
 
 @pytest.mark.parametrize("bits", NARROW)
 def test_packing_is_exact_for_every_length_up_to_65(bits: int, rng: np.random.Generator) -> None:
-    bottom = -(2 ** (bits - 1))
-    with jax.disable_jit():  # each length would be compiled
-        for length in range(1, 66):
-            rows = rng.integers(bottom, -bottom, (2, length)).astype(np.int8)
-            rows[0, 0], rows[0, -1] = bottom, -bottom - 1
-            packed = pack(rows, bits=bits)
-            assert packed.dtype == jnp.uint8
-            assert packed.shape == (2, packed_length(length, bits=bits))
-            np.testing.assert_array_equal(unpack(packed, bits=bits, columns=length), rows)
+    bottom, lengths = -(2 ** (bits - 1)), range(1, 66)
+    every = [rng.integers(bottom, -bottom, (2, length)).astype(np.int8) for length in lengths]
+    for rows in every:
+        rows[0, 0], rows[0, -1] = bottom, -bottom - 1
+
+    @jax.jit  # all lengths in one program
+    def there_and_back(every: list[Any]) -> Any:
+        packed = [pack(rows, bits=bits) for rows in every]
+        return packed, [unpack(row, bits=bits, columns=length) for row, length in zip(packed, lengths, strict=True)]
+
+    for length, rows, packed, back in zip(lengths, every, *there_and_back(every), strict=True):
+        assert packed.dtype == jnp.uint8
+        assert packed.shape == (2, packed_length(length, bits=bits))
+        np.testing.assert_array_equal(back, rows)
 
 
 @pytest.mark.parametrize("bits", NARROW)

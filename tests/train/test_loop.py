@@ -73,7 +73,7 @@ def test_every_epoch_leaves_one_record_of_what_the_seed_decides(whole: tuple[Pat
     assert [(record["step"], record["epoch"]) for record in records] == [(4 * n, n) for n in range(1, 7)]
     assert list(records[0]) == [
         "step", "epoch", "train_loss", "train_gradient_norm", "train_bad", "train_last_bad_step",
-        "validation_accuracy", "validation_loss", "state",
+        "train_sample_accuracy", "train_sample_loss", "validation_accuracy", "validation_loss", "state",
     ]  # fmt: skip
     assert records[-1]["train_loss"] < 0.9 * records[0]["train_loss"]
     assert records[-1]["validation_accuracy"] > 1.5 * records[0]["validation_accuracy"]

@@ -34,7 +34,9 @@ def together(folder: Path, devices: int, count: int, *cases: str) -> dict[str, A
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return together(tmp_path_factory.mktemp("alone") / "one", 1, 1)
+    """On one device, which has whole copies in every layout."""
+    found = together(tmp_path_factory.mktemp("alone") / "one", 1, 1, "lenet copies", "resnet copies", "lenet at once")
+    return found | {name.replace("copies", "parts"): measures for name, measures in found.items()}
 
 
 CASES = [(1, 8, ["lenet parts", "resnet copies"]), (2, 4, ["lenet copies", "resnet parts"])]

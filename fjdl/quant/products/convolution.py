@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 
 from fjdl import functional
 from fjdl.functional.conv.padding import OWN_PIXELS, continued
+from fjdl.fused import fused
 from fjdl.geometry import Axis, ConvPadding, Pair, check_groups
 from fjdl.lowering.conv_everywhere import Options, axes_of, options_of
 from fjdl.lowering.cpu.chunks import mapped_together
@@ -32,6 +33,7 @@ CHUNK = measured({"0.10.2": 2**17, "0.12.0": 2**17})
 
 
 @typed
+@fused
 def conv2d(
     x: Float[Array, "*batch h w c_in"] | Quantized,
     kernel: Quantized,

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
+from fjdl.fused import fused
 from fjdl.lowering.int8.dot import dot
 from fjdl.numerics import wide
 from fjdl.quant.forms import decoded, dequantize, integers
@@ -16,6 +17,7 @@ from fjdl.typing import Array, Float, Int, typed
 
 
 @typed
+@fused
 def linear(
     x: Float[Array, "*batch d_in"] | Quantized,
     kernel: Quantized,
@@ -55,6 +57,7 @@ def linear(
 
 
 @typed
+@fused
 def matmul(
     a: Quantized, b: Quantized, *, onto: Grid | None = None, dtype: DTypeLike = jnp.float32
 ) -> Float[Array, "..."] | Quantized:
@@ -74,6 +77,7 @@ def matmul(
 
 
 @typed
+@fused
 def kernel_sums(kernel: Quantized) -> Int[Array, "..."]:
     """The sums of a kernel's integers over inputs: `[kh, kw, c_out]` of a convolution, `[groups, d_out]` of a matrix.
 

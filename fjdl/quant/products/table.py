@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from fjdl.fused import fused
 from fjdl.numerics import signed
 from fjdl.quant.forms import dequantize
 from fjdl.quant.quantized import Quantized
@@ -10,6 +11,7 @@ from fjdl.typing import Array, Float, Integer, typed
 
 
 @typed
+@fused
 def embedding(
     ids: Integer[Array, "*batch"], table: Quantized, *, dtype: DTypeLike = jnp.float32
 ) -> Float[Array, "*batch d"]:

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.metrics.base import Weights
 from fjdl.quant.grid import SMALLEST
-from fjdl.quant.ranges.base import Calibrator, Range
+from fjdl.quant.ranges.base import Calibrator, Range, require_seen
 from fjdl.quant.ranges.histogram import Density, Histogram, empty, histogram, magnitudes, merged
 from fjdl.typing import Array, Float, Integer, Scalar, typed
 
@@ -31,11 +32,17 @@ def kl_optimal(*, bits: int = 8) -> Calibrator:
 
     @typed
     def compute(state: Histogram) -> Range:
-        low, high = state.extremes
-        threshold = _threshold(magnitudes(state), levels=2 ** (bits - 1))
-        return Range(jnp.maximum(low, -threshold), jnp.minimum(high, threshold))
+        require_seen(~(state.extremes.low > state.extremes.high))
+        return _least_divergence(state, levels=2 ** (bits - 1))
 
     return Calibrator(empty, update, merged, compute)
+
+
+@fused
+def _least_divergence(state: Histogram, *, levels: int) -> Range:
+    low, high = state.extremes
+    threshold = _threshold(magnitudes(state), levels=levels)
+    return Range(jnp.maximum(low, -threshold), jnp.minimum(high, threshold))
 
 
 def _threshold(found: Density, *, levels: int) -> Scalar:

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from fjdl.checks import within
+from fjdl.fused import fused
 from fjdl.metrics.base import Weights
 from fjdl.quant.grid import Grid, affine_grid, rounded, symmetric_grid
-from fjdl.quant.ranges.base import Calibrator, Range
+from fjdl.quant.ranges.base import Calibrator, Range, require_seen
 from fjdl.quant.ranges.histogram import Histogram, density, empty, histogram, merged, points
 from fjdl.typing import Array, Float, Scalar, typed
 
@@ -32,17 +33,23 @@ def mse_optimal(*, bits: int = 8, symmetric: bool = False) -> Calibrator:
 
     @typed
     def compute(state: Histogram) -> Range:
-        x, amount = points(density(state))
-        low, high = state.extremes
-        if symmetric:
-            largest = jnp.maximum(jnp.abs(low), jnp.abs(high))
-            part = _least(lambda a, _: _error(x, amount, symmetric_grid(a * largest, bits=bits)), one=True)[0]
-            return Range(-part * largest, part * largest)
-        low, high = jnp.minimum(low, 0), jnp.maximum(high, 0)
-        a, b = _least(lambda a, b: _error(x, amount, affine_grid(a * low, b * high, bits=bits)), one=False)
-        return Range(a * low, b * high)
+        require_seen(~(state.extremes.low > state.extremes.high))
+        return _least_error(state, bits=bits, symmetric=symmetric)
 
     return Calibrator(empty, update, merged, compute)
+
+
+@fused
+def _least_error(state: Histogram, *, bits: int, symmetric: bool) -> Range:
+    x, amount = points(density(state))
+    low, high = state.extremes
+    if symmetric:
+        largest = jnp.maximum(jnp.abs(low), jnp.abs(high))
+        part = _least(lambda a, _: _error(x, amount, symmetric_grid(a * largest, bits=bits)), one=True)[0]
+        return Range(-part * largest, part * largest)
+    low, high = jnp.minimum(low, 0), jnp.maximum(high, 0)
+    a, b = _least(lambda a, b: _error(x, amount, affine_grid(a * low, b * high, bits=bits)), one=False)
+    return Range(a * low, b * high)
 
 
 def _error(x: Array, amount: Array, grid: Grid) -> Scalar:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fjdl.fused import fused
 from fjdl.metrics.base import Weights, counted
 from fjdl.metrics.state import counts
 from fjdl.metrics.state.counts import Count
@@ -64,6 +65,7 @@ def histogram(x: Float[Array, "..."], weights: Weights = None) -> Histogram:
 
 
 @typed
+@fused
 def merged(a: Histogram, b: Histogram) -> Histogram:
     """The histogram of both."""
     limits = Extremes(jnp.minimum(a.extremes.low, b.extremes.low), jnp.maximum(a.extremes.high, b.extremes.high))
