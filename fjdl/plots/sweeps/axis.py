@@ -1,0 +1,37 @@
+"""The values of one hyper-parameter as places on an axis."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_DECADES = 1.0  # from which positive numbers stand on a logarithmic axis
+
+
+class Axis(NamedTuple):
+    """Where values stand, and what is written there."""
+
+    places: np.ndarray  # of each value; of categories 0, 1 and so on
+    log: bool  # whether a logarithmic scale suits them
+    labels: tuple[str, ...]  # of categories, none for numbers
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The places from 0 to 1; 0.5 where all are one."""
+        values = np.log10(self.places) if self.log else self.places
+        low, high = values.min(), values.max()
+        return np.full(values.shape, 0.5) if low == high else (values - low) / (high - low)
+
+
+def axis_of(values: Sequence[Any]) -> Axis:
+    """Numbers stand by their size, on a logarithmic scale where they span more than a decade; others by their order.
+
+    >>> axis_of(["sgd", "adam", "sgd"]).labels, axis_of([0.001, 0.1]).log
+    (('adam', 'sgd'), True)
+    """
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        numbers = np.asarray(values, np.float64)
+        return Axis(numbers, bool(numbers.min() > 0 and math.log10(numbers.max() / numbers.min()) > _DECADES), ())
+    labels = tuple(sorted(set(map(str, values))))
+    return Axis(np.array([labels.index(str(value)) for value in values], np.float64), False, labels)
