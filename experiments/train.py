@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from importlib.util import decode_source
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) 
     grant()
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
     opened = (
-        open_run(run_dir, command=command, config=config, text=Path(config["config"]).read_text(encoding="utf-8"))
+        open_run(run_dir, command=command, config=config, text=decode_source(Path(config["config"]).read_bytes()))
         if is_first()
         else contextlib.nullcontext(RunDirectory(path=run_dir))
     )

@@ -110,16 +110,19 @@ class SquareReader:
 
     def __call__(self, path: Path) -> Picture:
         """The image as an example, and where it lies in the file."""
-        square = decode(path, size=self.size, shorter=self.shorter)
+        seen = self.seen(decode(path, size=self.size, shorter=self.shorter))
         with opened(path) as image:
             original = np.array(as_rgb(ImageOps.exif_transpose(image)))
-        if self.channels == 1:
-            square = np.asarray(Image.fromarray(square).convert("L"))[..., None]
-        seen = np.rint(square * (self.levels / 255)).astype(np.uint8)
         height, width = original.shape[:2]
         side = min(height, width) * self.size / (self.shorter or self.size)
         left, top = (width - side) / 2, (height - side) / 2
         return Picture({"image": seen}, original, (left, top, left + side, top + side))
+
+    def seen(self, square: np.ndarray) -> np.ndarray:
+        """What an example has of a decoded square: its channels and levels."""
+        if self.channels == 1:
+            square = np.asarray(Image.fromarray(square).convert("L"))[..., None]
+        return np.rint(square * (self.levels / 255)).astype(np.uint8)
 
 
 def square_reader(*, size: int, shorter: int | None = None, channels: int = 3, levels: int = 255) -> SquareReader:

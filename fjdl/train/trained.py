@@ -11,9 +11,14 @@ import numpy as np
 
 from fjdl.batch import alone
 from fjdl.data.blank import blank_data
+from fjdl.data.faults import leaves_out
+from fjdl.data.image_folder import SquareReader
 from fjdl.data.own import Further, read_npz, read_rows
 from fjdl.data.own.arrays import inputs_of
-from fjdl.data.source import Picture, Source, from_arrays
+from fjdl.data.own.parquet_images import further_images
+from fjdl.data.own.table_files import PARQUET
+from fjdl.data.source import Picture, Source, from_arrays, subset
+from fjdl.data.splits import readable
 from fjdl.errors import UsageError
 from fjdl.model import Model
 from fjdl.train.answers import Answer
@@ -72,13 +77,19 @@ class TrainedRun:
     def rows(self, path: Path | str) -> Further:
         """The rows of a file as examples, without what is to be predicted.
 
-        They are those of a table, read as the training read its own, or of the arrays of an `.npz` file. Raises
-        `DataError` naming the place of what cannot be read, and `UsageError` for a table where the run has learned from
+        They are those of a table, read as the training read its own, of the arrays of an `.npz` file, or of the images
+        in a file of Parquet. Inside of `faults.bad_left_out` those that cannot be read are left out. Raises `DataError`
+        naming the place of what cannot be read, and `UsageError` for a table where the run has learned from
         none.
         """
-        if Path(path).suffix.lower() == ".npz":
+        suffix = Path(path).suffix.lower()
+        if suffix == ".npz":
             source = from_arrays(inputs_of(str(path), read_npz(path), self.data.arrays))
             return Further(source, np.arange(source.length), ())
+        if self.data.coder is None and isinstance(self.data.reader, SquareReader) and suffix in PARQUET:
+            images = further_images(path, self.data.reader)
+            good, faults = readable(images) if leaves_out() else (np.arange(images.length), ())
+            return Further(subset(images, good), good, faults)
         if self.data.coder is None:
             raise UsageError(f"{self.path} reads no tables: its data, {self.data.name}, are none")
         return read_rows(path, self.data.coder)

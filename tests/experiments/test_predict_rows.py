@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from experiments.command import load_config
 from fjdl.data.embedded import digits
@@ -72,13 +74,19 @@ def test_a_folder_of_images_and_arrays_are_told_by_a_run_on_images(
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((image[..., 0] * (255 / 16)).round().astype(np.uint8)).save(path)
     np.savez(tmp_path / "few.npz", x=images[..., 0])
-    done = command("predict", run, tmp_path / "scans", tmp_path / "few.npz")
-    assert done.status == 0, done.err
+    structs = [{"bytes": (tmp_path / "scans" / name).read_bytes(), "path": None} for name in ("a/0.png", "b/0.png")]
+    parquet.write_table(pyarrow.table({"image": [*structs, {"bytes": b"torn", "path": None}]}), tmp_path / "in.parquet")
+    done = command("predict", run, tmp_path / "scans", tmp_path / "few.npz", tmp_path / "in.parquet")
+    assert done.status == DATA
+    first, last = done.err.splitlines()
+    assert first.startswith(f"fjdl: {tmp_path / 'in.parquet'}, row 2 must be a readable JPEG")
+    assert last == "fjdl: 1 of what was asked about could not be read"
     told = lines(done.out)
     assert [Path(each["image"]).parts[-2:] for each in told[:4]] == [
         ("a", "0.png"), ("a", "1.png"), ("b", "0.png"), ("b", "1.png"),
     ]  # fmt: skip
-    assert [each["row"] for each in told[4:]] == [0, 1, 2, 3]
+    assert [each["row"] for each in told[4:]] == [0, 1, 2, 3, 0, 1]
+    assert [each["probability"] for each in told[8:]] == [each["probability"] for each in told[4:6]]
     probabilities = load_run(run).answers({"image": images}).probabilities
     for place, number in enumerate([0, 2, 1, 3]):
         best = probabilities[number].argmax()

@@ -9,7 +9,7 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.blank import absent
-from fjdl.data.image_folder import decode, decode_bytes, square_reader
+from fjdl.data.image_folder import SquareReader, decode, decode_bytes, square_reader
 from fjdl.data.own.labels import classes_of, numbered
 from fjdl.data.own.parquet_files import read_parquet
 from fjdl.data.own.parts import drawn_parts
@@ -51,7 +51,7 @@ def parquet_images(
     tables = {part: [(file, read_parquet(file)) for file in listed] for part, listed in files.items()}
     first = tables["train"][0][1]
     for file, each in [pair for listed in tables.values() for pair in listed]:
-        _require_columns(file, each, image, label)
+        _require_columns(file, each, image, label=label)
     labels = {part: [_labels(file, each, label) for file, each in listed] for part, listed in tables.items()}
     known = classes_of(str(path), [one for each in labels.values() for one in each], classes or _named(first, label))
     numbers = {
@@ -69,6 +69,19 @@ def parquet_images(
         name=Path(path).resolve().name, train=train, validation=middle, test=last, classes=known,
         reader=square_reader(size=size, shorter=shorter),
     )  # fmt: skip
+
+
+def further_images(path: Path | str, reader: SquareReader, *, image: str = "image") -> Source:
+    """The images of another file as a data set of this reader has them, without labels; errors are as above."""
+    table = read_parquet(path)
+    _require_columns(Path(path), table, image)
+    column = table[image]
+
+    def one(number: int) -> Example:
+        pixels = _pixels(Path(path), number, column[number].as_py(), reader.size, reader.shorter)
+        return {"image": reader.seen(pixels)}
+
+    return one_by_one(table.num_rows, one)
 
 
 def part_files(path: Path | str) -> dict[str, list[Path]]:
@@ -96,9 +109,9 @@ def is_of_images(table: Any, image: str = "image") -> bool:
     return "bytes" in fields or str(kind) in ("binary", "large_binary")
 
 
-def _require_columns(file: Path, table: Any, image: str, label: str) -> None:
+def _require_columns(file: Path, table: Any, image: str, *, label: str | None = None) -> None:
     for name in (image, label):
-        if name not in table.column_names:
+        if name is not None and name not in table.column_names:
             raise DataError(f"{file}: the table must have a column {name!r}, got {', '.join(table.column_names)}")
     if not is_of_images(table, image):
         kind = table.schema.field(image).type

@@ -5,12 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from fjdl.data.image_folder import square_reader
 from fjdl.data.own import parquet_images
+from fjdl.data.own.parquet_images import further_images
 from fjdl.data.source import PARTS, to_arrays
 from fjdl.data.splits import without_bad
 from fjdl.errors import DataError
@@ -71,6 +74,18 @@ def test_bytes_alone_files_beside_the_table_and_strings(tmp_path: Path) -> None:
     splits = parquet_images(beside, size=4, classes=["u", "v"], validation=0.25, test=0.25)
     assert splits.classes == ("u", "v")
     assert (to_arrays(splits.train)["image"] == 3).all()
+
+
+def test_further_images_are_as_those_of_the_data_set(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", structs([*range(20)]), [0, 1] * 10)
+    reader = square_reader(size=4, channels=1, levels=16)
+    images = to_arrays(further_images(path, reader))["image"]
+    assert images.shape == (20, 4, 4, 1)
+    np.testing.assert_array_equal(images[:, 0, 0, 0], np.rint(np.arange(20) * 16 / 255))
+    colour = to_arrays(further_images(path, square_reader(size=4)))["image"]
+    assert (colour == np.arange(20)[:, None, None, None]).all()
+    with pytest.raises(DataError, match=r"a\.parquet: the table must have a column 'photo', got image, label"):
+        further_images(path, reader, image="photo")
 
 
 def test_a_damaged_image_is_named_and_can_be_left_out(tmp_path: Path) -> None:
