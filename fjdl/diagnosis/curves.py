@@ -86,7 +86,7 @@ def plateau(records: Records) -> Finding:
     lowest = min(losses, default=math.nan)
     above = [number for number, loss in enumerate(losses, start=1) if loss > (1 + STILL) * lowest]
     since = above[-1] + 1 if above else 1
-    still = len(losses) - since
+    still = max(0, len(losses) - since)
     return finding(
         "plateau",
         f"the training loss has not fallen by more than 1 % in the last {still} of {len(losses)} epochs, from "

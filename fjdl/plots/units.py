@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fjdl.plots.style import BLUE, MUTED, ORANGE, STYLE, VERMILION
 
@@ -39,6 +39,7 @@ def histograms_figure(
             axes.set_ylim(0.5 / max(counts.sum(), 1), 1.5)
             axes.tick_params(labelsize=7)
             axes.yaxis.set_ticks([], minor=True)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
             axes.grid(False, axis="y")
         line[0].set_ylabel(layer, fontsize=8, rotation=0, ha="right", va="center")
     for axes, column in zip(cells[0], columns, strict=True):
