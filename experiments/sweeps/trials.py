@@ -19,7 +19,7 @@ from fjdl.signals import StopRequest
 from fjdl.train.inspection import check_source
 from fjdl.train.mesh import make_mesh, replicated
 from fjdl.train.resident import Arrays, length_of, place
-from fjdl.train.trials import Progress, Trials, check_numbers, compile_trials
+from fjdl.train.trials import Progress, Trials, check_numbers, compile_now, compile_trials
 
 _PACE = 1.0  # seconds of training between looks at signals
 _PROGRAMS, _DATA = 32, 4  # most that a worker keeps
@@ -165,8 +165,8 @@ class Worker:
         start, build = time.monotonic(), functools.partial(self._study.build, **fixed)
         several = np.ndim(numbers["seed"]) > 0
         trials = compile_trials(build, numbers, train=data[0], validation=data[1], mesh=mesh, at_once=several)
-        given = {name: numbers[name] for name in trials.free}
-        jax.block_until_ready(trials.advance(trials.begin(given), given, np.int32(0), *data))
+        if self._devices is not None:
+            compile_now(trials, numbers, data, mesh=mesh)
         self._free[_key(fixed)] = trials.free
         bound = _key({name: value for name, value in numbers.items() if name not in trials.free})
         self.programs, self.compiling = self.programs + 1, self.compiling + time.monotonic() - start

@@ -3,6 +3,7 @@
 import functools
 import types
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.sharding import Mesh
 
+from fjdl.train.mesh import replicated
 from fjdl.train.program import Program, compile_program
 from fjdl.train.recipe import Recipe
 from fjdl.train.resident import Arrays, batch_of, first_of, length_of
@@ -90,9 +92,20 @@ def check_numbers(build: Build, numbers: Mapping[str, Any], *, train: Arrays, me
 
 
 def begun(build: Build, arrays: tuple[Arrays, Arrays], mesh: Mesh, numbers: Mapping[str, Any]) -> Progress:
-    """Inside `jit`: the trial before its first step."""
+    """Inside `jit`: the trial before its first step, of arrays whose dtypes are fixed, as those of any array are."""
     recipe, program = _program(build, numbers, arrays[0], mesh)
-    return Progress(program.init(), jnp.full(recipe.epochs, jnp.nan), jnp.zeros((), jnp.int32))
+    start = Progress(program.init(), jnp.full(recipe.epochs, jnp.nan), jnp.zeros((), jnp.int32))
+    return jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), start)
+
+
+def compile_now(trials: Trials, numbers: Mapping[str, Any], data: tuple[Arrays, Arrays], *, mesh: Mesh) -> None:
+    """Compiles both functions, side by side, for trials whose arrays all devices of the mesh have as a whole."""
+    given = {name: numbers[name] for name in trials.free}
+    everywhere = replicated(mesh)
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype, device=everywhere), jax.eval_shape(trials.begin, given))
+    with ThreadPoolExecutor(1) as pool:
+        beginning = pool.submit(trials.begin, given)
+        jax.block_until_ready((trials.advance(blank, given, np.int32(0), *data), beginning.result()))
 
 
 def advanced(

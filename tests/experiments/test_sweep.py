@@ -150,6 +150,33 @@ def test_folds_and_values_that_make_other_programs(tmp_path: Path, command: Comm
     assert "refused: batch_size must be at least 1" in outcome.out
 
 
+def test_data_that_depend_on_what_is_varied_are_made_for_each_value(tmp_path: Path, command: Command) -> None:
+    """Labels are shifted by a number: nothing is learned where those of the validation part are not shifted as well."""
+    config = tmp_path / "shifted.py"
+    text = Path(CONFIG).read_text().replace("splits=digits,", "splits=lambda: shifted(share),")
+    text = text.replace("learning_rate: float = 1e-2,", "learning_rate: float = 1e-2, share: float = 0.0,")
+    config.write_text(
+        text
+        + """
+
+def shifted(share):
+    import dataclasses
+
+    from fjdl.data.source import from_arrays, to_arrays
+
+    arrays = to_arrays(digits().train)
+    label = (arrays["label"] + round(10 * share)) % 10
+    return dataclasses.replace(digits(), train=from_arrays({**arrays, "label": label.astype("int32")}))
+"""
+    )
+    flags = ("--grid", "share=0.0,0.3", "learning_rate=0.01,0.02", "--epochs", 3)
+    outcome = command("sweep", config, "--out", tmp_path / "out", *flags, *ONE)
+    assert outcome.status == 0, outcome.err
+    assert "2 programs compiled" in outcome.out
+    for trial in read_sealed(tmp_path / "out" / "sweep.json", {})["trials"]:
+        assert trial["mean"] > 0.8 if trial["point"]["share"] == 0 else trial["mean"] < 0.3
+
+
 @pytest.mark.slow
 def test_several_devices_train_what_one_trains(tmp_path: Path, command: Command) -> None:
     for devices in (1, 3):

@@ -15,6 +15,7 @@ class Axis(NamedTuple):
     places: np.ndarray  # of each value; of categories 0, 1 and so on
     log: bool  # whether a logarithmic scale suits them
     labels: tuple[str, ...]  # of categories, none for numbers
+    whole: bool = False  # whether they are whole numbers
 
     @property
     def scaled(self) -> np.ndarray:
@@ -32,6 +33,11 @@ def axis_of(values: Sequence[Any]) -> Axis:
     """
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         numbers = np.asarray(values, np.float64)
-        return Axis(numbers, bool(numbers.min() > 0 and math.log10(numbers.max() / numbers.min()) > _DECADES), ())
+        return Axis(
+            numbers,
+            bool(numbers.min() > 0 and math.log10(numbers.max() / numbers.min()) > _DECADES),
+            (),
+            all(isinstance(value, int) for value in values),
+        )
     labels = tuple(sorted(set(map(str, values))))
     return Axis(np.array([labels.index(str(value)) for value in values], np.float64), False, labels)

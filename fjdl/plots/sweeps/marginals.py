@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fjdl.plots.style import BLUE, MUTED, STYLE, VERMILION
 from fjdl.plots.sweeps.axis import axis_of
@@ -47,6 +48,8 @@ def marginals(
             )  # fmt: skip
         axes.plot(axis.places[:1], values[:1], "o", color=VERMILION, markersize=8, label="best")
         axes.set(xlabel=name, xscale="log" if axis.log else "linear")
+        if axis.whole and not axis.log:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axis.labels:
             axes.set_xticks(range(len(axis.labels)), axis.labels)
             axes.set_xlim(-0.5, len(axis.labels) - 0.5)

@@ -69,5 +69,6 @@ def _ticks(column: Axis) -> list[tuple[float, str]]:
     low, high = column.places.min(), column.places.max()
     if low == high:
         return [(0.5, f"{low:.3g}")]
-    middle = np.sqrt(low * high) if column.log else (low + high) / 2
-    return [(0.0, f"{low:.3g}"), (0.5, f"{middle:.3g}"), (1.0, f"{high:.3g}")]
+    ends = [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")]
+    middle = float(np.sqrt(low * high) if column.log else (low + high) / 2)
+    return ends if column.whole and not middle.is_integer() else [*ends, (0.5, f"{middle:.3g}")]
