@@ -53,7 +53,9 @@ def look(run: LoadedRun, examples: int) -> Looked:
                 for name, each in kinds.get(kind, {}).items()
                 if each.ndim > 1
             },
-            "gradient": {layer: _size(each) for layer, each in by_layer(_kernels(gradient), layers).items()},
+            "gradient": {
+                layer: _size(each) for layer, each in by_layer(_kernels(gradient), layers).items() if each.size
+            },
             "histograms": {
                 "activations": interpret.histograms(arrays),
                 "gradients": interpret.histograms(by_layer(gradient, layers)),
@@ -152,4 +154,4 @@ def _widened(x: Array) -> Array:
 
 
 def _size(entries: Array) -> Array:
-    return jnp.sqrt(jnp.mean(jnp.square(entries))) if entries.size else jnp.full((), jnp.nan)
+    return jnp.sqrt(jnp.mean(jnp.square(entries)))
