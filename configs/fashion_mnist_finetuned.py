@@ -54,7 +54,7 @@ def recipe(
     rates = [("logits/.*", 1.0), (".*", body_rate if start == "pretrained" else 1.0)]
     return Recipe(
         splits=lambda: _few(fashion_mnist(), examples),
-        model=pretrained(network, _weights, head="logits/.*") if start == "pretrained" else network,
+        model=pretrained(network, published, head="logits/.*") if start == "pretrained" else network,
         inputs=_inputs,
         loss=task.loss,
         metrics=task.metrics,
@@ -77,7 +77,8 @@ def _few(splits: Splits, examples: int) -> Splits:
     return Splits(name=splits.name, train=train, validation=validation, test=splits.test, classes=splits.classes)
 
 
-def _weights(params: PyTree, stats: PyTree) -> tuple[PyTree, PyTree]:
+def published(params: PyTree, stats: PyTree) -> tuple[PyTree, PyTree]:
+    """The weights of CIFAR-10, for the parameters and statistics of `cifar_resnet20(classes=10)`."""
     path = find_or_download("pretrained-resnet20-cifar10", WEIGHTS)
     tensors = load_torch_pickle(path, strip="module.")["state_dict"]
     return from_torch(tensors, params, stats, CIFAR_RESNET_AKAMASTER)

@@ -42,6 +42,8 @@ class Options:
     """How their kernels are rounded: to the nearest integer, or by second order on training examples (GPTQ)."""
     input_bits: int = 8
     """Bits of these inputs, 2 to 8."""
+    outputs: tuple[str, ...] = ()
+    """Regexes of modules whose outputs go on as integers of 8 bits too, in static networks: stem stage\\d+/block\\d+"""
     edges: int | None = None
     """Bits of the kernels of the first and the last layer of such a network, where they are to have others."""
     calibrate: int = 1024

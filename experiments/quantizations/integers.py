@@ -38,7 +38,7 @@ def integer_forms(run: Any, options: Any) -> dict[str, Form]:
     found = {}
     for bits, kind, rounding in itertools.product(options.bits, kinds, options.rounding):
         inputs = None if kind == "weights" else options.input_bits
-        rules = _rules(folded, shapes, Bits(bits, inputs), edges=options.edges)
+        rules = _rules(folded, shapes, Bits(bits, inputs), options=options)
         name = f"int{bits}" + ("" if rounding == "nearest" else f" {rounding}")
         name += ", inputs float32" if inputs is None else f", inputs int{inputs} {kind}"
         found[name] = _integers(run, (folded, params, stats), shapes, rules, kind, rounding, options=options)
@@ -74,19 +74,19 @@ def _folded(model: Any, shapes: Any, params: Any, stats: Any) -> tuple[Any, Any,
     return smaller, *fold(params, stats)
 
 
-def _rules(model: Any, shapes: Any, bits: Any, *, edges: int | None) -> Any:
+def _rules(model: Any, shapes: Any, bits: Any, *, options: Any) -> Any:
     """The bits of each layer; the kernels of the first and the last one may have others."""
     from fjdl.nn.quantized.layers import layers_of
 
     every = (".*", bits)
     try:
-        paths = list(layers_of(model, shapes, (every,)).bits)
+        paths = list(layers_of(model, shapes, (every,), options.outputs).bits)
     except ValueError as error:
         raise UsageError(f"this network cannot be made of integers: {error}") from error
-    if edges is None or len(paths) < 3:
+    if options.edges is None or len(paths) < 3:
         return (every,)
     ends = "|".join(re.escape(path) for path in (paths[0], paths[-1]))
-    return (ends, bits._replace(kernel=edges)), every
+    return (ends, bits._replace(kernel=options.edges)), every
 
 
 def _integers(
@@ -98,9 +98,10 @@ def _integers(
 
     model, params, stats = network
     calibrator, kept = calibrators()[options.ranges], stats
-    small, convert = quantized(model, shapes, rules=rules, calibrator=calibrator, dynamic=kind == "dynamic")
+    chosen = {"rules": rules, "calibrator": calibrator, "outputs": options.outputs if kind == "static" else ()}
+    small, convert = quantized(model, shapes, **chosen, dynamic=kind == "dynamic")
     if kind == "static":
-        stats = _ranged(run, network, shapes, rules=rules, calibrator=calibrator, options=options)
+        stats = _ranged(run, network, shapes, chosen, options=options)
     if rounding == "gptq":
         inputs = (run.recipe.network.seen(batch) for batch in _batches(run.splits.train, options))
         params = rounded_on_data(model, params, kept, inputs, rules=rules)
@@ -121,7 +122,7 @@ def calibrators() -> Mapping[Ranges, Any]:
     }
 
 
-def _ranged(run: Any, network: Any, shapes: Any, *, rules: Any, calibrator: Any, options: Any) -> Any:
+def _ranged(run: Any, network: Any, shapes: Any, chosen: Mapping[str, Any], *, options: Any) -> Any:
     """Statistics with the ranges of inputs over examples of the training part."""
     import jax
 
@@ -129,9 +130,9 @@ def _ranged(run: Any, network: Any, shapes: Any, *, rules: Any, calibrator: Any,
     from fjdl.nn.quantized import fake_quantized
 
     model, params, stats = network
-    learning = fake_quantized(evaluated(model), shapes, rules=rules, calibrator=calibrator)
+    learning = fake_quantized(evaluated(model), shapes, **chosen)
     seen = jax.eval_shape(learning.init, jax.random.key(0), shapes)[1]
-    found = {path: calibrator.init() for path in seen["ranges"]}
+    found = {path: chosen["calibrator"].init() for path in seen["ranges"]}
     state = {**seen, "model": stats, "ranges": found, "steps": jax.numpy.zeros((), jax.numpy.int32)}
     step = jax.jit(partial(_next, learning, run.recipe.network))
     for batch in _batches(run.splits.train, options):

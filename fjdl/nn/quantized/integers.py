@@ -1,6 +1,6 @@
 """Models whose layers multiply integers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,8 +13,19 @@ from fjdl.measured import measured
 from fjdl.model import Model
 from fjdl.nn.conv import DepthwiseConv
 from fjdl.nn.layers import Dense
-from fjdl.nn.quantized.fake import input_grid
-from fjdl.nn.quantized.layers import EIGHT, Bits, Rules, flat, is_layer, kernel_name, layers_of, replaced
+from fjdl.nn.quantized.fake import input_bits, input_grid, output_name
+from fjdl.nn.quantized.layers import (
+    EIGHT,
+    Bits,
+    Carried,
+    Rules,
+    flat,
+    is_layer,
+    is_output,
+    kernel_name,
+    layers_of,
+    replaced,
+)
 from fjdl.nn.trace import path_of
 from fjdl.platforms import by_platform
 from fjdl.quant import Quantized, absmax_quantize, dequantize, products, quantize, quantize_examples, quantize_rows
@@ -35,20 +46,27 @@ class Integers(NamedTuple):
 
 
 def quantized(
-    model: Model, inputs: Any, *, rules: Rules = EIGHT, calibrator: Calibrator | None = None, dynamic: bool = False
+    model: Model,
+    inputs: Any,
+    *,
+    rules: Rules = EIGHT,
+    outputs: Sequence[str] = (),
+    calibrator: Calibrator | None = None,
+    dynamic: bool = False,
 ) -> Integers:
     """The model whose dense and convolutional layers have kernels of integers and, where rules say so, inputs of them.
 
     `convert` takes the parameters and statistics of `fake_quantized(model, inputs, rules=rules)`, made with the same
-    `calibrator`, after training or after its steps have found the ranges; its outputs are then those of that model's
-    evaluation up to the rounding of sums in float32, since sums of integers are exact. With `dynamic` ranges, each
-    vector of a dense layer's inputs and each image of a convolution has its own, and `convert` takes the parameters and
-    statistics of `model` itself too; so it does where no layer has bits for its inputs (weight-only quantization). The
-    kernels become `quant.Quantized`, one scale for each output channel, or stay what they are where `rounded_on_data`
-    made them so; the rest stays as it is.
+    `outputs` and `calibrator`, after training or after its steps have found the ranges; what the model of integers
+    gives is then what that one gives in evaluation, up to the rounding of sums in float32, since sums of integers are
+    exact. With `dynamic` ranges, each vector of a dense layer's inputs and each image of a convolution has its own, and
+    `convert` takes the parameters and statistics of `model` itself too; so it does where no layer has bits for its
+    inputs (weight-only quantization). The kernels become `quant.Quantized`, one scale for each output channel, or stay
+    what they are where `rounded_on_data` made them so; the rest stays as it is.
 
     In evaluation a CPU takes a few examples at a time through the network, which no example of a batch must depend on
-    another one for. The model has no gradient by what was rounded. Raises `ValueError` as `fake_quantized` does.
+    another one for. The model has no gradient by what was rounded. Raises `ValueError` as `fake_quantized` does, and
+    for `outputs` with `dynamic` ranges.
 
     >>> from fjdl import models, nn, quant
     >>> model, x = nn.pure(models.MLP(hidden=(3,), classes=2)), jax.numpy.ones((2, 4))
@@ -57,9 +75,10 @@ def quantized(
     >>> params["logits"]["kernel"].values.dtype, small.apply(params, stats, x)[0].shape
     (dtype('int8'), (2, 2))
     """
-    layers, found_by = layers_of(model, inputs, rules), calibrator or moving_average()
-    chosen = layers.bits
-    static = {} if dynamic else {path: bits.inputs for path, bits in chosen.items() if bits.inputs}
+    if dynamic and outputs:
+        raise ValueError("outputs must be empty with dynamic ranges, which layers have and outputs have not")
+    layers, found_by = layers_of(model, inputs, rules, outputs), calibrator or moving_average()
+    chosen, static = layers.bits, {} if dynamic else input_bits(layers)
 
     def convert(params: PyTree, stats: PyTree) -> tuple[PyTree, PyTree]:
         named = flat(params)
@@ -67,19 +86,28 @@ def quantized(
         kernels = {name: _small(named[name], bits=bits) for name, bits in wanted.items()}
         grids = {path: input_grid(found_by, stats["ranges"][path], bits=bits) for path, bits in static.items()}
         kept = stats["model"] if "ranges" in stats else stats
-        sums = {path: products.kernel_sums(kernels[kernel_name(path)]) for path in grids if chosen[path].kernel}
+        whole = [path for path, bits in chosen.items() if bits.kernel and (path in grids or path in layers.source)]
+        sums = {path: products.kernel_sums(kernels[kernel_name(path)]) for path in whole}
         return replaced(params, kernels), {"model": kept, "grids": grids, "sums": sums}
 
     def whole(params: PyTree, stats: PyTree, inputs: Any, **options: Any) -> tuple[Any, PyTree]:
-        def run(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-            if not is_layer(context):
-                return call(*args, **kwargs)
+        carried, grids = Carried(), stats["grids"]
+
+        def multiplied(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
             path, layer, x = path_of(context.module), context.module, args[0]
-            bits = chosen[path]
-            factor = _as_integers(layer, x, bits, stats["grids"].get(path))
+            bits, given = chosen[path], path in layers.source
+            factor = carried.of(x) if given else _as_integers(layer, x, bits, grids.get(path))
             if bits.kernel is None:
                 return call(x if factor is x else dequantize(factor, dtype=x.dtype), *args[1:], **kwargs)
             return _product(layer, factor, stats["sums"].get(path), dtype=x.dtype)
+
+        def run(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+            output = multiplied(call, args, kwargs, context) if is_layer(context) else call(*args, **kwargs)
+            if not is_output(context, layers.outputs):
+                return output
+            small = quantize(output, grids[output_name(path_of(context.module))])
+            carried.add(output := dequantize(small, dtype=output.dtype), small)
+            return output
 
         with linen.intercept_methods(run):
             outputs, changed = model.apply(params, stats["model"], inputs, **options)

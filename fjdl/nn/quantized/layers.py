@@ -1,5 +1,6 @@
 """Which layers of a model are quantized, and to how many bits."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from fjdl.quant.blocks import block_shape
 from fjdl.quant.grid import Grid
 from fjdl.typing import Array, PyTree
 
+CARRIED_BITS = 8  # of outputs
 LAYERS = (Dense, Conv, DepthwiseConv)
 
 
@@ -33,42 +35,84 @@ EIGHT: Rules = ((".*", Bits()),)
 
 
 class Layers(NamedTuple):
-    """The dense and convolutional layers of a model, in the order in which they run."""
+    """The dense and convolutional layers of a model, in the order in which they run, and its carried outputs."""
 
     bits: dict[str, Bits]  # by path
+    outputs: tuple[str, ...]  # paths of modules whose outputs are carried as integers
+    source: dict[str, str]  # of a layer whose inputs of 8 bits are such an output, the path of that module
     largest: int  # entries of the largest output of a layer for one example
     apart: bool  # whether inputs and outputs have an axis of examples, outermost
 
 
-def layers_of(model: Model, inputs: Any, rules: Rules) -> Layers:
+def layers_of(model: Model, inputs: Any, rules: Rules, outputs: Sequence[str] = ()) -> Layers:
     """The layers, and their bits by the first rule `(regex, bits)` that matches a layer's whole path; computes nothing.
 
-    Raises `ValueError` for layers that no rule covers, rules that match none, bits outside [2, 8], and a model without
-    such layers or whose parameters do not stand under their paths, such as an ensemble.
+    `outputs` are regexes of whole paths of modules. Raises `ValueError` for layers that no rule covers, rules that
+    match none, bits outside [2, 8], and a model without such layers or whose parameters do not stand under their paths,
+    such as an ensemble.
     """
     for _, bits in rules:
         within("[2, 8]", kernel=bits.kernel, inputs=bits.inputs)
     params, stats = jax.eval_shape(model.init, jax.random.key(0), inputs)
     sizes: dict[str, int] = {}
+    source: dict[str, str] = {}
+    carried = Carried()
 
     def watch(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        output = call(*args, **kwargs)
+        output, path = call(*args, **kwargs), path_of(context.module)
         if is_layer(context):
-            sizes[path_of(context.module)] = output.size
+            sizes[path] = output.size
+            if (found := carried.of(args[0])) is not None:
+                source[path] = found
+        if is_output(context, outputs) and isinstance(output, jax.Array):
+            carried.add(output, path)
         return output
 
     with linen.intercept_methods(watch):
-        outputs = jax.eval_shape(lambda *args: model.apply(*args, train=False)[0], params, stats, inputs)
+        results = jax.eval_shape(lambda *args: model.apply(*args, train=False)[0], params, stats, inputs)
+    names = carried.values()
+    unknown = [rule for rule in outputs if not any(re.fullmatch(rule, name) for name in names)]
+    if unknown:
+        raise ValueError(f"outputs must name modules that give one array, but none matches {unknown[0]!r}")
     missing = [path for path in sizes if kernel_name(path) not in flat(params)]
     if missing or not sizes:
         lacking = f"parameters under their paths, but {missing} have none" if missing else "a dense or conv layer"
         raise ValueError(f"a model that is quantized must have {lacking}")
     chosen = flat(tree.select(unflatten_dict({path: path for path in sizes}, sep="/"), rules))
-    lengths = {leaf.shape[:1] for leaf in jax.tree.leaves((inputs, outputs))}
+    lengths = {leaf.shape[:1] for leaf in jax.tree.leaves((inputs, results))}
     examples = max((length for shape in lengths for length in shape), default=1)
     return Layers(
-        {path: chosen[path] for path in sizes}, max(sizes.values()) // max(examples, 1), lengths == {(examples,)}
+        {path: chosen[path] for path in sizes},
+        tuple(names),
+        {path: found for path, found in source.items() if chosen[path].inputs == CARRIED_BITS},
+        max(sizes.values()) // max(examples, 1),
+        lengths == {(examples,)},
     )
+
+
+class Carried:
+    """What is known of arrays that modules have given, found again by the array itself as a layer receives it."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, Any]] = {}
+
+    def add(self, array: Array, value: Any) -> None:
+        """Keeps what is known of the array."""
+        self._known[id(array)] = array, value  # the array is kept, so that no other one gets its id
+
+    def of(self, array: Any) -> Any:
+        """What is known of this very array, or None."""
+        return self._known.get(id(array), (None, None))[1]
+
+    def values(self) -> list[Any]:
+        """What is known of all arrays, in the order in which they came."""
+        return [value for _, value in self._known.values()]
+
+
+def is_output(context: Any, outputs: Sequence[str]) -> bool:
+    """Whether the call is that of a module whose outputs are carried as integers."""
+    path = path_of(context.module)
+    return context.method_name == "__call__" and any(re.fullmatch(rule, path) for rule in outputs)
 
 
 def is_layer(context: Any) -> bool:
