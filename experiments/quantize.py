@@ -43,7 +43,7 @@ class Options:
     input_bits: int = 8
     """Bits of these inputs, 2 to 8."""
     outputs: tuple[str, ...] = ()
-    """Regexes of modules whose outputs go on as integers of 8 bits too, in static networks: stem stage\\d+/block\\d+"""
+    """Regexes of modules whose outputs go on in 8 bits, in static networks, such as stem and stage.*/block[0-9]+."""
     edges: int | None = None
     """Bits of the kernels of the first and the last layer of such a network, where they are to have others."""
     calibrate: int = 1024

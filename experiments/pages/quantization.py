@@ -114,7 +114,9 @@ def published_network() -> tuple[Any, Any, Any]:
     def apply(params: Any, stats: Any, images: Any, **options: Any) -> Any:
         return smaller.apply(params, stats, seen(images), **options)
 
-    return smaller._replace(init=init, apply=apply), *fold(*published(*jax.eval_shape(network.init, jax.random.key(0), one)))
+    return smaller._replace(init=init, apply=apply), *fold(
+        *published(*jax.eval_shape(network.init, jax.random.key(0), one))
+    )
 
 
 def smaller(form: Form, network: Any, params: Any, stats: Any, batches: list[Any]) -> tuple[Any, Any, Any]:

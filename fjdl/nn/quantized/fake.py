@@ -40,7 +40,7 @@ def fake_quantized(
     calibrator: Calibrator | None = None,
     start: int = 0,
 ) -> Model:
-    r"""The model for quantization-aware training: kernels and inputs of layers are rounded as integers would round them.
+    r"""The model for quantization-aware training: kernels and inputs of layers are rounded as integers round them.
 
     Each output channel of a kernel has a symmetric grid up to its largest number. The inputs of a layer have an affine
     grid over the range that `calibrator` finds, by default a moving average of the extremes of batches; training moves
@@ -49,7 +49,7 @@ def fake_quantized(
     dictionary of its own, "model", with "ranges" and "steps".
 
     `outputs` are regexes of paths of modules whose outputs are rounded as well, to 8 bits, and go on so: the blocks of
-    a residual network, `("stem", r"stage\d+/block\d+")`, add bytes to bytes then. A layer that receives such an
+    a residual network, `(r"stage\d+/block\d+(/shortcut)?",)`, add bytes to bytes then. A layer that receives such an
     output takes it as it is, on the output's grid.
 
     `rules` are pairs of a regex of a layer's path and its `Bits`, such as `(("stem|logits", Bits(8, 8)), (".*",

@@ -64,7 +64,8 @@ def layers_of(model: Model, inputs: Any, rules: Rules, outputs: Sequence[str] = 
             sizes[path] = output.size
             if (found := carried.of(args[0])) is not None:
                 source[path] = found
-        if is_output(context, outputs) and isinstance(output, jax.Array):
+        named = context.method_name == "__call__" and any(re.fullmatch(rule, path) for rule in outputs)
+        if named and isinstance(output, jax.Array) and carried.of(output) is None:
             carried.add(output, path)
         return output
 
@@ -111,8 +112,7 @@ class Carried:
 
 def is_output(context: Any, outputs: Sequence[str]) -> bool:
     """Whether the call is that of a module whose outputs are carried as integers."""
-    path = path_of(context.module)
-    return context.method_name == "__call__" and any(re.fullmatch(rule, path) for rule in outputs)
+    return context.method_name == "__call__" and path_of(context.module) in outputs
 
 
 def is_layer(context: Any) -> bool:
