@@ -101,7 +101,7 @@ def costs(call: tuple[Any, ...], device: Any) -> tuple[float, int]:
     function, *arguments = call
     place = SingleDeviceSharding(device)
     placed = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), arguments)
-    made = jax.jit(function).trace(*placed).lower(lowering_platforms=("tpu",)).compile()
+    made: Any = jax.jit(function).trace(*placed).lower(lowering_platforms=("tpu",)).compile()
     module = parse(made.as_text())
     return float(made.cost_analysis()["bytes accessed"]), cycles(module, module.entry)
 
