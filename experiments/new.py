@@ -50,6 +50,7 @@ def main() -> None:
     for note in written.notes:
         print(note)
     print(f"{path} is written; python -m experiments.train {path} trains it, with --help it shows what may be changed")
+    print(f"python -m experiments.check {path} reads all of the data first and says what is wrong with them")
 
 
 def path_of(options: Options) -> Path:

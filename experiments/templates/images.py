@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.templates.base import Sizes, Written, filled, path_literal, sizes_for, strings
+from fjdl.data.own.labels import require_classes
 from fjdl.data.source import Splits
 
 TEMPLATE = '''"""A residual network on the images of <folder>.
@@ -82,6 +83,7 @@ def of_folder(name: str, path: Path, *, size: int, reader: str = "image_folder")
     from fjdl.data import own
 
     splits = getattr(own, reader)(path, size=size)
+    require_classes(str(path), splits.classes)
     small = splits.train.length * size * size * 3 <= MEMORY
     call = f"{reader}(Path(data), size=size)"
     return _written(

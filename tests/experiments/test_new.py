@@ -41,6 +41,7 @@ def test_a_table_is_looked_at_and_its_config_trains_at_once(tmp_path: Path, comm
         "note: columns of numbers and words are taken for names: code",
         "note: fields are missing (1 in 'age'); impute=\"median\" fills them",
         "mine.py is written; python -m experiments.train mine.py trains it, with --help it shows what may be changed",
+        "python -m experiments.check mine.py reads all of the data first and says what is wrong with them",
     ]
     recipe = load_config(tmp_path / "mine.py")()
     splits = recipe.splits()
@@ -118,6 +119,7 @@ def test_a_config_is_written_as_the_repository_formats_its_own(tmp_path: Path, c
         (("mine", "--data", "none.csv"), USAGE, "data must be a file or a folder, got none.csv, which does not exist"),
         (("mine", "--data", "a.txt"), DATA, r"a.txt: the name of a table must end in .csv"),
         (("mine", "--data", "empty"), DATA, "empty must hold folders of images, got none"),
+        (("mine", "--data", "alone"), DATA, "alone: the label must have at least two classes, got cat alone"),
         (("no name", "--data", "a.csv"), USAGE, "name must be of letters, digits and _, as names of Python are, got"),
         (("taken", "--data", "a.csv"), USAGE, "taken.py is there already; --overwrite replaces it"),
         (("none/mine", "--data", "a.csv"), USAGE, "none must be a folder, got no such folder"),
@@ -129,6 +131,10 @@ def test_what_does_not_fit_is_one_sentence_and_writes_nothing(
     as_csv(tmp_path / "a.csv")
     (tmp_path / "a.txt").write_text("x")
     (tmp_path / "empty").mkdir()
+    for number in range(20):
+        path = tmp_path / "alone" / "cat" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(number))
     (tmp_path / "taken.py").write_text("mine")
     refused = command("new", *arguments)
     assert refused.status == status

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from fjdl.data.own import table
 from fjdl.errors import DataError
@@ -122,6 +124,9 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=rf"{name} must be a (file|readable file of Parquet)"):
             table(tmp_path / name, label="kind")
+    parquet.write_table(pyarrow.table({"a": pyarrow.array([], "int64")}), tmp_path / "c.parquet")
+    with pytest.raises(DataError, match=r"c\.parquet: the table must have a column and a row, got none"):
+        table(tmp_path / "c.parquet", label="kind")
 
 
 def test_few_rows_are_refused_and_not_lost(tmp_path: Path) -> None:
