@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 
 from experiments.command import run_guarded
@@ -55,12 +56,37 @@ def draw(path: Path, run: LoadedRun) -> list[Path]:
     if told.probabilities is not None and not run.splits.test.streamed:
         shown = mistakes_figure(run, title=f"{title}, test part")
         figures |= {} if shown is None else {"mistakes": shown}
+        figures |= of_probabilities(run, title=f"{title}, test part")
     if run.recipe.generation is not None and run.recipe.generation.attention is not None:
         figures["attention"] = attention_map(run, title=f"{title}, first example of the test part")
     figures |= cases(run, title=f"{title}, test part")
     for name, figure in figures.items():
         save(figure, path / "plots" / f"{name}.png")
     return [path / "plots" / f"{name}.png" for name in figures]
+
+
+def of_probabilities(run: LoadedRun, *, title: str) -> dict[str, Any]:
+    """Reliability diagram, and curves over all thresholds, each class against all others; for one label an example."""
+    import jax.numpy as jnp
+
+    from experiments.diagnoses.measured import BINS, answers
+    from fjdl import metrics
+    from fjdl.plots import reliability_figure, thresholds_figure
+
+    told = answers(run, "test")
+    if told is None:
+        return {}
+    probabilities, labels = jnp.asarray(told.probabilities), jnp.asarray(told.labels)
+    diagram = metrics.measure(metrics.calibration(BINS), *metrics.top_class(probabilities, labels))
+    roc, precision_recall, areas = {}, {}, {}
+    for number, name in enumerate(run.splits.classes):
+        own, scores = labels == number, probabilities[:, number]
+        if not 0 < int(own.sum()) < len(own):
+            continue  # of which there is none, or nothing else
+        roc[name], precision_recall[name] = metrics.roc_curve(own, scores), metrics.precision_recall_curve(own, scores)
+        areas[name] = float(metrics.roc_auc_score(own, scores)), float(metrics.average_precision_score(own, scores))
+    figures = {"reliability": reliability_figure(*(np.asarray(each).tolist() for each in diagram), title=title)}
+    return figures | ({"thresholds": thresholds_figure(roc, precision_recall, areas, title=title)} if roc else {})
 
 
 def cases(run: LoadedRun, *, title: str) -> dict[str, Any]:

@@ -1,6 +1,10 @@
-"""Finished runs as a table over seeds: `python -m experiments.report runs/digits-* --write docs/results.md`."""
+"""Finished runs as a table over seeds: `python -m experiments.report runs/digits-* --write docs/results.md`.
+
+`--html page.html` makes a page about them that needs no other file, `--figure curves.png` compares their curves.
+"""
 
 import dataclasses
+import re
 import shlex
 import statistics
 import sys
@@ -25,6 +29,10 @@ class Options:
     """Run directories; those that differ only in the seed make one row."""
     write: Path | None = None
     """A Markdown file in which the table between the two marker lines is replaced."""
+    figure: Path | None = None
+    """A PNG file with the learning curves of all runs in the same axes."""
+    html: Path | None = None
+    """A page of HTML about these runs, all in one file: figures, numbers, diagnosis, command, config, environment."""
 
 
 def main() -> None:
@@ -32,10 +40,35 @@ def main() -> None:
     options = tyro.cli(Options, args=sys.argv[1:])
     if not options.runs:
         raise UsageError("report needs at least one run directory, got none")
-    table = "\n".join(rows(load_all(options.runs)))
-    print(table)
+    results = load_all(options.runs)
+    lines = rows(results)
+    print("\n".join(lines))
     if options.write is not None:
-        replace_table(options.write, table)
+        replace_table(options.write, "\n".join(lines))
+    if options.figure is not None:
+        from experiments.reports.comparison import compared
+        from fjdl.plots import save
+
+        save(compared(results), options.figure)
+    if options.html is not None:
+        write_page(options.html, results, lines)
+
+
+def write_page(path: Path, results: Sequence[dict[str, Any]], lines: Sequence[str]) -> None:
+    """Writes the page of the runs, with the lines of the table."""
+    from experiments.reports.comparison import compared
+    from experiments.reports.page import page
+    from fjdl.files import write_atomically
+
+    header, _, *body = [cells(line) for line in lines]
+    alike = len(results) > 1 and len({result["headline"] for result in results}) == 1
+    write_atomically(path, page(results, table=[header, *body], compared=compared(results) if alike else None))
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a row in Markdown, as plain text."""
+    inside = re.split(r"(?<!\\)\|", line.strip()[1:-1])
+    return [cell.strip().strip("`").replace("\\|", "|") for cell in inside]
 
 
 def load_all(paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -87,12 +87,12 @@ def plateau(records: Records) -> Finding:
     above = [number for number, loss in enumerate(losses, start=1) if loss > (1 + STILL) * lowest]
     since = above[-1] + 1 if above else 1
     still = max(0, len(losses) - since)
+    told = f"the training loss has not fallen by more than 1 % in the last {still} of {len(losses)} epochs"
+    told = told if still else f"the training loss fell by more than 1 % up to the last of {len(losses)} epochs"
+    ends = f", from {losses[0]:.4g} at first to {lowest:.4g}" if losses else ""
     return finding(
         "plateau",
-        f"the training loss has not fallen by more than 1 % in the last {still} of {len(losses)} epochs, from "
-        f"{losses[0]:.4g} at first to {lowest:.4g}"
-        if losses
-        else "no training loss was finite",
+        told + ends if losses else "no training loss was finite",
         trouble=still >= max(5, LONG * len(losses)) and lowest > LEARNED * losses[0],
         advice=(
             "where it never fell: ask whether the model can learn at all, python -m experiments.overfit CONFIG",

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fjdl.plots.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, STYLE, VERMILION
+from fjdl.plots.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, STYLE, VERMILION, class_colours
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -52,6 +52,48 @@ def learning_curves(records: Records, *, title: str, best_step: int | None = Non
         if len(axes.get_legend_handles_labels()[1]) > 1:
             axes.legend(fontsize=9)
     return figure
+
+
+@matplotlib.rc_context(STYLE)
+def comparison_figure(
+    runs: Mapping[str, Records], *, headline: str, title: str, percent: bool, loss_unit: str = "nats"
+) -> Figure:
+    """The learning curves of several runs in the same axes: losses on the left, one result of each epoch on the right.
+
+    `runs` has the records of each by its name, as `learning_curves` takes them. Validation results are drawn through,
+    those of training dashed in the same colour. `headline` is the metric on the right, such as "accuracy", in percent
+    where asked; without it, or for "loss", there are losses alone. Raises `ValueError` where there is no run, or one
+    without records.
+    """
+    if not runs or not all(runs.values()):
+        raise ValueError(f"runs must hold records of at least one run, got {[*map(len, runs.values())]} records")
+    panels = ["loss"] if headline == "loss" else ["loss", headline]
+    clock = "epoch" if all("epoch" in record for records in runs.values() for record in records) else "step"
+    figure = Figure(figsize=(1.2 + 4.6 * len(panels), 4.0 + 0.14 * len(runs)))
+    figure.suptitle(title)
+    for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        scale = 100 if percent and name != "loss" else 1
+        for number, (run, records) in enumerate(runs.items()):
+            colour = class_colours(len(runs))[number] / 255
+            training = "train_loss" if name == "loss" else f"{_SAMPLE}{name}"
+            for key, style in ((training, "--"), (f"{_VALIDATION}{name}", "-")):
+                points = [(record[clock], scale * _or_gap(record[key])) for record in records if key in record]
+                marker = "o" if len(points) <= _FEW and style == "-" else ""
+                label = run if name == "loss" and style == "-" else None
+                axes.plot(*_columns(points), style, color=colour, marker=marker, label=label)
+        unit = f" ({loss_unit})" if name == "loss" else " (%)" if percent else ""
+        axes.set(xlabel=clock, ylabel=f"{_words(name)}{unit}, dashed: training")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    figure.legend(loc="outside lower center", ncols=min(3, len(runs)), fontsize=8)
+    return figure
+
+
+def _columns(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _or_gap(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
 
 
 def _panels(names: Sequence[str]) -> list[list[str]]:

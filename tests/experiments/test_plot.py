@@ -179,7 +179,8 @@ def test_every_figure_is_a_readable_png_with_the_same_bytes_each_time(
     outcome = command("plot", run)
     assert outcome.status == 0
     paths = [Path(line) for line in outcome.out.splitlines()]
-    assert [path.name for path in paths] == ["learning_curves.png", "confusion.png", "mistakes.png"]
+    names = ["learning_curves", "confusion", "mistakes", "reliability", "thresholds"]
+    assert [path.stem for path in paths] == names
     assert {path.parent for path in paths} == {run / "plots"}
     for path in paths:
         pixels = matplotlib.image.imread(path)
