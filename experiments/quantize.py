@@ -16,6 +16,7 @@ from experiments.evaluate import LoadedRun, load_run
 from experiments.quantizations.figure import quantization_figure
 from experiments.quantizations.integers import Activations, Form, Ranges, Rounding, batch_of, integer_forms
 from experiments.quantizations.kernels import Granularity, Scheme, quantizers
+from experiments.quantizations.mixed import Mixed, mixed_bits, sensitivity_figure
 from fjdl.errors import UsageError
 
 
@@ -46,6 +47,8 @@ class Options:
     """Regexes of modules whose outputs go on in 8 bits, in static networks, such as stem and stage.*/block[0-9]+."""
     edges: int | None = None
     """Bits of the kernels of the first and the last layer of such a network, where they are to have others."""
+    budget: float | None = None
+    """Share of the kernels' bytes in float32: such networks once more, each layer in 8, 4, 3 or 2 bits of its own."""
     calibrate: int = 1024
     """Training examples that ranges, and roundings of second order, are found with."""
     ranges: Ranges = "moving-average"
@@ -61,7 +64,8 @@ def main() -> None:
     options = tyro.cli(Options, args=sys.argv[1:])
     check(options)
     run = load_run(options.run)
-    rows = compare(run, options)
+    mixed = None if options.budget is None else mixed_bits(run, options)
+    rows = compare(run, options, mixed)
     from fjdl.train.documents import write_sealed
     from fjdl.tree import digest
 
@@ -76,6 +80,10 @@ def main() -> None:
     path = options.run / "plots" / "quantized.png"
     save(figure, path)
     print(f"figure: {path}")
+    if mixed is not None:
+        path = options.run / "plots" / "sensitivity.png"
+        save(sensitivity_figure(mixed, title=f"{options.run.resolve().name}, layer by layer"), path)
+        print(f"figure: {path}")
 
 
 def check(options: Options) -> None:
@@ -87,14 +95,16 @@ def check(options: Options) -> None:
     for name in ("scheme", "bits", "granularity", "activations", "rounding"):
         if not getattr(options, name):
             raise UsageError(f"{name} must name one at least, got none")
+    if options.budget is not None and not 0 < options.budget <= 1:
+        raise UsageError(f"budget must lie in (0, 1], got {options.budget}")
     for name in ("group", "batch_size", "repeats", "calibrate"):
         if getattr(options, name) < 1:
             raise UsageError(f"{name} must be at least 1, got {getattr(options, name)}")
 
 
-def compare(run: LoadedRun, options: Options) -> list[dict[str, Any]]:
+def compare(run: LoadedRun, options: Options, mixed: Mixed | None = None) -> list[dict[str, Any]]:
     """One row for each form, all on the test part."""
-    forms = kernel_forms(run, options) | integer_forms(run, options)
+    forms = kernel_forms(run, options) | integer_forms(run, options, mixed)
     return [{"parameters": label, **measure(run, form, options)} for label, form in forms.items()]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+from experiments.quantizations.mixed import Mixed
 from fjdl.errors import UsageError
 
 Activations = Literal["none", "weights", "static", "dynamic"]
@@ -22,8 +23,8 @@ class Form(NamedTuple):
     stats: Any
 
 
-def integer_forms(run: Any, options: Any) -> dict[str, Form]:
-    """The forms with integers between layers that the options name, batch normalizations folded.
+def integer_forms(run: Any, options: Any, mixed: Mixed | None = None) -> dict[str, Form]:
+    """The forms with integers between layers that the options name, and that of mixed bits, normalizations folded.
 
     Raises `UsageError` for a network whose layers cannot be quantized.
     """
@@ -31,18 +32,29 @@ def integer_forms(run: Any, options: Any) -> dict[str, Form]:
     if not kinds:
         return {}
     from fjdl.nn.quantized import Bits
+
+    *network, shapes = folded_network(run)
+    found = {}
+    widths = [*options.bits, *([mixed] if mixed else [])]
+    for bits, kind, rounding in itertools.product(widths, kinds, options.rounding):
+        inputs = None if kind == "weights" else options.input_bits
+        if isinstance(bits, Mixed):
+            name = f"mixed, {options.budget:.0%}"
+            rules = tuple((re.escape(path), Bits(count, inputs)) for path, count in bits.bits.items())
+        else:
+            name, rules = f"int{bits}", _rules(network[0], shapes, Bits(bits, inputs), options=options)
+        name += "" if rounding == "nearest" else f" {rounding}"
+        name += ", inputs float32" if inputs is None else f", inputs int{inputs} {kind}"
+        found[name] = _integers(run, network, shapes, rules, kind, rounding, options=options)
+    return found
+
+
+def folded_network(run: Any) -> tuple[Any, Any, Any, Any]:
+    """The model with normalizations folded, its parameters and statistics, and the shapes of what it sees."""
     from fjdl.train.state import evaluated_params
 
     shapes = _shapes(run.recipe, run.splits.test)
-    folded, params, stats = _folded(run.recipe.model, shapes, evaluated_params(run.state), run.state.stats)
-    found = {}
-    for bits, kind, rounding in itertools.product(options.bits, kinds, options.rounding):
-        inputs = None if kind == "weights" else options.input_bits
-        rules = _rules(folded, shapes, Bits(bits, inputs), options=options)
-        name = f"int{bits}" + ("" if rounding == "nearest" else f" {rounding}")
-        name += ", inputs float32" if inputs is None else f", inputs int{inputs} {kind}"
-        found[name] = _integers(run, (folded, params, stats), shapes, rules, kind, rounding, options=options)
-    return found
+    return *_folded(run.recipe.model, shapes, evaluated_params(run.state), run.state.stats), shapes
 
 
 def _shapes(recipe: Any, source: Any) -> Any:
@@ -103,7 +115,7 @@ def _integers(
     if kind == "static":
         stats = _ranged(run, network, shapes, chosen, options=options)
     if rounding == "gptq":
-        inputs = (run.recipe.network.seen(batch) for batch in _batches(run.splits.train, options))
+        inputs = (run.recipe.network.seen(batch) for batch in calibration_batches(run.splits.train, options))
         params = rounded_on_data(model, params, kept, inputs, rules=rules)
     recipe = dataclasses.replace(run.recipe, precision="float32", model=small, layout=Layout())
     return Form(recipe, *convert(params, stats))
@@ -135,7 +147,7 @@ def _ranged(run: Any, network: Any, shapes: Any, chosen: Mapping[str, Any], *, o
     found = {path: chosen["calibrator"].init() for path in seen["ranges"]}
     state = {**seen, "model": stats, "ranges": found, "steps": jax.numpy.zeros((), jax.numpy.int32)}
     step = jax.jit(partial(_next, learning, run.recipe.network))
-    for batch in _batches(run.splits.train, options):
+    for batch in calibration_batches(run.splits.train, options):
         state = step(params, state, batch)
     return {**state, "model": stats}
 
@@ -144,7 +156,7 @@ def _next(learning: Any, network: Any, params: Any, state: Any, batch: Any) -> A
     return learning.apply(params, state, network.seen(batch), train=True)[1]
 
 
-def _batches(source: Any, options: Any) -> Iterator[dict[str, Any]]:
+def calibration_batches(source: Any, options: Any) -> Iterator[dict[str, Any]]:
     """Examples in steps over the whole part, since its order may be that of classes."""
     import numpy as np
 

@@ -18,6 +18,7 @@ from fjdl.quant import products, ranges
 from fjdl.quant.adaround import adaround
 from fjdl.quant.affine import absmax_quantize, quantize_examples, quantize_rows, zeropoint_quantize
 from fjdl.quant.bias import correct_bias, correct_bias_by_means, rectified_mean
+from fjdl.quant.budget import bits_within
 from fjdl.quant.casts import float8_quantize, saturating_cast
 from fjdl.quant.equalize import Equalized, equalize_layers
 from fjdl.quant.fake import fake_quantize, learned_step, lsq_quantize, straight_through_round
@@ -40,6 +41,7 @@ __all__ = [
     "absmax_quantize",
     "adaround",
     "affine_grid",
+    "bits_within",
     "correct_bias",
     "correct_bias_by_means",
     "dequantize",

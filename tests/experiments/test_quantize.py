@@ -89,7 +89,8 @@ def test_schemes_bits_and_granularities_are_all_combined_and_fewer_bits_take_few
 def test_networks_of_integers_stay_near_and_are_as_small_as_their_kernels(run: Path, command: Command) -> None:
     kinds = ["--activations", "weights", "static", "dynamic", "--rounding", "nearest", "gptq", "--edges", 8]
     flags = ["--bits", 8, 2, "--ranges", "extremes", "--calibrate", 64, "--batch-size", 32, "--repeats", 1]
-    assert command("quantize", run, *kinds, *flags).status == 0
+    assert command("quantize", run, *kinds, *flags, "--budget", 0.13).status == 0
+    assert (run / "plots" / "sensitivity.png").stat().st_size > 1000
     rows = {row["parameters"]: row for row in rows_of(run)}
     for kind in ("float32", "int8 static", "int8 dynamic"):
         row = rows[f"int8, inputs {kind}"]
@@ -98,6 +99,8 @@ def test_networks_of_integers_stay_near_and_are_as_small_as_their_kernels(run: P
         assert row["bytes"] == rows["int8 absmax"]["bytes"]
         assert rows[f"int2 gptq, inputs {kind}"]["bytes"] == rows["int2 absmax"]["bytes"]
         assert rows[f"int2 gptq, inputs {kind}"]["loss"] != rows[f"int2, inputs {kind}"]["loss"]
+        # One layer of 64 rows, which take 5 bytes each in 4 bits and 3 in 2.
+        assert rows[f"mixed, 13%, inputs {kind}"]["bytes"] == rows["int2 absmax"]["bytes"] + 64 * (5 - 3)
 
 
 def test_all_is_every_scheme() -> None:

@@ -15,8 +15,9 @@ from fjdl.nn.quantized.fake import fake_quantized
 from fjdl.nn.quantized.integers import Integers, quantized
 from fjdl.nn.quantized.layers import Bits
 from fjdl.nn.quantized.rounding import rounded_on_data
+from fjdl.nn.quantized.sensitivity import sensitivities
 
-__all__ = ["Bits", "Integers", "fake_quantized", "quantized", "rounded_on_data"]
+__all__ = ["Bits", "Integers", "fake_quantized", "quantized", "rounded_on_data", "sensitivities"]
 
 
 def __dir__() -> list[str]:
