@@ -5,7 +5,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from experiments.evaluate import LoadedRun, load_run
 from experiments.quantizations.figure import quantization_figure
 from experiments.quantizations.integers import Activations, Form, Ranges, Rounding, batch_of, integer_forms
 from experiments.quantizations.kernels import Granularity, Scheme, quantizers
-from experiments.quantizations.mixed import Mixed, mixed_bits, sensitivity_figure
+from experiments.quantizations.mixed import mixed_bits, sensitivity_figure
 from fjdl.errors import UsageError
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     check(options)
     run = load_run(options.run)
     mixed = None if options.budget is None else mixed_bits(run, options)
-    rows = compare(run, options, mixed)
+    rows = compare(run, options, None if mixed is None else mixed.bits)
     from fjdl.train.documents import write_sealed
     from fjdl.tree import digest
 
@@ -102,7 +102,7 @@ def check(options: Options) -> None:
             raise UsageError(f"{name} must be at least 1, got {getattr(options, name)}")
 
 
-def compare(run: LoadedRun, options: Options, mixed: Mixed | None = None) -> list[dict[str, Any]]:
+def compare(run: LoadedRun, options: Options, mixed: Mapping[str, int] | None = None) -> list[dict[str, Any]]:
     """One row for each form, all on the test part."""
     forms = kernel_forms(run, options) | integer_forms(run, options, mixed)
     return [{"parameters": label, **measure(run, form, options)} for label, form in forms.items()]

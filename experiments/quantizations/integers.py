@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from experiments.quantizations.mixed import Mixed
 from fjdl.errors import UsageError
 
 Activations = Literal["none", "weights", "static", "dynamic"]
@@ -23,8 +22,10 @@ class Form(NamedTuple):
     stats: Any
 
 
-def integer_forms(run: Any, options: Any, mixed: Mixed | None = None) -> dict[str, Form]:
-    """The forms with integers between layers that the options name, and that of mixed bits, normalizations folded.
+def integer_forms(run: Any, options: Any, mixed: Mapping[str, int] | None = None) -> dict[str, Form]:
+    """The forms with integers between layers that the options name, and that of `mixed` bits by layer.
+
+    Batch normalizations are folded.
 
     Raises `UsageError` for a network whose layers cannot be quantized.
     """
@@ -38,11 +39,11 @@ def integer_forms(run: Any, options: Any, mixed: Mixed | None = None) -> dict[st
     widths = [*options.bits, *([mixed] if mixed else [])]
     for bits, kind, rounding in itertools.product(widths, kinds, options.rounding):
         inputs = None if kind == "weights" else options.input_bits
-        if isinstance(bits, Mixed):
-            name = f"mixed, {options.budget:.0%}"
-            rules = tuple((re.escape(path), Bits(count, inputs)) for path, count in bits.bits.items())
-        else:
+        if isinstance(bits, int):
             name, rules = f"int{bits}", _rules(network[0], shapes, Bits(bits, inputs), options=options)
+        else:
+            name = f"mixed, {options.budget:.0%}"
+            rules = tuple((re.escape(path), Bits(count, inputs)) for path, count in bits.items())
         name += "" if rounding == "nearest" else f" {rounding}"
         name += ", inputs float32" if inputs is None else f", inputs int{inputs} {kind}"
         found[name] = _integers(run, network, shapes, rules, kind, rounding, options=options)

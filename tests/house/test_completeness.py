@@ -109,6 +109,7 @@ NO_ROW: dict[str, str] = {
     "fjdl.search.suggested_objective": "numbers on the host",
     "fjdl.search.survivors": "numbers on the host",
     "fjdl.search.uniform": "numbers on the host",
+    "fjdl.quant.bits_within": "numbers on the host",
     "fjdl.quant.is_quantized": "a truth value on the host",
     "fjdl.quant.packed_length": "a number on the host",
     "fjdl.quant.size_in_bytes": "a number on the host",
