@@ -23,7 +23,7 @@ def sensitivities(
     `fake_quantized` does, and for no batches.
 
     >>> from fjdl import models, nn
-    >>> model, x = nn.pure(models.MLP(hidden=(3,), classes=2)), jnp.ones((2, 4))
+    >>> model, x = nn.pure(models.MLP(hidden=(3,), classes=2)), jax.random.normal(jax.random.key(1), (8, 4))
     >>> errors = sensitivities(model, *model.init(jax.random.key(0), x), [x], bits=(8, 2))
     >>> sorted(errors), errors["logits"][8] < errors["logits"][2]
     (['hidden1', 'logits'], True)
