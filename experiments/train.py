@@ -72,6 +72,11 @@ def _told_to_tensorboard(recipe: Any, run_dir: Path) -> Any:
     return dataclasses.replace(recipe, hooks=(*recipe.hooks, tensorboard(run_dir / "tensorboard")))
 
 
+def _text_of(config: Path) -> str | None:
+    """The text of the config for its run to keep; None for an experiment that comes from no file."""
+    return decode_source(config.read_bytes()) if config.is_file() else None
+
+
 def together() -> None:
     """Joins the other processes of this training where there are some; nothing has touched a device before."""
     seat = peers.seat_of(os.environ)
@@ -124,7 +129,7 @@ def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) 
     grant()
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]
     opened = (
-        open_run(run_dir, command=command, config=config, text=decode_source(Path(config["config"]).read_bytes()))
+        open_run(run_dir, command=command, config=config, text=_text_of(Path(config["config"])))
         if is_first()
         else contextlib.nullcontext(RunDirectory(path=run_dir))
     )

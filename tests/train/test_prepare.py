@@ -75,5 +75,5 @@ def test_fit_needs_a_recipe_and_a_folder(tmp_path: Path) -> None:
     assert int(state.step) == 8
     assert seen == {"splits": 1, ("train", 32): 1, ("evaluate", 64): 1, ("evaluate", 56): 1}
     assert {path.name for path in (tmp_path / "new" / "run").iterdir()} == {
-        "metrics.jsonl", "timing.jsonl", "checkpoints", "plots", "LOCK",
+        "metrics.jsonl", "timing.jsonl", "data.json", "checkpoints", "plots", "LOCK",
     }  # fmt: skip
