@@ -1,13 +1,19 @@
-"""Data sets that scikit-learn carries inside its package: no file, no network."""
+"""Data sets that scikit-learn carries inside its package: no download, no network.
+
+Its files are read as they lie there. To import the package would take longer than all else before a small training.
+"""
 
 import dataclasses
-from typing import Any
+import gzip
+import importlib.util
+from pathlib import Path
 
 import numpy as np
 
 from fjdl.data.image_folder import square_reader
 from fjdl.data.source import Source, Splits, from_arrays, subset, to_arrays
 from fjdl.data.splits import stratified_split
+from fjdl.errors import DataError
 
 INK = 16  # the most of a pixel of the digits
 
@@ -18,33 +24,26 @@ def digits(*, validation: float = 0.15, test: float = 0.2, split_seed: int = 0) 
     Every pixel counts the inked dots of a 4 × 4 block of a 32 × 32 scan. Source: Alpaydin & Kaynak, 1998, UCI;
     their test part, as `sklearn.datasets.load_digits` carries it.
     """
-    from sklearn.datasets import load_digits
-
-    bunch: Any = load_digits()
-    images = bunch.images.astype(np.uint8)[..., None]
-    splits = _splits("digits", bunch, {"image": images}, validation=validation, test=test, split_seed=split_seed)
+    table = _numbers("digits.csv.gz")
+    images, labels = table[:, :-1].reshape(-1, 8, 8, 1).astype(np.uint8), table[:, -1]
+    names = tuple(str(digit) for digit in range(10))
+    splits = _splits("digits", names, {"image": images}, labels, (validation, test), split_seed)
     return dataclasses.replace(splits, reader=square_reader(size=8, channels=1, levels=INK))
 
 
 def iris(*, validation: float = 0.15, test: float = 0.2, split_seed: int = 0) -> Splits:
     """150 flowers of three species, 4 lengths and widths in centimetres (Fisher, 1936)."""
-    from sklearn.datasets import load_iris
-
-    return _table("iris", load_iris(), validation=validation, test=test, split_seed=split_seed)
+    return _table("iris", "iris.csv", (validation, test), split_seed)
 
 
 def breast_cancer(*, validation: float = 0.15, test: float = 0.2, split_seed: int = 0) -> Splits:
     """569 tumours, 30 raw measurements of cell nuclei; 0 is malignant, 1 is benign (Wolberg et al., 1995, UCI)."""
-    from sklearn.datasets import load_breast_cancer
-
-    return _table("breast_cancer", load_breast_cancer(), validation=validation, test=test, split_seed=split_seed)
+    return _table("breast_cancer", "breast_cancer.csv", (validation, test), split_seed)
 
 
 def wine(*, validation: float = 0.15, test: float = 0.2, split_seed: int = 0) -> Splits:
     """178 wines of three cultivars, 13 raw chemical measurements (Aeberhard & Forina, 1991, UCI)."""
-    from sklearn.datasets import load_wine
-
-    return _table("wine", load_wine(), validation=validation, test=test, split_seed=split_seed)
+    return _table("wine", "wine_data.csv", (validation, test), split_seed)
 
 
 def standardize(splits: Splits) -> Splits:
@@ -68,17 +67,39 @@ def standardize(splits: Splits) -> Splits:
     )
 
 
-def _table(name: str, bunch: Any, *, validation: float, test: float, split_seed: int) -> Splits:
-    features = bunch.data.astype(np.float32)
-    return _splits(name, bunch, {"features": features}, validation=validation, test=test, split_seed=split_seed)
+def _table(name: str, file: str, shares: tuple[float, float], split_seed: int) -> Splits:
+    """Of a file whose first line names the number of rows, of columns, and the classes."""
+    _, _, *classes = _text(file).partition("\n")[0].split(",")
+    table = _numbers(file, skiprows=1)
+    return _splits(
+        name, tuple(classes), {"features": table[:, :-1].astype(np.float32)}, table[:, -1], shares, split_seed
+    )
 
 
 def _splits(
-    name: str, bunch: Any, inputs: dict[str, np.ndarray], *, validation: float, test: float, split_seed: int
+    name: str,
+    classes: tuple[str, ...],
+    inputs: dict[str, np.ndarray],
+    labels: np.ndarray,
+    shares: tuple[float, float],
+    split_seed: int,
 ) -> Splits:
-    labels = bunch.target.astype(np.int32)
+    """Parts of which validation and test have these shares."""
+    labels = labels.astype(np.int32)
     whole = from_arrays({**inputs, "label": labels})
-    parts = stratified_split(labels, fractions=(1 - validation - test, validation, test), seed=split_seed)
+    parts = stratified_split(labels, fractions=(1 - shares[0] - shares[1], *shares), seed=split_seed)
     train, valid, held_out = (subset(whole, part) for part in parts)
-    classes = tuple(str(target) for target in bunch.target_names)
     return Splits(name=name, train=train, validation=valid, test=held_out, classes=classes)
+
+
+def _numbers(file: str, *, skiprows: int = 0) -> np.ndarray:
+    return np.loadtxt(_text(file).splitlines(), delimiter=",", skiprows=skiprows)
+
+
+def _text(file: str) -> str:
+    spec = importlib.util.find_spec("sklearn")
+    folders = spec.submodule_search_locations if spec is not None else None
+    path = Path(folders[0] if folders else "sklearn", "datasets", "data", file)
+    if not path.is_file():
+        raise DataError(f"{path} must be there, as scikit-learn has it: install scikit-learn again")
+    return (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()

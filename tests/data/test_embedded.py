@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fjdl.data.embedded import breast_cancer, digits, iris, standardize, wine
 from fjdl.data.source import Source, Splits, from_arrays, to_arrays
+from fjdl.errors import DataError
 
 TABLES = [(iris, datasets.load_iris), (breast_cancer, datasets.load_breast_cancer), (wine, datasets.load_wine)]
 
@@ -53,6 +54,12 @@ def test_every_part_has_the_class_proportions_of_the_whole(build):
         assert np.all(np.abs(np.bincount(part) - fraction * whole) < 1)
 
 
+def test_files_that_scikit_learn_lacks_are_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DataError, match=r"datasets/data/iris.csv must be there, as scikit-learn has it: install"):
+        iris()
+
+
 def test_the_split_depends_on_its_own_seed_only():
     first, again, other = (to_arrays(iris(split_seed=seed).train)["features"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
@@ -92,6 +99,6 @@ def test_standardize_never_looks_at_validation_or_test():
     np.testing.assert_allclose(to_arrays(scaled.test)["features"][0, 1], 5.0, rtol=1e-6)
 
 
-def test_importing_the_module_does_not_import_scikit_learn():
-    code = "import sys, fjdl.data.embedded, fjdl.data.mnist; sys.exit('sklearn' in sys.modules)"
+def test_reading_does_not_import_scikit_learn():
+    code = "import sys; from fjdl.data import embedded, mnist; embedded.digits(); sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
