@@ -10,7 +10,7 @@ import numpy as np
 
 from fjdl.checks import at_least, within
 from fjdl.search.space import Space
-from fjdl.typing import PRNGKey
+from fjdl.typing import PRNGKey, typed
 
 Point = dict[str, Any]  # a value for each option
 Shares = dict[str, float]  # for each option where in [0, 1) its value comes from
@@ -30,6 +30,7 @@ def grid(options: Mapping[str, Sequence[Any]]) -> list[Point]:
     return [dict(zip(options, row, strict=True)) for row in itertools.product(*options.values())]
 
 
+@typed
 def draw_shares(key: PRNGKey, space: Mapping[str, Space], *, trials: int) -> list[Shares]:
     """For each trial a number of [0, 1) for each option, of 32 random bits, whatever the order of the names.
 

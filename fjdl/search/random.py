@@ -60,6 +60,7 @@ def random_search(
     return Found(points[best], values[best], jax.lax.cummin(values))
 
 
+@typed
 def coarse_to_fine(
     key: PRNGKey,
     objective: Callable[..., Any],
