@@ -112,7 +112,6 @@ class Worker:
         seeds, mesh = self._study.seeds, make_mesh(self._devices, axes=recipe.layout.axes)
         groups = [seeds] if self._study.side_by_side and len(seeds) > 1 else [(seed,) for seed in seeds]
         for fold, data in enumerate(self._folds(recipe, job, mesh)):
-            self._check(job, data, mesh)
             for group in groups:
                 yield from self._trained(recipe, job, (fold, group), data, kept, mesh)
 
@@ -124,6 +123,7 @@ class Worker:
         seed: Any = np.array(seeds, np.uint32)
         numbers = {"seed": seed if len(seeds) > 1 else seed[0], **_floats(job.point)}
         program = self._compiled(job, numbers, data, mesh)
+        self._check(job, data, mesh)
         if len(seeds) > 1 and not program.trials.at_once:
             for seed in seeds:
                 yield from self._trained(recipe, job, (fold, (seed,)), data, kept, mesh)
@@ -143,18 +143,23 @@ class Worker:
             yield curve[:epochs].tolist() + [math.nan] * bool(streak >= recipe.max_bad_steps)
 
     def _check(self, job: Job, data: Data, mesh: Any) -> None:
-        """Raises what the recipe raises for the values of the point."""
-        fixed = {name: value for name, value in job.point.items() if name not in _floats(job.point)}
-        check = functools.partial(
-            check_numbers, functools.partial(self._study.build, **fixed), train=data[0], mesh=mesh
-        )
-        seed, key = {"seed": self._study.seeds[0]}, _key({**fixed, "ends": job.ends})
+        """Raises what the recipe raises for the values of the point, which a compiled program takes as they are."""
+        if not self._is_sound(job, data, mesh):
+            self._look(job, job.point, data, mesh)
+
+    def _is_sound(self, job: Job, data: Data, mesh: Any) -> bool:
+        """Whether the recipe takes the sweep's least and greatest numbers, and so all of them."""
+        key = _key({**job.point, **dict.fromkeys(_floats(job.point)), "ends": job.ends})
         if key not in self._sound:
-            start = time.monotonic()
-            self._sound[key] = bool(job.ends) and all(_is_taken(check, {**seed, **ends}) for ends in job.ends)
-            self.compiling += time.monotonic() - start
-        if not self._sound[key]:
-            check({**seed, **_floats(job.point)})
+            self._sound[key] = bool(job.ends) and all(
+                _is_taken(functools.partial(self._look, job, {**job.point, **ends}, data, mesh)) for ends in job.ends
+            )
+        return self._sound[key]
+
+    def _look(self, job: Job, point: Mapping[str, Any], data: Data, mesh: Any) -> None:
+        fixed = {name: value for name, value in job.point.items() if name not in _floats(job.point)}
+        numbers = {"seed": self._study.seeds[0], **_floats(point)}
+        check_numbers(functools.partial(self._study.build, **fixed), numbers, train=data[0], mesh=mesh)
 
     def _compiled(self, job: Job, numbers: Mapping[str, Any], data: Data, mesh: Any) -> Compiled:
         fixed = {name: value for name, value in job.point.items() if name not in numbers}
@@ -166,7 +171,8 @@ class Worker:
         several = np.ndim(numbers["seed"]) > 0
         trials = compile_trials(build, numbers, train=data[0], validation=data[1], mesh=mesh, at_once=several)
         if self._devices is not None:
-            compile_now(trials, numbers, data, mesh=mesh)
+            look = functools.partial(self._is_sound, job, data, mesh)
+            compile_now(trials, numbers, data, mesh=mesh, meanwhile=look)
         self._free[_key(fixed)] = trials.free
         bound = _key({name: value for name, value in numbers.items() if name not in trials.free})
         self.programs, self.compiling = self.programs + 1, self.compiling + time.monotonic() - start
@@ -244,9 +250,9 @@ def _placed(recipe: Any, splits: Splits, mesh: Any) -> Data:
     return train, validation
 
 
-def _is_taken(check: Callable[[Mapping[str, Any]], None], numbers: Mapping[str, Any]) -> bool:
+def _is_taken(check: Callable[[], None]) -> bool:
     try:
-        check(numbers)
+        check()
     except (ValueError, TypeError):
         return False
     return True

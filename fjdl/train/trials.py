@@ -98,14 +98,25 @@ def begun(build: Build, arrays: tuple[Arrays, Arrays], mesh: Mesh, numbers: Mapp
     return jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), start)
 
 
-def compile_now(trials: Trials, numbers: Mapping[str, Any], data: tuple[Arrays, Arrays], *, mesh: Mesh) -> None:
-    """Compiles both functions, side by side, for trials whose arrays all devices of the mesh have as a whole."""
-    given = {name: numbers[name] for name in trials.free}
-    everywhere = replicated(mesh)
-    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype, device=everywhere), jax.eval_shape(trials.begin, given))
-    with ThreadPoolExecutor(1) as pool:
-        beginning = pool.submit(trials.begin, given)
-        jax.block_until_ready((trials.advance(blank, given, np.int32(0), *data), beginning.result()))
+def compile_now(
+    trials: Trials,
+    numbers: Mapping[str, Any],
+    data: tuple[Arrays, Arrays],
+    *,
+    mesh: Mesh,
+    meanwhile: Callable[[], object],
+) -> None:
+    """Compiles both functions side by side, for trials whose arrays all devices of the mesh have as a whole.
+
+    `meanwhile` is called here while the compiler works in threads of its own.
+    """
+    given, everywhere = {name: numbers[name] for name in trials.free}, replicated(mesh)
+    shapes = jax.eval_shape(trials.begin, given)
+    blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype, device=everywhere), shapes)
+    with ThreadPoolExecutor(2) as pool:
+        results = pool.submit(trials.advance, blank, given, np.int32(0), *data), pool.submit(trials.begin, given)
+        meanwhile()
+        jax.block_until_ready([result.result() for result in results])
 
 
 def advanced(

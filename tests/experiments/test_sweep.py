@@ -141,12 +141,15 @@ def test_bad_trials_are_given_up_and_rounds_close_in(tmp_path: Path, command: Co
 
 def test_folds_and_values_that_make_other_programs(tmp_path: Path, command: Command) -> None:
     """A value that the recipe refuses is told of its trial; the others go on."""
-    flags = ("--grid", "batch_size=0,64", "--folds", 3, "--epochs", 1)
+    flags = ("--grid", "batch_size=0,64", "learning_rate=0.01,-1", "--folds", 3, "--epochs", 1)
     outcome = command("sweep", CONFIG, "--out", tmp_path, *flags, *ONE)
     assert outcome.status == 0, outcome.err
-    best, refused = read_sealed(tmp_path / "sweep.json", {})["trials"]
-    assert (best["point"], len(best["scores"]), best["error"]) == ({"batch_size": 64}, 3, None)
-    assert "batch_size must be at least 1, got 0" in refused["error"]
+    best, *refused = read_sealed(tmp_path / "sweep.json", {})["trials"]
+    assert (best["point"], len(best["scores"]), best["error"]) == ({"batch_size": 64, "learning_rate": 0.01}, 3, None)
+    errors = {(each["point"]["batch_size"], each["point"]["learning_rate"]): each["error"] for each in refused}
+    assert errors.keys() == {(0, 0.01), (0, -1.0), (64, -1.0)}
+    assert "batch_size must be at least 1, got 0" in errors[0, 0.01]
+    assert "got -1.0" in errors[64, -1.0]
     assert "refused: batch_size must be at least 1" in outcome.out
 
 
