@@ -49,6 +49,8 @@ class Options:
     """Rounds of draws, each from half the range of the one before, around the best point so far."""
     halving: int | None = None
     """Give up bad trials early: train all of them a little, the best 1/N of them N times as long, and so on."""
+    least: int = 1
+    """Epochs that each trial gets at the least with --halving; more of them mean fewer rounds."""
     seeds: int = 1
     """Trainings of each point, from the config's seed on; their mean counts."""
     folds: int | None = None
@@ -96,6 +98,7 @@ class Sweep:
         space = read_space(build, {flag: getattr(options, flag) for flag in ("grid", *DRAWN)})
         self.options, self.recipe, arguments = options, experiment.recipe, experiment.config["arguments"]
         self.plan: Plan = read_plan(space, dataclasses.asdict(options), seed=arguments.get("seed", 0))
+        self.plan.rungs(1, self.recipe.epochs)  # refuses what does not fit the epochs
         self.fixed = {name: value for name, value in arguments.items() if name not in ("seed", *space.names)}
         first = arguments.get("seed", 0)
         self.seeds = tuple(range(first, first + options.seeds))

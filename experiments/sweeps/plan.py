@@ -27,6 +27,7 @@ class Plan:
     rounds: int
     seed: int  # of the draws
     factor: int | None  # of successive halving, None without it
+    least: int  # epochs of its first rung
 
     def points(self, number: int, before: Sequence[tuple[Point, float]]) -> list[Point]:
         """The points of a round, given those of the rounds before with their values, which are to be small."""
@@ -45,24 +46,32 @@ class Plan:
         """How many of a round's trials are trained up to which epoch."""
         if self.factor is None:
             return (search.Rung(trials, epochs),)
-        return search.halving_rungs(trials, budget=epochs, factor=self.factor)
+        return search.halving_rungs(trials, budget=epochs, factor=self.factor, least=self.least)
 
     def described(self) -> dict[str, Any]:
         """What decides the points, in types of JSON."""
-        return {**self.space.described(), "random": self.trials, "rounds": self.rounds, "halving": self.factor}
+        rounds = {"random": self.trials, "rounds": self.rounds, "halving": self.factor, "least": self.least}
+        return {**self.space.described(), **rounds}
 
 
 def read_plan(space: Space, options: Mapping[str, Any], *, seed: int) -> Plan:
     """The plan of the command's options; raises `UsageError` for those that do not go together."""
-    trials, rounds, factor = options["random"], options["coarse_to_fine"], options["halving"]
+    trials, rounds = options["random"], options["coarse_to_fine"]
+    factor, least = options["halving"], options["least"]
     if (trials is None) != bool(space.grid):
         raise UsageError(
             "--random says how many points are drawn and a grid has all of its own, got "
             f"{'a grid with --random' if space.grid else 'ranges without --random'}"
         )
-    for name, value, least in (("random", trials, 1), ("coarse-to-fine", rounds, 1), ("halving", factor, 2)):
-        if value is not None and value < least:
-            raise UsageError(f"--{name} must be at least {least}, got {value}")
+    for name, value, lowest in (
+        ("random", trials, 1), ("coarse-to-fine", rounds, 1), ("halving", factor, 2), ("least", least, 1),
+    ):  # fmt: skip
+        if value is not None and value < lowest:
+            raise UsageError(f"--{name} must be at least {lowest}, got {value}")
+    if least > 1 and factor is None:
+        raise UsageError(
+            f"--least says how long trials are trained before --halving gives them up, got {least} without it"
+        )
     if rounds > 1 and trials is None:
         raise UsageError("--coarse-to-fine draws points in rounds and needs --random, got a grid")
-    return Plan(space, trials, rounds, seed, factor)
+    return Plan(space, trials, rounds, seed, factor, least)

@@ -214,6 +214,8 @@ def test_several_devices_train_what_one_trains(tmp_path: Path, command: Command)
         ("--random 2 --log-uniform learning_rate=0:1", "learning_rate: low must be positive and finite, got 0.0"),
         ("--random 2 --uniform batch_size=1:9", "--uniform is for numbers, batch_size is whole number: use --integers"),
         ("--random 0 --integers batch_size=1:9", "--random must be at least 1, got 0"),
+        ("--grid batch_size=8 --least 2", "--least says how long trials are trained before --halving gives them up"),
+        ("--grid batch_size=8 --halving 3 --least 101", "least must not exceed the budget, got 101 and 100"),
         ("--grid batch_size=8 --halving 1", "--halving must be at least 2, got 1"),
         ("--grid batch_size=8 --coarse-to-fine 2", "--coarse-to-fine draws points in rounds and needs --random"),
         ("--grid batch_size=8 --seeds 0", "--seeds must be at least 1, got 0"),
