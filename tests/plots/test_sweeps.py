@@ -22,6 +22,11 @@ def test_axes_of_numbers_and_categories() -> None:
     rate, kind, shift = (axis_of([point[name] for point in POINTS]) for name in ("rate", "kind", "shift"))
     assert (rate.log, kind.log, axis_of([8, 80]).log, axis_of([0.0, 80.0]).log) == (True, False, False, False)
     np.testing.assert_allclose(rate.scaled, [0.5, 1, 0])
+    rng = np.random.default_rng(0)  # drawn by its logarithm, and not
+    assert (axis_of(list(10 ** rng.uniform(-4, -1, 32))).log, axis_of(list(rng.uniform(0.001, 0.5, 32))).log) == (
+        True,
+        False,
+    )
     assert (kind.labels, kind.places.tolist()) == (("adam", "sgd"), [1, 0, 1])
     assert shift.scaled.tolist() == [0.5] * 3
     assert axis_of([True, False, True]).labels == ("False", "True")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_DECADES = 1.0  # from which positive numbers stand on a logarithmic axis
+_DECADES, _LOW = 0.9, 0.25  # that numbers on a logarithmic axis span at least, and their median's place at most
 
 
 class Axis(NamedTuple):
@@ -26,18 +26,18 @@ class Axis(NamedTuple):
 
 
 def axis_of(values: Sequence[Any]) -> Axis:
-    """Numbers stand by their size, on a logarithmic scale where they span more than a decade; others by their order.
+    """Numbers stand by their size, other values by their order.
 
-    >>> axis_of(["sgd", "adam", "sgd"]).labels, axis_of([0.001, 0.1]).log
+    A logarithmic scale suits positive numbers of which most lie near the lower end of a decade or more, as those drawn
+    by their logarithm do.
+
+    >>> axis_of(["sgd", "adam", "sgd"]).labels, axis_of([0.001, 0.01, 0.1]).log
     (('adam', 'sgd'), True)
     """
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         numbers = np.asarray(values, np.float64)
-        return Axis(
-            numbers,
-            bool(numbers.min() > 0 and math.log10(numbers.max() / numbers.min()) > _DECADES),
-            (),
-            all(isinstance(value, int) for value in values),
-        )
+        low, middle, high = numbers.min(), np.median(numbers), numbers.max()
+        log = low > 0 and math.log10(high / low) >= _DECADES and middle - low <= _LOW * (high - low)
+        return Axis(numbers, bool(log), (), all(isinstance(value, int) for value in values))
     labels = tuple(sorted(set(map(str, values))))
     return Axis(np.array([labels.index(str(value)) for value in values], np.float64), False, labels)

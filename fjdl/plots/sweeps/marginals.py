@@ -27,8 +27,8 @@ def marginals(
     """A panel for each hyper-parameter with a dot for each trial: the score over the value, whatever the others were.
 
     `spreads` are drawn as bars up and down; trials of fewer `epochs` than others, which were given up, are grey. The
-    first trial, the best where they are ranked, is marked. Numbers that span more than a decade have a logarithmic
-    axis. Raises `ValueError` for no points.
+    first trial, the best where they are ranked, is marked. Numbers have a logarithmic axis
+    where `axis_of` says so. Raises `ValueError` for no points.
     """
     if not points:
         raise ValueError("points must hold at least one trial, got none")

@@ -27,8 +27,8 @@ def parallel_coordinates(
 ) -> Figure:
     """A line for each trial through its value of each hyper-parameter to its score, by which it is coloured.
 
-    Good trials lie above bad ones. Numbers that span more than a decade have a logarithmic axis, and each axis shows
-    its least, middle and greatest value (Inselberg 1985, The Visual Computer 1). Raises `ValueError` for no points.
+    Good trials lie above bad ones. Numbers have a logarithmic axis where `axis_of` says so, and each axis shows its
+    least, middle and greatest value (Inselberg 1985, The Visual Computer 1). Raises `ValueError` for no points.
     """
     if not points:
         raise ValueError("points must hold at least one trial, got none")
