@@ -94,24 +94,34 @@ class Worker:
         self._free: dict[Any, tuple[str, ...]] = {}  # by the values that are part of the program
         self._data: dict[Any, list[Data]] = {}
         self._sound: dict[Any, bool] = {}  # whether the recipe takes all numbers between the ends
-        self.programs, self.compiling, self.loading = 0, 0.0, 0.0  # their number, seconds
+        self.programs, self.compiling = 0, 0.0  # their number, seconds
 
     def run(self, job: Job, kept: Kept) -> Done:
-        """The trial up to its epoch; `kept` holds where each trial is, and is brought up to date."""
-        start, apart = time.monotonic(), self.compiling + self.loading
+        """The trial up to its epoch; `kept` holds where each trial is, and is brought up to date.
+
+        A point that the recipe refuses is told of the trial. Raises what is wrong with the data.
+        """
         try:
             with users_mistakes():
                 recipe = self._study.build(seed=self._study.seeds[0], **job.point)
-                curves = list(self._curves(recipe, job, kept))
         except UsageError as error:
-            return Done(job, [math.nan], [], 0.0, str(error))
-        seconds = time.monotonic() - start - (self.compiling + self.loading - apart)
+            return _refused(job, error)
+        mesh = make_mesh(self._devices, axes=recipe.layout.axes)
+        with users_mistakes():
+            folds = self._folds(recipe, job, mesh)
+        start, apart = time.monotonic(), self.compiling
+        try:
+            with users_mistakes():
+                curves = list(self._curves(recipe, job, folds, kept, mesh))
+        except UsageError as error:
+            return _refused(job, error)
+        seconds = time.monotonic() - start - (self.compiling - apart)
         return Done(job, [best_of(curve, mode=recipe.mode) for curve in curves], curves, seconds)
 
-    def _curves(self, recipe: Any, job: Job, kept: Kept) -> Iterator[list[float]]:
-        seeds, mesh = self._study.seeds, make_mesh(self._devices, axes=recipe.layout.axes)
+    def _curves(self, recipe: Any, job: Job, folds: Sequence[Data], kept: Kept, mesh: Any) -> Iterator[list[float]]:
+        seeds = self._study.seeds
         groups = [seeds] if self._study.side_by_side and len(seeds) > 1 else [(seed,) for seed in seeds]
-        for fold, data in enumerate(self._folds(recipe, job, mesh)):
+        for fold, data in enumerate(folds):
             for group in groups:
                 yield from self._trained(recipe, job, (fold, group), data, kept, mesh)
 
@@ -186,10 +196,8 @@ class Worker:
         bound = {name: value for name, value in job.point.items() if name not in known}
         key = recipe.splits if again.splits is recipe.splits else _key(bound)
         if key not in self._data:
-            start = time.monotonic()
             folds = [_placed(recipe, splits, mesh) for splits in self._study.divide(recipe.splits())]
             _kept(self._data, key, folds, most=_DATA)
-            self.loading += time.monotonic() - start
         return self._data[key]
 
 
@@ -256,6 +264,10 @@ def _is_taken(check: Callable[[], None]) -> bool:
     except (ValueError, TypeError):
         return False
     return True
+
+
+def _refused(job: Job, error: UsageError) -> Done:
+    return Done(job, [math.nan], [], 0.0, str(error))
 
 
 def _floats(point: Mapping[str, Any]) -> dict[str, float]:

@@ -153,6 +153,27 @@ def test_folds_and_values_that_make_other_programs(tmp_path: Path, command: Comm
     assert "refused: batch_size must be at least 1" in outcome.out
 
 
+def test_streamed_data_are_read_into_memory_where_that_is_asked_for(tmp_path: Path, command: Command) -> None:
+    config = tmp_path / "streamed.py"
+    text = Path(CONFIG).read_text().replace("splits=digits,", "splits=streamed,")
+    config.write_text(
+        text
+        + """
+
+def streamed():
+    import dataclasses
+
+    return dataclasses.replace(digits(), train=digits().train._replace(streamed=True))
+"""
+    )
+    words = (config, "--out", tmp_path / "out", "--grid", "learning_rate=0.01", "--epochs", 1, *ONE)
+    outcome = command("sweep", *words)
+    assert outcome.status == USAGE
+    assert "digits is streamed, and a sweep needs its data on the devices: add --in-memory" in sentence(outcome)
+    assert command("sweep", *words, "--in-memory").status == 0
+    assert read_sealed(tmp_path / "out" / "sweep.json", {})["trials"][0]["mean"] > 0.5
+
+
 def test_data_that_depend_on_what_is_varied_are_made_for_each_value(tmp_path: Path, command: Command) -> None:
     """Labels are shifted by a number: nothing is learned where those of the validation part are not shifted as well."""
     config = tmp_path / "shifted.py"
