@@ -1,5 +1,6 @@
 # make demo     train, evaluate, draw and quantize LeNet-5 on real digits
 # make test     everything CI checks
+# make docs     the documentation as a site in build/site
 # make test-metrics   the tests of one room, for each folder of tests/; make test-times prints what each file costs
 # Both create .venv and install what they need on the first call.
 
@@ -13,7 +14,7 @@ DEMO := demo/digits_lenet
 # Tests start other processes, and each would compile every module anew where nothing is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-times fuzz lint clean
+.PHONY: demo test test-slow test-times fuzz lint docs clean
 
 demo: .venv/.installed
 	@echo "== 1/4 train LeNet-5 on scikit-learn's digits"
@@ -47,6 +48,10 @@ lint: .venv/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+docs: .venv/.installed-docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html --conf-dir docs . build/site
+	@echo "== the site begins at build/site/index.html"
+
 .venv/bin/python:
 	@echo "== creating .venv with $$($(PYTHON) --version)"
 	$(PYTHON) -m venv .venv
@@ -61,5 +66,10 @@ lint: .venv/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev$(addprefix $(comma),$(TORCH))]"
 	@touch $@
 
+.venv/.installed-docs: .venv/.installed
+	@echo "== installing what the site needs (half a minute, once)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@
+
 clean:
-	rm -rf .venv demo runs build *.egg-info
+	rm -rf .venv demo runs build docs/api *.egg-info

@@ -126,6 +126,7 @@ NOT_OF_THE_LIBRARY: dict[str, str] = {
     "tests.house.test_numbers": "pages",
     "tests.house.test_names": "names, through the rooms that it walks",
     "tests.house.test_readme": "a page",
+    "tests.house.test_site": "pages, their examples, and what is made of the rooms that it walks",
     "tests.house.test_tpu_setup": "a page",
     "tests.house.test_times": "what a plugin of pytest prints",
 }

@@ -33,6 +33,7 @@ FLAT: dict[str, str] = {
     "tests/functional": "as fjdl/functional",
     "tests/nn": "as fjdl/nn, a kind of layer, or a way of running modules, a file",
     "tests/train": "as fjdl/train",
+    "tests/house": "a rule of the house, or a page, a file",
     "tests/losses": "as fjdl/losses",
     "tests/cases": "the rows of one part of the library a file",
     "tests/fuzz": "the random cases of one part of the library a file",
