@@ -119,6 +119,8 @@ def _leading_to(below: Iterable[str]) -> list[str]:
 
 def _about_value(value: Any) -> list[str]:
     """What a value is where no docstring of its own says it."""
+    if inspect.isclass(value):
+        return [f"``{value.__module__}.{value.__qualname__}``"]
     shown = " ".join(repr(value).split())
     if len(shown) <= 200 and " at 0x" not in shown:
         return [f"``{shown}``"]
