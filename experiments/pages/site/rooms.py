@@ -77,12 +77,17 @@ def by_file(held: Iterable[Entry]) -> Mapping[str, list[Entry]]:
 def directive(entry: Entry) -> list[str]:
     """What makes the entry of a name."""
     if entry.described != entry.name:
-        return [f".. py:data:: {entry.name}", "", f"   The same as :py:obj:`{entry.described}`.", ""]
+        return [*_data(entry.name), f"   The same as :py:obj:`{entry.described}`.", ""]
     if inspect.isclass(entry.thing) and _ours(entry.thing):
         return [f".. autoclass:: {entry.name}", "   :members:", "   :special-members: __call__", ""]
     if inspect.isfunction(entry.thing):
         return [f".. autofunction:: {entry.name}", ""]
-    return [f".. py:data:: {entry.name}", "", *(f"   {line}" for line in _about_value(entry.thing)), ""]
+    return [*_data(entry.name), *(f"   {line}" for line in _about_value(entry.thing)), ""]
+
+
+def _data(name: str) -> list[str]:
+    home, _, last = name.rpartition(".")
+    return [f".. py:data:: {last}", f"   :module: {home}", ""]
 
 
 def _rank(name: str, value: Any) -> tuple[bool, int, str]:
