@@ -22,7 +22,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "api" not in path.relative_to(DOCS).parts)
 SHOWN = [path for path in PAGES if "```python\n>>>" in path.read_text()]
 # Pages whose examples are not sessions, and the test that runs them.
-RUN_ELSEWHERE = {"own_data.md": "test_own_data_page.py", "diagnosis.md": "test_site.py"}
+RUN_ELSEWHERE = {"own_data.md": "test_own_data_page.py"}
 # Pages whose examples compile for more than a second, run at night.
 HEAVY = (
     "advice/activations.md", "advice/dead_units.md", "advice/kinds_of_learning.md", "advice/what_is_wrong.md",
@@ -126,18 +126,6 @@ def test_examples_of_pages_give_what_they_show(path: Path) -> None:
         names = test.globs
         assert result.failed == 0, "".join(told)
         assert result.attempted > 0
-
-
-@pytest.mark.slow
-def test_the_hook_of_the_page_on_diagnosis_is_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from configs.iris_mlp import recipe
-
-    (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "diagnosis.md").read_text(), flags=re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    exec(block, {"recipe": recipe(epochs=2)})
-    assert re.findall(r"^epoch (\d): 0\.\d{3} in ", capsys.readouterr().out, flags=re.MULTILINE) == ["1", "2"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
