@@ -123,9 +123,10 @@ def refuse_nan(x: Float[Array, "..."], *, infinite: bool = False, name: str = "x
     """Raises `ValueError` where a known `x`, called `name`, holds a NaN, or an infinity if these are refused too."""
     if isinstance(x, Tracer) or (isinstance(x, jax.Array) and not x.is_fully_addressable):
         return
-    if (bad := int(_refused(x, infinite=infinite))) > 0:
+    bad = _refused(x, infinite=infinite)
+    if not isinstance(bad, Tracer) and int(bad) > 0:  # under a trace even what is known is computed by the program
         kind = "NaN and no infinity" if infinite else "NaN"
-        raise ValueError(f"{name} must hold no {kind}, got {bad} among {x.size} entries")
+        raise ValueError(f"{name} must hold no {kind}, got {int(bad)} among {x.size} entries")
 
 
 @fused

@@ -47,7 +47,7 @@ class TrainedRun:
 
     @property
     def model(self) -> Model:
-        """The network as pure functions: `model.apply(params, stats, recipe.inputs(batch))`."""
+        """The network as pure functions; its `apply(params, stats, inputs)` takes what the recipe makes of a batch."""
         return self.recipe.model
 
     @property

@@ -1,6 +1,7 @@
 """Questions about a run are answered from its files, and where asked from its network."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,13 @@ def test_a_run_that_goes_on_is_asked_by_its_losses(trained_run: Path, tmp_path: 
     assert [json.loads(line)["name"] for line in outcome.out.splitlines()] == [*FROM_RECORDS, "gap of losses"]
 
 
-def test_its_network_is_looked_into_where_asked(trained_run: Path, command: Command) -> None:
-    outcome = command("diagnose", trained_run, "--evaluate", "--examples", 32)
+def test_its_network_is_looked_into_where_asked(trained_run: Path, tmp_path: Path, command: Command) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    outcome = command("diagnose", run, "--evaluate", "--examples", 32)
     assert outcome.status == 0
     for name in ("gradient flow", "weak classes", "calibration", "label noise"):
         assert f"{name}: " in outcome.out
-    figure = trained_run / "plots" / "distributions.png"
+    figure = run / "plots" / "distributions.png"
     assert outcome.out.splitlines()[-1] == str(figure)
     assert matplotlib.image.imread(figure).ndim == 3
 

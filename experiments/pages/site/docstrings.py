@@ -1,6 +1,6 @@
 """Docstrings, which are written in Markdown's plainest form, as reStructuredText.
 
-Blocks stand between blank lines: examples after `>>>`, blocks that are indented or fenced, lists and paragraphs.
+Blocks stand between blank lines: examples after a prompt, blocks that are indented or fenced, lists and paragraphs.
 Only code between backticks means something inside of a paragraph, and everything else stands as it is.
 """
 
