@@ -26,6 +26,18 @@ def replace_table(path: Path, table: str, *, section: str = "") -> None:
     write_atomically(path, f"{before}{start}\n\n{table}\n\n{end}{after}")
 
 
+def print_table(lines: Iterable[str], path: Path | None, *, section: str) -> None:
+    """Prints a table line by line as it is made, and puts it into the file, whose markers are looked at first."""
+    if path is not None:
+        require_markers(path, section=section)
+    printed = []
+    for line in lines:
+        print(line, flush=True)
+        printed.append(line)
+    if path is not None:
+        replace_table(path, "\n".join(printed), section=section)
+
+
 def require_markers(path: Path, *, section: str = "") -> None:
     """Refuses a file without the marker lines; called first, it does so before the work and not after it."""
     start, end = markers(section)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import tyro
 
 from experiments.command import run_guarded
-from experiments.pages.markdown import replace_table, require_markers, table_line
+from experiments.pages.markdown import print_table, table_line
 
 SECTION = "published weights"
 STREAM = (r"stem|stage\d+/block\d+",)  # the sums of the residual network
@@ -55,14 +55,7 @@ class Options:
 def main() -> None:
     """Prints the table row by row, and writes it where asked."""
     options = tyro.cli(Options, args=sys.argv[1:])
-    if options.write is not None:
-        require_markers(options.write, section=SECTION)
-    lines = []
-    for line in table(options):
-        print(line, flush=True)
-        lines.append(line)
-    if options.write is not None:
-        replace_table(options.write, "\n".join(lines), section=SECTION)
+    print_table(table(options), options.write, section=SECTION)
 
 
 def table(options: Options) -> Iterator[str]:

@@ -16,7 +16,7 @@ from experiments.command import run_guarded
 from experiments.compiled.hlo import parse
 from experiments.compiled.schedule import cycles
 from experiments.compiled.topology import find_slice, require_compiler, require_name
-from experiments.pages.markdown import replace_table, require_markers, table_line
+from experiments.pages.markdown import print_table, table_line
 
 SECTION = "integers on a TPU"
 STREAM = (r"stem(/conv)?|stage\d+/block\d+(/shortcut)?",)
@@ -39,14 +39,7 @@ def main() -> None:
     options = tyro.cli(Options, args=sys.argv[1:])
     require_name(options.topology)
     require_compiler()
-    if options.write is not None:
-        require_markers(options.write, section=SECTION)
-    lines = []
-    for line in table(options):
-        print(line, flush=True)
-        lines.append(line)
-    if options.write is not None:
-        replace_table(options.write, "\n".join(lines), section=SECTION)
+    print_table(table(options), options.write, section=SECTION)
 
 
 def table(options: Options) -> Iterator[str]:
