@@ -89,11 +89,27 @@ def _held_back_errors() -> Iterator[None]:
         except Exception:
             for thread in set(threading.enumerate()) - before:
                 thread.join(_SECONDS)
+            _leave_out_late_writes()
             raise
         finally:
             sys.stderr = ours
             os.dup2(shown, 2)
             os.close(shown)
+
+
+def _leave_out_late_writes() -> None:
+    """From now on a write that ends after its save has failed is not reported.
+
+    TensorStore (0.1.86) writes on in threads of its own and tells each end to an event loop, which is closed by then.
+    """
+    report = sys.unraisablehook
+
+    def others(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            report(unraisable)
+
+    sys.unraisablehook = others
 
 
 def _memory() -> BinaryIO:

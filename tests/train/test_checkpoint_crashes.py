@@ -1,14 +1,18 @@
 """A process that is killed, or whose disk is full, while it saves."""
 
+import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tensorstore
 
-from fjdl.train import checkpoint
+from fjdl.train import array_files, checkpoint
 from tests.support import ROOT
 from tests.train.trees import small
 
@@ -103,3 +107,25 @@ def test_what_the_writers_threads_print_is_shown_on_demand_alone(crashed: tuple[
     assert (root / "full" / "stderr").read_text() == ""
     assert "Traceback" in (root / "shown" / "stderr").read_text()
     assert checkpoint.latest_verified(root / "shown") == 3
+
+
+def test_writes_that_end_after_their_save_has_failed_are_not_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[object] = []
+    late, ended = tensorstore.Promise.new()
+
+    async def failing() -> None:
+        loop = asyncio.get_running_loop()
+        ended.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+        raise OSError(28, "No space left on device")
+
+    orbax = SimpleNamespace(save=lambda path, tree: asyncio.run(failing()))
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: reports.append(report.exc_value))
+    monkeypatch.setattr(array_files, "_orbax", lambda: contextlib.nullcontext(orbax))
+    with pytest.raises(OSError, match="No space left"):
+        array_files.save_arrays(tmp_path / "arrays", [])
+    late.set_result(None)
+    assert reports == []
+    sys.unraisablehook(SimpleNamespace(exc_value=ValueError("another")))
+    assert [str(report) for report in reports] == ["another"]
