@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -81,15 +81,16 @@ def _held_back_errors() -> Iterator[None]:
     with _memory() as file, open(file.fileno(), "w", closefd=False, errors="replace") as text:
         os.dup2(file.fileno(), 2)
         sys.stderr = text
+        report = _leave_out_late_writes()
         try:
             yield
+            sys.unraisablehook = report
             text.flush()
             file.seek(0)
             os.write(shown, file.read())
         except Exception:
             for thread in set(threading.enumerate()) - before:
                 thread.join(_SECONDS)
-            _leave_out_late_writes()
             raise
         finally:
             sys.stderr = ours
@@ -97,8 +98,8 @@ def _held_back_errors() -> Iterator[None]:
             os.close(shown)
 
 
-def _leave_out_late_writes() -> None:
-    """From now on a write that ends after its save has failed is not reported.
+def _leave_out_late_writes() -> Callable[[Any], object]:
+    """From now on a write that ends after its save has failed is not reported; the result is how it was before.
 
     TensorStore (0.1.86) writes on in threads of its own and tells each end to an event loop, which is closed by then.
     """
@@ -110,6 +111,7 @@ def _leave_out_late_writes() -> None:
             report(unraisable)
 
     sys.unraisablehook = others
+    return report
 
 
 def _memory() -> BinaryIO:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import tensorstore
 
@@ -129,3 +130,9 @@ def test_writes_that_end_after_their_save_has_failed_are_not_reported(
     assert reports == []
     sys.unraisablehook(SimpleNamespace(exc_value=ValueError("another")))
     assert [str(report) for report in reports] == ["another"]
+
+
+def test_a_save_that_succeeds_leaves_the_reports_as_they_were(tmp_path: Path) -> None:
+    before = sys.unraisablehook
+    array_files.save_arrays(tmp_path / "arrays", [np.arange(3)])
+    assert sys.unraisablehook is before
