@@ -1,8 +1,6 @@
-"""Kill a run again and again and compare it with one left alone.
+"""`verify resume`: kill trainings again and again, and compare them with one that is left alone."""
 
-`python -m experiments.verify_resume configs/digits_mlp.py --kills 20`
-"""
-
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,26 +11,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import tyro
 
-from experiments.command import run_guarded
+from experiments.pages.markdown import print_table, table_line
+from experiments.verifications.machine import hardware
 from fjdl.errors import UsageError
+
+COLUMNS = ("config", "kills", "before the first epoch", "runs", "differing digests", "seconds for a kill", "hardware")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Kill -9 at random instants must change no bit; all other flags are the config's."""
+    """Kill -9 at random instants must change no bit; all other flags are the configs'."""
 
-    config: tyro.conf.Positional[Path]
-    """The config file."""
+    configs: tyro.conf.Positional[tuple[Path, ...]]
+    """The config files."""
     kills: int = 20
-    """How often the run is killed before it may finish."""
+    """How often trainings are killed, over all configs."""
     kill_seed: int = 0
     """Seed of the instants."""
+    write: Path | None = None
+    """A Markdown file whose generated part "resume" is replaced."""
 
 
 class Kill(NamedTuple):
@@ -42,23 +45,50 @@ class Kill(NamedTuple):
     seconds: float
 
 
-def main() -> None:
-    """Exit status 0 where nothing differs, else 1."""
-    options, flags = tyro.cli(Options, args=sys.argv[1:], return_unknown_args=True)
-    if options.kills < 1:
-        raise UsageError(f"kills must be at least 1, got {options.kills}")
-    with tempfile.TemporaryDirectory() as folder:
-        same = verify(options.config, flags, kills=options.kills, seed=options.kill_seed, folder=Path(folder))
-    sys.exit(0 if same else 1)
+class Verdict(NamedTuple):
+    """What came of the kills of one config."""
+
+    kills: int
+    early: int  # of them before the first epoch was on record
+    runs: int  # which were compared with the one that was left alone
+    differing: int  # digests and records, of all runs
+    seconds: float  # that each kill took, with the start after it
 
 
-def verify(config: Path, flags: Sequence[str], *, kills: int, folder: Path, seed: int = 0) -> bool:
-    """Whether a run killed that often ends like an uninterrupted one; a run that ends early makes room for another."""
+def main(arguments: Sequence[str]) -> bool:
+    """Whether nothing differs."""
+    options, flags = tyro.cli(Options, args=arguments, return_unknown_args=True, prog="verify resume")
+    configs = options.configs
+    if not configs or options.kills < len(configs):
+        raise UsageError(f"there must be a config, and a kill for each, got {len(configs)} and {options.kills} kills")
+    verdicts: list[Verdict] = []
+
+    def rows() -> Iterator[str]:
+        yield from (table_line(COLUMNS), table_line("---" for _ in COLUMNS))
+        for number, config in enumerate(configs):
+            kills = len(range(number, options.kills, len(configs)))
+            with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+                verdicts.append(verify(config, flags, kills=kills, seed=options.kill_seed, folder=Path(folder)))
+            yield row(config, verdicts[-1])
+
+    print_table(rows(), options.write, section="resume")
+    return not any(verdict.differing for verdict in verdicts)
+
+
+def row(config: Path, verdict: Verdict) -> str:
+    """The line of a config in the table."""
+    kills, early, runs, differing, seconds = verdict
+    return table_line([config.stem, str(kills), str(early), str(runs), str(differing), f"{seconds:.1f}", hardware()])
+
+
+def verify(config: Path, flags: Sequence[str], *, kills: int, folder: Path, seed: int = 0) -> Verdict:
+    """Kills a training that often; a run that ends early makes room for another."""
     command = [sys.executable, "-m", "experiments.train", str(config), *flags, "--run-dir"]
     start = time.monotonic()
     expected = finish(command, folder / "whole")
-    pending = plan(folder / "whole", kills, wall=time.monotonic() - start, seed=seed)
-    same, number = True, 0
+    begun = time.monotonic()
+    instants = pending = plan(folder / "whole", kills, wall=begun - start, seed=seed)
+    wrong, number = 0, 0
     while pending:
         number += 1
         run = folder / f"killed{number}"
@@ -67,8 +97,9 @@ def verify(config: Path, flags: Sequence[str], *, kills: int, folder: Path, seed
         differing = [name for name in expected if found[name] != expected[name]]
         verdict = f"differs in {' and '.join(differing)}" if differing else "the same bits as without"
         print(f"after {kills - len(pending)} kills: {verdict}", flush=True)
-        same = same and not differing
-    return same
+        wrong += len(differing)
+    early = sum(instant.epochs == 0 for instant in instants)
+    return Verdict(kills, early, number, wrong, (time.monotonic() - begun) / kills)
 
 
 def plan(run: Path, kills: int, *, wall: float, seed: int) -> list[Kill]:
@@ -124,6 +155,3 @@ def finish(command: Sequence[str], run: Path) -> dict[str, str]:
         "metrics.jsonl": hashlib.sha256(records).hexdigest(),
     }
 
-
-if __name__ == "__main__":
-    run_guarded(main)

@@ -1,0 +1,1 @@
+"""What `experiments.verify` does to runs, a promise a file, and a network that it kills."""
