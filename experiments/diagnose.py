@@ -1,7 +1,8 @@
 """What is wrong with a run, and what to do: `python -m experiments.diagnose runs/digits --evaluate`.
 
 It reads the records of a run, finished or not, and answers questions about it in words, with numbers and advice; with
-`--evaluate` it also looks into the network of the best epoch. docs/diagnosis.md has an example.
+`--evaluate` it also looks into the network of the best epoch. With `--debug-nans` it does the last refused step once
+more and names the operation and the parameter that were not finite first. docs/diagnosis.md has examples.
 """
 
 import dataclasses
@@ -27,6 +28,10 @@ class Options:
     """How many training examples units and gradients are looked at with."""
     aim: float = 1.0
     """The score that the task allows, such as that of people: from 0 to 1."""
+    debug_nans: bool = False
+    """Instead do the last refused step once more, one operation at a time, and name what was not finite first."""
+    step: int | None = None
+    """The step that --debug-nans does once more."""
     json: bool = False
     """Print a line of JSON for each finding in place of text."""
 
@@ -40,6 +45,11 @@ def main() -> None:
 
     if not options.run.is_dir():
         raise UsageError(f"{options.run} is not a run directory")
+    if options.debug_nans or options.step is not None:
+        from experiments.diagnoses.steps import of_run
+
+        print("\n".join(of_run(options.run, options.step)))
+        return
     records, result = read_records(options.run), read_finished(options.run)
     found, more = from_records(records, result, aim=options.aim), []
     if options.evaluate:

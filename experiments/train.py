@@ -38,6 +38,8 @@ class Options:
     """Print shapes, parameters, MACs and memory, take one step, write nothing."""
     skip_bad: bool = False
     """Train without the examples that cannot be read or break a rule; data/left_out.txt of the run names each."""
+    debug_nans: bool = False
+    """Where training stops since it is not finite, name the first operation and parameter; slow, and only then."""
     tensorboard: bool = False
     """Also write the numbers of each epoch as TensorBoard's events into the run's tensorboard/; needs that extra."""
     profile: str | None = None
@@ -63,7 +65,7 @@ def main() -> None:
     if options.tensorboard:
         experiment = experiment._replace(recipe=_told_to_tensorboard(experiment.recipe, run_dir))
     with mirror.mirrored(run_dir, options.bucket if line is None or line.first else None):
-        train(experiment, run_dir, profile=options.profile)
+        train(experiment, run_dir, profile=options.profile, debug_nans=options.debug_nans)
 
 
 def _told_to_tensorboard(recipe: Any, run_dir: Path) -> Any:
@@ -90,7 +92,9 @@ def together() -> None:
         join(seat)
 
 
-def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) -> dict[str, Any]:
+def train(
+    experiment: Experiment, run_dir: Path, *, profile: str | None = None, debug_nans: bool = False
+) -> dict[str, Any]:
     """Trains in `run_dir`, evaluates the best epoch on the test part once, and writes result.json."""
     from fjdl.train.header import header, lines
     from fjdl.train.loop import fit_prepared
@@ -140,13 +144,30 @@ def train(experiment: Experiment, run_dir: Path, *, profile: str | None = None) 
             print(f"warning: {warning}", file=sys.stderr)
         (made, profiled), say = prepared(), functools.partial(print, flush=True) if is_first() else silent
         say(lines([("config", config["config"]), *header(made), ("run", str(run_dir))]))
-        state = fit_prepared(made, run, profiled=profiled, say=say)
+        with _explained(made, run, wanted=debug_nans and not several):
+            state = fit_prepared(made, run, profiled=profiled, say=say)
         result = final_result(made, run, restore_best(run, state), steps=int(state.step))
         if is_first():
             write_result(run, result)
             print(describe(result))
         all_there()
     return result
+
+
+@contextlib.contextmanager
+def _explained(prepared: Any, run: Any, *, wanted: bool) -> Iterator[None]:
+    """A training that stops since it is not finite first says which operation was, where that is wanted."""
+    from fjdl.errors import DivergedError
+
+    try:
+        yield
+    except DivergedError:
+        if wanted:
+            from experiments.diagnoses.steps import last_refused, told
+            from fjdl.train.replay import replay
+
+            print("\n".join(told(run.path, replay(prepared, run, last_refused(run.path)))), file=sys.stderr)
+        raise
 
 
 def describe(result: dict[str, Any]) -> str:

@@ -154,4 +154,3 @@ def finish(command: Sequence[str], run: Path) -> dict[str, str]:
         "the last state": json.loads(records.splitlines()[-1])["state"],
         "metrics.jsonl": hashlib.sha256(records).hexdigest(),
     }
-

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from fjdl.errors import DivergedError, Stopped
+from fjdl.errors import DivergedError, Stopped, StorageError
 from fjdl.signals import stop_requests
 from fjdl.train import checkpoint
 from fjdl.train.data_files import keep_files
 from fjdl.train.description import keep_description
+from fjdl.train.diverged import keep_diverged
 from fjdl.train.feed import epochs
 from fjdl.train.json_files import append_jsonl
 from fjdl.train.pace import Pace
@@ -85,7 +86,7 @@ def fit_prepared(
             results, sampled, report, here = jax.device_get((results, sampled, report, _position(state)))  # 6 one read
             position = _read(here)
             refused = last_refused(report, recipe, splits.train.length)
-            _check_finite(report, recipe, run, refused)  # 7 a diverged state is never saved
+            _check_finite(report, recipe, run, refused, state)  # 7 a diverged state is no checkpoint
             due = _due(position, recipe, program, steps)
             timing = watch.timing()
             training = {**_training(report, recipe, refused), **_scalars("train_sample", sampled)}
@@ -148,13 +149,31 @@ def _due(position: _Position, recipe: Recipe, program: Program, steps: int) -> b
     return new_best or regular or _ended(position, recipe, steps)
 
 
-def _check_finite(report: EpochReport, recipe: Recipe, run: RunDirectory, refused: Refused | None) -> None:
-    if report.worst_streak >= recipe.max_bad_steps:
-        saved = "the last checkpoint is intact, " if checkpoint.steps(run.checkpoints) else ""
-        raise DivergedError(
-            f"{int(report.worst_streak)} steps in a row were refused, most recently {refused}; "
-            f"{saved}try a smaller learning rate"
-        )
+def _check_finite(
+    report: EpochReport, recipe: Recipe, run: RunDirectory, refused: Refused | None, state: TrainState
+) -> None:
+    if report.worst_streak < recipe.max_bad_steps or refused is None:
+        return
+    whole, kept = on_host(state), ""
+    if is_first():
+        kept = _kept(run, whole, refused, int(report.worst_streak))
+    saved = "the last checkpoint is intact, " if checkpoint.steps(run.checkpoints) else ""
+    raise DivergedError(
+        f"{int(report.worst_streak)} steps in a row were refused, most recently {refused}; "
+        f"{kept}{saved}try a smaller learning rate"
+    )
+
+
+def _kept(run: RunDirectory, state: TrainState, refused: Refused, streak: int) -> str:
+    """Keeps the step in the run, and says so; what cannot be written changes nothing else."""
+    try:
+        keep_diverged(run, state, refused, streak)
+    except StorageError as error:
+        return f"{error}, "
+    return (
+        f"the step is kept in {run.diverged}, and python -m experiments.diagnose {run.path} --debug-nans names the "
+        "first operation that was not finite; "
+    )
 
 
 def _training(report: EpochReport, recipe: Recipe, refused: Refused | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The directory of one run: what was asked for, where it ran, what came out, and a lock against a second run.
 
 `command.txt config.json config.py data.json env.json git.json metrics.jsonl timing.jsonl checkpoints/ paused/
-data/ plots/ result.json LOCK`
+diverged/ data/ plots/ result.json LOCK`
 """
 
 import contextlib
@@ -71,6 +71,11 @@ class RunDirectory:
     def paused(self) -> Path:
         """Folder of the state that a stop inside of an epoch saved, until a later checkpoint takes its place."""
         return self.path / "paused"
+
+    @property
+    def diverged(self) -> Path:
+        """Folder of the step at which training stopped since it was not finite, see `fjdl.train.diverged`."""
+        return self.path / "diverged"
 
     @property
     def plots(self) -> Path:

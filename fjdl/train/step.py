@@ -47,30 +47,13 @@ def make_train_step(
     of parameters, which see the same batch with the same random numbers, and the number of examples as `weight`; for
     the others none of that is computed.
     """
-    optimizer = optax.with_extra_args_support(recipe.optimizer(steps))
+    attempt = _attempt(recipe, mesh, steps)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, StepReport]:
-        batch = _augmented(recipe, state, batch)
-        parts = _micro_batches(recipe, mesh, (batch, state.carry))
-        objective = _Objective(recipe, state.stats, parts, _dropout_key(recipe, state), state.scale)
-        result = objective(state.params)
+        objective, result, norm, new = attempt(state, batch)
         with jax.named_scope("guard"):
-            norm = global_norm(result.gradients)
             good = jnp.isfinite(result.value) & jnp.isfinite(norm)
         with jax.named_scope("optimizer"):
-            updates, opt = optimizer.update(
-                result.gradients,
-                state.opt,
-                state.params,
-                value=result.value,
-                grad=result.gradients,
-                value_fn=objective.value,
-                grad_fn=lambda params: objective(params).gradients,
-                weight=result.examples,
-            )
-            params = optax.apply_updates(state.params, updates)
-            ema = ema_update(state.ema, params, decay=recipe.ema) if recipe.ema is not None else ()
-            new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema, carry=result.carry)
             state = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, state)
         scale = recipe.scaling.update(state.scale, good)
         state = state._replace(
@@ -90,6 +73,56 @@ def make_train_step(
         )
 
     return at_precision(recipe.precision, step)
+
+
+class Attempt(NamedTuple):
+    """What a step computes before it is judged, by name, for those who look for what is not finite."""
+
+    loss: Array  # sum over the batch's examples
+    penalty: Array
+    gradient: PyTree  # of each parameter
+    parameter: PyTree  # after the step
+
+
+def make_attempt(recipe: Recipe, mesh: Mesh, *, steps: int) -> Callable[[TrainState, Batch], Attempt]:
+    """A training step that is refused for nothing."""
+    attempt = _attempt(recipe, mesh, steps)
+
+    def step(state: TrainState, batch: Batch) -> Attempt:
+        _, result, _, new = attempt(state, batch)
+        return Attempt(result.loss, result.penalty, result.gradients, new.params)
+
+    return at_precision(recipe.precision, step)
+
+
+def _attempt(recipe: Recipe, mesh: Mesh, steps: int) -> Callable[[TrainState, Batch], Any]:
+    """`(state, batch) -> (objective, result, gradient norm, state)`, whatever is finite; counters and scale stay."""
+    optimizer = optax.with_extra_args_support(recipe.optimizer(steps))
+
+    def attempt(state: TrainState, batch: Batch) -> tuple[_Objective, _Result, Array, TrainState]:
+        batch = _augmented(recipe, state, batch)
+        parts = _micro_batches(recipe, mesh, (batch, state.carry))
+        objective = _Objective(recipe, state.stats, parts, _dropout_key(recipe, state), state.scale)
+        result = objective(state.params)
+        with jax.named_scope("guard"):
+            norm = global_norm(result.gradients)
+        with jax.named_scope("optimizer"):
+            updates, opt = optimizer.update(
+                result.gradients,
+                state.opt,
+                state.params,
+                value=result.value,
+                grad=result.gradients,
+                value_fn=objective.value,
+                grad_fn=lambda params: objective(params).gradients,
+                weight=result.examples,
+            )
+            params = optax.apply_updates(state.params, updates)
+            ema = ema_update(state.ema, params, decay=recipe.ema) if recipe.ema is not None else ()
+        new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema, carry=result.carry)
+        return objective, result, norm, new
+
+    return attempt
 
 
 class Weighed(NamedTuple):

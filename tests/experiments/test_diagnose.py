@@ -16,7 +16,7 @@ from experiments.diagnoses.measured import Answers, look, named_suspects, of_ans
 from experiments.evaluate import LoadedRun
 from fjdl.models import MLP
 from fjdl.train.prepare import prepare
-from tests.experiments.support import Command, sentence, snapshot, unfinished
+from tests.experiments.support import USAGE, Command, sentence, snapshot, unfinished
 from tests.train.toy import quick, recipe
 
 FROM_RECORDS = ["divergence", "gradient spikes", "oscillation", "plateau", "too short", "overfitting"]
@@ -99,3 +99,37 @@ def test_labels_that_were_exchanged_are_suspect() -> None:
     names = named_suspects(told, ("a", "b", "c"), most=4)
     assert len(names) == 4
     assert names[0] == f"example 0: labelled {'abc'[labels[0]]} (0.050), rather {'abc'[true[0]]} (0.900)"
+
+
+FAULTY = """
+import dataclasses
+import jax.numpy as jnp
+from configs.iris_mlp import recipe as original
+
+def surprise(outputs, batch):
+    return jnp.log(jnp.sum(jnp.maximum(outputs, 0.0), axis=1) * 0.0)
+
+def recipe(*, seed: int = 0):
+    return dataclasses.replace(original(seed=seed, hidden=()), loss=surprise, epochs=1, batch_size=96, max_bad_steps=1)
+"""
+
+
+def test_the_operation_that_made_a_training_stop_is_named_with_its_line(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    run = tmp_path / "run"
+    outcome = command("train", tmp_path / "faulty.py", "--run-dir", run, "--debug-nans")
+    assert outcome.status == 5
+    step, loss, gradient, *_, last = outcome.err.splitlines()
+    assert step == f"{run}, step 1 once more, from {run / 'diverged' / '1'}, one operation at a time:"
+    assert f"loss: log of float32[96] from 0 to 0 gives infinity (module loss, {tmp_path / 'faulty.py'}:7 in" in loss
+    assert "gradient: not finite for 2 parameters, the first is logits/bias: " in gradient
+    assert last.startswith("fjdl: 2 steps in a row were refused, most recently step 1: loss not finite")
+    again = command("diagnose", run, "--step", "0")
+    assert "from the beginning of the training" in again.out
+    assert f"{run / 'config.py'}:7 in surprise" in again.out
+
+
+def test_a_run_without_refused_steps_has_none_to_do_once_more(trained_run: Path, command: Command) -> None:
+    outcome = command("diagnose", trained_run, "--debug-nans")
+    assert outcome.status == USAGE
+    assert f"no step of {trained_run} was refused; --step N does any step once more" in sentence(outcome)

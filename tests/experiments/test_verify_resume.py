@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import verify_resume
+from experiments.verifications import resume
+from experiments.verifications.resume import Kill, Verdict, plan, row, verify
 from fjdl.train.json_files import read_json
+from tests.experiments.support import USAGE, Command, sentence
 from tests.support import ROOT
 
 TINY = ("configs/iris_mlp.py", "--epochs", "4", "--batch-size", "64", "--hidden", "4")
@@ -51,7 +53,8 @@ def same_ends(one: Path, other: Path) -> bool:
 
 @pytest.mark.slow
 def test_two_kills_change_no_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify_resume.verify(Path(TINY[0]), [*TINY[1:]], kills=2, folder=tmp_path)
+    verdict = verify(Path(TINY[0]), [*TINY[1:]], kills=2, folder=tmp_path)
+    assert (verdict.kills, verdict.early, verdict.differing) == (2, 1, 0)
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("killed") for line in lines) == 2
     assert lines[-1] == "after 2 kills: the same bits as without"
@@ -96,11 +99,12 @@ def test_a_run_that_differs_is_found_out(
 ) -> None:
     program = 'import sys, pathlib as p; r = p.Path(sys.argv[1]); r.mkdir(); s = \'{"state": "%s"}\\n\' % len(r.name)'
     program += "; [(r / name).write_text(s) for name in ('metrics.jsonl', 'result.json')]"
-    finish = verify_resume.finish
-    monkeypatch.setattr(verify_resume, "finish", lambda command, run: finish([sys.executable, "-c", program], run))
-    monkeypatch.setattr(verify_resume, "plan", lambda *args, **options: [verify_resume.Kill(0, 0.0)])
-    monkeypatch.setattr(verify_resume, "interrupt", lambda *args: [])
-    assert not verify_resume.verify(Path("config.py"), [], kills=1, folder=tmp_path)
+    finish = resume.finish
+    monkeypatch.setattr(resume, "finish", lambda command, run: finish([sys.executable, "-c", program], run))
+    monkeypatch.setattr(resume, "plan", lambda *args, **options: [Kill(0, 0.0)])
+    monkeypatch.setattr(resume, "interrupt", lambda *args: [])
+    found = verify(Path("config.py"), [], kills=1, folder=tmp_path)
+    assert (found.kills, found.early, found.runs, found.differing) == (1, 1, 1, 3)
     verdict = "after 1 kills: differs in the best state and the last state and metrics.jsonl\n"
     assert capsys.readouterr().out == verdict
 
@@ -108,9 +112,9 @@ def test_a_run_that_differs_is_found_out(
 def test_instants_are_seeded_and_cover_start_up_and_the_whole_training(tmp_path: Path) -> None:
     seconds = [5.0, *[1.0] * 99]
     (tmp_path / "timing.jsonl").write_text("".join(f'{{"seconds": {value}}}\n' for value in seconds))
-    instants = verify_resume.plan(tmp_path, 60, wall=110.0, seed=3)
-    assert instants == verify_resume.plan(tmp_path, 60, wall=110.0, seed=3)
-    assert instants != verify_resume.plan(tmp_path, 60, wall=110.0, seed=4)
+    instants = plan(tmp_path, 60, wall=110.0, seed=3)
+    assert instants == plan(tmp_path, 60, wall=110.0, seed=3)
+    assert instants != plan(tmp_path, 60, wall=110.0, seed=4)
     early, late = instants[::3], [kill for number, kill in enumerate(instants) if number % 3]
     assert all(kill.epochs == 0 and 0 <= kill.seconds <= 11 for kill in early)
     assert max(kill.seconds for kill in early) > 8
@@ -122,4 +126,30 @@ def test_instants_are_seeded_and_cover_start_up_and_the_whole_training(tmp_path:
 
 @pytest.mark.slow
 def test_twenty_kills_of_a_convolutional_network_change_no_bit(tmp_path: Path) -> None:
-    assert verify_resume.verify(Path("configs/digits_lenet.py"), ["--epochs", "30"], kills=20, folder=tmp_path)
+    assert not verify(Path("configs/digits_lenet.py"), ["--epochs", "30"], kills=20, folder=tmp_path).differing
+
+
+def test_kills_are_shared_among_configs_and_one_difference_fails_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    asked: list[tuple[Path, list[str], int]] = []
+
+    def verify(config: Path, flags: list[str], *, kills: int, folder: Path, seed: int) -> Verdict:
+        asked.append((config, flags, kills))
+        print("progress")
+        return Verdict(kills, 1, 2, int(config.stem == "b"), 1.25)
+
+    monkeypatch.setattr(resume, "verify", verify)
+    page = tmp_path / "page.md"
+    outcome = command("verify", "resume", "a.py", "b.py", "--kills", 3, "--write", page, "--epochs", 2)
+    assert outcome.status == 1
+    assert asked == [(Path("a.py"), ["--epochs", "2"], 2), (Path("b.py"), ["--epochs", "2"], 1)]
+    assert outcome.err == "progress\nprogress\n"
+    assert outcome.out.splitlines()[2:] == [
+        row(Path("a.py"), Verdict(2, 1, 2, 0, 1.25)),
+        row(Path("b.py"), Verdict(1, 1, 2, 1, 1.25)),
+    ]
+    assert "| b | 1 | 1 | 2 | 1 | 1.2 |" in page.read_text()
+    assert command("verify", "resume", "a.py", "--kills", 0).status == USAGE
+    assert "verify needs one of" in sentence(command("verify", "resumee"))
+    assert command("verify", "--help").out.startswith("Whether the promises about runs hold here")
