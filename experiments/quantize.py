@@ -1,6 +1,7 @@
 """Quantize a run's best epoch and compare: `python -m experiments.quantize runs/digits --bits 8 4`."""
 
 import dataclasses
+import math
 import statistics
 import sys
 import tempfile
@@ -49,6 +50,12 @@ class Options:
     """Bits of the kernels of the first and the last layer of such a network, where they are to have others."""
     budget: float | None = None
     """Share of the kernels' bytes in float32: such networks once more, each layer in 8, 4, 3 or 2 bits of its own."""
+    learn: tuple[int, ...] = ()
+    """Bits of such networks that train on while their kernels and inputs are rounded; their inputs are static."""
+    epochs: int = 1
+    """Passes over the training examples in which they learn that."""
+    learning_rate: float = 1e-4
+    """Their highest learning rate, of Adam."""
     calibrate: int = 1024
     """Training examples that ranges, and roundings of second order, are found with."""
     ranges: Ranges = "moving-average"
@@ -88,7 +95,8 @@ def main() -> None:
 
 def check(options: Options) -> None:
     """Raises `UsageError` for numbers that make no sense."""
-    named = [("bits", bits) for bits in options.bits] + [("input_bits", options.input_bits), ("edges", options.edges)]
+    named = [("bits", bits) for bits in options.bits] + [("learn", bits) for bits in options.learn]
+    named += [("input_bits", options.input_bits), ("edges", options.edges)]
     for name, bits in named:
         if bits is not None and not 2 <= bits <= 8:
             raise UsageError(f"{name} must lie in [2, 8], got {bits}")
@@ -97,7 +105,9 @@ def check(options: Options) -> None:
             raise UsageError(f"{name} must name one at least, got none")
     if options.budget is not None and not 0 < options.budget <= 1:
         raise UsageError(f"budget must lie in (0, 1], got {options.budget}")
-    for name in ("group", "batch_size", "repeats", "calibrate"):
+    if not 0 < options.learning_rate < math.inf:
+        raise UsageError(f"learning_rate must lie in (0, inf), got {options.learning_rate}")
+    for name in ("group", "batch_size", "repeats", "calibrate", "epochs"):
         if getattr(options, name) < 1:
             raise UsageError(f"{name} must be at least 1, got {getattr(options, name)}")
 

@@ -8,7 +8,6 @@ training images.
 import dataclasses
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,23 +115,16 @@ def smaller(form: Form, network: Any, params: Any, stats: Any, batches: list[Any
     """The model in this form, and its parameters and statistics."""
     import jax
 
-    from fjdl.nn.quantized import Bits, fake_quantized, quantized, rounded_on_data
+    from experiments.quantizations.learning import ranged
+    from fjdl.nn.quantized import Bits, quantized, rounded_on_data
 
     rules = (("stem/conv|logits", Bits(form.edges, form.inputs)), (".*", Bits(form.bits, form.inputs)))
     shapes = jax.ShapeDtypeStruct((1, 32, 32, 3), "uint8")
-    learning = fake_quantized(network, shapes, rules=rules, outputs=form.outputs)
-    _, found = learning.init(jax.random.key(0), batches[0][:1])
-    step = jax.jit(partial(_next, learning, params))
-    for images in batches:
-        found = step({**found, "model": stats}, images)
+    found = ranged(network, params, stats, batches, rules=rules, outputs=form.outputs)
     if form.rounding == "GPTQ":
         params = rounded_on_data(network, params, stats, batches, rules=rules)
     model, convert = quantized(network, shapes, rules=rules, outputs=form.outputs)
-    return model, *convert(params, {**found, "model": stats})
-
-
-def _next(learning: Any, params: Any, stats: Any, images: Any) -> Any:
-    return learning.apply(params, stats, images, train=True)[1]
+    return model, *convert(params, found)
 
 
 def accuracy(model: Any, params: Any, stats: Any, images: Any, labels: Any) -> float:

@@ -4,9 +4,9 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
+from experiments.quantizations.learning import learned, ranged
 from fjdl.errors import UsageError
 
 Activations = Literal["none", "weights", "static", "dynamic"]
@@ -30,7 +30,7 @@ def integer_forms(run: Any, options: Any, mixed: Mapping[str, int] | None = None
     Raises `UsageError` for a network whose layers cannot be quantized.
     """
     kinds = [kind for kind in options.activations if kind != "none"]
-    if not kinds:
+    if not kinds and not options.learn:
         return {}
     from fjdl.nn.quantized import Bits
 
@@ -47,6 +47,10 @@ def integer_forms(run: Any, options: Any, mixed: Mapping[str, int] | None = None
         name += "" if rounding == "nearest" else f" {rounding}"
         name += ", inputs float32" if inputs is None else f", inputs int{inputs} {kind}"
         found[name] = _integers(run, network, shapes, rules, kind, rounding, options=options)
+    for bits in options.learn:
+        rules = _rules(network[0], shapes, Bits(bits, options.input_bits), options=options)
+        name = f"int{bits} learned, inputs int{options.input_bits} static"
+        found[name] = _integers(run, network, shapes, rules, "static", "learned", options=options)
     return found
 
 
@@ -103,21 +107,32 @@ def _rules(model: Any, shapes: Any, bits: Any, *, options: Any) -> Any:
 
 
 def _integers(
-    run: Any, network: Any, shapes: Any, rules: Any, kind: Activations, rounding: Rounding, *, options: Any
+    run: Any,
+    network: Any,
+    shapes: Any,
+    rules: Any,
+    kind: Activations,
+    rounding: Rounding | Literal["learned"],
+    *,
+    options: Any,
 ) -> Form:
     """The network of integers, with ranges of the training part where they are to be known before."""
     from fjdl.nn.quantized import quantized, rounded_on_data
     from fjdl.train.layout import Layout
+
+    def examples() -> Iterator[Any]:
+        return (run.recipe.network.seen(batch) for batch in calibration_batches(run.splits.train, options))
 
     model, params, stats = network
     calibrator, kept = calibrators()[options.ranges], stats
     chosen = {"rules": rules, "calibrator": calibrator, "outputs": options.outputs if kind == "static" else ()}
     small, convert = quantized(model, shapes, **chosen, dynamic=kind == "dynamic")
     if kind == "static":
-        stats = _ranged(run, network, shapes, chosen, options=options)
+        stats = ranged(*network, examples(), **chosen)
     if rounding == "gptq":
-        inputs = (run.recipe.network.seen(batch) for batch in calibration_batches(run.splits.train, options))
-        params = rounded_on_data(model, params, kept, inputs, rules=rules)
+        params = rounded_on_data(model, params, kept, examples(), rules=rules)
+    if rounding == "learned":
+        params, stats = learned(run, (*network, shapes), stats, chosen, options=options)
     recipe = dataclasses.replace(run.recipe, precision="float32", model=small, layout=Layout())
     return Form(recipe, *convert(params, stats))
 
@@ -133,28 +148,6 @@ def calibrators() -> Mapping[Ranges, Any]:
         "squared-error": ranges.mse_optimal(),
         "entropy": ranges.kl_optimal(),
     }
-
-
-def _ranged(run: Any, network: Any, shapes: Any, chosen: Mapping[str, Any], *, options: Any) -> Any:
-    """Statistics with the ranges of inputs over examples of the training part."""
-    import jax
-
-    from fjdl.model import evaluated
-    from fjdl.nn.quantized import fake_quantized
-
-    model, params, stats = network
-    learning = fake_quantized(evaluated(model), shapes, **chosen)
-    seen = jax.eval_shape(learning.init, jax.random.key(0), shapes)[1]
-    found = {path: chosen["calibrator"].init() for path in seen["ranges"]}
-    state = {**seen, "model": stats, "ranges": found, "steps": jax.numpy.zeros((), jax.numpy.int32)}
-    step = jax.jit(partial(_next, learning, run.recipe.network))
-    for batch in calibration_batches(run.splits.train, options):
-        state = step(params, state, batch)
-    return {**state, "model": stats}
-
-
-def _next(learning: Any, network: Any, params: Any, state: Any, batch: Any) -> Any:
-    return learning.apply(params, state, network.seen(batch), train=True)[1]
 
 
 def calibration_batches(source: Any, options: Any) -> Iterator[dict[str, Any]]:
