@@ -27,7 +27,7 @@ STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 1))  # channels, blocks, stride of t
 def recipe(
     *,
     seed: int = 0,
-    epochs: int = 5,
+    epochs: int = 4,
     batch_size: int = 250,
     learning_rate: float = 0.2,
     weight_decay: float = 5e-4,

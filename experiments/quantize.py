@@ -170,11 +170,11 @@ def results_on_test(splits: Any, recipe: Any, params: Any, stats: Any) -> Any:
 
 
 def bytes_on_disk(params: Any) -> int:
-    """Size of the safetensors file of the parameters, header included."""
-    from fjdl.transfer import save_safetensors
+    """Size of the safetensors file of the parameters, with its header, which says how they are quantized."""
+    from fjdl.transfer import save_quantized
 
     with tempfile.TemporaryDirectory() as folder:
-        save_safetensors(Path(folder) / "parameters", params)
+        save_quantized(Path(folder) / "parameters", params)
         return (Path(folder) / "parameters").stat().st_size
 
 

@@ -37,7 +37,8 @@ Kernels are [..., inputs, outputs]; images are [n, rows, columns, channels].
 QUANTIZED = """
 A quantized array has `…/values`, `…/scale` and, where its range is not symmetric, `…/zero_point`. It stands for
 (integer - zero_point) * scale, or for levels[integer + 2^(bits-1)] * scale where card.json has levels. A scale counts
-for as many neighbours along an axis as its own axis is shorter.
+for as many neighbours along an axis as its own axis is shorter. `fjdl.transfer.load_quantized("model.safetensors")` has
+them as `fjdl.quant.Quantized`.
 """
 PACKED = """
 Integers, with 2^(bits-1) added, lie in fields of 4, 2 and 1 bits that make up their bits, the lowest ones first. The
@@ -60,7 +61,7 @@ def card_of(
 ) -> dict[str, Any]:
     """All that is known of the model: data, results, training, inputs, outputs, files with their sha256, versions."""
     result = read_result(options.run / "result.json")
-    quantized = None if quantization is None else {**quantization, "arrays": quantized_forms(params)}
+    quantized = None if quantization is None else {**quantization, "arrays": quantized_forms({"params": params})}
     return {
         "card": 1,
         "name": options.run.resolve().name,
