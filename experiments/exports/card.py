@@ -13,7 +13,6 @@ import numpy as np
 import fjdl
 from experiments.evaluate import LoadedRun
 from experiments.exports.program import BATCH, Portable
-from experiments.exports.weights import quantized_forms
 from experiments.fingerprint import same_code
 from fjdl.data.source import Source
 from fjdl.train.documents import (
@@ -28,6 +27,7 @@ from fjdl.train.documents import (
 )
 from fjdl.train.rundir import RunDirectory
 from fjdl.train.summary import COUNT, intervals
+from fjdl.transfer import quantized_forms
 from fjdl.tree import names
 
 WEIGHTS = """

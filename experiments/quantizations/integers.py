@@ -128,7 +128,7 @@ def _integers(
     chosen = {"rules": rules, "calibrator": calibrator, "outputs": options.outputs if kind == "static" else ()}
     small, convert = quantized(model, shapes, **chosen, dynamic=kind == "dynamic")
     if kind == "static":
-        stats = ranged(*network, examples(), **chosen)
+        stats = ranged(model, params, stats, examples(), **chosen)
     if rounding == "gptq":
         params = rounded_on_data(model, params, kept, examples(), rules=rules)
     if rounding == "learned":

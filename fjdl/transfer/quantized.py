@@ -31,7 +31,8 @@ def save_quantized(
     texts = dict(metadata or {})
     if KEY in texts:
         raise ValueError(f"metadata must not have the key {KEY!r}, which says how arrays are quantized, got it")
-    save_safetensors(path, tree, metadata={**texts, KEY: json.dumps(quantized_forms(tree))}, replace=replace)
+    forms = json.dumps(quantized_forms(tree), separators=(",", ":"))
+    save_safetensors(path, tree, metadata={**texts, KEY: forms}, replace=replace)
 
 
 def load_quantized(path: Path | str) -> dict[str, Any]:
@@ -52,9 +53,7 @@ def load_quantized(path: Path | str) -> dict[str, Any]:
     """
     arrays, text = load_safetensors(path), read_metadata(path).get(KEY)
     if text is None:
-        raise DataError(
-            f"{path} must say in its metadata how it is quantized, as `save_quantized` does, got no {KEY!r}"
-        )
+        raise DataError(f"{path} must be a file of `save_quantized`, got no {KEY!r} in its metadata")
     leaves: dict[str, Any] = dict(arrays)
     try:
         for name, form in _forms(text).items():
@@ -95,18 +94,22 @@ def _read(name: str, form: Any, parts: Mapping[str, np.ndarray]) -> Quantized:
         "bits", "shape", "packed", "levels",
     }:  # fmt: skip
         raise ValueError(f"the form of {name!r} must have bits, shape, packed and perhaps levels, got {_short(form)}")
-    bits, shape, packed, levels = (form.get(key) for key in ("bits", "shape", "packed", "levels"))
+    bits, shape, packed, levels = form["bits"], form["shape"], form["packed"], form.get("levels")
     if type(bits) is not int or type(packed) is not bool or not _is_shape(shape) or (packed and not shape):
         raise ValueError(f"the form of {name!r} must be of integers and a truth value, got {_short(form)}")
     if levels is not None and not _are_levels(levels):
         raise ValueError(f"the levels of {name!r} must be ascending finite numbers, got {_short(levels)}")
     if missing := {"values", "scale"} - parts.keys():
         raise ValueError(f"{name!r} must have values and a scale, got no {sorted(missing)[0]}")
-    small = Quantized(
-        **parts, bits=bits, columns=shape[-1] if packed else None, levels=None if levels is None else tuple(levels)
+    small = _quantized(
+        parts, bits=bits, columns=shape[-1] if packed else None, levels=None if levels is None else tuple(levels)
     )
     _check(name, small, shape)
     return small
+
+
+def _quantized(parts: Mapping[str, Any], **options: Any) -> Quantized:
+    return Quantized(parts["values"], parts["scale"], parts.get("zero_point"), **options)
 
 
 def _check(name: str, small: Quantized, shape: list[int]) -> None:

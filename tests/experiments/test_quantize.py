@@ -34,7 +34,7 @@ def test_four_forms_are_compared_on_the_test_part(run: Path, command: Command) -
     assert 0 < header < 300
     assert abs(rows["bfloat16"]["bytes"] - 2 * (KERNEL + BIAS) - header) < 20
     for name, scales in (("int8 absmax", 1), ("int8 zero-point", 2)):
-        assert 0 < rows[name]["bytes"] - (KERNEL + 4 * BIAS + 4 * BIAS * scales) < 400
+        assert 0 < rows[name]["bytes"] - (KERNEL + 4 * BIAS + 4 * BIAS * scales) < 500
     assert all(row["milliseconds"] > 0 for row in rows.values())
     written = {"quantized.json", "plots/quantized.png"}
     assert {name: digest for name, digest in snapshot(run).items() if name not in written} == before
@@ -81,9 +81,9 @@ def test_schemes_bits_and_granularities_are_all_combined_and_fewer_bits_take_few
     rows = {row["parameters"]: row["bytes"] for row in rows_of(run)}
     quantized = [f"{name} per {part}" for name in ("int8 absmax", "int4 absmax", "nf4") for part in ("tensor", 16)]
     assert list(rows) == ["float32", "bfloat16", *quantized]
-    assert rows["int8 absmax per tensor"] - rows["int4 absmax per tensor"] == KERNEL // 2
+    assert rows["int8 absmax per tensor"] - rows["int4 absmax per tensor"] == pytest.approx(KERNEL // 2, abs=16)
     assert rows["int4 absmax per 16"] == pytest.approx(KERNEL // 2 + 4 * 64 // 16 * 10 + 4 * BIAS, abs=400)
-    assert rows["nf4 per 16"] == rows["int4 absmax per 16"]
+    assert 0 < rows["nf4 per 16"] - rows["int4 absmax per 16"] < 400  # its levels stand in the header
 
 
 def test_networks_of_integers_stay_near_and_are_as_small_as_their_kernels(run: Path, command: Command) -> None:
@@ -101,6 +101,30 @@ def test_networks_of_integers_stay_near_and_are_as_small_as_their_kernels(run: P
         assert rows[f"int2 gptq, inputs {kind}"]["loss"] != rows[f"int2, inputs {kind}"]["loss"]
         # One layer of 64 rows, which take 5 bytes each in 4 bits and 3 in 2.
         assert rows[f"mixed, 13%, inputs {kind}"]["bytes"] == rows["int2 absmax"]["bytes"] + 64 * (5 - 3)
+
+
+def test_two_bits_that_were_learned_lose_less_than_two_bits_that_were_rounded(run: Path, command: Command) -> None:
+    kinds = ["--bits", 2, "--scheme", "absmax", "--activations", "static", "--learn", 2, "--learning-rate", 3e-3]
+    assert command("quantize", run, *kinds, "--calibrate", 64, "--batch-size", 32, "--repeats", 1).status == 0
+    rows = {row["parameters"]: row for row in rows_of(run)}
+    learned, nearest = rows["int2 learned, inputs int8 static"], rows["int2, inputs int8 static"]
+    assert learned["bytes"] == nearest["bytes"]
+    assert learned["loss"] < nearest["loss"]
+    assert learned["accuracy"] > nearest["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--learn", 9], "learn must lie in [2, 8], got 9"),
+        (["--epochs", 0], "epochs must be at least 1, got 0"),
+        (["--learning-rate", "nan"], "learning_rate must lie in (0, inf), got nan"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(run: Path, command: Command, flags: list[object], reason: str) -> None:
+    outcome = command("quantize", run, *flags)
+    assert outcome.status == 2
+    assert reason in outcome.err
 
 
 def test_all_is_every_scheme() -> None:
