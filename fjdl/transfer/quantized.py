@@ -44,7 +44,7 @@ def load_quantized(path: Path | str) -> dict[str, Any]:
 
     >>> import tempfile
     >>> from fjdl import quant
-    >>> small = quant.absmax_quantize(jax.numpy.array([1.0, -2.0, 4.0]), bits=4)
+    >>> small = quant.absmax_quantize(jax.numpy.array([1.0, -2.1, 4.0]), bits=4)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_quantized(f"{folder}/w.safetensors", {"kernel": small})
     ...     back = load_quantized(f"{folder}/w.safetensors")["kernel"]

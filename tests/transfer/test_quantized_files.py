@@ -12,7 +12,7 @@ import pytest
 
 from fjdl import quant
 from fjdl.errors import DataError
-from fjdl.transfer import load_quantized, read_metadata, save_quantized
+from fjdl.transfer import load_quantized, quantized_forms, read_metadata, save_quantized
 from fjdl.transfer.files import load_safetensors, save_safetensors
 from fjdl.tree import digest
 
@@ -52,6 +52,16 @@ def test_a_block_of_nan_a_scalar_and_a_bare_list_are_kept(tmp_path):
     back = load_quantized(tmp_path / "w")["a"]
     np.testing.assert_array_equal(quant.dequantize(back["0"]), [[np.nan, np.nan], quant.dequantize(broken)[1]])
     assert quant.dequantize(back["1"]) == 3.0
+
+
+def test_forms_say_what_arrays_alone_do_not():
+    tree = {
+        "a": {"b": quant.absmax_quantize(jnp.ones((2, 3)), bits=4)},
+        "c": quant.absmax_quantize(jnp.ones(5)),
+        "d": 1,
+    }
+    eight = {"bits": 8, "shape": [5], "packed": False}
+    assert quantized_forms(tree) == {"a/b": {"bits": 4, "shape": [2, 3], "packed": True}, "c": eight}
 
 
 def test_native_integers_and_the_files_own_key_are_refused(tmp_path):
