@@ -39,11 +39,12 @@ def main() -> None:
 def draw(path: Path, run: LoadedRun) -> list[Path]:
     """The figures that this run's data allow."""
     from fjdl.plots import confusion_matrix_figure, filter_grid, learning_curves, save
-    from fjdl.train.records import read_metrics
+    from fjdl.train.records import read_run
     from fjdl.train.result import measure
+    from fjdl.train.rundir import RunDirectory
 
     title, told = run.splits.name, run.recipe.told
-    records = read_metrics(path / "metrics.jsonl", steps_per_epoch=run.program.steps_per_epoch)
+    records = read_run(RunDirectory(path=path), steps_per_epoch=run.program.steps_per_epoch)
     figures = {"learning_curves": learning_curves(records, title=title, best_step=int(run.state.step))}
     results = measure(run.program.evaluator, run.state, run.splits.test, part="test")
     if told.confusion in results:
@@ -106,12 +107,12 @@ def cases(run: LoadedRun, *, title: str) -> dict[str, Any]:
 
 def about(path: Path, run: LoadedRun) -> str:
     """JSON of the numbers in the figures and where they come from; without those of a test in a run that goes on."""
-    from fjdl.train.documents import ENVIRONMENT, read_object
+    from fjdl.train.documents import ENVIRONMENT, read_sealed
     from fjdl.train.json_files import encode_json
     from fjdl.train.rundir import RunDirectory, finished
     from fjdl.tree import digest
 
-    result, environment = finished(RunDirectory(path=path)) or {}, read_object(path / "env.json", ENVIRONMENT)
+    result, environment = finished(RunDirectory(path=path)) or {}, read_sealed(path / "env.json", ENVIRONMENT)
     names = ("command", "hardware", "best_epoch", "epochs", "test")
     shown = {name: result[name] for name in names if name in result}
     return encode_json({"state": digest(run.state), "jax": environment.get("jax"), **shown}).strip()

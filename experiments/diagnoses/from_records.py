@@ -14,13 +14,14 @@ Records = Sequence[Mapping[str, Any]]
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The records of a run directory, one for each epoch; `UsageError` where there are none yet."""
     from fjdl.train.json_files import read_jsonl
-    from fjdl.train.records import read_metrics
+    from fjdl.train.records import read_run
+    from fjdl.train.rundir import RunDirectory
 
     file = path / "metrics.jsonl"
     first = next(iter(read_jsonl(file)), None)
     if first is None:
         raise UsageError(f"{path} has no records of epochs: {file} is missing or empty")
-    return read_metrics(file, steps_per_epoch=first.get("step", 0))
+    return read_run(RunDirectory(path=path), steps_per_epoch=first.get("step", 0))
 
 
 def read_finished(path: Path) -> dict[str, Any] | None:

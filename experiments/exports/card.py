@@ -19,7 +19,6 @@ from fjdl.train.documents import (
     CODE,
     CONFIG,
     ENVIRONMENT,
-    read_object,
     read_result,
     read_sealed,
     read_sealed_text,
@@ -92,7 +91,7 @@ def card_of(
 
 def training_of(run: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """How the model came about: the command, the config with its text, the commit, the machine."""
-    config, code = read_sealed(run / "config.json", CONFIG), read_object(run / "git.json", CODE)
+    config, code = read_sealed(run / "config.json", CONFIG), read_sealed(run / "git.json", CODE)
     path = kept if (kept := RunDirectory(path=run).config_text).exists() else Path(config["config"])
     told = (
         "command",
@@ -114,7 +113,7 @@ def training_of(run: Path, result: Mapping[str, Any]) -> dict[str, Any]:
         "config_changed_since": not same_code(path, config["sha256"]),
         "config_text": read_sealed_text(path) if path == kept else read_text(path),
         "arguments": config["arguments"],
-        "environment": read_object(run / "env.json", ENVIRONMENT),
+        "environment": read_sealed(run / "env.json", ENVIRONMENT),
     }
 
 

@@ -58,7 +58,7 @@ def main() -> None:
     _check_files(options)
     effort = Effort(options.seeds, options.epochs, options.trial_epochs, options.range_steps)
     asked = describe(options.config, {name: value for name, value in effort._asdict().items() if name != "seeds"})
-    from fjdl.train.json_files import read_json
+    from fjdl.train.documents import ENVIRONMENT, read_sealed
     from fjdl.train.rundir import open_run
 
     command = ["python", "-m", "experiments.pages.optimizers", *sys.argv[1:]]
@@ -70,7 +70,7 @@ def main() -> None:
         bench = prepare(recipe, run.metrics, effort)
         for name, factory in chosen.items():
             compare(bench, name, factory)
-        environment = read_json(run.path / "env.json")
+        environment = read_sealed(run.path / "env.json", ENVIRONMENT)
     publish(options, bench, {name: finished_runs(bench, name) for name in chosen}, environment)
 
 

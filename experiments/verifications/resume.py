@@ -148,6 +148,11 @@ def finish(command: Sequence[str], run: Path) -> dict[str, str]:
     if done.returncode != 0:
         print(done.stderr, end="", file=sys.stderr)
         sys.exit(done.returncode)
+    return ended(run)
+
+
+def ended(run: Path) -> dict[str, str]:
+    """What must not depend on interruptions, of a run that has ended."""
     records = (run / "metrics.jsonl").read_bytes()
     return {
         "the best state": json.loads((run / "result.json").read_bytes())["state"],

@@ -99,6 +99,19 @@ def read_sealed_text(path: Path) -> str:
     return body
 
 
+def read_command(path: Path) -> str:
+    """The line of command.txt; raises `StorageError` for a file that is not as it was written.
+
+    The file of an older version has no sha256, and one line.
+    """
+    text = read_text(path)
+    if _SEAL in text:
+        return read_sealed_text(path).strip()
+    if len(text.splitlines()) != 1:
+        raise StorageError(f"{path} is damaged: it must hold one command")
+    return text.strip()
+
+
 def checked(value: Any, fields: Fields, *, where: str) -> dict[str, Any]:
     """The value, if it is an object that has these fields with values of these types; a boolean is no number."""
     if not isinstance(value, dict):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,18 @@ from typing import Any
 from fjdl.errors import StorageError
 from fjdl.files import write_atomically
 
+_CHECK = "crc32"  # of the rest of a record
 _CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
     """Adds one line of JSON, on the disk when the call returns; non-finite floats become strings, see `encode_json`.
 
+    The line has a checksum of its own, as the field `crc32` of the record.
+
     Raises `StorageError` where the line cannot be written, after removing what was written of it.
     """
-    line = encode_json(record).encode()
+    line = encode_json({**record, _CHECK: _checksum(record)}).encode()
     try:
         with path.open("ab", buffering=0) as file:
             end = file.tell()
@@ -36,9 +40,11 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """All records, none for a missing file; a last line that a crash cut short is left out.
 
-    Raises `StorageError` naming the file that cannot be read, with the line for any other line that is no JSON object.
+    Raises `StorageError` naming the file that cannot be read, with the line for any other line that is no JSON object
+    or does not match its checksum; lines of an older version have none.
     """
-    return [decode_json(line) for line in _whole_lines(path)]
+    records = [decode_json(line) for line in _whole_lines(path)]
+    return [{name: value for name, value in record.items() if name != _CHECK} for record in records]
 
 
 def truncate_after(path: Path, step: int) -> None:
@@ -92,11 +98,18 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            if not isinstance(decode_json(line), dict):
+            record = decode_json(line)
+            if not isinstance(record, dict):
                 raise ValueError(f"a record must be a JSON object, got {line[:40].decode(errors='replace')}")
+            if record.pop(_CHECK, None) not in (None, _checksum(record)):
+                raise ValueError("its content does not match its checksum")
         except (ValueError, RecursionError) as error:
             raise StorageError(f"{path} is damaged in line {number}: {error}") from error
         yield line
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(encode_json(record).encode()):08x}"
 
 
 def _restored(value: Any) -> Any:

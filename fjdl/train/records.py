@@ -6,6 +6,7 @@ from typing import Any
 from fjdl.errors import CheckpointError, StorageError
 from fjdl.train.documents import NUMBER, checked, is_a
 from fjdl.train.json_files import read_jsonl
+from fjdl.train.rundir import RunDirectory, finished
 
 Records = list[dict[str, Any]]
 _KINDS = {"state": str, "train_last_bad_cause": str, "train_last_bad_examples": list}  # of what is no number
@@ -22,6 +23,15 @@ def read_metrics(path: Path, *, steps_per_epoch: int, until: int | None = None) 
         for name, value in record.items():
             if not is_a(value, _KINDS.get(name, NUMBER)):
                 raise StorageError(f"{path} is damaged in line {number}: {name} is {value!r}")
+    return records
+
+
+def read_run(run: RunDirectory, *, steps_per_epoch: int) -> Records:
+    """The records of metrics.jsonl, of a finished run those of all epochs that its result counts."""
+    result = finished(run)
+    records = read_metrics(run.metrics, steps_per_epoch=steps_per_epoch)
+    if result is not None and len(records) != result["epochs"]:
+        raise StorageError(f"{run.metrics} must have the {result['epochs']} epochs of its run, got {len(records)}")
     return records
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from fjdl.data.source import Source
-from fjdl.train.documents import CODE, ENVIRONMENT, read_object, read_text
+from fjdl.train.documents import CODE, ENVIRONMENT, read_command, read_sealed
 from fjdl.train.evaluation import Evaluator, Results
 from fjdl.train.prepare import Prepared
 from fjdl.train.processes import is_first, on_host
@@ -37,7 +37,7 @@ def final_result(prepared: Prepared, run: RunDirectory, state: TrainState, *, st
     records = read_metrics(run.metrics, steps_per_epoch=per_epoch, until=steps)
     times = read_timing(run.timing, steps_per_epoch=per_epoch, until=steps)
     require_state(records, int(state.step), identity, where=run.checkpoints / str(int(state.step)))
-    environment = read_object(run.path / "env.json", ENVIRONMENT)
+    environment = read_sealed(run.path / "env.json", ENVIRONMENT)
     return {
         "data": splits.name,
         "headline": recipe.told.headline,
@@ -51,8 +51,8 @@ def final_result(prepared: Prepared, run: RunDirectory, state: TrainState, *, st
         **measured,
         "seconds": sum(record["seconds"] for record in times),
         "hardware": hardware(environment),
-        "command": read_text(run.path / "command.txt").strip(),
-        "commit": read_object(run.path / "git.json", CODE)["commit"],
+        "command": read_command(run.path / "command.txt"),
+        "commit": read_sealed(run.path / "git.json", CODE)["commit"],
         "state": identity,
     }
 

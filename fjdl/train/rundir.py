@@ -26,10 +26,9 @@ from fjdl.files import write_atomically
 from fjdl.train.documents import (
     CODE,
     ENVIRONMENT,
-    read_object,
+    read_command,
     read_result,
     read_sealed,
-    read_text,
     sealed_text,
     write_sealed,
 )
@@ -195,22 +194,23 @@ def _describe(
         f"{name.removesuffix('.json')} {change}"
         for name, (value, fields) in now.items()
         if (path / name).exists()
-        for change in _differences(read_object(path / name, fields), value)
+        for change in _differences(read_sealed(path / name, fields), value)
     ]
+    gone = [name for name in ("command.txt", *now) if (path / "config.json").exists() and not (path / name).exists()]
     if (path / "command.txt").exists():
-        read_text(path / "command.txt")
+        read_command(path / "command.txt")
     else:
-        write_atomically(path / "command.txt", shlex.join(command) + "\n")
+        write_atomically(path / "command.txt", sealed_text(shlex.join(command)))
     for name, (value, _) in now.items():
         if not (path / name).exists():
-            write_atomically(path / name, encode_json(value, indent=2))
+            write_sealed(path / name, value)
     if not (path / "config.json").exists():
         write_sealed(path / "config.json", config)
     if text is not None and not run.config_text.exists():
         write_atomically(run.config_text, sealed_text(text))
-    return RunDirectory(
-        path=path, warnings=tuple(f"{change}; bitwise equality is no longer promised" for change in changes)
-    )
+    replaced = (f"{name} was gone, and is written anew as it would be for a run that begins now" for name in gone)
+    differing = (f"{change}; bitwise equality is no longer promised" for change in changes)
+    return RunDirectory(path=path, warnings=(*replaced, *differing))
 
 
 def _differences(old: Any, new: Any, *, verb: str = "now") -> list[str]:

@@ -1,7 +1,9 @@
+import contextlib
 import json
 import math
 import os
 import resource
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +33,31 @@ def test_every_line_is_strict_json(tmp_path: Path) -> None:
         raise AssertionError(constant)
 
     line = json.loads(path.read_text(), parse_constant=refuse)
-    assert line == {"a": "NaN", "b": "Infinity", "c": "-Infinity", "d": 0.5, "e": [0, 1]}
+    told = {"a": "NaN", "b": "Infinity", "c": "-Infinity", "d": 0.5, "e": [0, 1]}
+    assert line == {**told, "crc32": f"{zlib.crc32((json.dumps(told) + chr(10)).encode()):08x}"}
+
+
+def test_no_bit_of_a_record_changes_unnoticed(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    record = {"step": 1, "loss": 0.25, "worst": math.inf, "state": "ab"}
+    for _ in range(2):
+        json_files.append_jsonl(path, record)
+    content = path.read_bytes()
+    for bit in range(8 * (content.index(b"\n") + 1)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bytes(changed))
+        with contextlib.suppress(StorageError):
+            first, second = json_files.read_jsonl(path)
+            assert second == record
+            assert {name: value for name, value in first.items() if name in record} == record
 
 
 def test_a_line_is_on_the_disk_when_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
     json_files.append_jsonl(tmp_path / "x", {"step": 1})
-    assert sizes == [len('{"step": 1}\n')]
+    assert sizes == [len('{"step": 1, "crc32": "01234567"}\n')]
 
 
 @pytest.mark.parametrize("rest", [b'{"step": 2', b'{"step": 2}', b"\0\0\0", b"\xff"])
@@ -89,13 +108,14 @@ def test_a_full_disk_takes_no_earlier_line_and_leaves_no_part_of_one(tmp_path: P
     path = tmp_path / "metrics.jsonl"
     json_files.append_jsonl(path, {"step": 1})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, limits[1]))
     try:
         with pytest.raises(StorageError, match=r"metrics\.jsonl cannot be written: only part of .* bytes fitted"):
             json_files.append_jsonl(path, {"step": 2, "text": "x" * 50})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_bytes() == b'{"step": 1}\n'
+    assert json_files.read_jsonl(path) == [{"step": 1}]
+    assert path.read_bytes().count(b"\n") == 1
 
 
 def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ def test_a_new_run_has_the_documented_layout(tmp_path: Path) -> None:
     assert {entry.name for entry in run.path.iterdir()} == {
         "command.txt", "config.json", "env.json", "git.json", "checkpoints", "plots", "LOCK",
     }  # fmt: skip
-    assert (run.path / "command.txt").read_text() == "python -m experiments.train 'configs/a b.py'\n"
+    assert (
+        (run.path / "command.txt").read_text().startswith("python -m experiments.train 'configs/a b.py'\n# sha256 of")
+    )
     assert read_sealed(run.path / "config.json", {}) == {**CONFIG, "sizes": [3, 4]}
     assert run.warnings == ()
     assert (run.checkpoints.is_dir(), run.plots.is_dir()) == (True, True)
@@ -230,3 +232,12 @@ def test_a_run_is_finished_when_it_has_a_result(tmp_path: Path) -> None:
         assert rundir.finished(run) is None
         rundir.write_result(run, RESULT)
     assert rundir.finished(start(tmp_path)) == RESULT
+
+
+def test_records_of_the_surroundings_that_are_gone_are_told_of(tmp_path: Path) -> None:
+    start(tmp_path)
+    for name in ("command.txt", "git.json"):
+        (tmp_path / name).unlink()
+    told = "was gone, and is written anew as it would be for a run that begins now"
+    assert start(tmp_path).warnings == (f"command.txt {told}", f"git.json {told}")
+    assert start(tmp_path).warnings == ()
