@@ -45,7 +45,7 @@ def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
     """Loads the data once, places it on the devices, and drops a record that a crash cut short."""
     from fjdl.files import write_atomically
     from fjdl.train.documents import checked
-    from fjdl.train.json_files import encode_json, read_jsonl
+    from fjdl.train.json_files import encode_record, read_jsonl
     from fjdl.train.mesh import make_mesh
     from fjdl.train.program import evaluator_of
     from fjdl.train.resident import place
@@ -55,7 +55,7 @@ def prepare(recipe: Any, records: Path, effort: Effort) -> Bench:
     data = {part: place(getattr(splits, part), mesh, resident=recipe.resident) for part in ("train", "validation")}
     fields = {"optimizer": str, "what": str}
     whole = [checked(record, fields, where=f"a line of {records}") for record in read_jsonl(records)]
-    write_atomically(records, "".join(map(encode_json, whole)))
+    write_atomically(records, "".join(map(encode_record, whole)))
     recipe = dataclasses.replace(recipe, splits=lambda: splits)
     return Bench(recipe, evaluator_of(recipe, mesh), data, records, effort)
 

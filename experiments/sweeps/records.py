@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fjdl.train.documents import NUMBER, checked
-from fjdl.train.json_files import append_jsonl, encode_json, read_jsonl
+from fjdl.train.json_files import append_jsonl, encode_record, read_jsonl
 
 FIELDS = {"trial": int, "round": int, "epochs": int, "point": dict, "scores": list, "curves": list, "seconds": NUMBER}
 
@@ -20,7 +20,7 @@ class Records:
         self._path = path
         whole = [checked(record, FIELDS, where=f"a line of {path}") for record in read_jsonl(path)]
         if path.exists():
-            write_atomically(path, "".join(map(encode_json, whole)))
+            write_atomically(path, "".join(map(encode_record, whole)))
         self._known = {(record["trial"], record["epochs"]): record for record in whole}
 
     def add(self, record: dict[str, Any]) -> None:

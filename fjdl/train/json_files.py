@@ -22,7 +22,7 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
 
     Raises `StorageError` where the line cannot be written, after removing what was written of it.
     """
-    line = encode_json({**record, _CHECK: _checksum(record)}).encode()
+    line = encode_record(record).encode()
     try:
         with path.open("ab", buffering=0) as file:
             end = file.tell()
@@ -35,6 +35,11 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
                 raise
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def encode_record(record: Mapping[str, Any]) -> str:
+    """The line of a record, with its checksum."""
+    return encode_json({**record, _CHECK: _checksum(record)})
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
