@@ -1,5 +1,5 @@
 # make demo     train, evaluate, draw and quantize LeNet-5 on real digits
-# make test     everything CI checks
+# make test     what CI runs on this Python: each of the two pins of jax has half of the parameter sets of a test
 # make docs     the documentation as a site in build/site
 # make test-metrics   the tests of one room, for each folder of tests/; make test-times prints what each file costs
 # Both create .venv and install what they need on the first call.
@@ -34,7 +34,7 @@ test-%: .venv/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" tests/$*
 
 test-times: .venv/.installed-test
-	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" -p tests.times tests
+	$(BIN)/python -m pytest -n 2 -m "not slow and not fuzz" -p tests.running.times tests
 
 test-slow: .venv/.installed-test
 	FJDL_TEST_OPTIMIZED=1 $(BIN)/python -m pytest -n 2 -m slow tests

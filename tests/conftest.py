@@ -36,8 +36,9 @@ import jax
 import numpy as np
 import pytest
 
-from tests.absent import stand_in_for_torch
-from tests.contexts import share_contexts
+from tests.running.absent import stand_in_for_torch
+from tests.running.contexts import share_contexts
+from tests.running.turns import leave_to_others
 
 stand_in_for_torch()
 share_contexts()
@@ -51,9 +52,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """For `--dist=loadfile`, which `pyproject.toml` asks for, the rows of a module stay together too."""
     if config.getoption("dist") != "loadfile":
         return None
-    from tests.laws.distribution import Together
+    from tests.running.distribution import Together
 
     return Together(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    leave_to_others(items)
 
 
 def pytest_collection_finish() -> None:

@@ -33,6 +33,7 @@ def lenet(run: Path) -> Any:
     return LoadedRun(recipe, loaded.splits, loaded.program, state)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_every_figure_of_a_network_with_layers_is_drawn(trained_run: Path) -> None:
     run = lenet(trained_run)
     subject = subject_of(run, images=2, examples=9, layer=None, signature=None)
@@ -52,6 +53,7 @@ def test_every_figure_of_a_network_with_layers_is_drawn(trained_run: Path) -> No
         subject_of(run, images=2, examples=9, layer="dense1", signature=None)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_the_command_draws_what_a_network_without_layers_allows_and_changes_nothing_else(
     trained_run: Path, tmp_path: Path, command: Command
 ) -> None:

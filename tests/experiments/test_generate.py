@@ -36,6 +36,7 @@ def translations(tmp_path_factory: pytest.TempPathFactory, private_folders: None
     return trained("translator", tmp_path_factory.mktemp("translator"))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_prompt_is_continued_by_the_best_token_by_chance_and_by_beam_search(letters: Path, command: Command) -> None:
     cold = command("generate", letters, "--prompt", "ab", "--temperature", 0)
     assert (cold.status, cold.out) == (0, "abcd\n")
@@ -55,6 +56,7 @@ def test_a_prompt_is_continued_by_the_best_token_by_chance_and_by_beam_search(le
     assert 0 > scores[0] > scores[1]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_an_answer_stands_alone_and_bleu_is_that_of_sacrebleu(translations: Path, command: Command) -> None:
     assert command("generate", translations, "--prompt", "abcd").out == "b c d a\n"
     run = load_run(translations)

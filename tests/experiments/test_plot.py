@@ -126,6 +126,7 @@ def test_mistakes_of_texts_are_the_words_before_their_padding() -> None:
     assert mistakes_figure(plain, title="films") is None
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_the_map_of_attention_has_the_tokens_of_the_first_example_and_of_the_answer_to_it() -> None:
     """One map: the mean over the heads of the last block, of as many rows as the answer has tokens."""
     coders = {

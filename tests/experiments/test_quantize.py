@@ -52,6 +52,7 @@ def test_float32_is_the_result_itself_and_eight_bits_stay_near_it(run: Path, com
     assert all(abs(row["loss"] - result["loss"]) < 0.02 for row in others)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_fewer_bits_change_more(run: Path, command: Command) -> None:
     changes = []
     for bits in (6, 2):
@@ -86,6 +87,7 @@ def test_schemes_bits_and_granularities_are_all_combined_and_fewer_bits_take_few
     assert 0 < rows["nf4 per 16"] - rows["int4 absmax per 16"] < 400  # its levels stand in the header
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_networks_of_integers_stay_near_and_are_as_small_as_their_kernels(run: Path, command: Command) -> None:
     kinds = ["--activations", "weights", "static", "dynamic", "--rounding", "nearest", "gptq", "--edges", 8]
     flags = ["--bits", 8, 2, "--ranges", "extremes", "--calibrate", 64, "--batch-size", 32, "--repeats", 1]

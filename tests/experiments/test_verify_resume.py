@@ -71,6 +71,7 @@ def test_crashes_while_saving_change_no_bit(tmp_path: Path) -> None:
     assert same_ends(broken, whole)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_polite_end_says_143_and_neither_it_nor_a_crash_while_saving_changes_a_bit(tmp_path: Path) -> None:
     whole, run = tmp_path / "whole", tmp_path / "stopped"
     assert train(LONGER, whole)[0] == 0

@@ -100,6 +100,7 @@ def test_gradients_equal_those_of_a_loop_in_torch(
         assert_trees_close(list(slopes), [np.asarray(t.grad) for t in tensors], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_second_derivatives_and_forward_mode_agree_with_differences(rng: np.random.Generator) -> None:
     """Of a cell with two products, a mask and states that are given."""
     arrays = [rng.standard_normal((2, 3, 2)), *weights(rng, (2, 8), (1, 8), (8,), (3, 2), (2, 1), (2, 1), (2, 2))]

@@ -162,6 +162,7 @@ def elsewhere(*operands: Any, cpu: Any, elsewhere: Any) -> Any:
     return elsewhere(*operands)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_bfloat16_on_an_accelerator_is_as_near_to_float64_as_the_two_passes(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

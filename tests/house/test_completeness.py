@@ -129,6 +129,7 @@ NOT_OF_THE_LIBRARY: dict[str, str] = {
     "tests.house.test_site": "pages, their examples, and what is made of the rooms that it walks",
     "tests.house.test_tpu_setup": "a page",
     "tests.house.test_times": "what a plugin of pytest prints",
+    "tests.house.test_turns": "parameter sets of tests",
 }
 
 

@@ -1,8 +1,8 @@
-"""`tests/laws/distribution.py`: what one worker runs together."""
+"""`tests/running/distribution.py`: what one worker runs together."""
 
 import pytest
 
-from tests.laws.distribution import together
+from tests.running.distribution import together
 
 PLACES = {
     "tests/nn/test_norm.py::test_moments[wide-a.b]": "tests/nn/test_norm.py",

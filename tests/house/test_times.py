@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests import times
+from tests.running import times
 
 pytest_plugins = "pytester"
 
@@ -23,7 +23,7 @@ def test_each_file_has_its_seconds_and_peak_memory(pytester: pytest.Pytester, mo
                 assert len(bytearray(300 * 2**20)) and time.sleep(0.05) is None
         """,
     )
-    result = pytester.runpytest_inprocess("-p", "tests.times")
+    result = pytester.runpytest_inprocess("-p", "tests.running.times")
     found = re.findall(r"([\d.]+) s +(\d+) MiB +(\d+) tests  (\w+)\.py", result.stdout.str())
     assert [row[3] for row in found] == ["test_big", "test_small"]
     (big, big_peak, big_tests, _), (small, small_peak, small_tests, _) = found

@@ -69,6 +69,7 @@ def trained() -> Trained:
     return made
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_integrated_gradients_of_a_trained_network_are_complete_to_one_percent(trained: Trained) -> None:
     @jax.jit
     def measure(params: Any) -> Any:

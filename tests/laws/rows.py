@@ -20,7 +20,7 @@ BY_NAME = {case.name: case for case in CASES}
 
 
 def on(case: Case, *values: Any, name: str = "", marks: tuple[pytest.MarkDecorator, ...] = ()) -> Any:
-    """A parameter set, by whose name `tests/laws/distribution.py` knows the row."""
+    """A parameter set, by whose name `tests/running/distribution.py` knows the row."""
     return pytest.param(case, *values, id=f"{case.name}{name}", marks=marks)
 
 

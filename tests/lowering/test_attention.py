@@ -71,6 +71,7 @@ def test_blocks_give_the_values_and_gradients_of_the_whole(form: str, causal: bo
     assert not np.any(np.asarray(actual[0][0, :, :, 2]))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_blocks_have_second_derivatives_and_batches(rng: np.random.Generator) -> None:
     given, options = operands(rng, full=False), Options(jnp.float32, 0.7, causal=True)
 

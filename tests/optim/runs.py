@@ -12,8 +12,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from fjdl.schedules import Schedule
-from tests.absent import Absent
 from tests.optim.table import Row
+from tests.running.absent import Absent
 
 STEPS = 50
 

@@ -39,6 +39,7 @@ def both(words: Sequence[object], *flags: Sequence[str], **changes: Mapping[str,
     ]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_process_that_does_not_come_is_named_by_all_that_did(words: list[object]) -> None:
     there, elsewhere = free_address(), free_address()
     waiting = [start(words, 1, Seat(index, 3, there), **HURRIED) for index in (0, 1)]
@@ -83,6 +84,7 @@ def test_a_process_with_an_unknown_flag_is_missed(words: list[object]) -> None:
     assert said == "fjdl: process 1 of 2 ended with status 2: its command line is wrong, it has said how"
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_bug_in_the_first_process_is_shown_there_and_named_by_the_other(words: list[object]) -> None:
     (status, trace), (other, said) = ended(both(words, (), (), process0={"FIRST": "none"}))
     assert (status, other) == (1, 7)

@@ -123,6 +123,7 @@ def test_crowds_and_difficult_objects_are_neither_learned_nor_background(options
     assert (np.asarray(gradient[:, 0]) > 0).tolist() == [True, False, True, False, True, True]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_what_is_found_is_decoded_cut_off_suppressed_and_measured(rng: np.random.Generator) -> None:
     task, batch = detection(CLASSES, ANCHORS, capacity=100, image_size=(32, 32), most=6), scenes(rng)
     offsets = np.array(outputs_of(rng)["offsets"]) / 2

@@ -77,6 +77,7 @@ def test_a_run_without_a_scale_says_nothing_of_one(tmp_path: Path) -> None:
     assert "train_loss_scale" not in read_jsonl(tmp_path / "metrics.jsonl")[0]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_resumed_run_goes_on_with_the_scale_that_it_had(tmp_path: Path) -> None:
     scaling = optim.dynamic_loss_scale(interval=3)
     made = recipe(precision="float16", loss_scale=scaling, epochs=2)

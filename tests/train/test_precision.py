@@ -115,6 +115,7 @@ def test_an_optimizer_keeps_the_precision_that_it_states(precision: Precision) -
     assert set(step(with_products)) == {EXPECTED[precision], stated}
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_products_of_other_arrays_are_as_the_user_has_them_in_bfloat16() -> None:
     def penalty(params: Any) -> Array:
         return jnp.sum(params["mixing"] @ params["mixing"])

@@ -98,6 +98,7 @@ def unkilled(tmp_path: Path, kills: Sequence[tuple[int, int, float]]) -> str:
     return killed["said"]
 
 
+@pytest.mark.by_day_on_pin(1)
 @pytest.mark.skipif(sys.platform != "linux", reason="children are found as Linux tells them")
 def test_a_kill_of_either_process_costs_no_bit(tmp_path: Path) -> None:
     said = unkilled(tmp_path, [(1, 1, 0.0), (0, 2, 0.0)])

@@ -48,6 +48,7 @@ def order(epoch: int, *, length: int = 100, batch_size: int = 32, seed: int = 0)
     return epoch_indices(key, epoch, length=length, batch_size=batch_size)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_an_epoch_is_its_steps_one_after_the_other() -> None:
     made = recipe(model=quick(MLP(hidden=(16,), classes=10, dropout=0.3)), augment=noise, ema=0.9)
     compiled = program(made)
@@ -198,6 +199,7 @@ def test_another_seed_gives_another_order_and_each_epoch_its_own() -> None:
     assert all(sorted(row) == list(range(100)) for row in rows)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_source_of_one_example_trains_and_is_measured() -> None:
     one = source(0, 1)
     compiled = program(recipe(), data=splits(one))

@@ -18,6 +18,7 @@ from tests.train.toy import devices, first_state, mesh, quick, recipe, splits
 MADE = recipe(model=quick(LogisticRegression(10)))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_every_step_is_the_recipes_own_at_its_rate() -> None:
     result = learning_rate_range(MADE, sgd, low=1e-3, high=10.0, steps=6, devices=devices())
     np.testing.assert_allclose(result.rates, np.geomspace(1e-3, 10.0, 6), rtol=1e-5)

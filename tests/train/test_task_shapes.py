@@ -62,6 +62,7 @@ def trained(task: Task, model: Model, data: Source, inputs: str, path: Path) -> 
 COUNT = 21  # not a multiple of the batch
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_pixels_have_a_confusion_matrix_and_the_headline_of_their_mean_iou(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     image = rng.random((COUNT, 6, 6), np.float32)

@@ -72,6 +72,7 @@ def losses(path: Path) -> np.ndarray:
     return np.array([[line["train_loss"], line["validation_loss"]] for line in read_jsonl(path / "metrics.jsonl")])
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_run_of_eight_devices_goes_on_with_two_and_again_with_eight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from fjdl import optim
 from fjdl.models import MLP
@@ -18,6 +19,7 @@ from tests.support import assert_trees_close
 from tests.train.toy import devices, mesh, noise, quick, recipe, splits
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_one_program_of_seed_and_rate_trains_as_fit_does(tmp_path: Path) -> None:
     made = recipe(model=quick(MLP(hidden=(16,), classes=10, dropout=0.2)), augment=noise, epochs=2)
     train, validation, test = (place(part, mesh()) for part in (splits().train, splits().validation, splits().test))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from fjdl.data import text
 from fjdl.data.source import Splits, from_arrays
@@ -38,6 +39,7 @@ def skipgram(words: int) -> Model:
     return Model(init, apply)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_words_of_one_topic_become_neighbours_and_serve_a_classifier_unchanged(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     corpus = sentences(rng, 300)

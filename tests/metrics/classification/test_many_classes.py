@@ -142,6 +142,7 @@ def test_labels_are_any_sequence_of_integers(place):
     assert metrics.top_k_accuracy_score(y_true, shares, labels=labels, k=5) == 1
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_traced_labels_are_refused_by_name():
     with pytest.raises(ValueError, match=r"^labels must be concrete, .* got traced ones"):
         jax.jit(lambda y, labels: metrics.f1_score(y, y, labels=labels, average="macro"))(UP[:3], UP[:3])

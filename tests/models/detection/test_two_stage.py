@@ -112,6 +112,7 @@ NETWORK = models.FasterRCNN(
 )  # fmt: skip
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_in_training_objects_are_proposals_and_every_parameter_learns() -> None:
     image = jax.random.normal(KEY, (2, 16, 12, 3))
     truth = {

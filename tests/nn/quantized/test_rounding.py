@@ -42,6 +42,7 @@ def test_a_kernel_is_rounded_for_all_inputs_that_its_layer_has() -> None:
     np.testing.assert_allclose(found.scale, expected.scale, rtol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_rules_and_batches_are_needed() -> None:
     model, x = MODELS["dense"]
     params, stats = model.init(jax.random.key(0), x)

@@ -1,4 +1,4 @@
-"""`pytest -p tests.times` prints seconds and peak memory of each test file, those that take longest first.
+"""`pytest -p tests.running.times` prints seconds and peak memory of each test file, those that take longest first.
 
 The peak is that of the process while a test of the file runs, with all that earlier tests left; only Linux tells it.
 """

@@ -1,0 +1,1 @@
+"""How the tests are run: which ones, by which worker, and what they cost."""
