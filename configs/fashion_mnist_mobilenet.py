@@ -2,8 +2,8 @@
 
 Source: Howard et al. 2017, arXiv:1704.04861 (network); Xiao et al. 2017, arXiv:1708.07747 (data).
 Command: python -m experiments.train configs/fashion_mnist_mobilenet.py --seed N
-Hardware: 1 core, Xeon with AMX, with GLIBC_TUNABLES=glibc.malloc.hugetlb=1 in the environment; not measured yet.
-Reached: not measured yet.
+Hardware: 1 core, Xeon with AMX, shared with other work, with GLIBC_TUNABLES=glibc.malloc.hugetlb=1; 7 and 11 minutes.
+Reached: test accuracy 91.35 ± 0.03 % (mean ± sample standard deviation; seeds 0, 1; 10,000 test examples).
 """
 
 from typing import Literal
