@@ -21,12 +21,11 @@ from fjdl.data.mnist import fashion_mnist
 from fjdl.data.source import Splits, subset
 from fjdl.functional.preprocessing import scale_pixels, standardize
 from fjdl.models import CIFAR_RESNET_AKAMASTER, cifar_resnet20
-from fjdl.nn import functional
+from fjdl.nn import pure
 from fjdl.schedules import warmup_cosine
-from fjdl.train import Recipe
+from fjdl.train import Pretrained, Recipe
 from fjdl.train.tasks import classification
-from fjdl.transfer import from_torch, load_torch_pickle, pretrained
-from fjdl.typing import Array, PyTree
+from fjdl.typing import Array
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as the weights were trained
 WEIGHTS = RemoteFile(
@@ -34,6 +33,10 @@ WEIGHTS = RemoteFile(
     urls=("https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/resnet20-12fca82f.th",),
     size=1_099_231,
     sha256="12fca82f0bebc4135bf1f32f6e3710e61d5108578464b84fd6d7f5c1b04036c8",
+)
+BODY, HEAD = "(stem|stage.)/.*", "logits/.*"
+PUBLISHED = Pretrained(
+    path=lambda: find_or_download("pretrained-resnet20-cifar10", WEIGHTS), layout=CIFAR_RESNET_AKAMASTER, fresh=HEAD
 )
 
 
@@ -43,26 +46,25 @@ def recipe(
     epochs: int = 10,
     batch_size: int = 64,
     examples: int = 1000,
-    start: Literal["pretrained", "random"] = "pretrained",
+    start: Literal["pretrained", "frozen", "random"] = "pretrained",
     learning_rate: float = 3e-3,
     body_rate: float = 0.3,
     precision: Literal["float32", "tensorfloat32", "bfloat16", "float16"] = "float32",
 ) -> Recipe:
-    """A new head at the whole learning rate on a pretrained body at a part of it, or all of it from random weights."""
+    """A new head on a pretrained body that learns at a part of its rate, on a frozen one, or on one that was drawn."""
     task = classification(10)
-    network = functional(cifar_resnet20(classes=10))
-    rates = [("logits/.*", 1.0), (".*", body_rate if start == "pretrained" else 1.0)]
+    frozen = (BODY,) if start == "frozen" else ()
     return Recipe(
         splits=lambda: _few(fashion_mnist(), examples),
-        model=pretrained(network, published, head="logits/.*") if start == "pretrained" else network,
+        model=pure(cifar_resnet20(classes=10), still=frozen),
+        pretrained=None if start == "random" else PUBLISHED,
+        freeze=frozen,
+        rates=((HEAD, 1.0), (BODY, body_rate)) if start == "pretrained" else (),
         inputs=_inputs,
         loss=task.loss,
         metrics=task.metrics,
         augment=each_image(partial(random_shift, most=1), random_mirror),
-        optimizer=lambda steps: optim.chain(
-            optim.adam(warmup_cosine(peak=learning_rate, warmup_steps=steps // 10, steps=steps)),
-            optim.scale_by_path(rates),
-        ),
+        optimizer=lambda steps: optim.adam(warmup_cosine(peak=learning_rate, warmup_steps=steps // 10, steps=steps)),
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
@@ -75,13 +77,6 @@ def _few(splits: Splits, examples: int) -> Splits:
     parts = (splits.train, splits.validation)
     train, validation = (subset(part, np.arange(min(examples, part.length))) for part in parts)
     return Splits(name=splits.name, train=train, validation=validation, test=splits.test, classes=splits.classes)
-
-
-def published(params: PyTree, stats: PyTree) -> tuple[PyTree, PyTree]:
-    """The weights of CIFAR-10, for the parameters and statistics of `cifar_resnet20(classes=10)`."""
-    path = find_or_download("pretrained-resnet20-cifar10", WEIGHTS)
-    tensors = load_torch_pickle(path, strip="module.")["state_dict"]
-    return from_torch(tensors, params, stats, CIFAR_RESNET_AKAMASTER)
 
 
 def _inputs(batch: Any) -> Array:

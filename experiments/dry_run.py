@@ -24,7 +24,7 @@ def dry_run(recipe: Recipe) -> None:
     indices, mask = (rows[0] for rows in sequential_indices(length=splits.train.length, batch_size=recipe.batch_size))
     examples = {name: jnp.asarray(array) for name, array in splits.train.element(np.asarray(indices)).items()}
     batch = assembled(examples, indices, mask)
-    state, tally = program.init(), program.single.start()
+    state, tally = program.begin(), program.single.start()
     jitted: Any = program.single.step
     step = jitted.lower(state, tally, batch).compile()
 

@@ -59,7 +59,7 @@ def overfit(recipe: Any, *, examples: int, steps: int, say: Any = print) -> Any:
     check(prepared)
     small, splits, mesh, program = prepared
     say(f"{splits.train.length} examples of {splits.name}, at most {steps} steps of the config's optimizer")
-    arrays, state = place(splits.train, mesh, resident=small.resident), program.init()
+    arrays, state = place(splits.train, mesh, resident=small.resident), program.begin()
     unmoved = still(small, state, splits.train)
     losses, score, each = [look(prepared, state)[0]], None, max(1, steps // 50)
     for step in range(1, steps + 1):

@@ -88,10 +88,11 @@ def published_network() -> tuple[Any, Any, Any]:
     import jax
     import jax.numpy as jnp
 
-    from configs.fashion_mnist_finetuned import MEAN, STD, published
+    from configs.fashion_mnist_finetuned import MEAN, PUBLISHED, STD
     from fjdl.functional.preprocessing import scale_pixels, standardize
     from fjdl.models import cifar_resnet20
     from fjdl.nn import folded, pure
+    from fjdl.transfer import from_torch, load_torch_pickle
 
     network = pure(cifar_resnet20(classes=10))
     one = jnp.zeros((1, 32, 32, 3))
@@ -106,9 +107,10 @@ def published_network() -> tuple[Any, Any, Any]:
     def apply(params: Any, stats: Any, images: Any, **options: Any) -> Any:
         return smaller.apply(params, stats, seen(images), **options)
 
-    return smaller._replace(init=init, apply=apply), *fold(
-        *published(*jax.eval_shape(network.init, jax.random.key(0), one))
-    )
+    shapes, tensors = jax.eval_shape(network.init, jax.random.key(0), one), load_torch_pickle(PUBLISHED.place)
+    stripped = {name.removeprefix("module."): tensor for name, tensor in tensors["state_dict"].items()}
+    params, stats = from_torch(stripped, *shapes, PUBLISHED.layout)
+    return smaller._replace(init=init, apply=apply), *fold(params, stats)
 
 
 def smaller(form: Form, network: Any, params: Any, stats: Any, batches: list[Any]) -> tuple[Any, Any, Any]:

@@ -8,10 +8,13 @@ from flax import linen
 from fjdl.model import Model, evaluated, preprocessed
 from fjdl.nn import trace
 from fjdl.nn.recompute import recomputed
+from fjdl.nn.still import stilled
 from fjdl.typing import PRNGKey, PyTree
 
 
-def pure(module: linen.Module, *, outputs: Sequence[str] = (), recompute: Sequence[str] = ()) -> Model:
+def pure(
+    module: linen.Module, *, outputs: Sequence[str] = (), recompute: Sequence[str] = (), still: Sequence[str] = ()
+) -> Model:
     """The module as a `Model`; its `__call__` takes the inputs and the keyword `train`.
 
     `outputs` are paths of parts, as in `("stage2", "stage3/block1")`: the model then returns their outputs, features of
@@ -19,6 +22,9 @@ def pure(module: linen.Module, *, outputs: Sequence[str] = (), recompute: Sequen
 
     `recompute` are regexes of paths, as in `("stage./block.",)`: in training these parts keep their inputs alone for
     the gradient and run again for it, which takes less memory and more time.
+
+    `still` are regexes of paths of parts that run in training as in evaluation, such as those of frozen layers: their
+    running statistics are used and stay as they are, and their dropout drops nothing.
     """
 
     def init(key: PRNGKey, inputs: Any) -> tuple[PyTree, PyTree]:
@@ -31,7 +37,8 @@ def pure(module: linen.Module, *, outputs: Sequence[str] = (), recompute: Sequen
         mutable = options.pop("mutable", [])
         return module.apply(variables, inputs, mutable=mutable, **options)  # type: ignore[return-value]
 
-    again = recomputed(run, blocks=recompute) if recompute else run
+    training = stilled(run, parts=still) if still else run
+    again = recomputed(training, blocks=recompute) if recompute else training
 
     def apply(
         params: PyTree, stats: PyTree, inputs: Any, *, train: bool = False, key: PRNGKey | None = None

@@ -18,6 +18,7 @@ from fjdl.functional.batch_norm import (
     batch_norm_of_product,
     running_moments,
 )
+from fjdl.functional.linear import linear
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
 from fjdl.functional.local_response import local_response_norm
 from fjdl.typing import Array
@@ -53,7 +54,7 @@ class BatchNorm(linen.Module):
     def __call__(self, x: Array, *, train: bool, mask: Array | None = None, kernel: Array | None = None) -> Array:
         """[..., channels] to the same shape; `mask` says which examples enter the statistics.
 
-        With a `kernel` [inputs, channels] it is [..., inputs] whose product with it is normalized, in training alone.
+        With a `kernel` [inputs, channels] it is [..., inputs] whose product with it is normalized.
         """
         channels = x.shape[-1] if kernel is None else kernel.shape[-1]
         scale = self.param("scale", self.scale_init, (channels,)) if self.use_scale else None
@@ -61,6 +62,7 @@ class BatchNorm(linen.Module):
         mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
         variance = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
         if not train:
+            x = x if kernel is None else linear(x, kernel)
             return batch_norm_inference(x, mean.value, variance.value, scale, bias, epsilon=self.epsilon)
         shift = None if self.two_passes else mean.value
         y, moments = self._normalized(x, kernel, scale, bias, mask=mask, shift=shift)

@@ -19,6 +19,7 @@ every floor below 5 but `fjdl.nn` and `fjdl.models`, which a recipe hands in as 
 from fjdl.train.evaluation import evaluate
 from fjdl.train.layout import Layout, fully_sharded, split
 from fjdl.train.loop import fit
+from fjdl.train.pretrained import Pretrained
 from fjdl.train.rate_range import RateRange, learning_rate_range, suggested_rates
 from fjdl.train.recipe import Recipe
 from fjdl.train.trained import TrainedRun, load_run
@@ -26,6 +27,7 @@ from fjdl.train.whole import whole_training
 
 __all__ = [
     "Layout",
+    "Pretrained",
     "RateRange",
     "Recipe",
     "TrainedRun",

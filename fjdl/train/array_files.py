@@ -31,9 +31,14 @@ def save_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
 
 def load_arrays(path: Path) -> list[np.ndarray]:
     """The arrays that `save_arrays` wrote there."""
-    with _orbax() as orbax:
-        saved = orbax.restore(str(path))
+    saved = load_tree(path)
     return [saved[key] for key in sorted(saved)]
+
+
+def load_tree(path: Path) -> Any:
+    """The tree of arrays that orbax wrote there, as nested dictionaries on the host."""
+    with _orbax() as orbax:
+        return orbax.restore(str(path))
 
 
 def absent_arrays(path: Path, shapes: Sequence[Sequence[int]]) -> list[int]:

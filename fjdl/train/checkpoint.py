@@ -27,7 +27,7 @@ from fjdl.train.leaves import compare, describe, dtype_of, host_arrays, named_le
 from fjdl.typing import PyTree
 
 _FORMAT = 1
-_ARRAYS, _MANIFEST = "arrays", "manifest.json"
+_ARRAYS, MANIFEST = "arrays", "manifest.json"
 _log = logging.getLogger(__name__)
 
 
@@ -142,18 +142,36 @@ def read(root: Path, abstract_tree: PyTree, *, step: int) -> PyTree:
     equal; nothing is cast.
     """
     directory = root.absolute() / str(step)
+    rows, wanted = _verified(directory), named_leaves(abstract_tree)
+    saved = {row["path"]: describe(row["shape"], row["dtype"]) for row in rows}
+    compare(saved, {path: describe(leaf.shape, dtype_of(leaf)) for path, leaf in wanted.items()}, where=directory)
+    arrays = _arrays(directory, rows)
+    return jax.tree.unflatten(jax.tree.structure(abstract_tree), [arrays[path] for path in wanted])
+
+
+def read_named(step_dir: Path) -> dict[str, np.ndarray]:
+    """All arrays of a step directory on the host, verified, by paths such as `params/conv1/kernel`.
+
+    Raises `CheckpointError` as `verify` does, and for a format of another version.
+    """
+    directory = step_dir.absolute()
+    return _arrays(directory, _verified(directory))
+
+
+def _verified(directory: Path) -> list[dict[str, Any]]:
+    """The table of the leaves of a step directory all of whose bytes are as written."""
     verify(directory)
     manifest = _read_manifest(directory)
     if manifest["format"] != _FORMAT:
         raise CheckpointError(f"{directory} has format {manifest['format']}, this version reads {_FORMAT}")
-    wanted = named_leaves(abstract_tree)
-    saved = {row["path"]: describe(row["shape"], row["dtype"]) for row in manifest["leaves"]}
-    compare(saved, {path: describe(leaf.shape, dtype_of(leaf)) for path, leaf in wanted.items()}, where=directory)
+    return manifest["leaves"]
+
+
+def _arrays(directory: Path, rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
     try:
-        arrays = dict(zip(saved, load_arrays(directory / _ARRAYS), strict=True))
+        return dict(zip([row["path"] for row in rows], load_arrays(directory / _ARRAYS), strict=True))
     except Exception as error:
         raise CheckpointError(f"{directory} cannot be read: {_reason(error)}") from error
-    return jax.tree.unflatten(jax.tree.structure(abstract_tree), [arrays[path] for path in wanted])
 
 
 def clean_partial(root: Path) -> list[str]:
@@ -182,7 +200,7 @@ def _write(partial: Path, step: int, arrays: dict[str, np.ndarray]) -> None:
         "files": {name: _fingerprint(path) for name, path in _files(partial).items()},
         "leaves": [{"path": p, "shape": list(x.shape), "dtype": x.dtype.name} for p, x in arrays.items()],
     }
-    (partial / _MANIFEST).write_bytes(_seal(manifest))
+    (partial / MANIFEST).write_bytes(_seal(manifest))
     crash_point("after-manifest")
     for path in [*partial.rglob("*"), partial]:
         sync(path)
@@ -227,7 +245,7 @@ def _seal(manifest: dict[str, Any]) -> bytes:
 
 
 def _read_manifest(step_dir: Path) -> dict[str, Any]:
-    path = step_dir / _MANIFEST
+    path = step_dir / MANIFEST
     try:
         content = path.read_bytes()
         manifest = json.loads(content)
@@ -241,7 +259,7 @@ def _read_manifest(step_dir: Path) -> dict[str, Any]:
 
 def _files(step_dir: Path) -> dict[str, Path]:
     found = (path for path in step_dir.rglob("*") if not path.is_dir())
-    return {name: path for path in found if (name := path.relative_to(step_dir).as_posix()) != _MANIFEST}
+    return {name: path for path in found if (name := path.relative_to(step_dir).as_posix()) != MANIFEST}
 
 
 def _fingerprint(path: Path) -> str:

@@ -27,6 +27,7 @@ RESULT: Fields = (
 DATA: Fields = {
     "name": str, "classes": list, "examples": dict, "arrays": dict, "steps_per_epoch": int, "reader": dict | None
 }  # fmt: skip
+PRETRAINED: Fields = {"path": str, "sha256": str, "taken": int, "fresh": list}
 QUANTIZED: Fields = {"step": int, "state": str, "rows": list}
 
 _CHECKSUM = "checksum"

@@ -9,6 +9,7 @@ import jax
 from fjdl.errors import DivergedError, Stopped, StorageError
 from fjdl.signals import stop_requests
 from fjdl.train import checkpoint
+from fjdl.train.beginning import first_state
 from fjdl.train.data_files import keep_files
 from fjdl.train.description import keep_description
 from fjdl.train.diverged import keep_diverged
@@ -22,7 +23,7 @@ from fjdl.train.program import EpochReport, Program
 from fjdl.train.progress import Dropped, Progress, Say, silent
 from fjdl.train.recipe import Recipe
 from fjdl.train.refused import Refused, last_refused
-from fjdl.train.resume import Paused, discard_paused, restore_latest, save_paused
+from fjdl.train.resume import Paused, discard_paused, save_paused
 from fjdl.train.rundir import RunDirectory, locked
 from fjdl.train.state import TrainState, evaluated_params
 from fjdl.train.training_sample import measured_sample
@@ -63,8 +64,7 @@ def fit_prepared(
     if is_first():
         keep_files(run, splits)
         keep_description(run, splits, steps_per_epoch=program.steps_per_epoch)
-    taken_up = Paused(program.init(), program.single.start())  # 2 a new state, or the newest saved one
-    state, tally = restore_latest(run, taken_up, program.steps_per_epoch)
+    state, tally = first_state(prepared, run)  # 2 a new state, or the newest saved one
     position, steps = _read(_position(state)), program.steps_per_epoch * recipe.epochs
     progress = Progress(steps, initial=position.step, stream=None if is_first() else Dropped())
     watch, profile = Watch(work_of(prepared), mesh, progress, say=say), Profile(profiled, run.profile, say=say)

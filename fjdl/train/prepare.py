@@ -52,10 +52,10 @@ def training_call(prepared: Prepared, *, single: bool | None = None) -> Call:
     `single=True` gives the step for data on the devices too, a batch of which then comes from the host.
     """
     recipe, splits, mesh, program = prepared
-    state = _placed(jax.eval_shape(program.init), program.places)
+    state = placed(jax.eval_shape(program.init), program.places)
     if splits.train.streamed if single is None else single:
         batch = _batch(splits.train, recipe.batch_size, along(mesh))
-        tally = _placed(jax.eval_shape(program.single.start), replicated(mesh))
+        tally = placed(jax.eval_shape(program.single.start), replicated(mesh))
         return Call(program.single.step, (state, tally, batch))
     return Call(program.epoch, (state, abstract(splits.train, mesh, resident=recipe.resident)))
 
@@ -67,7 +67,7 @@ def loop_call(prepared: Prepared) -> Call:
     if splits.train.streamed:
         return call
     state, arrays = call.arguments
-    tally = _placed(jax.eval_shape(program.single.start), replicated(mesh))
+    tally = placed(jax.eval_shape(program.single.start), replicated(mesh))
     bounds = jax.ShapeDtypeStruct((2,), np.int32, sharding=replicated(mesh))
     return Call(program.part, (state, tally, arrays, bounds))
 
@@ -79,7 +79,7 @@ def evaluation_call(prepared: Prepared, state: Any, source: Source) -> Call:
     if source.streamed:
         size = evaluator.batch_size(source.length)
         batch, start = _batch(source, size, along(mesh)), jax.eval_shape(lambda: evaluator.start(size))
-        return Call(evaluator.step, (_placed(start, replicated(mesh)), params, stats, batch))
+        return Call(evaluator.step, (placed(start, replicated(mesh)), params, stats, batch))
     return Call(evaluator.whole, (params, stats, abstract(source, mesh, resident=prepared.recipe.resident)))
 
 
@@ -92,7 +92,7 @@ def check(prepared: Prepared) -> None:
     recipe, splits, _, program = prepared
     check_data(recipe, splits)
     state, *_ = loop_call(prepared).shapes()
-    state = _placed(state, program.places)
+    state = placed(state, program.places)
     results, _ = (_results(prepared, state, source) for source in (splits.validation, splits.test))
     jax.eval_shape(program.remember, state, results[recipe.monitor])
     if results[recipe.told.headline].shape:
@@ -104,7 +104,7 @@ def _results(prepared: Prepared, state: Any, source: Source) -> Any:
     found = evaluation_call(prepared, state, source).shapes()
     if source.streamed:
         found = jax.eval_shape(prepared.program.evaluator.finish, found)
-    return _placed(found, replicated(prepared.mesh))
+    return placed(found, replicated(prepared.mesh))
 
 
 def _batch(source: Source, size: int, sharding: Sharding) -> Shapes:
@@ -120,7 +120,7 @@ def _rows(example: Any, count: int, sharding: Sharding) -> Shapes:
     }
 
 
-def _placed(tree: Any, places: Any) -> Any:
+def placed(tree: Any, places: Any) -> Any:
     """The shapes of a tree with where they live, one sharding for all or one for each."""
     each = jax.tree.broadcast(places, tree)
     return jax.tree.map(lambda x, home: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=home), tree, each)

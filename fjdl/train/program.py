@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,9 @@ from fjdl.train.resident import Arrays, Row, batch_of, length_of
 from fjdl.train.state import Stream, TrainState, evaluated_params, init_state, remember, stream_key
 from fjdl.train.step import StepReport, make_train_step
 from fjdl.typing import Array
+
+if TYPE_CHECKING:
+    from fjdl.train.weights import Weights
 
 CAUSES = ("loss", "penalty", "gradient", "scaled gradient")  # of a refused step: the first that was not finite
 
@@ -63,7 +66,8 @@ class SingleBatches(NamedTuple):
 class Program(NamedTuple):
     """Jitted functions of one recipe on one mesh."""
 
-    init: Callable[[], TrainState]
+    init: Callable[..., TrainState]  # with what is trained by path, see `init_state`; all is drawn without
+    weights: "Callable[[], Weights | None]"  # that the recipe begins with, read at each call
     epoch: Callable[[TrainState, Arrays], tuple[TrainState, EpochReport]]
     part: Callable[[TrainState, Tally, Arrays, Array], tuple[TrainState, Tally, EpochReport]]  # see `_part`
     evaluator: Evaluator
@@ -71,6 +75,11 @@ class Program(NamedTuple):
     single: SingleBatches
     steps_per_epoch: int
     places: Any  # where the state lives: one sharding for all of it, or one for each array
+
+    def begin(self) -> TrainState:
+        """The state of a new run: drawn, with the weights in their places that the recipe begins with."""
+        found = self.weights()
+        return self.init() if found is None else self.init(found.arrays)
 
     def evaluate(self, state: TrainState, arrays: Arrays) -> Results:
         """The results of a state on all these examples, which lie on the devices."""
@@ -88,6 +97,7 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
     both = (places, everywhere)
     return Program(
         init=jax.jit(begin, out_shardings=places),
+        weights=partial(weights_of, recipe, begin),
         epoch=jax.jit(partial(_epoch, laid_out, mesh, steps), donate_argnums=0, out_shardings=both),
         part=jax.jit(
             partial(_part, laid_out, mesh, steps), donate_argnums=(0, 1), out_shardings=(places, everywhere, everywhere)
@@ -102,6 +112,16 @@ def compile_program(recipe: Recipe, mesh: Mesh, *, examples: int, example: Mappi
         steps_per_epoch=per_epoch,
         places=places,
     )
+
+
+def weights_of(recipe: Recipe, begin: Callable[[], TrainState]) -> "Weights | None":
+    """The weights that a new run of the recipe begins with; None where all is drawn."""
+    if recipe.origin is None:
+        return None
+    from fjdl.train.weights import weights_for
+
+    state = jax.eval_shape(begin)
+    return weights_for(recipe.origin, state.params, state.stats)
 
 
 def state_places(recipe: Recipe, mesh: Mesh, begin: Callable[[], TrainState]) -> Any:

@@ -60,7 +60,7 @@ def learning_rate_range(
 
     @jax.jit
     def run(arrays: Arrays) -> RateRange:
-        losses = _losses(recipe, mesh, program.init(), arrays, steps=steps)
+        losses = _losses(recipe, mesh, program.begin(), arrays, steps=steps)
         return suggested_rates(jax.vmap(schedule)(jnp.arange(steps, dtype=jnp.int32)), losses)
 
     return run(place(splits.train, mesh, resident=recipe.resident))

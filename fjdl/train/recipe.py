@@ -1,7 +1,8 @@
 """Everything an experiment is."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -13,11 +14,12 @@ from fjdl.data.source import Splits
 from fjdl.errors import UsageError
 from fjdl.metrics import Metric
 from fjdl.model import Model
-from fjdl.optim import LossScale, dynamic_loss_scale, no_loss_scale
+from fjdl.optim import LossScale, chain, dynamic_loss_scale, no_loss_scale, scale_by_path
 from fjdl.train.generation import Generation
 from fjdl.train.hooks import Hook
 from fjdl.train.layout import DATA_PARALLEL, Layout
 from fjdl.train.network import Carry, Network
+from fjdl.train.pretrained import Pretrained, as_rules
 from fjdl.train.precision import Precision, activation_dtype, check_precision
 from fjdl.train.resident import Where, check_resident
 from fjdl.train.summary import Summary
@@ -60,6 +62,9 @@ class Recipe:
     epochs: int
     batch_size: int
     seed: int = 0
+    pretrained: Pretrained | str | Path | None = None  # weights that a new run begins with; a path alone takes all
+    freeze: Sequence[str] = ()  # regexes of whole paths of parameters that stay as they are, see `train.learned`
+    rates: Sequence[tuple[str, float]] = ()  # by which updates are multiplied: of the first regex that matches a path
     order: Order = shuffled  # of the training examples, see `fjdl.data.orders`
     evaluation_order: Order = in_order
     training_sample: bool = True  # whether some training examples are measured too, see `train.training_sample`
@@ -105,6 +110,22 @@ class Recipe:
         for name, chosen in (("monitor", self.monitor), ("headline", self.summary and self.summary.headline)):
             known = sorted({"loss", *self.metrics})
             _require(chosen in (None, *known), f"{name} must be one of {known}, got {chosen!r}")
+
+    @property
+    def origin(self) -> Pretrained | None:
+        """The weights that a new run begins with."""
+        given = self.pretrained
+        return given if given is None or isinstance(given, Pretrained) else Pretrained(path=given)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The regexes of parameters that stay as they are."""
+        return as_rules(self.freeze)
+
+    def transformation(self, steps: int) -> optax.GradientTransformationExtraArgs:
+        """The optimizer of the parameters that learn, with their rates."""
+        optimizer = optax.with_extra_args_support(self.optimizer(steps))
+        return chain(optimizer, scale_by_path(self.rates)) if self.rates else optimizer
 
     @property
     def told(self) -> Summary:

@@ -66,7 +66,7 @@ def state_before(prepared: Prepared, run: RunDirectory, step: int) -> tuple[Trai
     if kept is not None and kept.state and kept.step == step:
         return checkpoint.restore(run.diverged, jax.eval_shape(program.init), step=step), f"{run.diverged / str(step)}"
     saved = [number for number in checkpoint.steps(run.checkpoints) if number <= step]
-    state, words = program.init(), "the beginning of the training"
+    state, words = program.begin(), "the beginning of the training"
     for number in reversed(saved):
         placed = _verified(run, state, number)
         if placed is not None:

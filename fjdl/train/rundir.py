@@ -1,7 +1,7 @@
 """The directory of one run: what was asked for, where it ran, what came out, and a lock against a second run.
 
-`command.txt config.json config.py data.json env.json git.json metrics.jsonl timing.jsonl checkpoints/ paused/
-diverged/ data/ plots/ result.json LOCK`
+`command.txt config.json config.py data.json env.json git.json pretrained.json metrics.jsonl timing.jsonl
+checkpoints/ paused/ diverged/ data/ plots/ result.json LOCK`
 """
 
 import contextlib
@@ -60,6 +60,11 @@ class RunDirectory:
     def description(self) -> Path:
         """What the examples are, see `fjdl.train.description`."""
         return self.path / "data.json"
+
+    @property
+    def pretrained(self) -> Path:
+        """What the run has begun with where not all was drawn, see `fjdl.train.beginning`."""
+        return self.path / "pretrained.json"
 
     @property
     def checkpoints(self) -> Path:

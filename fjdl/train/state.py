@@ -1,12 +1,15 @@
 """The whole training state as one tree, and keys that are functions of the seed and the step."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from fjdl import tree
 from fjdl.optim import ema_init
+from fjdl.train.learned import learned
 from fjdl.train.precision import products
 from fjdl.train.recipe import Recipe
 from fjdl.typing import Array, Int, PRNGKey, PyTree
@@ -49,16 +52,22 @@ def stream_key(seed: int, stream: Stream) -> PRNGKey:
     return jax.random.fold_in(jax.random.key(seed), stream)
 
 
-def init_state(recipe: Recipe, inputs: Any, *, steps: int) -> TrainState:
-    """The state before the first step; the same for any number of devices."""
+def init_state(
+    recipe: Recipe, inputs: Any, trained: Mapping[str, Array] | None = None, *, steps: int
+) -> TrainState:
+    """The state before the first step; the same for any number of devices.
+
+    `trained` has the parameters and statistics that are not drawn, by paths such as `params/conv1/kernel`.
+    """
     with products(recipe.precision):
-        params, stats = recipe.model.init(stream_key(recipe.seed, Stream.INIT), inputs)
+        drawn = recipe.model.init(stream_key(recipe.seed, Stream.INIT), inputs)
+    params, stats = drawn if trained is None else _with(trained, *drawn)
     worst = -jnp.inf if recipe.mode == "max" else jnp.inf
     return TrainState(
         step=_count(0),
         params=params,
         stats=stats,
-        opt=recipe.optimizer(steps).init(params),
+        opt=recipe.transformation(steps).init(learned(params, recipe.frozen)),
         ema=() if recipe.ema is None else ema_init(params),
         skipped=_count(0),
         streak=_count(0),
@@ -66,6 +75,14 @@ def init_state(recipe: Recipe, inputs: Any, *, steps: int) -> TrainState:
         carry=recipe.network.begin(recipe.batch_size),
         scale=recipe.scaling.init(),
     )
+
+
+def _with(trained: Mapping[str, Array], params: PyTree, stats: PyTree) -> tuple[PyTree, PyTree]:
+    """What was drawn, with the trained arrays in the places of their paths."""
+    whole = tree.map_named(
+        lambda path, leaf: jnp.asarray(trained.get(path, leaf), leaf.dtype), {"params": params, "stats": stats}
+    )
+    return whole["params"], whole["stats"]
 
 
 def remember(state: TrainState, value: Array, *, mode: str) -> TrainState:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from fjdl.losses.reduce import weighted_sum
 from fjdl.metrics.base import counted
 from fjdl.numerics import safe_divide
 from fjdl.optim import LossScale, ema_update
+from fjdl.train.learned import joined, learned
 from fjdl.train.mesh import spread
 from fjdl.train.precision import at_precision
 from fjdl.train.recipe import Batch, Loss, Recipe
@@ -80,7 +82,7 @@ class Attempt(NamedTuple):
 
     loss: Array  # sum over the batch's examples
     penalty: Array
-    gradient: PyTree  # of each parameter
+    gradient: PyTree  # of each parameter that learns
     parameter: PyTree  # after the step
 
 
@@ -97,29 +99,31 @@ def make_attempt(recipe: Recipe, mesh: Mesh, *, steps: int) -> Callable[[TrainSt
 
 def _attempt(recipe: Recipe, mesh: Mesh, steps: int) -> Callable[[TrainState, Batch], Any]:
     """`(state, batch) -> (objective, result, gradient norm, state)`, whatever is finite; counters and scale stay."""
-    optimizer = optax.with_extra_args_support(recipe.optimizer(steps))
+    optimizer = recipe.transformation(steps)
 
     def attempt(state: TrainState, batch: Batch) -> tuple[_Objective, _Result, Array, TrainState]:
         batch = _augmented(recipe, state, batch)
         parts = _micro_batches(recipe, mesh, (batch, state.carry))
-        objective = _Objective(recipe, state.stats, parts, _dropout_key(recipe, state), state.scale)
-        result = objective(state.params)
+        part = learned(state.params, recipe.frozen)
+        whole = partial(joined, state.params)
+        objective = _Objective(recipe, whole, state.stats, parts, _dropout_key(recipe, state), state.scale)
+        result = objective(part)
         with jax.named_scope("guard"):
             norm = global_norm(result.gradients)
         with jax.named_scope("optimizer"):
             updates, opt = optimizer.update(
                 result.gradients,
                 state.opt,
-                state.params,
+                part,
                 value=result.value,
                 grad=result.gradients,
                 value_fn=objective.value,
                 grad_fn=lambda params: objective(params).gradients,
                 weight=result.examples,
             )
-            params = optax.apply_updates(state.params, updates)
-            ema = ema_update(state.ema, params, decay=recipe.ema) if recipe.ema is not None else ()
-        new = state._replace(params=params, stats=result.stats, opt=opt, ema=ema, carry=result.carry)
+            part = optax.apply_updates(part, updates)
+            ema = () if recipe.ema is None else _averaged(recipe, state.ema, part)
+        new = state._replace(params=whole(part), stats=result.stats, opt=opt, ema=ema, carry=result.carry)
         return objective, result, norm, new
 
     return attempt
@@ -165,9 +169,10 @@ class _Result(NamedTuple):
 
 
 class _Objective(NamedTuple):
-    """What a step minimizes, as a function of the parameters; losses are summed first and divided once."""
+    """What a step minimizes, as a function of the parameters that learn; losses are summed first and divided once."""
 
     recipe: Recipe
+    whole: Callable[[PyTree], PyTree]  # all parameters, from those that learn
     stats: PyTree  # before the step
     parts: tuple[tuple[Batch, PyTree], Array]  # micro-batches and carries along the first axis, with their numbers
     key: PRNGKey
@@ -188,7 +193,7 @@ class _Objective(NamedTuple):
         gradients = jax.tree.map(lambda g: safe_divide(g, count), gradients)
         value, penalty = safe_divide(loss, count), jnp.zeros(())
         if self.recipe.penalty is not None:
-            penalty, slope = jax.value_and_grad(_penalty, argnums=1)(self.recipe, params)
+            penalty, slope = jax.value_and_grad(self._penalty)(params)
             value, gradients = value + penalty, jax.tree.map(jnp.add, gradients, slope)
         carry = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), carries)
         return _Result(value, gradients, stats, carry, loss, count, penalty)
@@ -203,7 +208,7 @@ class _Objective(NamedTuple):
             return (stats, loss + more_loss, count + more), None
 
         (_, loss, count), _ = self._scan(add, (self.stats, jnp.zeros(()), jnp.zeros(())))
-        return safe_divide(loss, count) + _penalty(self.recipe, params)
+        return safe_divide(loss, count) + self._penalty(params)
 
     def _scaled_sum(self, params: PyTree, stats: PyTree, part: Any) -> tuple[Array, tuple[Array, Any]]:
         """What is differentiated, and what `_sum` gives."""
@@ -225,11 +230,14 @@ class _Objective(NamedTuple):
         """Sum of the losses of a micro-batch, with the number of its examples, and statistics and carry after it."""
         (batch, carry), number = part
         key = jax.random.fold_in(self.key, number)
-        outputs, stats, carry = self.recipe.network(params, stats, batch, carry, train=True, key=key)
+        outputs, stats, carry = self.recipe.network(self.whole(params), stats, batch, carry, train=True, key=key)
         with jax.named_scope("loss"):
             values, mask, weights = weighed(self.recipe.loss, outputs, batch)
             loss, count = weighted_sum(values, mask=mask, weights=weights)
         return loss, (count, stats, carry)
+
+    def _penalty(self, params: PyTree) -> Array:
+        return _penalty(self.recipe, self.whole(params))
 
     def _scan(self, add: Callable[[Any, Any], tuple[Any, Any]], start: Any) -> Any:
         return jax.lax.scan(add, start, self.parts, unroll=self.recipe.accumulate == 1)
@@ -242,6 +250,13 @@ def _augmented(recipe: Recipe, state: TrainState, batch: Batch) -> Batch:
     reserved = {name: batch[name] for name in RESERVED if name in batch}
     with jax.named_scope("augment"):
         return {**reserved, **of_batch("augment", recipe.augment, _key(recipe, Stream.AUGMENT, state.step), batch)}
+
+
+def _averaged(recipe: Recipe, ema: PyTree, part: PyTree) -> PyTree:
+    """The average of the parameters, which moves where they learn."""
+    decay = recipe.ema
+    assert decay is not None
+    return joined(ema, ema_update(learned(ema, recipe.frozen), part, decay=decay))
 
 
 def _loss_scale(recipe: Recipe, state: PyTree) -> Array:

@@ -94,7 +94,7 @@ def check_numbers(build: Build, numbers: Mapping[str, Any], *, train: Arrays, me
 def begun(build: Build, arrays: tuple[Arrays, Arrays], mesh: Mesh, numbers: Mapping[str, Any]) -> Progress:
     """Inside `jit`: the trial before its first step, of arrays whose dtypes are fixed, as those of any array are."""
     recipe, program = _program(build, numbers, arrays[0], mesh)
-    start = Progress(program.init(), jnp.full(recipe.epochs, jnp.nan), jnp.zeros((), jnp.int32))
+    start = Progress(program.begin(), jnp.full(recipe.epochs, jnp.nan), jnp.zeros((), jnp.int32))
     return jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), start)
 
 

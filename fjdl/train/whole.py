@@ -41,5 +41,5 @@ def whole_training(
         state, report = program.epoch(state, train)
         return state, (report, {} if each is None else program.evaluate(state, each))
 
-    state, (reports, results) = jax.lax.scan(epoch, program.init(), length=recipe.epochs)
+    state, (reports, results) = jax.lax.scan(epoch, program.begin(), length=recipe.epochs)
     return Whole(state, reports, results, {} if end is None else program.evaluate(state, end))

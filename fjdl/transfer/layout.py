@@ -14,7 +14,7 @@ from fjdl.typing import PyTree
 Replacement = str | Callable[[re.Match[str]], str]
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-_COUNTER = "num_batches_tracked"  # of PyTorch's batch norm; we have no use for it
+COUNTER = "num_batches_tracked"  # of PyTorch's batch norm; we have no use for it
 
 
 class Layout(NamedTuple):
@@ -61,14 +61,14 @@ def from_torch(
     missing, that has another shape, or that no parameter takes.
     """
     keys = _keys([path for path, _ in _leaves(params, stats)], layout)
-    spare = sorted(name for name in set(tensors) - set(keys) if not name.endswith(_COUNTER))
+    spare = sorted(name for name in set(tensors) - set(keys) if not name.endswith(COUNTER))
     missing = [key for key in keys if key not in tensors]
     for what, names in (("missing", missing), ("unexpected", spare)):
         if names:
             raise DataError(f"weights must be those of the network, got {len(names)} {what}, the first {names[0]!r}")
 
     def value(path: str, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        return _inward(path, np.asarray(tensors[layout.key(path)]), leaf, layout)
+        return inward(path, np.asarray(tensors[layout.key(path)]), leaf, layout)
 
     return tree.map_named(value, params), _map_statistics(value, stats)
 
@@ -105,7 +105,8 @@ def _outward(path: str, leaf: np.ndarray, layout: Layout) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(leaf, (-1, -2), (0, 1)))
 
 
-def _inward(path: str, tensor: np.ndarray, leaf: jax.ShapeDtypeStruct, layout: Layout) -> np.ndarray:
+def inward(path: str, tensor: np.ndarray, leaf: jax.ShapeDtypeStruct, layout: Layout) -> np.ndarray:
+    """One tensor of PyTorch as the parameter or statistic of this path; raises `DataError` for another shape."""
     array = tensor.reshape(-1) if re.fullmatch(layout.images, path) else tensor
     part, _, name = path.rpartition("/")
     if name == "kernel" and tensor.ndim >= 2:
