@@ -18,8 +18,8 @@ from fjdl.functional.batch_norm import (
     batch_norm_of_product,
     running_moments,
 )
-from fjdl.functional.linear import linear
 from fjdl.functional.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
+from fjdl.functional.linear import linear
 from fjdl.functional.local_response import local_response_norm
 from fjdl.typing import Array
 

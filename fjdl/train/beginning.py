@@ -1,4 +1,4 @@
-"""The state that a training starts from: the newest that its run has saved, or a new one, with trained weights in it."""
+"""The state that a training starts from: the newest that its run has saved, or a new one with trained weights."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -19,8 +19,8 @@ from fjdl.train.generation import Generation
 from fjdl.train.hooks import Hook
 from fjdl.train.layout import DATA_PARALLEL, Layout
 from fjdl.train.network import Carry, Network
-from fjdl.train.pretrained import Pretrained, as_rules
 from fjdl.train.precision import Precision, activation_dtype, check_precision
+from fjdl.train.pretrained import Pretrained, as_rules
 from fjdl.train.resident import Where, check_resident
 from fjdl.train.summary import Summary
 from fjdl.typing import Array, PRNGKey, PyTree

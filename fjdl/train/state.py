@@ -52,9 +52,7 @@ def stream_key(seed: int, stream: Stream) -> PRNGKey:
     return jax.random.fold_in(jax.random.key(seed), stream)
 
 
-def init_state(
-    recipe: Recipe, inputs: Any, trained: Mapping[str, Array] | None = None, *, steps: int
-) -> TrainState:
+def init_state(recipe: Recipe, inputs: Any, trained: Mapping[str, Array] | None = None, *, steps: int) -> TrainState:
     """The state before the first step; the same for any number of devices.
 
     `trained` has the parameters and statistics that are not drawn, by paths such as `params/conv1/kernel`.

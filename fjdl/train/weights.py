@@ -42,7 +42,9 @@ def weights_for(pretrained: Pretrained, params: PyTree, stats: PyTree) -> Weight
     """
     wanted = _named({"params": params, "stats": stats})
     fresh = tuple(name for name in wanted if pretrained.draws(short(name)))
-    idle = [rule for rule in pretrained.rules if not any(Pretrained(path="", fresh=rule).draws(short(n)) for n in fresh)]
+    idle = [
+        rule for rule in pretrained.rules if not any(Pretrained(path="", fresh=rule).draws(short(n)) for n in fresh)
+    ]
     if idle:
         known = [short(name) for name in wanted if name.startswith("params/")]
         raise UsageError(f"every rule of fresh must match a parameter, but {idle} match none of {known}")
@@ -102,7 +104,7 @@ def _read(path: Path) -> Mapping[str, np.ndarray]:
 
 
 def _of_folder(path: Path) -> Mapping[str, np.ndarray]:
-    """The parameters that are evaluated, and the statistics, of a checkpoint of fjdl; else the tree that orbax wrote."""
+    """Evaluated parameters and statistics of a checkpoint of fjdl; else the tree that orbax wrote."""
     if not (path / checkpoint.MANIFEST).exists():
         return _collections(_named(load_tree(path)))
     saved = checkpoint.read_named(path)
