@@ -34,6 +34,8 @@ class Options:
     """The column of the numbers that are to be predicted."""
     size: int = 32
     """Side of the images that the network sees, in pixels."""
+    pretrained: Path | None = None
+    """A run, or weights that experiments.export has written, that training on images begins with, but for its head."""
     overwrite: bool = False
     """Whether a config that is there already is replaced."""
 
@@ -72,6 +74,8 @@ def config_for(name: str, options: Options) -> Any:
     from fjdl.data.own.table_files import PARQUET
 
     data = options.data
+    if options.pretrained is not None:
+        return finetuned(name, options)
     if not data.exists():
         raise UsageError(f"data must be a file or a folder, got {data}, which does not exist")
     if data.is_dir():
@@ -83,6 +87,19 @@ def config_for(name: str, options: Options) -> Any:
     if data.suffix.lower() in PARQUET and tables.holds_images(data):
         return images.of_folder(name, data, size=options.size, reader="parquet_images")
     return tables.of_table(name, data, label=options.label, target=options.target)
+
+
+def finetuned(name: str, options: Options) -> Any:
+    """The config for images, which begins with trained weights; raises `UsageError` where there are none."""
+    from experiments.templates import images
+
+    assert options.pretrained is not None
+    if not options.pretrained.exists():
+        raise UsageError(
+            f"pretrained must be a run or a file of weights, got {options.pretrained}, which does not exist"
+        )
+    written = config_for(name, dataclasses.replace(options, pretrained=None))
+    return images.beginning_with(written, options.pretrained)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def published_network() -> tuple[Any, Any, Any]:
 
     from configs.fashion_mnist_finetuned import MEAN, PUBLISHED, STD
     from fjdl.functional.preprocessing import scale_pixels, standardize
-    from fjdl.models import cifar_resnet20
+    from fjdl.models import CIFAR_RESNET_AKAMASTER, cifar_resnet20
     from fjdl.nn import folded, pure
     from fjdl.transfer import from_torch, load_torch_pickle
 
@@ -107,9 +107,9 @@ def published_network() -> tuple[Any, Any, Any]:
     def apply(params: Any, stats: Any, images: Any, **options: Any) -> Any:
         return smaller.apply(params, stats, seen(images), **options)
 
-    shapes, tensors = jax.eval_shape(network.init, jax.random.key(0), one), load_torch_pickle(PUBLISHED.place)
-    stripped = {name.removeprefix("module."): tensor for name, tensor in tensors["state_dict"].items()}
-    params, stats = from_torch(stripped, *shapes, PUBLISHED.layout)
+    params, stats = jax.eval_shape(network.init, jax.random.key(0), one)
+    tensors = load_torch_pickle(PUBLISHED.place, strip="module.")["state_dict"]
+    params, stats = from_torch(tensors, params, stats, CIFAR_RESNET_AKAMASTER)
     return smaller._replace(init=init, apply=apply), *fold(params, stats)
 
 

@@ -120,7 +120,20 @@ def facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("seed, precision", f"{result['seed']}, {result['precision']}"),
         ("commit", str(result["commit"])),
         ("state", result["state"]),
+        *begun_with(result["path"]),
     ]
+
+
+def begun_with(path: Path) -> list[tuple[str, str]]:
+    """The trained weights that the run began with; nothing where all was drawn."""
+    from fjdl.train.beginning import read_pretrained
+    from fjdl.train.rundir import RunDirectory
+
+    told = read_pretrained(RunDirectory(path=path))
+    if told is None:
+        return []
+    drawn = f", {len(told['fresh'])} drawn" if told["fresh"] else ""
+    return [("began with", f"{told['path']} (sha256 {told['sha256']}), {told['taken']} arrays{drawn}")]
 
 
 def item(finding: Any) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from experiments.templates.base import Sizes, Written, filled, path_literal, sizes_for, strings
 from fjdl.data.own.labels import require_classes
 from fjdl.data.source import Splits
+from fjdl.errors import UsageError
 
 TEMPLATE = '''"""A residual network on the images of <folder>.
 
@@ -65,6 +66,7 @@ def recipe(
         patience=patience,
     )
 '''
+NETWORK = "        model=pure(cifar_resnet20(classes=len(CLASSES))),\n"
 MEMORY = 2**28  # bytes of images that are held in memory
 SEEN = 1_000  # images whose numbers are looked at
 PHOTOGRAPHS = {
@@ -117,6 +119,18 @@ def of_arrays(name: str, path: Path, splits: Splits) -> Written:
         **ARRAYS,
         **seen,
     )
+
+
+def beginning_with(written: Written, path: Path) -> Written:
+    """The config, whose run begins with trained weights and draws its head; raises `UsageError` for other data."""
+    if NETWORK not in written.text:
+        raise UsageError("pretrained needs images, whose network is a residual one, got other data")
+    argument = f"    pretrained: Path | None = {path_literal(path)},\n"
+    given = 'pretrained=None if pretrained is None else Pretrained(path=pretrained, fresh="logits/.*"),'
+    text = written.text.replace("    data: Path = ", f"{argument}    data: Path = ", 1)
+    text = text.replace(NETWORK, f"{NETWORK}        {given}\n", 1)
+    text = text.replace("from fjdl.train import Recipe\n", "from fjdl.train import Pretrained, Recipe\n", 1)
+    return Written(text, written.notes)
 
 
 def _standardized(mean: float, std: float) -> dict[str, str]:

@@ -6,25 +6,39 @@ import jax
 from jax.sharding import Mesh
 
 from fjdl.data.source import PARTS, Source, Splits
+from fjdl.train.learned import learned
 from fjdl.train.mesh import ways
 from fjdl.train.prepare import Prepared
 from fjdl.train.recipe import Recipe
 from fjdl.train.resident import abstract
 from fjdl.tree import count, size_in_bytes
+from fjdl.typing import PyTree
 
 
 def header(prepared: Prepared) -> list[tuple[str, str]]:
     """Pairs of a name and what stands behind it: data, model, training, devices."""
     recipe, splits, mesh, program = prepared
     parts = ", ".join(f"{getattr(splits, part).length:,} {part}" for part in PARTS)
-    parameters = count(jax.eval_shape(program.init).params)
+    params = jax.eval_shape(program.init).params
     return [
         ("data", f"{splits.name}: {parts}; {_where(recipe, splits.train, mesh)}"),
         *left_out(splits),
-        ("model", f"{parameters:,} parameters, {recipe.precision}"),
+        ("model", f"{count(params):,} parameters, {recipe.precision}"),
+        *_begins(recipe, params),
         ("training", f"{recipe.epochs:,} epochs of {program.steps_per_epoch:,} steps, seed {recipe.seed}"),
         ("devices", f"{devices(mesh)}; {_batch(recipe, mesh)}"),
     ]
+
+
+def _begins(recipe: Recipe, params: PyTree) -> list[tuple[str, str]]:
+    """What a new run begins with, and how much of it learns; nothing where all is drawn and learns."""
+    origin, rows = recipe.origin, []
+    if origin is not None:
+        drawn = f"; {', '.join(origin.rules)} drawn" if origin.rules else ""
+        rows.append(("begins with", f"{origin.place}{drawn}"))
+    if recipe.frozen:
+        rows.append(("learns", f"{count(learned(params, recipe.frozen)):,} parameters, the others are frozen"))
+    return rows
 
 
 def left_out(splits: Splits) -> list[tuple[str, str]]:

@@ -67,6 +67,7 @@ def test_a_still_normalization_of_a_product_is_that_of_evaluation() -> None:
     assert tree.digest(stats) == tree.digest(before)
 
 
+@pytest.mark.slow
 def test_it_goes_with_recomputation() -> None:
     both = pure(Stack(), still=("block0(/.*)?",), recompute=("block.",))
     assert_trees_close(

@@ -43,7 +43,7 @@ def finetuning(**changes: Any) -> Any:
 def by_optax(given: Any, params: Any, *, decay: float) -> tuple[Any, Any]:
     """The parameters after some steps on that batch, and their average, by a program of optax alone."""
     adamw = optax.adamw(0.01, weight_decay=0.1)
-    groups = {"hidden1": optax.set_to_zero(), "hidden2": optax.chain(adamw, optax.scale(0.1)), "logits": adamw}
+    groups: Any = {"hidden1": optax.set_to_zero(), "hidden2": optax.chain(adamw, optax.scale(0.1)), "logits": adamw}
     optimizer = optax.multi_transform(groups, lambda params: {name: name for name in params})
 
     def loss(params: Any) -> Any:
@@ -66,14 +66,17 @@ def by_optax(given: Any, params: Any, *, decay: float) -> tuple[Any, Any]:
     ("changes", "tolerance"),
     [
         ({"accumulate": 4}, 1e-5),
-        ({"precision": "bfloat16"}, 2e-2),
-        ({"precision": "float16", "loss_scale": optim.dynamic_loss_scale(initial=8.0)}, 5e-3),
+        pytest.param({"precision": "bfloat16"}, 2e-2, marks=pytest.mark.slow),
+        pytest.param(
+            {"precision": "float16", "loss_scale": optim.dynamic_loss_scale(initial=8.0)}, 5e-3, marks=pytest.mark.slow
+        ),
     ],
     ids=["accumulated", "bfloat16", "float16"],
 )
 def test_steps_are_those_of_optax(changes: Any, tolerance: float) -> None:
     made, given = finetuning(ema=0.9, **changes), batch(64)
     state = first = first_state(made, given)
+    report: Any = None
     step = jax.jit(make_train_step(made, mesh(), steps=10))
     for _ in range(STEPS):
         state, report = step(state, given)
@@ -86,6 +89,7 @@ def test_steps_are_those_of_optax(changes: Any, tolerance: float) -> None:
         assert tree.digest(after) == tree.digest(before)
 
 
+@pytest.mark.slow
 def test_devices_that_share_parameters_train_the_same() -> None:
     def trained(count: int, **changes: Any) -> Any:
         there = prepare(finetuning(batch_size=32, ema=0.9, **changes), devices=devices(count))

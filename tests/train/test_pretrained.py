@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fjdl import tree
-from fjdl.errors import DataError, FjdlError, UsageError
+from fjdl.errors import CheckpointError, DataError, FjdlError, UsageError
 from fjdl.nn import pure
 from fjdl.train import Pretrained, fit
 from fjdl.train.beginning import read_pretrained
@@ -206,8 +206,8 @@ def test_a_damaged_checkpoint_is_refused(base: Path, tmp_path: Path) -> None:
     step = found(base).path.name
     manifest = tmp_path / "base" / "checkpoints" / step / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "step": 1}))
-    with pytest.raises(FjdlError, match="is damaged"):
-        found(tmp_path / "base")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        found(manifest.parent)
 
 
 def test_the_fingerprint_is_that_of_the_bytes(tmp_path: Path) -> None:
