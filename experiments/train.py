@@ -96,6 +96,7 @@ def train(
     experiment: Experiment, run_dir: Path, *, profile: str | None = None, debug_nans: bool = False
 ) -> dict[str, Any]:
     """Trains in `run_dir`, evaluates the best epoch on the test part once, and writes result.json."""
+    from fjdl.train.beginning import check_weights
     from fjdl.train.header import header, lines
     from fjdl.train.loop import fit_prepared
     from fjdl.train.prepare import check, prepare
@@ -129,6 +130,7 @@ def train(
     if several or not (run_dir / "result.json").exists():
         with users_mistakes():
             made, _ = prepared()
+            check_weights(made, RunDirectory(path=run_dir))
         require_same_data(made.splits)
     grant()
     command = ["python", "-m", "experiments.train", *sys.argv[1:]]

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from fjdl.errors import UsageError
+from fjdl.train import checkpoint
 from fjdl.train.documents import PRETRAINED, read_sealed, write_sealed
 from fjdl.train.prepare import Prepared, placed
 from fjdl.train.processes import all_said, is_first
@@ -25,6 +26,12 @@ def first_state(prepared: Prepared, run: RunDirectory) -> Paused:
     like = Paused(state, program.single.start())
     found = restore_latest(run, like, program.steps_per_epoch)
     return found if found is not like else like._replace(state=_new(prepared, run))
+
+
+def check_weights(prepared: Prepared, run: RunDirectory) -> None:
+    """Reads the weights that a new run begins with, so that what is wrong with them is said before the run is made."""
+    if not checkpoint.steps(run.checkpoints):
+        prepared.program.weights()
 
 
 def read_pretrained(run: RunDirectory) -> Mapping[str, Any] | None:

@@ -87,6 +87,10 @@ def test_images_of_a_folder_of_parquet_and_of_arrays(tmp_path: Path, command: Co
         seen = np.asarray(recipe.seen(splits.train.element(0)))
         assert seen.dtype == np.float32
         assert np.abs(seen).max() < 5
+    assert command("new", "tuned", "--data", "pets", "--size", 16, "--pretrained", "parts").status == 0
+    origin = load_config(tmp_path / "tuned.py")().origin
+    assert (origin.place, origin.rules) == (tmp_path / "parts", ("logits/.*",))
+    assert load_config(tmp_path / "tuned.py")(pretrained=None).origin is None
 
 
 def test_vectors_of_npz_and_a_table_of_parquet(tmp_path: Path, command: Command) -> None:
@@ -122,6 +126,8 @@ def test_a_config_is_written_as_the_repository_formats_its_own(tmp_path: Path, c
         (("mine", "--data", "alone"), DATA, "alone: the label must have at least two classes, got cat alone"),
         (("no name", "--data", "a.csv"), USAGE, "name must be of letters, digits and _, as names of Python are, got"),
         (("taken", "--data", "a.csv"), USAGE, "taken.py is there already; --overwrite replaces it"),
+        (("mine", "--data", "a.csv", "--label", "answer", "--pretrained", "alone"), USAGE, "pretrained needs images"),
+        (("mine", "--data", "a.csv", "--pretrained", "gone"), USAGE, "must be a run or a file of weights, got gone"),
         (("none/mine", "--data", "a.csv"), USAGE, "none must be a folder, got no such folder"),
     ],
 )

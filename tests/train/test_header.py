@@ -7,6 +7,7 @@ import pytest
 
 from fjdl.models import MLP
 from fjdl.train.header import header, lines
+from fjdl.train.pretrained import Pretrained
 from fjdl.train.prepare import prepare
 from tests.train.toy import devices, quick, recipe, splits
 
@@ -48,3 +49,17 @@ def test_what_is_left_out_is_counted_and_the_first_is_told() -> None:
 
 def test_names_and_values_are_aligned() -> None:
     assert lines([("run", "a"), ("devices", "b")]) == "run      a\ndevices  b"
+
+
+def test_what_a_run_begins_with_and_how_much_of_it_learns_are_told() -> None:
+    made = recipe(
+        model=quick(MLP(hidden=(16,), classes=10)),
+        pretrained=Pretrained(path="runs/base", fresh=("logits/.*",)),
+        freeze="hidden.*",
+    )
+    told = dict(header(prepare(made, devices=devices())))
+    assert told["begins with"] == "runs/base; logits/.* drawn"
+    assert told["learns"] == "170 parameters, the others are frozen"
+    plain = dict(header(prepare(recipe(pretrained="runs/base"), devices=devices())))
+    assert plain["begins with"] == "runs/base"
+    assert "learns" not in plain
