@@ -42,6 +42,9 @@ def dry_run(recipe: Recipe) -> None:
     )
     print(f"parameters: {count(state.params):,} in {size_in_bytes(state.params):,} bytes")
     print(f"training state: {size_in_bytes(state):,} bytes")
+    cost = step.cost_analysis()
+    if cost and "flops" in cost:
+        print(f"step of {recipe.batch_size} examples: {cost['flops']:,.0f} FLOPs, as the compiler counts them")
     memory = step.memory_analysis()
     if memory is not None:
         print(f"step of {recipe.batch_size} examples: {memory.temp_size_in_bytes:,} bytes of temporaries")

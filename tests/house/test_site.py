@@ -26,7 +26,7 @@ RUN_ELSEWHERE = {"own_data.md": "test_own_data_page.py"}
 # Pages whose examples compile for more than a second, run at night.
 HEAVY = (
     "advice/activations.md", "advice/dead_units.md", "advice/kinds_of_learning.md", "advice/what_is_wrong.md",
-    "diagnosis.md", "guides/add_a_loss.md",
+    "diagnosis.md", "fine_tuning.md", "guides/add_a_loss.md",
 )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from fjdl.models import MLP
 from fjdl.train.header import header, lines
-from fjdl.train.pretrained import Pretrained
 from fjdl.train.prepare import prepare
+from fjdl.train.pretrained import Pretrained
 from tests.train.toy import devices, quick, recipe, splits
 
 
