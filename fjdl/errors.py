@@ -1,6 +1,7 @@
 """Errors that end a program: one sentence for the user and one exit status for the shell."""
 
 import signal
+from collections.abc import Callable
 
 
 class FjdlError(Exception):
@@ -19,6 +20,37 @@ class DataError(FjdlError):
     """A data file is missing, damaged or not what it claims to be."""
 
     exit_status = 3
+
+
+class DataFormatError(DataError):
+    """Bytes of a file are not what its format says; every reader of files raises it for them, and nothing else.
+
+    `offset` is the place in the file, such as "line 3", "row 7" or "byte 4", or None where the file as a whole is
+    wrong. `what` had to fulfil `expected`, the words behind "must", and `got` is what the file has instead.
+
+    Example:
+        >>> print(DataFormatError("digits.csv", "line 3", "the label", "be a number", "'x'"))
+        digits.csv, line 3: the label must be a number, got 'x'
+    """
+
+    def __init__(self, path: object, offset: str | None, what: str, expected: str, got: str = "") -> None:
+        where = str(path) if offset is None else f"{path}, {offset}"
+        rule = f"{what} must {expected}" + (f", got {got}" if got else "")
+        super().__init__(f"{where}: {rule}" if what else f"{where}{rule}")
+        self.path, self.offset, self.what = str(path), offset, what or "the file"
+        self.expected, self.got = expected, got
+
+    @classmethod
+    def told(cls, sentence: str) -> "DataFormatError":
+        """The error of a sentence of that form, such as a rule that other tables have as well."""
+        where, _, rule = sentence.partition(": ")
+        path, _, offset = where.partition(", ")
+        what, _, words = rule.partition(" must ")
+        expected, _, got = words.rpartition(", got ") if ", got " in words else (words, "", "")
+        return cls(path, offset or None, what, expected, got)
+
+    def __reduce__(self) -> tuple[Callable[[str], "DataFormatError"], tuple[str]]:
+        return DataFormatError.told, (str(self),)
 
 
 class CheckpointError(FjdlError):

@@ -10,7 +10,7 @@ import numpy as np
 
 from fjdl.data.files import RemoteFile, find_or_download, search_path
 from fjdl.data.pickles import short
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -57,7 +57,7 @@ def _unpacked(form: BatchFiles, places: list[Path]) -> list[Path]:
         if not missing:
             return paths
         if len(missing) < len(paths):
-            raise DataError(f"{missing[0]} must lie beside the other files of {form.folder}, got no such file")
+            raise DataFormatError(missing[0], None, "", f"lie beside the other files of {form.folder}", "no such file")
     return []
 
 
@@ -66,9 +66,9 @@ def _read(path: Path, largest: int) -> bytes:
         with open(path, "rb") as stream:
             data = stream.read(largest + 1)
     except OSError as error:
-        raise DataError(f"{path} must be readable, got {short(error)}") from error
+        raise DataFormatError(path, None, "", "be readable", f"{short(error)}") from error
     if len(data) > largest:
-        raise DataError(f"{path} must have at most {largest} bytes, got more")
+        raise DataFormatError(path, None, "", f"have at most {largest} bytes", "more")
     return data
 
 
@@ -79,16 +79,18 @@ def _from_archive(form: BatchFiles, path: Path) -> list[Part]:
         with tarfile.open(path, "r:gz") as archive:
             contents = {m.name: _member(archive, m, path, form.largest) for m in archive if m.name in names}
     except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"{path}: the archive must be readable, got {short(error)}") from error
+        raise DataFormatError(path, None, "the archive", "be readable", f"{short(error)}") from error
     if missing := [name for name in names if name not in contents]:
-        raise DataError(f"{path}: the archive must hold {missing[0]}, got no such member")
+        raise DataFormatError(path, None, "the archive", f"hold {missing[0]}", "no such member")
     return _parts(form, [(path / name, contents[name]) for name in names])
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, largest: int) -> bytes:
     stream = archive.extractfile(member) if member.isreg() and member.size <= largest else None
     if stream is None:
-        raise DataError(f"{path}: {member.name} must be a file of at most {largest} bytes, got {member.size} bytes")
+        raise DataFormatError(
+            path, None, f"{member.name}", f"be a file of at most {largest} bytes", f"{member.size} bytes"
+        )
     return stream.read()
 
 
@@ -96,5 +98,5 @@ def _parts(form: BatchFiles, contents: list[tuple[Path, bytes]]) -> list[Part]:
     parts = [form.read(data, path=path) for path, data in contents]
     for (path, _), (examples, _), (_, count) in zip(contents, parts, form.files, strict=True):
         if len(examples) != count:
-            raise DataError(f"{path}: the file must hold {count} examples, got {len(examples)}")
+            raise DataFormatError(path, None, "the file", f"hold {count} examples", f"{len(examples)}")
     return parts

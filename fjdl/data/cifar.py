@@ -14,7 +14,7 @@ from fjdl.data.pickled_arrays import read_array_pickle
 from fjdl.data.pickles import short
 from fjdl.data.source import Source, Splits, from_arrays
 from fjdl.data.splits import with_validation
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 HOME = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32
@@ -74,11 +74,11 @@ def read_binary(data: bytes, *, path: Path | str, classes: tuple[int, ...], use:
     """
     record = len(classes) + PIXELS
     if not data or len(data) % record:
-        raise DataError(f"{path}: a binary batch must be records of {record} bytes, got {len(data)} bytes")
+        raise DataFormatError(path, None, "a binary batch", f"be records of {record} bytes", f"{len(data)} bytes")
     rows = np.frombuffer(data, np.uint8).reshape(-1, record)
     for labels, count in zip(rows.T, classes, strict=False):
         if labels.max() >= count:
-            raise DataError(f"{path}: labels must lie in [0, {count}), got {labels.max()}")
+            raise DataFormatError(path, None, "labels", f"lie in [0, {count})", f"{labels.max()}")
     return _images(rows[:, len(classes) :]), rows[:, use].astype(np.int32)
 
 
@@ -91,12 +91,12 @@ def read_pickled(data: bytes, *, path: Path | str, classes: int, use: str) -> Pa
     pixels, labels = content.get(b"data"), content.get(use.encode())
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (PIXELS,):
         found = f"{pixels.dtype}{list(pixels.shape)}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise DataError(f"{path}: data must be uint8[n, {PIXELS}], got {found}")
+        raise DataFormatError(path, None, "data", f"be uint8[n, {PIXELS}]", f"{found}")
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(label) is int for label in labels):
         found = f"{len(labels)} entries" if isinstance(labels, list) else type(labels).__name__
-        raise DataError(f"{path}: {use} must be a list of {len(pixels)} integers, got {found}")
+        raise DataFormatError(path, None, f"{use}", f"be a list of {len(pixels)} integers", f"{found}")
     if wrong := [label for label in labels if not 0 <= label < classes]:
-        raise DataError(f"{path}: {use} must lie in [0, {classes}), got {short(hex(wrong[0]))}")
+        raise DataFormatError(path, None, f"{use}", f"lie in [0, {classes})", f"{short(hex(wrong[0]))}")
     return _images(pixels), np.array(labels, np.int32)
 
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 _LEFT_OUT: ContextVar[bool] = ContextVar("bad examples are left out", default=False)
 
@@ -44,13 +44,13 @@ class Faults:
     def row(self, number: int, sentence: str) -> None:
         """A row has a fault."""
         if not self.keep:
-            raise DataError(sentence)
+            raise DataFormatError.told(sentence)
         self.rows.setdefault(number, sentence)
 
     def other(self, sentence: str) -> None:
         """Something that is no row of the table has a fault, such as a line with too few fields."""
         if not self.keep:
-            raise DataError(sentence)
+            raise DataFormatError.told(sentence)
         self.others.append(sentence)
 
     def good(self, length: int) -> np.ndarray:

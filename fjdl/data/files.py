@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from fjdl.data.blank import AbsentError, absent, blank
-from fjdl.errors import DataError, StorageError
+from fjdl.errors import DataError, DataFormatError, StorageError
 from fjdl.files import replacing
 
 TIMEOUT = 10.0  # seconds without an answer
@@ -106,14 +106,16 @@ def read_gzip(path: Path, *, limit: int) -> bytes:
             while not inflater.eof and (chunk := stream.read(CHUNK)):
                 content += inflater.decompress(chunk, limit + 1 - len(content))
                 if len(content) > limit:
-                    raise DataError(f"{path}: the gzip content must have at most {limit} bytes, got more")
+                    raise DataFormatError(path, None, "the gzip content", f"have at most {limit} bytes", "more")
             trailing = inflater.unused_data or stream.read(1)
     except (OSError, zlib.error) as error:
-        raise DataError(f"{path}: the file must be readable gzip, got {_one_line(error)}") from error
+        raise DataFormatError(path, None, "the file", "be readable gzip", f"{_one_line(error)}") from error
     if not inflater.eof:
-        raise DataError(f"{path}: the gzip member must be complete, got its beginning ({len(content)} bytes unpacked)")
+        raise DataFormatError(
+            path, None, "the gzip member", "be complete", f"its beginning ({len(content)} bytes unpacked)"
+        )
     if trailing:
-        raise DataError(f"{path}: the file must end after one gzip member, got more bytes")
+        raise DataFormatError(path, None, "the file", "end after one gzip member", "more bytes")
     return bytes(content)
 
 

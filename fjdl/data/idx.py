@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_AXES = 8
@@ -22,14 +22,17 @@ def parse_idx(data: bytes, *, path: Path | str) -> np.ndarray:
     dtype, shape, start = _header(data, path)
     extent = math.prod(max(size, 1) for size in shape) * dtype.itemsize
     if extent > MOST_BYTES:
-        raise DataError(
-            f"{path}: the axes at byte 4 must span at most {MOST_BYTES} bytes, got axes {shape} of {dtype.name}"
+        raise DataFormatError(
+            path, None, "the axes at byte 4", f"span at most {MOST_BYTES} bytes", f"axes {shape} of {dtype.name}"
         )
     expected = math.prod(shape) * dtype.itemsize
     if len(data) - start != expected:
-        raise DataError(
-            f"{path}: {expected} bytes of values must follow byte {start} for axes {shape} of {dtype.name}, "
-            f"got {len(data) - start}"
+        raise DataFormatError(
+            path,
+            None,
+            f"{expected} bytes of values",
+            f"follow byte {start} for axes {shape} of {dtype.name}",
+            f"{len(data) - start}",
         )
     return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 
@@ -37,16 +40,20 @@ def parse_idx(data: bytes, *, path: Path | str) -> np.ndarray:
 def _header(data: bytes, path: Path | str) -> tuple[np.dtype, tuple[int, ...], int]:
     """Type, axes and the position of the first value."""
     if len(data) < 4:
-        raise DataError(f"{path}: an IDX file must begin with 4 bytes of magic number, got {len(data)} bytes in all")
+        raise DataFormatError(
+            path, None, "an IDX file", "begin with 4 bytes of magic number", f"{len(data)} bytes in all"
+        )
     if data[:2] != b"\0\0":
-        raise DataError(f"{path}: an IDX file must begin with two zero bytes, got 0x{data[:2].hex()}")
+        raise DataFormatError(path, None, "an IDX file", "begin with two zero bytes", f"0x{data[:2].hex()}")
     if data[2] not in DTYPES:
         codes = ", ".join(f"0x{code:02x}" for code in DTYPES)
-        raise DataError(f"{path}: the type code at byte 2 must be one of {codes}, got 0x{data[2]:02x}")
+        raise DataFormatError(path, None, "the type code at byte 2", f"be one of {codes}", f"0x{data[2]:02x}")
     if not 1 <= data[3] <= MOST_AXES:
-        raise DataError(f"{path}: the number of axes at byte 3 must lie in [1, {MOST_AXES}], got {data[3]}")
+        raise DataFormatError(path, None, "the number of axes at byte 3", f"lie in [1, {MOST_AXES}]", f"{data[3]}")
     start = 4 + 4 * data[3]
     if len(data) < start:
-        raise DataError(f"{path}: a header of {data[3]} axes must have {start} bytes, got {len(data)} bytes in all")
+        raise DataFormatError(
+            path, None, f"a header of {data[3]} axes", f"have {start} bytes", f"{len(data)} bytes in all"
+        )
     shape = tuple(int.from_bytes(data[at : at + 4], "big") for at in range(4, start, 4))
     return np.dtype(DTYPES[data[2]]), shape, start

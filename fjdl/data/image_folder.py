@@ -15,7 +15,7 @@ from fjdl.checks import at_least
 from fjdl.data.blank import Blank, absent, blank, found_or_blank
 from fjdl.data.source import Example, Index, Picture, Source, Splits, one_by_one, subset
 from fjdl.data.splits import stratified_split, without_bad
-from fjdl.errors import DataError
+from fjdl.errors import DataError, DataFormatError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -144,13 +144,13 @@ def opened(path: Path | str, *, content: bytes | None = None) -> Iterator[Image.
     try:
         with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
-                raise DataError(f"{path}: an image must have at most {MOST_PIXELS} pixels, got {image.size}")
+                raise DataFormatError(path, None, "an image", f"have at most {MOST_PIXELS} pixels", f"{image.size}")
             yield image
     except DataError:
         raise
     except Exception as error:  # decoders raise whatever they like
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} must be a readable JPEG, PNG, WebP or BMP image, got {reason}") from error
+        raise DataFormatError(path, None, "", "be a readable JPEG, PNG, WebP or BMP image", f"{reason}") from error
 
 
 def _check(size: int, shorter: int | None) -> None:
@@ -184,7 +184,7 @@ def _parts(root: Path) -> tuple[Path, list[Path]]:
         return root, []
     held_out = [root / name for name in ("val", "test") if (root / name).is_dir()]
     if not held_out:
-        raise DataError(f"{root} must have val/ or test/ beside train/, got neither")
+        raise DataFormatError(root, None, "", "have val/ or test/ beside train/", "neither")
     return root / "train", held_out
 
 
@@ -195,17 +195,17 @@ def _classes(folder: Path) -> tuple[str, ...]:
 def _listed(folder: Path, classes: tuple[str, ...], *, complete: bool) -> tuple[list[str], np.ndarray]:
     """Files and labels, class by class."""
     if unknown := sorted({*_classes(folder)} - {*classes}):
-        raise DataError(f"{folder}: the classes must be those of the training part, got {unknown[0]!r}")
+        raise DataFormatError(folder, None, "the classes", "be those of the training part", f"{unknown[0]!r}")
     files: list[str] = []
     counts = []
     for name in classes:
         found = sorted(str(file) for file in (folder / name).rglob("*") if file.suffix.lower() in SUFFIXES)
         if complete and not found:
-            raise DataError(f"{folder / name} must hold an image, got none")
+            raise DataFormatError(folder / name, None, "", "hold an image", "none")
         files += found
         counts.append(len(found))
     if not files:
-        raise DataError(f"{folder} must hold folders of images, got none")
+        raise DataFormatError(folder, None, "", "hold folders of images", "none")
     return files, np.repeat(np.arange(len(classes), dtype=np.int32), counts)
 
 

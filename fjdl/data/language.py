@@ -17,7 +17,7 @@ from fjdl.data.text.pairs import keep_probabilities, skipgram_pairs, subsample
 from fjdl.data.text.tokenizers import CHARACTERS, LINES
 from fjdl.data.text.vocabulary import NO_SPECIALS, Specials, build_vocabulary, token_counts
 from fjdl.data.text.windows import next_token_windows
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 Texts = tuple[str, str, str]  # of the training, the validation and the test part
 
@@ -172,7 +172,7 @@ def read_wikitext(path: Path, members: Mapping[str, tuple[int, str]]) -> Texts:
             places = {Path(name).name: name for name in archive.namelist()}
             return _verified(path, members, lambda name, limit: _member(archive, places, name, limit))
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: the archive must be readable, got {' '.join(str(error).split())}") from error
+        raise DataFormatError(path, None, "the archive", "be readable", f"{' '.join(str(error).split())}") from error
 
 
 def _bytes(path: Path, limit: int) -> bytes:
@@ -180,12 +180,12 @@ def _bytes(path: Path, limit: int) -> bytes:
         with open(path, "rb") as stream:
             return stream.read(limit)
     except OSError as error:
-        raise DataError(f"{path} must be readable, got {error.strerror or error}") from error
+        raise DataFormatError(path, None, "", "be readable", f"{error.strerror or error}") from error
 
 
 def _member(archive: zipfile.ZipFile, places: Mapping[str, str], name: str, limit: int) -> bytes:
     if name not in places:
-        raise DataError(f"{archive.filename}: the archive must hold {name}, got no such member")
+        raise DataFormatError(archive.filename, None, "the archive", f"hold {name}", "no such member")
     with archive.open(places[name]) as stream:
         return stream.read(limit)
 
@@ -195,9 +195,11 @@ def _verified(path: Path, members: Mapping[str, tuple[int, str]], read: Callable
     for name, (size, sha256) in members.items():
         data = read(name, size + 1)
         if len(data) != size:
-            raise DataError(f"{path}: {name} must have {size} bytes, got {'more' if len(data) > size else len(data)}")
+            raise DataFormatError(
+                path, None, f"{name}", f"have {size} bytes", f"{'more' if len(data) > size else len(data)}"
+            )
         if (digest := hashlib.sha256(data).hexdigest()) != sha256:
-            raise DataError(f"{path}: {name} must have sha256 {sha256}, got {digest}")
+            raise DataFormatError(path, None, f"{name}", f"have sha256 {sha256}", f"{digest}")
         decode = decoder(path / name, "utf-8")
         texts.append("\n".join(decode(number, line) for number, line in enumerate(data.split(b"\n"), 1)))
     train, validation, test = texts

@@ -11,7 +11,7 @@ from fjdl.data.idx import parse_idx
 from fjdl.data.image_folder import square_reader
 from fjdl.data.source import Source, Splits, from_arrays
 from fjdl.data.splits import with_validation
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 LARGEST = 16 + 60_000 * 28 * 28  # bytes of the training images, header included
 
@@ -81,12 +81,14 @@ def read_pair(images: Path, labels: Path, *, classes: int) -> Source:
     """
     pixels = parse_idx(read_gzip(images, limit=LARGEST), path=images)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != (28, 28):
-        raise DataError(f"{images}: images must be uint8[n, 28, 28], got {pixels.dtype}{list(pixels.shape)}")
+        raise DataFormatError(images, None, "images", "be uint8[n, 28, 28]", f"{pixels.dtype}{list(pixels.shape)}")
     targets = parse_idx(read_gzip(labels, limit=LARGEST), path=labels)
     if targets.dtype != np.uint8 or targets.shape != pixels.shape[:1]:
-        raise DataError(f"{labels}: labels must be uint8[{len(pixels)}], got {targets.dtype}{list(targets.shape)}")
+        raise DataFormatError(
+            labels, None, "labels", f"be uint8[{len(pixels)}]", f"{targets.dtype}{list(targets.shape)}"
+        )
     if targets.max(initial=0) >= classes:
-        raise DataError(f"{labels}: labels must lie in [0, {classes}), got {targets.max()}")
+        raise DataFormatError(labels, None, "labels", f"lie in [0, {classes})", f"{targets.max()}")
     return from_arrays({"image": pixels[..., None], "label": targets.astype(np.int32)})
 
 

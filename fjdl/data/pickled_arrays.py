@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fjdl.data.pickles import read_pickle, short
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 MOST_AXES = 8
 
@@ -23,9 +23,11 @@ def read_array_pickle(data: bytes, *, path: Path | str) -> dict[bytes, Any]:
     stream = io.BytesIO(data)
     content = read_pickle(stream, path=path, known=_numpy_globals(path))
     if stream.read(1):
-        raise DataError(f"{path}: the file must end after one pickle, got more bytes")
+        raise DataFormatError(path, None, "the file", "end after one pickle", "more bytes")
     if not isinstance(content, dict) or not all(isinstance(key, str | bytes) for key in content):
-        raise DataError(f"{path}: the pickle must be a dictionary with names as keys, got {type(content).__name__}")
+        raise DataFormatError(
+            path, None, "the pickle", "be a dictionary with names as keys", f"{type(content).__name__}"
+        )
     named = {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}
     return {key: value.array() if isinstance(value, _PickledArray) else value for key, value in named.items()}
 
@@ -36,7 +38,7 @@ class _PickledType:
     def __init__(self, path: Path | str, code: Any, *flags: Any) -> None:
         code = code.decode("latin-1") if isinstance(code, bytes) else code
         if not isinstance(code, str) or not re.fullmatch(r"b1|[iu][1248]|f[248]|c8", code):
-            raise DataError(f"{path}: an array must hold booleans or numbers, got type {short(code)}")
+            raise DataFormatError(path, None, "an array", "hold booleans or numbers", f"type {short(code)}")
         self.dtype = np.dtype(code)
 
     def build(self, state: Any) -> None:
@@ -55,16 +57,16 @@ class _PickledArray:
         _, shape, kind, fortran, data = state
         integers = isinstance(shape, tuple) and all(type(size) is int and 0 <= size < 2**63 for size in shape)
         if not integers or len(shape) > MOST_AXES or not isinstance(kind, _PickledType) or not isinstance(data, bytes):
-            raise DataError(f"{self.path}: an array must have a shape, a type and bytes, got something else")
+            raise DataFormatError(self.path, None, "an array", "have a shape, a type and bytes", "something else")
         expected = math.prod(shape) * kind.dtype.itemsize
         if len(data) != expected:
             shown = short(str(list(shape)))
-            raise DataError(f"{self.path}: an array {shown} must have {expected} bytes, got {len(data)}")
+            raise DataFormatError(self.path, None, f"an array {shown}", f"have {expected} bytes", f"{len(data)}")
         self.state = shape, kind.dtype, "F" if fortran else "C", data
 
     def array(self) -> np.ndarray:
         if self.state is None:
-            raise DataError(f"{self.path}: an array must have a shape, a type and bytes, got none")
+            raise DataFormatError(self.path, None, "an array", "have a shape, a type and bytes", "none")
         shape, dtype, order, data = self.state
         flat = np.frombuffer(data, dtype)
         array = flat.astype(dtype.newbyteorder("="), copy=False).reshape(shape, order=order)  # type: ignore[call-overload]

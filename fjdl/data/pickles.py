@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 MOST_OPCODES = 2**21
 
@@ -48,11 +48,11 @@ def read_pickle(
     try:
         for number, (name, argument) in enumerate(_opcodes(stream, path)):
             if number >= MOST_OPCODES:
-                raise DataError(f"{path}: a pickle must have at most {MOST_OPCODES} opcodes, got more")
+                raise DataFormatError(path, None, "a pickle", f"have at most {MOST_OPCODES} opcodes", "more")
             machine.execute(name, argument)
         return machine.result()
     except _MALFORMED as error:
-        raise DataError(f"{path}: the pickle must be well formed, got {short(error)}") from error
+        raise DataFormatError(path, None, "the pickle", "be well formed", f"{short(error)}") from error
 
 
 def short(value: object) -> str:
@@ -71,7 +71,7 @@ def _opcodes(stream: BinaryIO, path: Path | str) -> Iterator[tuple[str, Any]]:
         opcode = _CODES.get(code)
         name = opcode.name if opcode else f"0x{code.hex()}"
         if opcode is None or name not in _ALLOWED:
-            raise DataError(f"{path}: a pickle of plain data must not need the opcode {name}")
+            raise DataFormatError.told(f"{path}: a pickle of plain data must not need the opcode {name}")
         if name == "GLOBAL":
             yield name, b" ".join(stream.readline().rstrip(b"\n") for _ in range(2)).decode("latin-1")
         else:
@@ -106,7 +106,7 @@ class _Machine:
 
     def protocol(self, number: int) -> None:
         if number not in (2, 3):
-            raise DataError(f"{self.path}: the pickle protocol must be 2 or 3, got {number}")
+            raise DataFormatError(self.path, None, "the pickle protocol", "be 2 or 3", f"{number}")
 
     def mark(self, _: Any) -> None:
         self.stack.append(_MARK)
@@ -138,7 +138,9 @@ class _Machine:
     def find(self, name: str) -> None:
         if name not in self.known:
             dotted = short(name.replace(" ", "."))
-            raise DataError(f"{self.path}: the pickle must be plain data, got the global {dotted}, which is refused")
+            raise DataFormatError(
+                self.path, None, "the pickle", "be plain data", f"the global {dotted}, which is refused"
+            )
         self.stack.append(self.known[name])
 
     def call(self, _: Any) -> None:

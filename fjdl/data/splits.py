@@ -8,7 +8,7 @@ import numpy as np
 
 from fjdl.checks import at_least
 from fjdl.data.source import PARTS, Source, Splits, joined, subset, to_arrays
-from fjdl.errors import DataError
+from fjdl.errors import DataError, DataFormatError
 
 
 def split(length: int, *, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:
@@ -72,7 +72,7 @@ def without_bad(splits: Splits) -> Splits:
         source = getattr(splits, part)
         good, faults = readable(source)
         if not good.size:
-            raise DataError(f"{splits.name}: an example of the {part} part must be readable, got {faults[:1]}")
+            raise DataFormatError(splits.name, None, f"an example of the {part} part", "be readable", f"{faults[:1]}")
         parts[part] = subset(source, good) if faults else source
         left_out += faults
     return replace(splits, **parts, left_out=tuple(left_out))

@@ -16,7 +16,7 @@ from fjdl.data.text.lines import read_lines
 from fjdl.data.text.padding import encode_texts
 from fjdl.data.text.tokenizers import CHARACTERS, LOWERCASE_WORDS
 from fjdl.data.text.vocabulary import build_vocabulary
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 Pairs = tuple[list[str], list[str]]  # sources and targets
 
@@ -181,10 +181,12 @@ def read_dates(path: Path | str) -> Pairs:
     for number, line in enumerate(read_lines(path), 1):
         source, _, target = line.partition("_")
         if not source.strip() or not target.strip():
-            raise DataError(f"{path}, line {number}: a line must hold a date, `_` and its ISO form, got {line[:60]!r}")
+            raise DataFormatError(
+                path, f"line {number}", "a line", "hold a date, `_` and its ISO form", f"{line[:60]!r}"
+            )
         pairs[source.strip(), target.strip()] = None
     if not pairs:
-        raise DataError(f"{path}, line 1: a line must hold a date, `_` and its ISO form, got an empty file")
+        raise DataFormatError(path, "line 1", "a line", "hold a date, `_` and its ISO form", "an empty file")
     return [source for source, _ in pairs], [target for _, target in pairs]
 
 

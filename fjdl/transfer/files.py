@@ -10,7 +10,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from fjdl.errors import DataError, StorageError
+from fjdl.errors import DataError, DataFormatError, StorageError
 from fjdl.files import write_atomically
 from fjdl.tree import names
 from fjdl.typing import Array, PyTree
@@ -64,7 +64,7 @@ def load_safetensors(path: Path | str) -> dict[str, np.ndarray]:
         names = sorted(file.keys())
         for name in names:
             if (kind := file.get_slice(name).get_dtype()) not in _CODES:
-                raise DataError(f"{path}: tensors must have one of the types {', '.join(_CODES)}, got {kind}")
+                raise DataFormatError(path, None, "tensors", f"have one of the types {', '.join(_CODES)}", f"{kind}")
         kinds = {name: file.get_slice(name).get_dtype() for name in names}
         short = _float8(path, kinds) if set(_FLOAT8) & set(kinds.values()) else {}
         return {name: short[name] if name in short else file.get_tensor(name) for name in names}
@@ -95,7 +95,7 @@ def _opened(path: Path | str) -> "safetensors.safe_open":
         return safetensors.safe_open(path, framework="np")
     except (OSError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} must be a readable safetensors file, got {reason}") from error
+        raise DataFormatError(path, None, "", "be a readable safetensors file", f"{reason}") from error
 
 
 def restored(tensors: Mapping[str, Array], like: PyTree) -> PyTree:

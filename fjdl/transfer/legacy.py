@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from fjdl.data.pickles import read_pickle, short
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 MOST_BYTES = 2**34
 MOST_NESTED = 64
@@ -50,7 +50,7 @@ def load_torch_pickle(path: Path | str, *, strip: str = "") -> dict[Any, Any]:
         stream.seek(0)
         content, numbers = (_from_zip if zipped else _from_chain)(stream, path)
         if not isinstance(content, dict):
-            raise DataError(f"{path}: the file must hold a dictionary, got {type(content).__name__}")
+            raise DataFormatError(path, None, "the file", "hold a dictionary", f"{type(content).__name__}")
         return _Arrays(path, strip, numbers).value(content, 0)
 
 
@@ -62,10 +62,10 @@ def _opened(path: Path | str) -> Iterator[BinaryIO]:
             size = stream.seek(0, io.SEEK_END)
             stream.seek(0)
             if size > MOST_BYTES:
-                raise DataError(f"{path} must have at most {MOST_BYTES} bytes, got {size}")
+                raise DataFormatError(path, None, "", f"have at most {MOST_BYTES} bytes", f"{size}")
             yield stream
     except _UNREADABLE as error:
-        raise DataError(f"{path} must be a readable file of PyTorch, got {short(error)}") from error
+        raise DataFormatError(path, None, "", "be a readable file of PyTorch", f"{short(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,9 @@ def _unpickle(stream: BinaryIO, path: Path | str) -> tuple[Any, dict[str, _Stora
             raise TypeError("a persistent id that is not a storage")
         storage = _Storage(key, dtype, count)
         if view not in ([], [None]) or storages.setdefault(key, storage) != storage:
-            raise DataError(f"{path}: storage {short(key)} must be described in one way, got a view or another type")
+            raise DataFormatError(
+                path, None, f"storage {short(key)}", "be described in one way", "a view or another type"
+            )
         return storage
 
     return read_pickle(stream, path=path, known=_KNOWN, persistent=persistent), storages
@@ -145,15 +147,15 @@ def _from_zip(stream: BinaryIO, path: Path | str) -> tuple[Any, _Numbers]:
     archive = zipfile.ZipFile(stream)
     members = {member.filename: member for member in archive.infolist()}
     if len(members) < len(archive.infolist()) or any(m.compress_type or m.flag_bits & 1 for m in members.values()):
-        raise DataError(f"{path}: the members of the archive must be stored under different names, got others")
+        raise DataFormatError(path, None, "the members of the archive", "be stored under different names", "others")
     if sum(member.file_size for member in members.values()) > stream.seek(0, io.SEEK_END):
-        raise DataError(f"{path}: the members of the archive must not overlap, got more bytes than the file has")
+        raise DataFormatError(path, None, "the members of the archive", "not overlap", "more bytes than the file has")
     roots = [name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl")]
     if len(roots) != 1:
-        raise DataError(f"{path}: the archive must hold one data.pkl, got {len(roots)}")
+        raise DataFormatError(path, None, "the archive", "hold one data.pkl", f"{len(roots)}")
     order = f"{roots[0]}byteorder"
     if order in members and archive.read(order) != b"little":
-        raise DataError(f"{path}: the numbers must be little-endian, got another byte order")
+        raise DataFormatError(path, None, "the numbers", "be little-endian", "another byte order")
     content, _ = _unpickle(io.BytesIO(archive.read(f"{roots[0]}data.pkl")), path)
     return content, lambda storage: archive.read(f"{roots[0]}data/{storage.key}")
 
@@ -163,23 +165,23 @@ def _from_chain(stream: BinaryIO, path: Path | str) -> tuple[Any, _Numbers]:
     data = io.BytesIO(stream.read())
     magic, protocol, machine = (read_pickle(data, path=path, known={}) for _ in range(3))
     if magic != MAGIC or protocol != PROTOCOL:
-        raise DataError(f"{path}: the file must begin with PyTorch's magic number and protocol 1001, got others")
+        raise DataFormatError(path, None, "the file", "begin with PyTorch's magic number and protocol 1001", "others")
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
-        raise DataError(f"{path}: the numbers must be little-endian, got another byte order")
+        raise DataFormatError(path, None, "the numbers", "be little-endian", "another byte order")
     content, storages = _unpickle(data, path)
     keys = read_pickle(data, path=path, known={})
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or {*keys} != {*storages}:
-        raise DataError(f"{path}: the list of storages must be those of the tensors, got others")
+        raise DataFormatError(path, None, "the list of storages", "be those of the tensors", "others")
     numbers = {key: _counted(data, storages[key], path) for key in keys}
     if len(numbers) < len(keys) or data.read(1):
-        raise DataError(f"{path}: the file must end after its last storage, got more")
+        raise DataFormatError(path, None, "the file", "end after its last storage", "more")
     return content, lambda storage: numbers[storage.key]
 
 
 def _counted(data: BinaryIO, storage: _Storage, path: Path | str) -> bytes:
     count = int.from_bytes(data.read(8), "little")
     if count != storage.count:
-        raise DataError(f"{path}: storage {short(storage.key)} must have {storage.count} elements, got {count}")
+        raise DataFormatError(path, None, f"storage {short(storage.key)}", f"have {storage.count} elements", f"{count}")
     return data.read(storage.size)
 
 
@@ -199,17 +201,19 @@ class _Arrays:
                 self.done[id(value)] = self.container(value, depth)
             return self.done[id(value)]
         if not isinstance(value, str | bytes | int | float | None):
-            raise DataError(f"{self.path}: the values must be tensors, numbers or text, got {type(value).__name__}")
+            raise DataFormatError(
+                self.path, None, "the values", "be tensors, numbers or text", f"{type(value).__name__}"
+            )
         return value
 
     def container(self, value: Any, depth: int) -> Any:
         if depth == MOST_NESTED:
-            raise DataError(f"{self.path}: containers must be nested at most {MOST_NESTED} deep, got more")
+            raise DataFormatError(self.path, None, "containers", f"be nested at most {MOST_NESTED} deep", "more")
         if not isinstance(value, dict):
             return type(value)(self.value(item, depth + 1) for item in value)
         named = {self.key(key): self.value(item, depth + 1) for key, item in value.items()}
         if len(named) < len(value):
-            raise DataError(f"{self.path}: keys must differ without {self.strip!r}, got two that are equal")
+            raise DataFormatError(self.path, None, "keys", f"differ without {self.strip!r}", "two that are equal")
         return named
 
     def key(self, key: Any) -> Any:
@@ -223,7 +227,9 @@ class _Arrays:
         if 0 in tensor.shape and extent <= MOST_BYTES:
             return _frozen(np.zeros(tensor.shape, storage.dtype))
         if last >= len(storage) or extent > len(storage):
-            raise DataError(f"{self.path}: a tensor must lie within its {len(storage)} elements, got one beyond them")
+            raise DataFormatError(
+                self.path, None, "a tensor", f"lie within its {len(storage)} elements", "one beyond them"
+            )
         strides = [stride * storage.dtype.itemsize if size > 1 else 0 for size, stride in axes]
         return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)
 
@@ -232,7 +238,7 @@ class _Arrays:
             numbers = self.numbers(storage)
             if len(numbers) != storage.size:
                 key, size = short(storage.key), storage.size
-                raise DataError(f"{self.path}: storage {key} must have {size} bytes, got {len(numbers)}")
+                raise DataFormatError(self.path, None, f"storage {key}", f"have {size} bytes", f"{len(numbers)}")
             self.storages[storage.key] = np.frombuffer(numbers, storage.dtype)
         return self.storages[storage.key]
 

@@ -12,7 +12,7 @@ from fjdl.data.own.labels import classes_of, numbered
 from fjdl.data.own.npz_files import read_npz
 from fjdl.data.own.parts import drawn_parts, require_free_names
 from fjdl.data.source import PARTS, Reader, Source, Splits, from_arrays, subset
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -57,7 +57,7 @@ def arrays(
     home = "the arrays" if isinstance(data, Mapping) else str(data)
     found = named_parts(home, data if isinstance(data, Mapping) else read_npz(data), names)
     if "train" not in found:
-        raise DataError(f"{home}: there must be arrays of the training part, got those of {', '.join(found)}")
+        raise DataFormatError(home, None, "there", "be arrays of the training part", f"those of {', '.join(found)}")
     labels = [rows["label"] for rows in found.values() if "label" in rows]
     known = classes_of(home, labels, classes) if labels else ()
     sources = {part: _source(f"{home}, {part} part", rows, known) for part, rows in found.items()}
@@ -85,9 +85,9 @@ def inputs_of(home: str, found: Arrays, arrays: Mapping[str, Any]) -> dict[str, 
     for name, array in rows.items():
         if name not in arrays or array.shape[1:] != arrays[name][0]:
             wanted = ", ".join(f"{known} {list(shape)}" for known, (shape, _) in arrays.items())
-            raise DataError(f"{home}: examples must have arrays {wanted}, got {name} {list(array.shape[1:])}")
+            raise DataFormatError(home, None, "examples", f"have arrays {wanted}", f"{name} {list(array.shape[1:])}")
     if not rows:
-        raise DataError(f"{home}: there must be an array of {', '.join(arrays)}, got {', '.join(found)}")
+        raise DataFormatError(home, None, "there", f"be an array of {', '.join(arrays)}", f"{', '.join(found)}")
     return {name: array.astype(arrays[name][1]) for name, array in rows.items()}
 
 
@@ -100,17 +100,19 @@ def named_parts(home: str, found: Arrays, names: Mapping[str, str] | None) -> di
             continue
         rows = parts.setdefault(part, {})
         if name in rows:
-            raise DataError(f"{home}: one array must become {name!r}, got {full!r} beside another one; see names")
+            raise DataFormatError(
+                home, None, "one array", f"become {name!r}", f"{full!r} beside another one; see names"
+            )
         rows[name] = _as_examples(home, full, np.asarray(array), name)
     for base in names or ():
         if not any(base in (full, _part_of(full)[1]) for full in found):
-            raise DataError(f"{home}: there must be an array {base!r}, got {', '.join(found)}")
+            raise DataFormatError(home, None, "there", f"be an array {base!r}", f"{', '.join(found)}")
     for rows in parts.values():
         require_free_names(home, rows)
         lengths = {name: len(array) for name, array in rows.items()}
         if len({*lengths.values()}) > 1 or 0 in lengths.values():
             told = ", ".join(f"{length} of {name!r}" for name, length in lengths.items())
-            raise DataError(f"{home}: the arrays must have one number of rows, not 0, got {told}")
+            raise DataFormatError(home, None, "the arrays", "have one number of rows, not 0", f"{told}")
     return parts
 
 
@@ -136,9 +138,12 @@ def _named(home: str, base: str, array: np.ndarray) -> str:
         return "image" if array.ndim >= 3 else "features"
     if base.lower() in _ANSWERS:
         return "target" if array.dtype.kind == "f" else "label"
-    raise DataError(
-        f"{home}: an array must have a name such as x or y, train_images or label, got {base!r}; "
-        f"names={{{base!r}: 'image'}} says what it is, and leaves out all that it does not name"
+    raise DataFormatError(
+        home,
+        None,
+        "an array",
+        "have a name such as x or y, train_images or label",
+        f"{base!r}; names={{{base!r}: 'image'}} says what it is, and leaves out all that it does not name",
     )
 
 
@@ -146,11 +151,13 @@ def _as_examples(home: str, full: str, array: np.ndarray, name: str) -> np.ndarr
     """The array in the dtype and with the axes that examples have."""
     place = f"{home}, array {full!r}"
     if not array.ndim or array.dtype.kind not in "biufOUST":
-        raise DataError(f"{place}: there must be rows of numbers or strings, got {array.dtype}{list(array.shape)}")
+        raise DataFormatError(
+            place, None, "there", "be rows of numbers or strings", f"{array.dtype}{list(array.shape)}"
+        )
     if name in ("label", "target") and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if name == "label" and array.ndim != 1:
-        raise DataError(f"{place}: there must be one label for each row, got shape {list(array.shape)}")
+        raise DataFormatError(place, None, "there", "be one label for each row", f"shape {list(array.shape)}")
     if name == "image" and array.ndim == 3:
         array = array[..., None]
     if name == "features" and array.ndim == 1:
@@ -158,9 +165,9 @@ def _as_examples(home: str, full: str, array: np.ndarray, name: str) -> np.ndarr
     if name == "label" and array.dtype.kind in "OUST":
         return np.array([str(entry) for entry in array.tolist()])
     if array.dtype.kind in "OUST":
-        raise DataError(f"{place}: the entries must be numbers, got {array.dtype}")
+        raise DataFormatError(place, None, "the entries", "be numbers", f"{array.dtype}")
     if name == "label" and array.dtype.kind == "f":
-        raise DataError(f"{place}: labels must be integers or strings, got {array.dtype}")
+        raise DataFormatError(place, None, "labels", "be integers or strings", f"{array.dtype}")
     return _as_numbers(place, array, name)
 
 
@@ -173,7 +180,9 @@ def _as_numbers(place: str, array: np.ndarray, name: str) -> np.ndarray:
     if broken.size:
         row, *where = broken[0].tolist()
         at = f" at {where}" if where else ""
-        raise DataError(f"{place}, row {row}: the number must be finite in float32, got {array[tuple(broken[0])]}{at}")
+        raise DataFormatError(
+            place, f"row {row}", "the number", "be finite in float32", f"{array[tuple(broken[0])]}{at}"
+        )
     return numbers
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from fjdl.data.faults import Faults
 from fjdl.data.own.columns import Columns, Kind
 from fjdl.data.own.labels import ordered
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 Unseen = Literal["refuse", "zeros"]
 Impute = Literal["mean", "median"]
@@ -119,7 +119,7 @@ class TableCoder:
         for each in self.features:
             if each.name not in columns.values:
                 known = ", ".join(map(str, columns.values))
-                raise DataError(f"{columns.home}: the table must have a column {each.name!r}, got {known}")
+                raise DataFormatError(columns.home, None, "the table", f"have a column {each.name!r}", f"{known}")
         return {"features": np.concatenate([each.encoded(columns, faults) for each in self.features], axis=1)}
 
     def answers(self, columns: Columns, faults: Faults) -> dict[str, np.ndarray]:
@@ -157,7 +157,9 @@ class TableCoder:
             header = None if made["header"] is None else tuple(made["header"])
             return TableCoder(features=features, **{**made, **lists, "header": header})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path} must hold how a table is read, as a run keeps it, got another content") from error
+            raise DataFormatError(
+                path, None, "", "hold how a table is read, as a run keeps it", "another content"
+            ) from error
 
 
 def fitted(
@@ -181,7 +183,7 @@ def _fitted_numbers(columns: Columns, name: str, *, impute: Impute | None, stand
     values = columns.values[name]
     known = values[np.isfinite(values)]
     if not known.size:
-        raise DataError(f"{columns.home}, column {name!r}: {_one_needed('number', name)}")
+        raise DataFormatError.told(f"{columns.home}, column {name!r}: {_one_needed('number', name)}")
     fill = None if impute is None else float(known.mean() if impute == "mean" else np.median(known))
     if not standardize:
         return Numbers(name, fill)
@@ -196,11 +198,14 @@ def _fitted_categories(columns: Columns, name: str, *, impute: Impute | None, un
         if value is not None:
             counts[value] = counts.get(value, 0) + 1
     if not counts:
-        raise DataError(f"{columns.home}, column {name!r}: {_one_needed('field', name)}")
+        raise DataFormatError.told(f"{columns.home}, column {name!r}: {_one_needed('field', name)}")
     if len(counts) > MOST_CATEGORIES:
-        raise DataError(
-            f"{columns.home}, column {name!r}: there must be at most {MOST_CATEGORIES} categories in the training "
-            f"part, got {len(counts)}; ignore=[{name!r}] leaves the column out"
+        raise DataFormatError(
+            columns.home,
+            f"column {name!r}",
+            "there",
+            f"be at most {MOST_CATEGORIES} categories in the training part",
+            f"{len(counts)}; ignore=[{name!r}] leaves the column out",
         )
     known = tuple(ordered(counts))
     fill = None if impute is None else max(known, key=lambda value: counts[value])

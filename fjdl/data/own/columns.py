@@ -9,7 +9,7 @@ import numpy as np
 
 from fjdl.calls import received
 from fjdl.data.faults import Faults
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 Kind = Literal["number", "category"]
 
@@ -94,9 +94,11 @@ def of_frame(frame: Any, reading: Reading) -> Columns:
     columns = {str(name): _array(reading.home, str(name), frame[name]) for name in names_of(frame)}
     lengths = {len(array) for array in columns.values()}
     if not lengths or 0 in lengths:
-        raise DataError(f"{reading.home}: the table must have a column and a row, got {len(columns)} columns, no row")
+        raise DataFormatError(
+            reading.home, None, "the table", "have a column and a row", f"{len(columns)} columns, no row"
+        )
     if len(lengths) > 1:
-        raise DataError(f"{reading.home}: the columns must have one length, got {sorted(lengths)}")
+        raise DataFormatError(reading.home, None, "the columns", "have one length", f"{sorted(lengths)}")
     return reading.columns({name: _converted(array, name, reading) for name, array in columns.items()})
 
 
@@ -116,9 +118,12 @@ def names_of(frame: Any) -> list[Any]:
 def _array(home: str, name: str, column: Any) -> np.ndarray:
     array = np.asarray(column)
     if array.ndim != 1 or array.dtype.kind not in "biufOUST":
-        raise DataError(
-            f"{home}, column {name!r}: the fields must be numbers, booleans or strings, got {array.dtype} of shape "
-            f"{list(array.shape)}; ignore=[{name!r}] leaves the column out"
+        raise DataFormatError(
+            home,
+            f"column {name!r}",
+            "the fields",
+            "be numbers, booleans or strings",
+            f"{array.dtype} of shape {list(array.shape)}; ignore=[{name!r}] leaves the column out",
         )
     return array
 

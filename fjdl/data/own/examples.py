@@ -7,7 +7,7 @@ import numpy as np
 from fjdl.calls import received
 from fjdl.data.own.parts import drawn_parts, require_free_names, share_or_given
 from fjdl.data.source import Example, Reader, Source, Splits, one_by_one, subset
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 
 def examples(
@@ -47,7 +47,7 @@ def examples(
     (share, middle), (last_share, last) = share_or_given(validation, given), share_or_given(test, given)
     groups = np.zeros(whole.length, np.int64) if labels is None else np.asarray(labels)
     if groups.shape != (whole.length,):
-        raise DataError(f"{name}: there must be {whole.length} labels, one for each example, got {groups.shape}")
+        raise DataFormatError(name, None, "there", f"be {whole.length} labels, one for each example", f"{groups.shape}")
     drawn = drawn_parts(name, groups, validation=share, test=last_share, seed=split_seed)
     first, *others = (subset(whole, indices) for indices in drawn)
     middle, last = (others.pop(0) if part is None else part for part in (middle, last))
@@ -56,10 +56,10 @@ def examples(
 
 def _require_example(name: str, source: Source) -> None:
     if source.length < 1:
-        raise DataError(f"{name}: each part must hold an example, got none")
+        raise DataFormatError(name, None, "each part", "hold an example", "none")
     example = source.element(0)
     if not isinstance(example, dict) or not all(hasattr(value, "dtype") for value in example.values()) or not example:
-        raise DataError(
-            f"{name}, example 0: an example must be a dictionary of arrays of NumPy, got {received(example)}"
+        raise DataFormatError(
+            name, "example 0", "an example", "be a dictionary of arrays of NumPy", f"{received(example)}"
         )
     require_free_names(name, example)

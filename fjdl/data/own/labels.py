@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 MOST_CLASSES = 1_000_000
 
@@ -20,7 +20,9 @@ def ordered(names: Mapping[str, Any]) -> list[str]:
 def require_classes(home: str, classes: Sequence[str]) -> None:
     """Raises `DataError` where there is nothing to tell apart."""
     if len(classes) < 2:
-        raise DataError(f"{home}: the label must have at least two classes, got {', '.join(classes) or 'none'} alone")
+        raise DataFormatError(
+            home, None, "the label", "have at least two classes", f"{', '.join(classes) or 'none'} alone"
+        )
 
 
 def classes_of(home: str, labels: Sequence[np.ndarray], given: Sequence[str] | None) -> tuple[str, ...]:
@@ -30,7 +32,7 @@ def classes_of(home: str, labels: Sequence[np.ndarray], given: Sequence[str] | N
     million.
     """
     if len({each.dtype.kind == "U" for each in labels}) > 1:
-        raise DataError(f"{home}: the labels must be integers or strings, got both")
+        raise DataFormatError(home, None, "the labels", "be integers or strings", "both")
     together = np.concatenate(labels)
     require_classes(home, [str(name) for name in np.unique(together)[:2]])
     if given is not None:
@@ -38,7 +40,7 @@ def classes_of(home: str, labels: Sequence[np.ndarray], given: Sequence[str] | N
     if together.dtype.kind == "U":
         return tuple(ordered(dict.fromkeys(together.tolist())))
     if int(together.max()) >= MOST_CLASSES:
-        raise DataError(f"{home}: labels must lie in [0, {MOST_CLASSES}), got {int(together.max())}")
+        raise DataFormatError(home, None, "labels", f"lie in [0, {MOST_CLASSES})", f"{int(together.max())}")
     return tuple(str(number) for number in range(int(together.max()) + 1))
 
 
@@ -51,5 +53,5 @@ def numbered(home: str, labels: np.ndarray, classes: Sequence[str]) -> np.ndarra
     if broken.size:
         listed = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
         rule = f"the label must be one of {listed}" if strings else f"the label must lie in [0, {len(classes)})"
-        raise DataError(f"{home}, row {broken[0]}: {rule}, got {labels[broken[0]]!s}")
+        raise DataFormatError.told(f"{home}, row {broken[0]}: {rule}, got {labels[broken[0]]!s}")
     return numbers.astype(np.int32)

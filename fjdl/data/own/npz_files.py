@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from fjdl.data.blank import absent
-from fjdl.errors import DataError
+from fjdl.errors import DataError, DataFormatError
 
 LARGEST = 2**36  # bytes of all arrays of a file
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -22,7 +22,7 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray]:
     header says another size than the file has.
     """
     if Path(path).suffix.lower() != ".npz":
-        raise DataError(f"{path}: the name of a file of arrays must end in .npz, got {Path(path).name!r}")
+        raise DataFormatError(path, None, "the name of a file of arrays", "end in .npz", f"{Path(path).name!r}")
     if not Path(path).is_file():
         raise absent(f"{path} must be a file, got no such file")
     try:
@@ -30,15 +30,15 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray]:
             members = archive.infolist()
             total = sum(member.file_size for member in members)
             if total > LARGEST:
-                raise DataError(f"{path}: the arrays must have at most {LARGEST} bytes, got {total}")
+                raise DataFormatError(path, None, "the arrays", f"have at most {LARGEST} bytes", f"{total}")
             found = {member.filename.removesuffix(".npy"): _read(archive, member, path) for member in members}
     except DataError:
         raise
     except (OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} must be a readable .npz file, got {reason[:200]}") from error
+        raise DataFormatError(path, None, "", "be a readable .npz file", f"{reason[:200]}") from error
     if not found:
-        raise DataError(f"{path}: the file must hold an array, got none")
+        raise DataFormatError(path, None, "the file", "hold an array", "none")
     return found
 
 
@@ -47,11 +47,11 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path | str) -
     with archive.open(member) as stream:
         shape, fortran, dtype = _header(stream, path, name)
         if dtype.hasobject or dtype.names is not None:
-            raise DataError(f"{path}, array {name!r}: entries must be numbers, booleans or strings, got {dtype}")
+            raise DataFormatError(path, f"array {name!r}", "entries", "be numbers, booleans or strings", f"{dtype}")
         size = math.prod(shape) * dtype.itemsize
         if size != member.file_size - stream.tell():
             got = f"{member.file_size - stream.tell()} for {dtype}{list(shape)}"
-            raise DataError(f"{path}, array {name!r}: there must be {size} bytes behind the header, got {got}")
+            raise DataFormatError(path, f"array {name!r}", "there", f"be {size} bytes behind the header", f"{got}")
         flat = np.frombuffer(stream.read(), dtype)
     return flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), copy=False)
 
@@ -59,5 +59,5 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path | str) -
 def _header(stream: IO[bytes], path: Path | str, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = npy.read_magic(stream)
     if version not in _HEADERS:
-        raise DataError(f"{path}, array {name!r}: the format must be version 1 or 2, got {version[0]}.{version[1]}")
+        raise DataFormatError(path, f"array {name!r}", "the format", "be version 1 or 2", f"{version[0]}.{version[1]}")
     return _HEADERS[version](stream)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fjdl.data.blank import absent
-from fjdl.errors import DataError, UsageError
+from fjdl.errors import DataFormatError, UsageError
 
 
 def read_parquet(path: Path | str) -> Any:
@@ -23,7 +23,7 @@ def read_parquet(path: Path | str) -> Any:
             table = file.read()
     except (ArrowException, OSError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} must be a readable file of Parquet, got {reason[:200]}") from error
+        raise DataFormatError(path, None, "", "be a readable file of Parquet", f"{reason[:200]}") from error
     if not table.num_rows or not table.num_columns:
-        raise DataError(f"{path}: the table must have a column and a row, got none")
+        raise DataFormatError(path, None, "the table", "have a column and a row", "none")
     return table

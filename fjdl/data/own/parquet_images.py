@@ -14,7 +14,7 @@ from fjdl.data.own.labels import classes_of, numbered
 from fjdl.data.own.parquet_files import read_parquet
 from fjdl.data.own.parts import drawn_parts
 from fjdl.data.source import PARTS, Example, Source, Splits, one_by_one, subset
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 _FILES = {"train": ("train*",), "validation": ("validation*", "valid*", "val*", "dev*"), "test": ("test*",)}
 
@@ -96,7 +96,7 @@ def part_files(path: Path | str) -> dict[str, list[Path]]:
         for part, patterns in _FILES.items()
     }
     if not found["train"]:
-        raise DataError(f"{path} must hold files train*.parquet, got none")
+        raise DataFormatError(path, None, "", "hold files train*.parquet", "none")
     return {part: listed for part, listed in found.items() if listed}
 
 
@@ -112,10 +112,12 @@ def is_of_images(table: Any, image: str = "image") -> bool:
 def _require_columns(file: Path, table: Any, image: str, *, label: str | None = None) -> None:
     for name in (image, label):
         if name is not None and name not in table.column_names:
-            raise DataError(f"{file}: the table must have a column {name!r}, got {', '.join(table.column_names)}")
+            raise DataFormatError(
+                file, None, "the table", f"have a column {name!r}", f"{', '.join(table.column_names)}"
+            )
     if not is_of_images(table, image):
         kind = table.schema.field(image).type
-        raise DataError(f"{file}, column {image!r}: images must be bytes or structs of bytes and path, got {kind}")
+        raise DataFormatError(file, f"column {image!r}", "images", "be bytes or structs of bytes and path", f"{kind}")
 
 
 def _labels(file: Path, table: Any, label: str) -> np.ndarray:
@@ -123,8 +125,8 @@ def _labels(file: Path, table: Any, label: str) -> np.ndarray:
     values = column.to_pylist()
     for row, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-            raise DataError(
-                f"{file}, row {row}, column {label!r}: the label must be an integer or a string, got {value!r}"
+            raise DataFormatError(
+                file, f"row {row}, column {label!r}", "the label", "be an integer or a string", f"{value!r}"
             )
     return np.array(values)
 
@@ -157,7 +159,7 @@ def _pixels(file: Path, row: int, entry: Any, size: int, shorter: int | None) ->
         return decode_bytes(content, place=f"{file}, row {row}", size=size, shorter=shorter)
     name = entry.get("path") if isinstance(entry, dict) else None
     if not name:
-        raise DataError(f"{file}, row {row}: an image must have bytes or a path, got neither")
+        raise DataFormatError(file, f"row {row}", "an image", "have bytes or a path", "neither")
     if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise DataError(f"{file}, row {row}: the path of an image must lie beside the table, got {name!r}")
+        raise DataFormatError(file, f"row {row}", "the path of an image", "lie beside the table", f"{name!r}")
     return decode(file.parent / name, size=size, shorter=shorter)

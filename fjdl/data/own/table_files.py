@@ -12,7 +12,7 @@ from fjdl.data.faults import Faults, leaves_out
 from fjdl.data.own.columns import Columns, Kind, Reading, names_of, of_frame, of_texts
 from fjdl.data.own.parquet_files import read_parquet
 from fjdl.data.text.formats import read_fields
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PARQUET = (".parquet", ".pq")
@@ -51,10 +51,12 @@ class Table:
             if name not in self.names:
                 near = nearest(name, self.names)
                 hint = f"; did you mean {near!r}?" if near else ""
-                raise DataError(f"{self.home}: the table must have a column {name!r}, got {self._listed()}{hint}")
+                raise DataFormatError(
+                    self.home, None, "the table", f"have a column {name!r}", f"{self._listed()}{hint}"
+                )
             return name
         if not -len(self.names) <= name < len(self.names):
-            raise DataError(f"{self.home}: the table must have a column number {name}, got {self._listed()}")
+            raise DataFormatError(self.home, None, "the table", f"have a column number {name}", f"{self._listed()}")
         return self.names[name]
 
     def rows(self, names: Sequence[str], kinds: Mapping[str, Kind], *, rules: Mapping[str, str] | None = None) -> Rows:
@@ -79,7 +81,7 @@ def kept(columns: Columns, faults: Faults) -> Rows:
     good = faults.good(columns.length)
     told = faults.told()
     if not good.size:
-        raise DataError(f"{columns.home}: a row must be readable, got none: {told[0]}")
+        raise DataFormatError(columns.home, None, "a row", "be readable", f"none: {told[0]}")
     return Rows(columns.rows(good) if faults.rows else columns, good, told)
 
 
@@ -95,7 +97,9 @@ def opened(data: Any, form: Format) -> Table:
     separator = form.separator or SEPARATORS.get(suffix.lower())
     if separator is None:
         known = ".csv, .tsv (both also with .gz behind them) or .parquet"
-        raise DataError(f"{path}: the name of a table must end in {known}, or separator be given, got {path.name!r}")
+        raise DataFormatError(
+            path, None, "the name of a table", f"end in {known}, or separator be given", f"{path.name!r}"
+        )
     fault = faults.other if faults.keep else None
     fields, lines = read_fields(path, separator=separator, names=form.header, encoding=form.encoding, fault=fault)
 

@@ -14,7 +14,7 @@ from fjdl.data.own.labels import ordered, require_classes
 from fjdl.data.own.parts import drawn_parts, share_or_given
 from fjdl.data.own.table_files import Format, Rows, kept, opened
 from fjdl.data.source import Source, Splits, from_arrays
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 Data = Any  # the path of a file, or a data frame
 
@@ -155,7 +155,7 @@ def _columns(
             raise ValueError(f"{option} must name columns of {home}, {', '.join(names)}, got {unknown[0]!r}")
     used = [name for name in names if name != answer and name not in ignore]
     if not used:
-        raise DataError(f"{home}: the table must have a column beside {answer!r} to learn from, got none")
+        raise DataFormatError(home, None, "the table", f"have a column beside {answer!r} to learn from", "none")
     return [*used, answer]
 
 

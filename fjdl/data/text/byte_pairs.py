@@ -10,7 +10,7 @@ from fjdl.data.text.given import not_one
 from fjdl.data.text.lines import read_text
 from fjdl.data.text.tokenizers import Tokenizer
 from fjdl.data.text.vocabulary import SPECIALS, Specials, Vocabulary
-from fjdl.errors import DataError, UsageError
+from fjdl.errors import DataFormatError, UsageError
 from fjdl.files import write_atomically
 
 LARGEST = 2**28  # bytes of a saved tokenizer
@@ -81,7 +81,9 @@ def load_byte_pairs(path: Path | str, *, specials: Specials = SPECIALS) -> ByteP
             raise ValueError("a tokenizer of another kind")
         return BytePairs(model, specials)
     except Exception as error:  # the library raises plain exceptions
-        raise DataError(f"{path} must hold byte pairs as fjdl saves them, got {' '.join(str(error).split())}") from None
+        raise DataFormatError(
+            path, None, "", "hold byte pairs as fjdl saves them", f"{' '.join(str(error).split())}"
+        ) from None
 
 
 def _library() -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from fjdl.calls import received
 from fjdl.data.text.given import names as names_of
 from fjdl.data.text.lines import LONGEST, iterate_lines, read_lines
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 _LIMIT = threading.RLock()  # held while the csv module's limit, of which a process has one, is ours
 
@@ -43,7 +43,7 @@ def read_labelled_lines(
     lines = enumerate(iterate_lines(path, encoding=encoding), 1)
     kept = {number: _labelled(path, number, line) for number, line in lines if line.strip()}
     if not kept:
-        raise DataError(f"{path}, line 1: a line must hold a label and a text, got an empty file")
+        raise DataFormatError(path, "line 1", "a line", "hold a label and a text", "an empty file")
     found = {number: label(name) for number, (name, _) in kept.items()}
     known = tuple(sorted({*found.values()})) if given is None else given
     return Labelled([text for _, text in kept.values()], _numbers(path, found, known), known)
@@ -52,7 +52,7 @@ def read_labelled_lines(
 def _labelled(path: Path | str, number: int, line: str) -> tuple[str, str]:
     name, _, text = line.replace("\t", " ", 1).partition(" ") if "\t" in line.split(" ", 1)[0] else line.partition(" ")
     if not name or not text.strip():
-        raise DataError(f"{path}, line {number}: a line must hold a label, a space and a text, got {_short(line)}")
+        raise DataFormatError(path, f"line {number}", "a line", "hold a label, a space and a text", f"{_short(line)}")
     return name, text
 
 
@@ -61,7 +61,7 @@ def _numbers(path: Path | str, found: Mapping[int, str], classes: tuple[str, ...
     for number, name in found.items():
         if name not in places:
             listed = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
-            raise DataError(f"{path}, line {number}: the label must be one of {listed}, got {_short(name)}")
+            raise DataFormatError(path, f"line {number}", "the label", f"be one of {listed}", f"{_short(name)}")
     return np.array([places[name] for name in found.values()], np.int32)
 
 
@@ -167,7 +167,7 @@ def _quoted(path: Path | str, encoding: str, separator: str) -> Iterator[tuple[i
         rule = f"a field must have at most {LONGEST} characters, got more"
         if "field limit" not in str(error):
             rule = f"the row must be {'comma' if separator == ',' else repr(separator)}-separated, got {error}"
-        raise DataError(f"{path}, line {reader.line_num}: {rule}") from None
+        raise DataFormatError.told(f"{path}, line {reader.line_num}: {rule}") from None
 
 
 def _table(
@@ -181,12 +181,12 @@ def _table(
     if header is None:
         number, header = next(((number, row) for number, row in rows if row), (1, []))
         if not header:
-            raise DataError(f"{path}, line 1: the line must name the columns, got an empty file")
+            raise DataFormatError(path, "line 1", "the line", "name the columns", "an empty file")
     if len({*header}) != len(header):
-        raise DataError(f"{path}, line 1: the columns must have names of their own, got {header}")
+        raise DataFormatError(path, "line 1", "the columns", "have names of their own", f"{header}")
     places = {name: header.index(name) for name in columns or header if name in header}
     if missing := [name for name in columns or () if name not in places]:
-        raise DataError(f"{path}, line 1: the table must have a column {missing[0]!r}, got {', '.join(header)}")
+        raise DataFormatError(path, "line 1", "the table", f"have a column {missing[0]!r}", f"{', '.join(header)}")
     table: dict[str, list[str]] = {name: [] for name in places}
     lines: list[int] = []
     for number, row in rows:
@@ -196,7 +196,7 @@ def _table(
         if len(row) != len(header):
             sentence = f"{path}, line {number}: a row must have {len(header)} fields, got {len(row)}"
             if fault is None:
-                raise DataError(sentence)
+                raise DataFormatError.told(sentence)
             fault(sentence)
             continue
         lines.append(number)
@@ -204,7 +204,7 @@ def _table(
             table[name].append(row[place])
     if not lines:
         got = "the end of the file" if number else "an empty file"
-        raise DataError(f"{path}, line {number + 1}: the table must have a row, got {got}")
+        raise DataFormatError(path, f"line {number + 1}", "the table", "have a row", f"{got}")
     return Fields(table, lines)
 
 
@@ -220,12 +220,15 @@ def read_parallel(paths: Mapping[str, Path | str], *, encoding: str = "utf-8") -
     shortest = min(texts, key=lambda name: len(texts[name]), default="")
     for name, lines in texts.items():
         if len(lines) != len(texts[shortest]):
-            raise DataError(
-                f"{paths[name]}, line {len(texts[shortest]) + 1}: a line must have its partner in {paths[shortest]}, "
-                f"got {len(lines)} lines and {len(texts[shortest])}"
+            raise DataFormatError(
+                paths[name],
+                f"line {len(texts[shortest]) + 1}",
+                "a line",
+                f"have its partner in {paths[shortest]}",
+                f"{len(lines)} lines and {len(texts[shortest])}",
             )
         if not lines:
-            raise DataError(f"{paths[name]}, line 1: a file must hold a line, got an empty file")
+            raise DataFormatError(paths[name], "line 1", "a file", "hold a line", "an empty file")
     return texts
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from fjdl.data.blank import absent
-from fjdl.errors import DataError
+from fjdl.errors import DataError, DataFormatError
 
 LARGEST = 2**32  # bytes of a text once unpacked
 LONGEST = 2**28  # bytes of a line
@@ -25,9 +25,9 @@ def raw_lines(path: Path | str, *, limit: int = LARGEST) -> Iterator[tuple[int, 
             while line := stream.readline(LONGEST + 1):
                 number, total = number + 1, total + len(line)
                 if len(line) > LONGEST:
-                    raise DataError(f"{path}, line {number}: a line must have at most {LONGEST} bytes, got more")
+                    raise DataFormatError(path, f"line {number}", "a line", f"have at most {LONGEST} bytes", "more")
                 if total > limit:
-                    raise DataError(f"{path}, line {number}: the text must have at most {limit} bytes, got more")
+                    raise DataFormatError(path, f"line {number}", "the text", f"have at most {limit} bytes", "more")
                 yield number, line
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(path, error, line=number + 1) from error
@@ -70,7 +70,7 @@ def decoder(path: Path | str, encoding: str) -> Callable[[int, bytes], str]:
             text = line.decode(encoding)
         except UnicodeDecodeError as error:
             got = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
-            raise DataError(f"{path}, line {number}: the text must be {encoding}, got {got}") from None
+            raise DataFormatError(path, f"line {number}", "the text", f"be {encoding}", f"{got}") from None
         return text.removeprefix("\ufeff") if number == 1 else text
 
     return decode
@@ -89,4 +89,4 @@ def opened(path: Path | str) -> IO[bytes]:
 def unreadable(path: Path | str, error: Exception, *, line: int) -> DataError:
     """The error for what the system or gzip could not read from a line on."""
     reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
-    return DataError(f"{path}, line {line}: the file must be readable to its end, got {reason}")
+    return DataFormatError(path, f"line {line}", "the file", "be readable to its end", f"{reason}")

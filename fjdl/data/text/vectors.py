@@ -12,7 +12,7 @@ import numpy as np
 
 from fjdl.data.text.lines import opened, raw_lines, unreadable
 from fjdl.data.text.vocabulary import Vocabulary
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 from fjdl.files import write_atomically
 
 LONGEST_WORD = 2**16  # bytes of a word in a binary file
@@ -43,10 +43,10 @@ def read_glove(path: Path | str, vocabulary: Vocabulary) -> WordVectors:
     d = len(fields) - 1
     if d < 1:
         got = _shown(line) if line else "an empty file"
-        raise DataError(f"{path}, line 1: a line must hold a word and its numbers, got {got}")
+        raise DataFormatError(path, "line 1", "a line", "hold a word and its numbers", f"{got}")
     if d == 1 and all(field.isdigit() for field in fields):
         remedy = "which word2vec's files begin with: use read_word2vec_text"
-        raise DataError(f"{path}, line 1: a line must hold a word and its numbers, got {_shown(line)}, {remedy}")
+        raise DataFormatError(path, "line 1", "a line", "hold a word and its numbers", f"{_shown(line)}, {remedy}")
     _floats(fields[1:], f"{path}, line 1")
 
     def every() -> Iterator[tuple[int, bytes]]:
@@ -68,10 +68,12 @@ def read_word2vec_text(path: Path | str, vocabulary: Vocabulary) -> WordVectors:
         number = 1
         for number, line in rows:
             if number > count + 1:
-                raise DataError(f"{path}, line {number}: the file must end after {count} words, got more")
+                raise DataFormatError(path, f"line {number}", "the file", f"end after {count} words", "more")
             yield number, line
         if number != count + 1:
-            raise DataError(f"{path}, line {number + 1}: {count} words must follow the first line, got {number - 1}")
+            raise DataFormatError(
+                path, f"line {number + 1}", f"{count} words", "follow the first line", f"{number - 1}"
+            )
 
     return _collected(path, vocabulary, d, every())
 
@@ -91,12 +93,14 @@ def read_word2vec_binary(path: Path | str, vocabulary: Vocabulary) -> WordVector
             word = _guarded(path, row + 1, lambda: _word(stream)).lstrip(b"\n")
             data = _guarded(path, row + 1, lambda: stream.read(4 * d))
             if not word or len(data) != 4 * d:
-                raise DataError(f"{path}, word {row}: {count} words of {d} numbers must stand in the file, got its end")
+                raise DataFormatError(
+                    path, f"word {row}", f"{count} words of {d} numbers", "stand in the file", "its end"
+                )
             place = numbers.get(word[:-1])
             if place is not None and not result.found[place]:
                 _store(result, place, np.frombuffer(data, "<f4"), f"{path}, word {row}")
         if _guarded(path, count + 2, lambda: stream.read(2)).strip():
-            raise DataError(f"{path}, word {count + 1}: the file must end after {count} words, got more")
+            raise DataFormatError(path, f"word {count + 1}", "the file", f"end after {count} words", "more")
     return result
 
 
@@ -172,10 +176,10 @@ def _parted(path: Path | str, number: int, line: bytes, d: int) -> tuple[bytes, 
     if len(parts) == d and line[:1].isspace():
         parts.insert(0, b"")
     if len(parts) != d + 1:
-        raise DataError(f"{path}, line {number}: a line must hold a word and {d} numbers, got {_shown(line)}")
+        raise DataFormatError(path, f"line {number}", "a line", f"hold a word and {d} numbers", f"{_shown(line)}")
     word = parts[0].lstrip()
     if not _is_utf8(word):
-        raise DataError(f"{path}, line {number}: the word must be utf-8, got {_shown(line)}")
+        raise DataFormatError(path, f"line {number}", "the word", "be utf-8", f"{_shown(line)}")
     return word, parts[1:]
 
 
@@ -184,14 +188,14 @@ def _require_even(path: Path | str, d: int, number: int, line: bytes, longer: in
     if number > 1 and longer == number - 1:
         words = [field for field in line.split() if not math.isfinite(_float(field))]
         got = f"{d} and in line {number} {len(line.split()) - len(words)}"
-        raise DataError(f"{path}, line 1: a vector must have as many numbers as in the next lines, got {got}")
+        raise DataFormatError(path, "line 1", "a vector", "have as many numbers as in the next lines", f"{got}")
 
 
 def _store(result: WordVectors, place: int, row: np.ndarray, where: str) -> None:
     with np.errstate(over="ignore"):
         result.table[place] = row
     if len(wrong := row[~np.isfinite(result.table[place])]):
-        raise DataError(f"{where}: a vector must hold finite numbers, got {wrong[0]}")
+        raise DataFormatError(where, None, "a vector", "hold finite numbers", f"{wrong[0]}")
     result.found[place] = True
 
 
@@ -199,7 +203,7 @@ def _floats(fields: list[bytes], where: str) -> np.ndarray:
     """The numbers; raises `DataError` for what is none or is not finite."""
     row = _row(fields)
     if len(wrong := np.flatnonzero(~np.isfinite(row))):
-        raise DataError(f"{where}: a vector must hold finite numbers, got {_shown(fields[wrong[0]])}")
+        raise DataFormatError(where, None, "a vector", "hold finite numbers", f"{_shown(fields[wrong[0]])}")
     return row
 
 
@@ -242,7 +246,7 @@ def _header(path: Path | str, line: bytes) -> tuple[int, int]:
     fields = line.split()
     if len(fields) != 2 or not all(field.isdigit() for field in fields) or not 1 <= int(fields[1]) <= MOST_NUMBERS:
         rule = "the line must hold the number of words and of the numbers of each"
-        raise DataError(f"{path}, line 1: {rule}, got {_shown(line)}")
+        raise DataFormatError.told(f"{path}, line 1: {rule}, got {_shown(line)}")
     return int(fields[0]), int(fields[1])
 
 

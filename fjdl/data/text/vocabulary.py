@@ -13,7 +13,7 @@ import numpy as np
 from fjdl.checks import at_least, one_of
 from fjdl.data.text.given import integers, iterable, strings, vector
 from fjdl.data.text.lines import read_text
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 from fjdl.files import write_atomically
 
 FORMAT = "fjdl vocabulary 1"
@@ -197,7 +197,9 @@ def load_vocabulary(path: Path | str) -> Vocabulary:
         return _vocabulary(content["format"], content["specials"], content["tokens"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{path} must be a vocabulary as fjdl saves it, got {type(error).__name__}: {reason}") from None
+        raise DataFormatError(
+            path, None, "", "be a vocabulary as fjdl saves it", f"{type(error).__name__}: {reason}"
+        ) from None
 
 
 def _vocabulary(version: object, specials: dict[str, str | None], tokens: Sequence[str]) -> Vocabulary:

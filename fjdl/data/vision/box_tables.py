@@ -12,7 +12,7 @@ from fjdl.data.vision.fitting import Size
 from fjdl.data.vision.images import image_size
 from fjdl.data.vision.objects import Gathered, Objects, gather
 from fjdl.data.vision.parts import as_size, blank_detection, object_splits
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 COLUMNS = ("image", "x0", "y0", "x1", "y1", "label")
 
@@ -72,13 +72,13 @@ def _objects(
         try:
             corners = [float(field) for field in fields[:4]]
         except ValueError:
-            raise DataError(f"{path}, row {row + 1}: the corners must be numbers, got {fields[:4]}") from None
+            raise DataFormatError(path, f"row {row + 1}", "the corners", "be numbers", f"{fields[:4]}") from None
         if corners[2] < corners[0] or corners[3] < corners[1] or not fields[4]:
-            raise DataError(f"{path}, row {row + 1}: a row must hold corners that ascend and a label, got {fields}")
+            raise DataFormatError(path, f"row {row + 1}", "a row", "hold corners that ascend and a label", f"{fields}")
         boxes.append(corners)
         names.append(fields[4])
     if not name or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise DataError(f"{path}, row {rows[0] + 1}: the image must be in the table's folder, got {name!r}")
+        raise DataFormatError(path, f"row {rows[0] + 1}", "the image", "be in the table's folder", f"{name!r}")
     image = path.parent / name
     return Objects(
         image, f"{path}, image {name}", image_size(image), np.array(boxes, np.float64).reshape(-1, 4), tuple(names)

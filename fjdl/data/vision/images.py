@@ -8,7 +8,7 @@ import numpy as np
 from fjdl.data.image_folder import SUFFIXES, as_rgb, opened
 from fjdl.data.source import Picture
 from fjdl.data.vision.fitting import MARGIN, Size, fit_image, placement
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 
 def read_image(path: Path | str, *, channels: int = 3) -> np.ndarray:
@@ -68,4 +68,4 @@ def image_named(folder: Path, name: str) -> Path:
         for ending in (suffix, suffix.upper()):
             if (path := folder / f"{name}{ending}").is_file():
                 return path
-    raise DataError(f"{folder}: there must be an image {name}.jpg or with another known ending, got none")
+    raise DataFormatError(folder, None, "there", f"be an image {name}.jpg or with another known ending", "none")

@@ -12,7 +12,7 @@ from fjdl.data.source import Example, Source, Splits, one_by_one
 from fjdl.data.vision.fitting import Size, fit_image, fit_mask
 from fjdl.data.vision.images import fitted_reader, read_image
 from fjdl.data.vision.parts import as_size, in_memory, three_parts
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 VOID = 255  # the class of pixels that count nowhere
 
@@ -33,7 +33,7 @@ def read_mask(
     """
     with opened(path) as image:
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16L", "I;16B"):
-            raise DataError(f"{path}: a mask must be grey, of 1 bit or have a palette, got mode {image.mode}")
+            raise DataFormatError(path, None, "a mask", "be grey, of 1 bit or have a palette", f"mode {image.mode}")
         stored = np.array(image).astype(np.int64)
     within("[0, 255]", values=tuple(values or ()), void=tuple(void))
     table = np.full(256, -1)
@@ -45,9 +45,8 @@ def read_mask(
     if bad.any():
         row, column = np.argwhere(bad)[0].tolist()
         listed = ", ".join(str(value) for value in np.flatnonzero(table >= 0)[:20])
-        raise DataError(
-            f"{path}, row {row}, column {column}: the value of a pixel must be one of {listed}, got "
-            f"{stored[row, column]}"
+        raise DataFormatError(
+            path, f"row {row}, column {column}", "the value of a pixel", f"be one of {listed}", f"{stored[row, column]}"
         )
     return found.astype(np.uint8)
 
@@ -75,7 +74,7 @@ def segment_source(
         labels = read_mask(mask, classes=classes, values=values, void=void)
         if labels.shape != pixels.shape[:2]:
             (height, width), (h, w) = pixels.shape[:2], labels.shape
-            raise DataError(f"{mask}: the mask must have the size of {image}, {width} x {height}, got {w} x {h}")
+            raise DataFormatError(mask, None, "the mask", f"have the size of {image}, {width} x {height}", f"{w} x {h}")
         return {"image": fit_image(pixels, size, stretch=stretch), "mask": fit_mask(labels, size, stretch=stretch)}
 
     return one_by_one(len(pairs), one)

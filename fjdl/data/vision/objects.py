@@ -10,7 +10,7 @@ import numpy as np
 from fjdl.data.source import Example, Source, one_by_one
 from fjdl.data.vision.fitting import Size, fit_boxes, fit_image, placement
 from fjdl.data.vision.images import read_image
-from fjdl.errors import DataError
+from fjdl.errors import DataError, DataFormatError
 
 _Entry = TypeVar("_Entry")
 
@@ -40,7 +40,9 @@ def clipped(objects: Objects) -> Gathered:
     Raises `DataError` for a coordinate that is not finite.
     """
     if not np.all(np.isfinite(objects.boxes)):
-        raise DataError(f"{objects.described}: the coordinates of a box must be finite, got {objects.boxes.tolist()}")
+        raise DataFormatError(
+            objects.described, None, "the coordinates of a box", "be finite", f"{objects.boxes.tolist()}"
+        )
     height, width = objects.size
     boxes = np.clip(objects.boxes, 0, np.array([width, height, width, height], np.float64))
     kept = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
@@ -106,7 +108,7 @@ def object_source(
     places = {name: number for number, name in enumerate(classes)}
     for objects in images:
         if len(objects.boxes) > most:
-            raise DataError(f"{objects.described}: there must be at most {most} boxes, got {len(objects.boxes)}")
+            raise DataFormatError(objects.described, None, "there", f"be at most {most} boxes", f"{len(objects.boxes)}")
 
     def one(number: int) -> Example:
         objects = images[number]
@@ -161,15 +163,18 @@ def _known(objects: Objects, classes: Sequence[str] | None) -> None:
     for name in objects.names:
         if classes is not None and name not in classes:
             listed = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
-            raise DataError(f"{objects.described}: the name of an object must be one of {listed}, got {name!r}")
+            raise DataFormatError(objects.described, None, "the name of an object", f"be one of {listed}", f"{name!r}")
 
 
 def _read(objects: Objects, channels: int = 3) -> np.ndarray:
     image = read_image(objects.image, channels=channels)
     if image.shape[:2] != objects.size:
         height, width = objects.size
-        raise DataError(
-            f"{objects.described}: the size must be that of {objects.image}, {image.shape[1]} x {image.shape[0]}, "
-            f"got {width} x {height}"
+        raise DataFormatError(
+            objects.described,
+            None,
+            "the size",
+            f"be that of {objects.image}, {image.shape[1]} x {image.shape[0]}",
+            f"{width} x {height}",
         )
     return image

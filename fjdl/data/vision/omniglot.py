@@ -13,7 +13,7 @@ from fjdl.checks import at_least
 from fjdl.data.blank import found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download
 from fjdl.data.source import Source, Splits, from_arrays
-from fjdl.errors import DataError
+from fjdl.errors import DataError, DataFormatError
 
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/"
 VERSIONS = ("057f034baf2ecb8530bc5710e5a23584d2a519cc", "master")
@@ -101,35 +101,35 @@ def read_drawings(path: Path | str, *, size: int = SIDE) -> Drawings:
         with zipfile.ZipFile(path) as archive:
             members = sorted(archive.infolist(), key=lambda member: member.filename)
             if len(members) > MOST:
-                raise DataError(f"{path}: the archive must have at most {MOST} members, got {len(members)}")
+                raise DataFormatError(path, None, "the archive", f"have at most {MOST} members", f"{len(members)}")
             for member in members:
                 if found := re.fullmatch(r"[^/]+/([^/]+/[^/]+)/[^/]+\.png", member.filename):
                     images.append(_drawing(path, archive, member, size))
                     names.append(found[1])
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise DataError(f"{path} must be a readable zip archive, got {' '.join(str(error).split())}") from error
+        raise DataFormatError(path, None, "", "be a readable zip archive", f"{' '.join(str(error).split())}") from error
     if not images:
-        raise DataError(f"{path} must hold images of characters, got none")
+        raise DataFormatError(path, None, "", "hold images of characters", "none")
     return Drawings(np.stack(images)[..., None], names)
 
 
 def _drawing(path: Path | str, archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int) -> np.ndarray:
     place = f"{path}, {member.filename}"
     if member.file_size > LARGEST:
-        raise DataError(f"{place}: the file must have at most {LARGEST} bytes, got {member.file_size}")
+        raise DataFormatError(place, None, "the file", f"have at most {LARGEST} bytes", f"{member.file_size}")
     with archive.open(member) as stream:
         content = stream.read(LARGEST)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.mode not in ("1", "L") or image.size != (SIDE, SIDE):
-                raise DataError(
-                    f"{place}: the image must be grey and of {SIDE} x {SIDE}, got {image.mode} {image.size}"
+                raise DataFormatError(
+                    place, None, "the image", f"be grey and of {SIDE} x {SIDE}", f"{image.mode} {image.size}"
                 )
             return 255 - np.asarray(image.convert("L").resize((size, size), Image.Resampling.BILINEAR))
     except DataError:
         raise
     except Exception as error:  # decoders raise whatever they like
-        raise DataError(f"{place} must be a readable PNG image, got {' '.join(str(error).split())}") from error
+        raise DataFormatError(place, None, "", "be a readable PNG image", f"{' '.join(str(error).split())}") from error
 
 
 def _made_up(size: int) -> list[Drawings]:

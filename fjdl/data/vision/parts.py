@@ -13,7 +13,7 @@ from fjdl.data.splits import split, without_bad
 from fjdl.data.vision.fitting import Size
 from fjdl.data.vision.images import fitted_reader
 from fjdl.data.vision.objects import Gathered, blank_objects, object_source
-from fjdl.errors import DataError, UsageError
+from fjdl.errors import DataFormatError, UsageError
 
 
 def object_splits(
@@ -68,7 +68,7 @@ def three_parts(
         raise UsageError(f"parts must be two, for training and test, or three, got {len(sources)}")
     for number, source in enumerate(sources):
         if not source.length:
-            raise DataError(f"{name}: each part must hold an image, got none in part {number + 1}")
+            raise DataFormatError(name, None, "each part", "hold an image", f"none in part {number + 1}")
     train, *middle, test = sources
     if not middle:
         drawn = split(train.length, fractions=(1 - validation, validation), seed=split_seed)
@@ -145,7 +145,7 @@ def _single(example: Example, name: str) -> Example:
     """An example, or a batch of them, with one object each."""
     valid = np.asarray(example["valid"]).astype(bool)
     if not valid.any(axis=-1).all():
-        raise DataError(f"{name}: each image must have an object, got one without")
+        raise DataFormatError(name, None, "each image", "have an object", "one without")
     first = valid.argmax(axis=-1)[..., None]
     corners = np.take_along_axis(example["boxes"], first[..., None], axis=-2)[..., 0, :]
     height, width = example["image"].shape[-3:-1]

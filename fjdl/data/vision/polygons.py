@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fjdl.data.vision.fitting import Size
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 FINER = 5  # points of the border for each pixel
 MOST_POINTS = 2**24  # of a border
@@ -37,11 +37,15 @@ def _corners(points: Sequence[float] | np.ndarray, where: str) -> np.ndarray:
     try:
         numbers = np.asarray(points, np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"{where}: the coordinates must be numbers, got {str(points)[:40]}") from None
+        raise DataFormatError(where, None, "the coordinates", "be numbers", f"{str(points)[:40]}") from None
     if numbers.ndim != 1 or numbers.size < 6 or numbers.size % 2:
-        raise DataError(f"{where}: there must be at least 3 corners of 2 numbers each, got shape {list(numbers.shape)}")
+        raise DataFormatError(
+            where, None, "there", "be at least 3 corners of 2 numbers each", f"shape {list(numbers.shape)}"
+        )
     if not np.all(np.abs(numbers) < MOST_POINTS):
-        raise DataError(f"{where}: the coordinates must be finite and below {MOST_POINTS}, got {str(points)[:40]}")
+        raise DataFormatError(
+            where, None, "the coordinates", f"be finite and below {MOST_POINTS}", f"{str(points)[:40]}"
+        )
     corners = np.trunc(FINER * numbers.reshape(-1, 2) + 0.5).astype(np.int64)
     return np.concatenate([corners, corners[:1]])
 
@@ -52,7 +56,7 @@ def _border(corners: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
     lengths = np.abs(ends - begins).max(axis=1)
     total = int((lengths + 1).sum())
     if total > MOST_POINTS:
-        raise DataError(f"{where}: the border must have at most {MOST_POINTS} points, got {total}")
+        raise DataFormatError(where, None, "the border", f"have at most {MOST_POINTS} points", f"{total}")
     edge = np.repeat(np.arange(len(lengths)), lengths + 1)
     step = np.arange(total) - np.repeat(np.cumsum(lengths + 1) - (lengths + 1), lengths + 1)
     flat = np.abs(ends - begins)[:, 0] >= np.abs(ends - begins)[:, 1]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fjdl.data.image_folder import MOST_PIXELS
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 LONGEST = 7  # signs of one number in a string: 35 bits
 
@@ -34,15 +34,15 @@ def decode_run_lengths(lengths: Mapping[str, Any], *, where: str = "the run leng
     """
     size, counts = lengths.get("size"), lengths.get("counts")
     if not (isinstance(size, list | tuple) and len(size) == 2 and all(_whole(side) and side > 0 for side in size)):
-        raise DataError(f"{where}: the size must be two positive numbers, got {_short(size)}")
+        raise DataFormatError(where, None, "the size", "be two positive numbers", f"{_short(size)}")
     height, width = size
     if height * width > MOST_PIXELS:
-        raise DataError(f"{where}: a mask must have at most {MOST_PIXELS} pixels, got {height * width}")
+        raise DataFormatError(where, None, "a mask", f"have at most {MOST_PIXELS} pixels", f"{height * width}")
     numbers = expanded(counts, where=where) if isinstance(counts, str | bytes) else counts
     if not (isinstance(numbers, list | tuple) and all(_whole(count) and count >= 0 for count in numbers)):
-        raise DataError(f"{where}: the counts must be a string or whole numbers from 0, got {_short(numbers)}")
+        raise DataFormatError(where, None, "the counts", "be a string or whole numbers from 0", f"{_short(numbers)}")
     if sum(numbers) != height * width:
-        raise DataError(f"{where}: the counts must have the sum {height * width}, got {sum(numbers)}")
+        raise DataFormatError(where, None, "the counts", f"have the sum {height * width}", f"{sum(numbers)}")
     values = np.arange(len(numbers), dtype=np.uint8) & 1
     return np.repeat(values, numbers).reshape(width, height).T
 
@@ -76,7 +76,7 @@ def expanded(text: str | bytes, *, where: str = "the run lengths") -> list[int]:
     number = place = 0
     for sign in signs:
         if not 48 <= sign < 112 or place == LONGEST:
-            raise DataError(f"{where}: the counts must be a string of run lengths, got {_short(text)}")
+            raise DataFormatError(where, None, "the counts", "be a string of run lengths", f"{_short(text)}")
         bits = sign - 48
         number |= (bits & 31) << 5 * place
         place += 1
@@ -85,7 +85,7 @@ def expanded(text: str | bytes, *, where: str = "the run lengths") -> list[int]:
             counts.append(number + (counts[-2] if len(counts) > 2 else 0))
             number = place = 0
     if place:
-        raise DataError(f"{where}: the counts must end with a whole number, got {_short(text)}")
+        raise DataFormatError(where, None, "the counts", "end with a whole number", f"{_short(text)}")
     return counts
 
 

@@ -19,7 +19,7 @@ from fjdl.data.vision.masks import blank_segmentation, segment_source
 from fjdl.data.vision.objects import Gathered, Objects, gather
 from fjdl.data.vision.parts import as_size, blank_detection, object_splits, three_parts
 from fjdl.data.vision.xml_files import read_xml
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 VOC = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -110,9 +110,11 @@ def image_set(root: Path, part: str, *, task: str = "Main") -> list[str]:
     names = [line.split()[0] for line in read_lines(path) if line.strip()]
     for number, name in enumerate(names, 1):
         if Path(name).name != name or name == "..":
-            raise DataError(f"{path}, line {number}: the name of an image must lead to no other folder, got {name!r}")
+            raise DataFormatError(
+                path, f"line {number}", "the name of an image", "lead to no other folder", f"{name!r}"
+            )
     if not names:
-        raise DataError(f"{path} must name an image, got none")
+        raise DataFormatError(path, None, "", "name an image", "none")
     return names
 
 
@@ -127,14 +129,14 @@ def read_voc(path: Path | str, image: Path, *, first: int = 1) -> Objects:
     """
     root = read_xml(path)
     if root.tag != "annotation":
-        raise DataError(f"{path}: the root of the file must be <annotation>, got <{root.tag[:40]}>")
+        raise DataFormatError(path, None, "the root of the file", "be <annotation>", f"<{root.tag[:40]}>")
     objects = root.findall("object")
     boxes, names, difficult = [], [], []
     for number, each in enumerate(objects, 1):
         place = f"{path}, object {number}"
         name = (each.findtext("name") or "").strip()
         if not name:
-            raise DataError(f"{place}: an object must have a <name>, got none")
+            raise DataFormatError(place, None, "an object", "have a <name>", "none")
         names.append(name)
         difficult.append(_number(each, "difficult", place, missing=0.0) != 0)
         x0, y0, x1, y1 = (_number(each, f"bndbox/{corner}", place) for corner in CORNERS)
@@ -159,12 +161,12 @@ def _number(element: Element, field: str, place: str, *, missing: float | None =
     text = element.findtext(field)
     if text is None or not text.strip():
         if missing is None:
-            raise DataError(f"{place}: an object must have <{field}>, got none")
+            raise DataFormatError(place, None, "an object", f"have <{field}>", "none")
         return missing
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not abs(value) < 1e9:
-        raise DataError(f"{place}: <{field}> must be a number, got {text.strip()[:40]!r}")
+        raise DataFormatError(place, None, f"<{field}>", "be a number", f"{text.strip()[:40]!r}")
     return value

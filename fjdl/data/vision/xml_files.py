@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from xml.parsers import expat
 
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 LARGEST = 2**22  # bytes of a file
 DEEPEST = 32  # elements within one another
@@ -21,7 +21,7 @@ def read_xml(path: Path | str) -> ElementTree.Element:
     parser = expat.ParserCreate()
 
     def refuse(rule: str, received: str) -> NoReturn:
-        raise DataError(f"{path}, line {parser.CurrentLineNumber}: {rule}, got {received}")
+        raise DataFormatError.told(f"{path}, line {parser.CurrentLineNumber}: {rule}, got {received}")
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
@@ -45,12 +45,12 @@ def read_xml(path: Path | str) -> ElementTree.Element:
         with open(path, "rb") as stream:
             content = stream.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise DataError(f"{path}: the file must have at most {LARGEST} bytes, got more")
+            raise DataFormatError(path, None, "the file", f"have at most {LARGEST} bytes", "more")
         parser.Parse(content, True)
         return builder.close()
     except expat.ExpatError as error:
-        raise DataError(
-            f"{path}, line {error.lineno}: the file must be XML, got {expat.ErrorString(error.code)}"
+        raise DataFormatError(
+            path, f"line {error.lineno}", "the file", "be XML", f"{expat.ErrorString(error.code)}"
         ) from None
     except (OSError, LookupError, ValueError) as error:
-        raise DataError(f"{path} must be readable XML, got {' '.join(str(error).split())}") from error
+        raise DataFormatError(path, None, "", "be readable XML", f"{' '.join(str(error).split())}") from error

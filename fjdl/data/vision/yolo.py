@@ -13,7 +13,7 @@ from fjdl.data.vision.fitting import Size
 from fjdl.data.vision.images import image_size
 from fjdl.data.vision.objects import Gathered, Objects, gather
 from fjdl.data.vision.parts import as_size, blank_detection, object_splits
-from fjdl.errors import DataError
+from fjdl.errors import DataFormatError
 
 
 def yolo(
@@ -57,7 +57,7 @@ def read_classes(path: Path | str) -> tuple[str, ...]:
     while names and not names[-1]:
         names.pop()
     if not names or not all(names) or len({*names}) != len(names):
-        raise DataError(f"{path}: each line must be a name of its own, got {names[:10]}")
+        raise DataFormatError(path, None, "each line", "be a name of its own", f"{names[:10]}")
     return tuple(names)
 
 
@@ -76,9 +76,11 @@ def read_yolo(path: Path | str, image: Path, *, classes: Sequence[str]) -> Objec
             continue
         place = f"{path}, line {number}"
         if len(fields) != 5:
-            raise DataError(f"{place}: a line must hold a class and 4 numbers, got {len(fields)} fields")
+            raise DataFormatError(place, None, "a line", "hold a class and 4 numbers", f"{len(fields)} fields")
         if not (fields[0].isascii() and fields[0].isdigit() and int(fields[0][:9]) < len(classes)):
-            raise DataError(f"{place}: the class must be a number in [0, {len(classes)}), got {fields[0][:20]!r}")
+            raise DataFormatError(
+                place, None, "the class", f"be a number in [0, {len(classes)})", f"{fields[0][:20]!r}"
+            )
         x, y, across, down = (_share(field, place) for field in fields[1:])
         boxes.append([x - across / 2, y - down / 2, x + across / 2, y + down / 2])
         names.append(classes[int(fields[0][:9])])
@@ -92,7 +94,7 @@ def _share(field: str, place: str) -> float:
     except ValueError:
         value = float("nan")
     if not 0 <= value <= 1:
-        raise DataError(f"{place}: a coordinate must be a number in [0, 1], got {field[:20]!r}")
+        raise DataFormatError(place, None, "a coordinate", "be a number in [0, 1]", f"{field[:20]!r}")
     return value
 
 
