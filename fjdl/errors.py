@@ -1,7 +1,6 @@
 """Errors that end a program: one sentence for the user and one exit status for the shell."""
 
 import signal
-from collections.abc import Callable
 
 
 class FjdlError(Exception):
@@ -26,7 +25,7 @@ class DataFormatError(DataError):
     """Bytes of a file are not what its format says; every reader of files raises it for them, and nothing else.
 
     `offset` is the place in the file, such as "line 3", "row 7" or "byte 4", or None where the file as a whole is
-    wrong. `what` had to fulfil `expected`, the words behind "must", and `got` is what the file has instead.
+    wrong. `what`, empty for the file itself, had to fulfil `expected`, the words behind "must"; `got` is what the file has.
 
     Example:
         >>> print(DataFormatError("digits.csv", "line 3", "the label", "be a number", "'x'"))
@@ -37,7 +36,7 @@ class DataFormatError(DataError):
         where = str(path) if offset is None else f"{path}, {offset}"
         rule = f"{what} must {expected}" + (f", got {got}" if got else "")
         super().__init__(f"{where}: {rule}" if what else f"{where}{rule}")
-        self.path, self.offset, self.what = str(path), offset, what or "the file"
+        self.path, self.offset, self.what = str(path), offset, what
         self.expected, self.got = expected, got
 
     @classmethod
@@ -49,8 +48,8 @@ class DataFormatError(DataError):
         expected, _, got = words.rpartition(", got ") if ", got " in words else (words, "", "")
         return cls(path, offset or None, what, expected, got)
 
-    def __reduce__(self) -> tuple[Callable[[str], "DataFormatError"], tuple[str]]:
-        return DataFormatError.told, (str(self),)
+    def __reduce__(self) -> tuple[type, tuple[str | None, ...]]:
+        return type(self), (self.path, self.offset, self.what, self.expected, self.got)
 
 
 class CheckpointError(FjdlError):

@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -34,7 +35,7 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray]:
             found = {member.filename.removesuffix(".npy"): _read(archive, member, path) for member in members}
     except DataError:
         raise
-    except (OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataFormatError(path, None, "", "be a readable .npz file", f"{reason[:200]}") from error
     if not found:
