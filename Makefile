@@ -14,7 +14,7 @@ DEMO := demo/digits_lenet
 # Tests start other processes, and each would compile every module anew where nothing is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-times fuzz lint docs clean
+.PHONY: demo test test-slow test-times fuzz mutate lint docs clean
 
 demo: .venv/.installed
 	@echo "== 1/4 train LeNet-5 on scikit-learn's digits"
@@ -41,6 +41,13 @@ test-slow: .venv/.installed-test
 
 fuzz: .venv/.installed-test
 	FJDL_TEST_OPTIMIZED=1 $(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
+	@echo "== readers of files, guided by coverage (about 6 minutes)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"
+	$(BIN)/python -m tests.fuzz.parsers.guided --inputs 70000 --seconds 16
+
+N ?= 200
+mutate: .venv/.installed-test
+	$(BIN)/python -m tests.mutation $(N)
 
 lint: .venv/.installed-test
 	@echo "== ruff and pyright"

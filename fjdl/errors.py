@@ -25,7 +25,7 @@ class DataFormatError(DataError):
     """Bytes of a file are not what its format says; every reader of files raises it for them, and nothing else.
 
     `offset` is the place in the file, such as "line 3", "row 7" or "byte 4", or None where the file as a whole is
-    wrong. `what`, empty for the file itself, had to fulfil `expected`, the words behind "must"; `got` is what the file has.
+    wrong. `what`, empty for the file itself, had to fulfil `expected`, the words behind "must"; `got` is what it has.
 
     Example:
         >>> print(DataFormatError("digits.csv", "line 3", "the label", "be a number", "'x'"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fjdl.data.files import RemoteFile, find_or_download, search_path
+from fjdl.data.files import RemoteFile, find_or_download, read_at_most, search_path
 from fjdl.data.pickles import short
 from fjdl.errors import DataFormatError
 
@@ -64,7 +64,7 @@ def _unpacked(form: BatchFiles, places: list[Path]) -> list[Path]:
 def _read(path: Path, largest: int) -> bytes:
     try:
         with open(path, "rb") as stream:
-            data = stream.read(largest + 1)
+            data = read_at_most(stream, largest)
     except OSError as error:
         raise DataFormatError(path, None, "", "be readable", f"{short(error)}") from error
     if len(data) > largest:

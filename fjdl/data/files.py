@@ -119,6 +119,11 @@ def read_gzip(path: Path, *, limit: int) -> bytes:
     return bytes(content)
 
 
+def read_at_most(stream: IO[bytes], limit: int) -> bytes:
+    """The bytes of an open file, or `limit + 1` of them where it has more; allocates no more than the file has."""
+    return stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
+
+
 def _fault(path: Path, file: RemoteFile) -> str:
     """What is wrong with the file at `path`, or an empty string."""
     try:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
+from fjdl.data.files import read_at_most
 from fjdl.data.vision.fitting import Size
 from fjdl.data.vision.objects import Objects
 from fjdl.data.vision.polygons import polygon_mask
@@ -146,7 +147,7 @@ def write_coco_results(path: Path | str, results: Iterable[Mapping[str, Any]]) -
 def _parsed(path: Path) -> Mapping[str, Any]:
     try:
         with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
+            content = read_at_most(stream, LARGEST)
         if len(content) > LARGEST:
             raise DataFormatError(path, None, "the file", f"have at most {LARGEST} bytes", "more")
         parsed = json.loads(content)

@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,7 +107,7 @@ def read_drawings(path: Path | str, *, size: int = SIDE) -> Drawings:
                 if found := re.fullmatch(r"[^/]+/([^/]+/[^/]+)/[^/]+\.png", member.filename):
                     images.append(_drawing(path, archive, member, size))
                     names.append(found[1])
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
         raise DataFormatError(path, None, "", "be a readable zip archive", f"{' '.join(str(error).split())}") from error
     if not images:
         raise DataFormatError(path, None, "", "hold images of characters", "none")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from xml.parsers import expat
 
+from fjdl.data.files import read_at_most
 from fjdl.errors import DataFormatError
 
 LARGEST = 2**22  # bytes of a file
@@ -43,7 +44,7 @@ def read_xml(path: Path | str) -> ElementTree.Element:
     parser.StartDoctypeDeclHandler = document_type
     try:
         with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
+            content = read_at_most(stream, LARGEST)
         if len(content) > LARGEST:
             raise DataFormatError(path, None, "the file", f"have at most {LARGEST} bytes", "more")
         parser.Parse(content, True)

@@ -17,7 +17,6 @@ OTHERS = {
     "fjdl.data.own.parquet_files.read_parquet",  # pyarrow reads the bytes, tests/data/own damages the files
     "fjdl.data.text.byte_pairs.load_byte_pairs",  # the library tokenizers reads them
     "fjdl.data.own.tables.read_rows",  # "table" and a coder
-    "fjdl.data.mnist.read_pair",  # "gzip" and "idx"
 }
 
 
