@@ -17,6 +17,7 @@ from fjdl.data.text.pairs import keep_probabilities, skipgram_pairs, subsample
 from fjdl.data.text.tokenizers import CHARACTERS, LINES
 from fjdl.data.text.vocabulary import NO_SPECIALS, Specials, build_vocabulary, token_counts
 from fjdl.data.text.windows import next_token_windows
+from fjdl.data.zip_files import require_sound
 from fjdl.errors import DataFormatError
 
 Texts = tuple[str, str, str]  # of the training, the validation and the test part
@@ -169,6 +170,7 @@ def read_wikitext(path: Path, members: Mapping[str, tuple[int, str]]) -> Texts:
         return _verified(path, members, lambda name, limit: _bytes(path / name, limit))
     try:
         with zipfile.ZipFile(path) as archive:
+            require_sound(archive, path)
             places = {Path(name).name: name for name in archive.namelist()}
             return _verified(path, members, lambda name, limit: _member(archive, places, name, limit))
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:

@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from fjdl.data.pickles import read_pickle, short
+from fjdl.data.zip_files import require_sound
 from fjdl.errors import DataFormatError
 
 MOST_BYTES = 2**34
@@ -145,11 +146,10 @@ _KNOWN: dict[str, Any] = {
 def _from_zip(stream: BinaryIO, path: Path | str) -> tuple[Any, _Numbers]:
     """`<root>data.pkl` with the object, `<root>data/<key>` with the numbers, nothing compressed."""
     archive = zipfile.ZipFile(stream)
+    require_sound(archive, path)
     members = {member.filename: member for member in archive.infolist()}
     if len(members) < len(archive.infolist()) or any(m.compress_type or m.flag_bits & 1 for m in members.values()):
         raise DataFormatError(path, None, "the members of the archive", "be stored under different names", "others")
-    if sum(member.file_size for member in members.values()) > stream.seek(0, io.SEEK_END):
-        raise DataFormatError(path, None, "the members of the archive", "not overlap", "more bytes than the file has")
     roots = [name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise DataFormatError(path, None, "the archive", "hold one data.pkl", f"{len(roots)}")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from fjdl.data.blank import absent
+from fjdl.data.zip_files import require_sound
 from fjdl.errors import DataError, DataFormatError
 
 LARGEST = 2**36  # bytes of all arrays of a file
@@ -28,6 +29,7 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray]:
         raise absent(f"{path} must be a file, got no such file")
     try:
         with zipfile.ZipFile(path) as archive:
+            require_sound(archive, path)
             members = archive.infolist()
             total = sum(member.file_size for member in members)
             if total > LARGEST:

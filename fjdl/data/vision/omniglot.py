@@ -14,6 +14,7 @@ from fjdl.checks import at_least
 from fjdl.data.blank import found_or_blank
 from fjdl.data.files import RemoteFile, find_or_download
 from fjdl.data.source import Source, Splits, from_arrays
+from fjdl.data.zip_files import require_sound
 from fjdl.errors import DataError, DataFormatError
 
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/"
@@ -100,6 +101,7 @@ def read_drawings(path: Path | str, *, size: int = SIDE) -> Drawings:
     images, names = [], []
     try:
         with zipfile.ZipFile(path) as archive:
+            require_sound(archive, path)
             members = sorted(archive.infolist(), key=lambda member: member.filename)
             if len(members) > MOST:
                 raise DataFormatError(path, None, "the archive", f"have at most {MOST} members", f"{len(members)}")

@@ -13,6 +13,7 @@ from tests.fuzz.parsers.table import PARSERS
 
 FIRST = {"path", "paths", "data", "content", "stream"}
 OTHERS = {
+    "fjdl.data.files.read_at_most",  # "coco" and "xml"
     "fjdl.data.pickles.read_pickle",  # "cifar pickle" and "torch pickle" call it with what they allow
     "fjdl.data.own.parquet_files.read_parquet",  # pyarrow reads the bytes, tests/data/own damages the files
     "fjdl.data.text.byte_pairs.load_byte_pairs",  # the library tokenizers reads them
