@@ -21,7 +21,7 @@ from experiments.pages.markdown import print_table, table_line
 from experiments.verifications.machine import hardware
 from fjdl.errors import UsageError
 
-COLUMNS = ("config", "kills", "before the first epoch", "runs", "differing digests", "seconds for a kill", "hardware")
+COLUMNS = ("config", "kills", "aimed at start-up", "runs", "differing digests", "seconds for a kill", "hardware")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
     """What came of the kills of one config."""
 
     kills: int
-    early: int  # of them before the first epoch was on record
+    early: int  # of them aimed at the time before the first epoch
     runs: int  # which were compared with the one that was left alone
     differing: int  # digests and records, of all runs
     seconds: float  # that each kill took, with the start after it

@@ -7,6 +7,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
 from collections.abc import Generator
 from contextlib import closing, suppress
@@ -24,6 +25,7 @@ from fjdl.files import replacing
 TIMEOUT = 10.0  # seconds without an answer
 SLOWEST = 4096  # bytes a second on average, once TIMEOUT seconds have passed
 CHUNK = 2**16
+MOST_RATIO = 1032  # bytes that DEFLATE can make of one
 ABANDONED = 3600.0  # seconds after which an untouched part file belongs to a killed process
 
 _log = logging.getLogger(__name__)
@@ -122,6 +124,21 @@ def read_gzip(path: Path, *, limit: int) -> bytes:
 def read_at_most(stream: IO[bytes], limit: int) -> bytes:
     """The bytes of an open file, or `limit + 1` of them where it has more; allocates no more than the file has."""
     return stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
+
+
+def require_sound(archive: zipfile.ZipFile, path: Path | str) -> None:
+    """Raises `DataFormatError` where members are larger than the file can hold, or packed by another method."""
+    assert archive.fp is not None
+    there = archive.fp.seek(0, os.SEEK_END)
+    members = archive.infolist()
+    if sum(member.compress_size for member in members) > there:
+        raise DataFormatError(path, None, "the members of the archive", "not overlap", "more bytes than the file has")
+    for member in members:
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataFormatError(path, None, "members", "be stored or deflated", f"method {member.compress_type}")
+        most = member.compress_size * (MOST_RATIO if member.compress_type else 1)
+        if member.file_size > most:
+            raise DataFormatError(path, None, "a member", f"unpack to at most {most} bytes", f"{member.file_size}")
 
 
 def _fault(path: Path, file: RemoteFile) -> str:

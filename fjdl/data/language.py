@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fjdl.data.blank import Blank, found_or_blank
-from fjdl.data.files import RemoteFile, find_or_download, search_path
+from fjdl.data.files import RemoteFile, find_or_download, require_sound, search_path
 from fjdl.data.source import Source, from_arrays
 from fjdl.data.text.coder import Coder, TextSplits
 from fjdl.data.text.lines import decoder, read_text
@@ -17,7 +17,6 @@ from fjdl.data.text.pairs import keep_probabilities, skipgram_pairs, subsample
 from fjdl.data.text.tokenizers import CHARACTERS, LINES
 from fjdl.data.text.vocabulary import NO_SPECIALS, Specials, build_vocabulary, token_counts
 from fjdl.data.text.windows import next_token_windows
-from fjdl.data.zip_files import require_sound
 from fjdl.errors import DataFormatError
 
 Texts = tuple[str, str, str]  # of the training, the validation and the test part

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import ml_dtypes
 import numpy as np
 
+from fjdl.data.files import require_sound
 from fjdl.data.pickles import read_pickle, short
-from fjdl.data.zip_files import require_sound
 from fjdl.errors import DataFormatError
 
 MOST_BYTES = 2**34

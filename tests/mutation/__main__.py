@@ -19,7 +19,7 @@ import pytest
 from tests.mutation.mutants import mutants
 
 ROOT = Path(__file__).parents[2]
-WARM = ("jax", "flax.linen", "scipy.special", "scipy.stats", "sklearn.metrics", "hypothesis", "optax", "torch")
+WARM = ("jax", "flax.linen", "scipy.special", "scipy.stats", "sklearn.metrics", "optax", "torch")
 ROOMS = ("losses", "metrics", "optim")
 
 

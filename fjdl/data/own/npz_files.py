@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from fjdl.data.blank import absent
-from fjdl.data.zip_files import require_sound
+from fjdl.data.files import require_sound
 from fjdl.errors import DataError, DataFormatError
 
 LARGEST = 2**36  # bytes of all arrays of a file

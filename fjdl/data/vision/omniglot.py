@@ -12,9 +12,8 @@ from PIL import Image
 
 from fjdl.checks import at_least
 from fjdl.data.blank import found_or_blank
-from fjdl.data.files import RemoteFile, find_or_download
+from fjdl.data.files import RemoteFile, find_or_download, require_sound
 from fjdl.data.source import Source, Splits, from_arrays
-from fjdl.data.zip_files import require_sound
 from fjdl.errors import DataError, DataFormatError
 
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/"
