@@ -32,6 +32,18 @@ def widened(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
     return x.astype(wide(x.dtype))
 
 
+def stored(x: Num[Array, "..."]) -> Inexact[Array, "..."]:
+    """`x` in the dtype sums are kept in, rounded to its own dtype whatever a compiler makes of the program.
+
+    XLA may go on with the float32 number from which a bfloat16 one is rounded (`xla_allow_excess_precision`, on by
+    default), in one use of it and not in another: then a number is not equal to itself. What is compared is stored.
+    """
+    wider = widened(x)
+    if wider.dtype == x.dtype or not jnp.issubdtype(x.dtype, jnp.floating):
+        return wider
+    return jax.lax.reduce_precision(wider, jnp.finfo(x.dtype).nexp, jnp.finfo(x.dtype).nmant)
+
+
 def full_product(a: Inexact[Array, "..."], b: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
     """`a @ b` whose factors no platform rounds: for what is fitted, estimated or counted, in networks it is slow."""
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

@@ -55,12 +55,16 @@ def count_traces(function: Callable[..., Any]) -> tuple[Callable[..., Any], list
 
 def primitives(jaxpr: Any) -> set[str]:
     """The names of all operations of a program, those in loops and branches too."""
-    found = set()
+    return {equation.primitive.name for equation in equations(jaxpr)}
+
+
+def equations(jaxpr: Any) -> Iterator[Any]:
+    """All operations of a program, those in loops and branches too."""
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        found.add(equation.primitive.name)
+        yield equation
         for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
-            found |= primitives(inner) if _is_program(inner) else set()
-    return found
+            if _is_program(inner):
+                yield from equations(inner)
 
 
 def _is_program(x: Any) -> bool:

@@ -10,7 +10,7 @@ from fjdl.metrics.base import Metric, Weights, streaming, weight_of_each
 from fjdl.metrics.classification.confusion_table import pair_amounts, require_table
 from fjdl.metrics.state import amounts
 from fjdl.metrics.state.amounts import Amount
-from fjdl.numerics import safe_divide, signed
+from fjdl.numerics import safe_divide, signed, stored
 from fjdl.typing import Array, Bool, Float, Int, Integer, Scalar, typed
 
 
@@ -95,7 +95,7 @@ def confusion_matrix(classes: int) -> Metric:
 @fused
 def predicted_class(logits: Float[Array, "*batch k"]) -> Int[Array, "*batch"]:
     """The class with the largest logit, the lowest of equals; -1, which is no class, where a logit is NaN."""
-    return jnp.where(jnp.any(jnp.isnan(logits), axis=-1), -1, jnp.argmax(logits, axis=-1))
+    return jnp.where(jnp.any(jnp.isnan(logits), axis=-1), -1, jnp.argmax(stored(logits), axis=-1))
 
 
 @typed
@@ -111,7 +111,8 @@ def within_top_k(
     label = signed(labels)[..., None]
     classes = jnp.broadcast_to(jnp.arange(logits.shape[-1], dtype=label.dtype), logits.shape)
     is_label = classes == label
-    own = jnp.sum(jnp.where(is_label, logits, 0), axis=-1, keepdims=True)
-    before = (logits > own) | ((logits == own) & (classes < label))
+    heights = stored(logits)
+    own = jnp.sum(jnp.where(is_label, heights, 0), axis=-1, keepdims=True)
+    before = (heights > own) | ((heights == own) & (classes < label))
     valid = jnp.any(is_label, axis=-1) & ~jnp.any(jnp.isnan(logits), axis=-1)
     return valid & (jnp.sum(before, axis=-1) < k)
