@@ -151,7 +151,7 @@ def train(
         result = final_result(made, run, restore_best(run, state), steps=int(state.step))
         if is_first():
             write_result(run, result)
-            print(describe(result))
+            print(f"{describe(result)}\n{_what_next(run_dir)}")
         all_there()
     return result
 
@@ -183,6 +183,11 @@ def describe(result: dict[str, Any]) -> str:
     for name, (low, high) in intervals(test).items():
         numbers += f"  {name}'s 95 % interval {low:.4f} to {high:.4f} (n = {test.get(name + COUNT, test['count'])})"
     return f"{text}\ntest: {numbers}"
+
+
+def _what_next(run_dir: Path) -> str:
+    rest = ", ".join(("evaluate", "predict", "report", "diagnose", "quantize", "export"))
+    return f"next: python -m experiments.plot {run_dir}; likewise {rest}"
 
 
 def _nothing_to_do(result: dict[str, Any], run_dir: Path) -> dict[str, Any]:

@@ -103,6 +103,8 @@ def fit_prepared(
                 all_there()
                 raise Stopped(number)
             progress.update(position.step, _text(results, report, recipe, refused, timing))
+    if position.step < steps:
+        say(_stopped_early(position, recipe, program))
     return state
 
 
@@ -140,6 +142,11 @@ def _read(arrays: tuple[Array, Array, Array]) -> _Position:
 
 def _ended(position: _Position, recipe: Recipe, steps: int) -> bool:
     return position.step >= steps or (recipe.patience is not None and position.wait >= recipe.patience)
+
+
+def _stopped_early(position: _Position, recipe: Recipe, program: Program) -> str:
+    last, best = position.step // program.steps_per_epoch, position.best // program.steps_per_epoch
+    return f"stopped early at epoch {last:,} of {recipe.epochs:,}: no epoch after {best:,} was better"
 
 
 def _due(position: _Position, recipe: Recipe, program: Program, steps: int) -> bool:

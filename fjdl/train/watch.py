@@ -11,6 +11,7 @@ from fjdl.analysis import chip_of, total
 from fjdl.train.compile_time import CompileTime
 from fjdl.train.prepare import Prepared
 from fjdl.train.progress import Progress, Say, silent
+from fjdl.train.waiting import Waiting
 from fjdl.typing import PyTree
 
 GIB = 2**30
@@ -59,7 +60,7 @@ class Watch:
 
     def __init__(self, work: Work, mesh: Mesh, progress: Progress, *, say: Say = silent) -> None:
         self._work, self._mesh, self._progress, self._say = work, mesh, progress, say
-        self._compiling, self._announced = CompileTime(), False
+        self._compiling, self._announced, self._waiting = CompileTime(), False, Waiting("compiling", say)
         self._start = self._free = time.monotonic()
         self._compiled, self._compiled_in_training, self._waited = 0.0, 0.0, 0.0
         self._ended: float | None = None
@@ -73,6 +74,7 @@ class Watch:
         self._last = None
         if not self._announced:
             self._say("compiling ...")
+            self._waiting.begin()
 
     def before(self, step: int, *, until: int) -> None:
         """A batch has come; the wait for it counts where the devices had done all steps before by then."""
@@ -86,6 +88,7 @@ class Watch:
         self._compiled_in_training = self._compiling.seconds() - self._compiled
         if not self._announced:
             self._announced = True
+            self._waiting.end()
             self._say(f"compiled the training in {self._compiled_in_training:.1f} s")
         if self._work.streamed and step % self._work.steps:
             self._progress.move(step)
@@ -129,6 +132,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._waiting.end()
         self._compiling.__exit__(kind, error, trace)
 
 

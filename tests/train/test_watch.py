@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+import re
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ from fjdl.train import watch as watched
 from fjdl.train.json_files import read_jsonl
 from fjdl.train.prepare import prepare
 from fjdl.train.progress import Progress
+from fjdl.train.waiting import Waiting
 from fjdl.train.watch import GIB, Timing, Watch, Work, memory, peak_of, work_of
 from tests.train.runs import AT_REST, train
 from tests.train.toy import devices, mesh, quick, recipe, splits
@@ -75,6 +78,23 @@ def test_what_compiles_is_said_once(clock: list[float]) -> None:
         told.begin()
         told.after(step, Result(clock, 0.0))
     assert said == ["compiling ...", "compiled the training in 0.0 s"]
+
+
+def test_a_long_compilation_is_said_again_and_again_until_it_ends() -> None:
+    said: list[str] = []
+    enough = threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 3:
+            enough.set()
+
+    waiting = Waiting("compiling", say, seconds=0.01)
+    waiting.end()
+    waiting.begin()
+    assert enough.wait(20)
+    waiting.end()
+    assert all(re.fullmatch(r"compiling \(\d+ s so far\)", line) for line in said)
 
 
 def test_a_wait_for_data_counts_where_the_devices_had_nothing_to_do(clock: list[float]) -> None:
