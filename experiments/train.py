@@ -50,6 +50,7 @@ def main() -> None:
     """Parses the command line and trains."""
     notice.watch()
     together()
+    _announce(sys.argv[1:])
     options, experiment = parse(Options, sys.argv[1:])
     if options.skip_bad:
         experiment = skipping_bad(experiment)
@@ -77,6 +78,14 @@ def _told_to_tensorboard(recipe: Any, run_dir: Path) -> Any:
 def _text_of(config: Path) -> str | None:
     """The text of the config for its run to keep; None for an experiment that comes from no file."""
     return decode_source(config.read_bytes()) if config.is_file() else None
+
+
+def _announce(arguments: list[str]) -> None:
+    """Says at once what begins: importing JAX and reading the data take seconds."""
+    config, line = next((word for word in arguments if word.endswith(".py")), None), peers.current()
+    quiet = {"--help", "-h", "--dry-run"} & {*arguments}
+    if config is not None and Path(config).is_file() and not quiet and (line is None or line.first):
+        print(f"training {config} ...", flush=True)
 
 
 def together() -> None:
@@ -145,7 +154,7 @@ def train(
         for warning in run.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         (made, profiled), say = prepared(), functools.partial(print, flush=True) if is_first() else silent
-        say(lines([("config", config["config"]), *header(made), ("run", str(run_dir))]))
+        say(lines([*header(made), ("run", str(run_dir))]))
         with _explained(made, run, wanted=debug_nans and not several):
             state = fit_prepared(made, run, profiled=profiled, say=say)
         result = final_result(made, run, restore_best(run, state), steps=int(state.step))

@@ -9,8 +9,8 @@ def test_a_header_and_a_trace_of_the_steps_that_were_asked_for(command: Command,
     run = tmp_path / "run"
     outcome = command("train", "configs/iris_mlp.py", "--epochs", 3, "--run-dir", run, "--profile", "8:9")
     assert outcome.status == 0, outcome.err
-    config, data, *_ = outcome.out.splitlines()
-    assert (config, data.split()[:2]) == ("config    configs/iris_mlp.py", ["data", "iris:"])
+    first, data, *_ = outcome.out.splitlines()
+    assert (first, data.split()[:2]) == ("training configs/iris_mlp.py ...", ["data", "iris:"])
     assert f"\nrun       {run}\ncompiling ...\n" in outcome.out
     assert f"xprof --port 8791 {run / 'profile'}" in outcome.out
     assert outcome.out.splitlines()[-1].startswith(f"next: python -m experiments.plot {run}; likewise evaluate, ")
