@@ -20,7 +20,7 @@ class Answer(Enum):
 
     EXIT = auto()  # the process says which it was and ends, without any cleaning up
     RAISE = auto()  # `KeyboardInterrupt` in the main thread
-    WAIT = auto()  # nothing until somebody asks
+    WAIT = auto()  # a line on a terminal, and nothing until somebody asks
 
 
 class StopRequest:
@@ -35,6 +35,8 @@ class StopRequest:
         again, self.number = self.number is not None, self.number or number
         if self.answer is Answer.EXIT:
             _leave(number)
+        if self.answer is Answer.WAIT and not again:
+            _acknowledge(number)
         if self.answer is Answer.RAISE or (again and number == signal.SIGINT):
             raise KeyboardInterrupt
 
@@ -99,6 +101,15 @@ def _set(request: StopRequest) -> dict[int, signal.Handlers]:
         return {number: signal.signal(number, request) for number in numbers}  # type: ignore[misc]
     except ValueError:  # not the main thread
         return {}
+
+
+def _acknowledge(number: int) -> None:
+    with suppress(OSError):
+        if os.isatty(2):
+            name = signal.Signals(number).name
+            os.write(
+                2, f"\nfjdl: {name} received, stopping as soon as nothing is lost; Ctrl-C ends it at once\n".encode()
+            )
 
 
 def _leave(number: int) -> None:

@@ -59,7 +59,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    leave_to_others(items)
+    if not os.environ.get("FJDL_TEST_WHOLE"):
+        leave_to_others(items)
 
 
 def pytest_collection_finish() -> None:

@@ -32,6 +32,18 @@ def test_a_signal_is_remembered_until_it_is_asked_for(number: signal.Signals, st
     assert str(stopped.value) == f"stopped by {number.name}; the same command resumes"
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_told_at_once_that_a_signal_has_come(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.isatty", lambda descriptor: terminal)
+    with stop_requests():
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+    told = "\nfjdl: SIGTERM received, stopping as soon as nothing is lost; Ctrl-C ends it at once\n"
+    assert capfd.readouterr().err == told * terminal
+
+
 def test_the_first_signal_counts() -> None:
     with stop_requests() as stop:
         send(signal.SIGINT)

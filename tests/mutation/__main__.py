@@ -75,6 +75,7 @@ def _killed(path: Path, tree: ast.Module, seconds: float) -> bool:
     if not child:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(1, 2)
+        os.environ["FJDL_TEST_WHOLE"] = "1"
         signal.setitimer(signal.ITIMER_REAL, seconds)  # the signal ends the child
         sys.meta_path.insert(0, _Replaced(path, tree))
         options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not slow and not fuzz"]
