@@ -133,6 +133,7 @@ def test_mosaics_keep_shapes_and_dtypes_under_strict_promotion(function: Callabl
     assert {k: (v.shape, v.dtype) for k, v in result.items()} == {k: (v.shape, v.dtype) for k, v in batch.items()}
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_sample_is_moved_as_its_image_alone_and_the_same_key_gives_the_same(rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
     alone = {**IMAGES, "crop": partial(cropping.random_crop, size=(5, 6), padding=4)}

@@ -25,6 +25,7 @@ def test_a_vertical_flip_moves_image_mask_and_boxes(flip: bool) -> None:
     np.testing.assert_allclose(turned["boxes"], flipped if flip else BOXES, atol=1e-5)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_resized_crop_enlarges_what_lies_inside() -> None:
     window = jnp.array([1, 2, 2, 3])  # from row 1 and column 2, 2 rows and 3 columns
     enlarged = resized_crop_sample(sample(), window, size=(4, 9))

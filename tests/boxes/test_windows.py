@@ -28,6 +28,7 @@ def test_the_number_of_windows_of_stride_1_is_that_of_the_formula() -> None:
         assert boxes.number_of_windows((h, w), window=(b_h, b_w)) == (h - b_h + 1) * (w - b_w + 1)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_e77_a_classifier_slides_in_one_pass_and_regresses_no_boxes(rng: np.random.Generator) -> None:
     """Convolution, pooling and two dense layers on crops of 10 × 10; each output cell is the answer for its region."""
     kernel = rng.standard_normal((3, 3, 2, 4)).astype(np.float32)

@@ -19,6 +19,7 @@ def test_steps_per_epoch_rounds_up(length, batch_size, steps):
     assert steps_per_epoch(length, batch_size) == steps
 
 
+@pytest.mark.by_day_on_pin(0)
 @settings(max_examples=20, deadline=None)
 @given(length=st.integers(1, 40), batch_size=st.integers(1, 50), epoch=st.integers(0, 2**31 - 1))
 def test_an_epoch_holds_every_example_exactly_once(length, batch_size, epoch):

@@ -27,6 +27,7 @@ def lengths(splits: Splits) -> tuple[int, int, int]:
     return splits.train.length, splits.validation.length, splits.test.length
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_mnist_and_cifar_have_their_official_sizes() -> None:
     with blank_data() as used:
         grey, colour = mnist.fashion_mnist(), cifar.cifar100(validation=100)
@@ -41,6 +42,7 @@ def test_mnist_and_cifar_have_their_official_sizes() -> None:
     assert np.bincount(labels).tolist() == [1000] * 10
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_folder_of_images_has_the_layout_of_imagenet() -> None:
     with blank_data() as used:
         splits = image_folder.image_folder("nowhere", size=64)

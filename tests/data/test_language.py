@@ -55,6 +55,7 @@ def test_tiny_shakespeare_is_cut_into_90_5_and_5_percent() -> None:
     assert splits.train.length == 3 * 2615
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_wikitext2_has_the_published_counts() -> None:
     splits = language.wikitext2(
         data_dir=require_data("wikitext-2").parent, lanes=4, held_out_steps=70, held_out_lanes=10
@@ -139,6 +140,7 @@ def test_wikitext2_that_is_damaged_is_refused(tmp_path: Path) -> None:
         language.read_wikitext(tmp_path, latin)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_made_up_texts_have_the_sizes_of_the_real_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FJDL_DATA_DIR", raising=False)
     with blank_data() as used:

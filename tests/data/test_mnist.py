@@ -53,6 +53,7 @@ def test_the_official_files_have_the_published_counts_and_moments(load, folder, 
     assert splits.test.element(0)["label"] == first
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_the_validation_part_depends_on_its_seed_and_count_only():
     folder = require_data("mnist").parent
     first, again, other = (mnist(data_dir=folder, validation=100, split_seed=seed) for seed in (0, 0, 1))

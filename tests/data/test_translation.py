@@ -28,6 +28,7 @@ def captions(folder: Path, monkeypatch: pytest.MonkeyPatch, **texts: str) -> Non
     monkeypatch.setattr(translation, "find_or_download", lambda _, file, data_dir: folder / file.name)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_dates_of_one_part_are_in_no_other_part() -> None:
     splits = translation.dates(data_dir=require_data("dates").parent)
     parts = [to_arrays(part) for part in (splits.train, splits.validation, splits.test)]
@@ -63,6 +64,7 @@ def test_parts_of_dates_must_have_examples(validation: int, test: int) -> None:
         translation.dates(validation=validation, test=test)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_multi30k_has_its_official_parts() -> None:
     folder = require_data("multi30k").parent
     texts = translation.read_multi30k(data_dir=folder)
@@ -114,6 +116,7 @@ def test_damaged_captions_name_the_line(tmp_path: Path, monkeypatch: pytest.Monk
         translation.multi30k(target="fr")
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_made_up_pairs_have_the_sizes_of_the_real_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("FJDL_DATA_DIR", raising=False)
     monkeypatch.setenv("FJDL_CACHE_DIR", str(tmp_path))

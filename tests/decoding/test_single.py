@@ -37,6 +37,7 @@ def score(row: int, tokens: Any) -> float:
     return float(log_p[np.arange(len(tokens)), tokens].sum())
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_the_best_token_is_that_of_the_naive_loop_with_its_score_and_padding() -> None:
     step, _ = recurrent()
     decode = jax.jit(
@@ -100,6 +101,7 @@ def test_logits_in_bfloat16_are_scored_in_float32_and_nan_is_seen_in_the_score()
         assert decoded.scores[3] == 0
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_tokens_are_drawn_as_often_as_they_are_probable_whatever_the_prompts_length() -> None:
     p = np.array([0.5, 0.3, 0.15, 0.05])
 

@@ -133,6 +133,7 @@ def test_outside_of_where_a_config_is_judged_even_the_librarys_own_refusal_is_a_
         command.run_guarded(lambda: adam(-1.0))  # type: ignore[arg-type, return-value]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_bug_after_the_training_is_no_wrong_usage(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +189,7 @@ def test_an_absolute_path_is_recorded_relative_to_the_working_directory() -> Non
     assert command.describe(path.resolve(), {})["config"] == command.describe(path, {})["config"] == str(path)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_run_is_opened_with_the_arguments_it_records(trained_run: Path) -> None:
     experiment = command.open_experiment(trained_run)
     assert experiment.recipe.epochs == 2
@@ -211,6 +213,7 @@ def test_the_compilation_cache_is_where_the_environment_says(monkeypatch: pytest
     jax.config.update("jax_compilation_cache_dir", before)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_program_that_the_cache_holds_by_half_is_compiled_again_without_a_word(tmp_path: Path) -> None:
     program = """
 import jax, warnings

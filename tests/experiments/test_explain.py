@@ -75,6 +75,7 @@ def test_the_command_draws_what_a_network_without_layers_allows_and_changes_noth
     )
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_what_the_network_does_not_allow_is_left_out_with_the_reason(
     trained_run: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def images(run: LoadedRun) -> np.ndarray:
     return run.splits.test.element(np.arange(run.splits.test.length))["image"]
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_a_fresh_process_without_fjdl_computes_what_the_evaluation_does(
     folder: Path, loaded: LoadedRun, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_the_card_says_what_the_run_recorded(folder: Path, trained_run: Path) ->
         assert told == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_quantized_kernels_are_small_in_both_files_and_mean_the_same(
     trained_run: Path, loaded: LoadedRun, tmp_path: Path, command: Command
 ) -> None:

@@ -268,6 +268,7 @@ def test_a_damaged_result_is_named(tmp_path: Path, command: Command) -> None:
     assert f"{tmp_path / 'result.json'} cannot be read" in sentence(outcome)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_corrected_command_may_use_the_directory_of_a_refused_one(tmp_path: Path, command: Command) -> None:
     flags = ("configs/iris_mlp.py", "--epochs", "1", "--run-dir", tmp_path / "run")
     assert command("train", *flags, "--batch-size", "12").status == USAGE

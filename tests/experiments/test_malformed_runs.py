@@ -81,6 +81,7 @@ def test_a_finished_run_is_read_at_its_recorded_step_or_not_at_all(
         assert snapshot(run) == before
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_damaged_newest_checkpoint_of_an_unfinished_run_is_set_aside_by_training_alone(
     trained_run: Path, tmp_path: Path, command: Command
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_damaged_newest_checkpoint_of_an_unfinished_run_is_set_aside_by_traini
     }  # fmt: skip
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_a_checkpoint_of_another_model_is_refused_with_a_table(
     trained_run: Path, tmp_path: Path, command: Command
 ) -> None:

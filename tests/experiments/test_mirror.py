@@ -109,6 +109,7 @@ def test_places_that_are_no_folder_of_a_bucket_are_refused(tmp_path: Path, monke
         fetch(PLACE, tmp_path / "run")
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_training_whose_machine_is_gone_goes_on_from_its_bucket(
     bucket: Path, tmp_path: Path, command: Command
 ) -> None:

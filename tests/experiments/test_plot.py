@@ -194,6 +194,7 @@ def test_every_figure_is_a_readable_png_with_the_same_bytes_each_time(
     assert snapshot(run) == drawn
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_a_montage_says_in_the_file_which_run_and_which_numbers_it_shows(
     trained_run: Path, tmp_path: Path, command: Command
 ) -> None:

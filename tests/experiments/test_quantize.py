@@ -24,6 +24,7 @@ def run(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(trained_run, tmp_path_factory.mktemp("quantized") / "run"))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_four_forms_are_compared_on_the_test_part(run: Path, command: Command) -> None:
     before = snapshot(run)
     outcome = command("quantize", run, "--repeats", "3")
@@ -40,6 +41,7 @@ def test_four_forms_are_compared_on_the_test_part(run: Path, command: Command) -
     assert {name: digest for name, digest in snapshot(run).items() if name not in written} == before
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_float32_is_the_result_itself_and_eight_bits_stay_near_it(run: Path, command: Command) -> None:
     assert command("quantize", run, "--repeats", "1").status == 0
     whole, result = read_sealed(run / "quantized.json", QUANTIZED), read_json(run / "result.json")
@@ -63,6 +65,7 @@ def test_fewer_bits_change_more(run: Path, command: Command) -> None:
     assert changes[0] < 0.1 * changes[1]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_the_table_shows_each_form_with_its_numbers(run: Path, command: Command) -> None:
     header, *lines, figure = command("quantize", run, "--repeats", "1", "--batch-size", "32").out.splitlines()
     assert figure == f"figure: {run / 'plots' / 'quantized.png'}"
@@ -74,6 +77,7 @@ def test_the_table_shows_each_form_with_its_numbers(run: Path, command: Command)
         ]  # fmt: skip
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_schemes_bits_and_granularities_are_all_combined_and_fewer_bits_take_fewer_bytes(
     run: Path, command: Command
 ) -> None:

@@ -167,6 +167,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 6
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_finished_run_on_a_read_only_mount_says_so(trained_run: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained_run, tmp_path / "run"))
     script = 'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; shift; exec "$@"'
@@ -176,6 +177,7 @@ def test_a_finished_run_on_a_read_only_mount_says_so(trained_run: Path, tmp_path
     assert f"{run} is finished, nothing to do" in done.stdout
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_run_of_an_older_version_is_taken_up_and_left_as_it_is(
     trained_run: Path, tmp_path: Path, command: Command
 ) -> None:
@@ -254,6 +256,7 @@ def test_a_wrong_key_or_argument_in_a_config_is_one_sentence_before_a_run_is_mad
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_without_run_dir_a_run_goes_below_runs_under_the_name_of_the_config(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

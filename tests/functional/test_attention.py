@@ -68,6 +68,7 @@ def test_a_length_longer_than_the_keys_counts_them_all_and_weights_sum_to_1(rng:
     assert not np.any(weights[1, :, :, 2:])
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_dropped_weights_average_to_the_weights_and_none_are_dropped_at_rate_0(rng: np.random.Generator) -> None:
     q, k, v = (normal(rng, 1, 3, 2, 2) for _ in range(3))
     keys = jax.random.split(jax.random.key(0), 2000)

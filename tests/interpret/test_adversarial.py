@@ -92,6 +92,7 @@ def test_a_step_of_the_radius_from_the_input_is_fgsm(rng: np.random.Generator) -
     np.testing.assert_array_equal(*run(x))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_projected_steps_raise_the_loss_and_targets_are_reached(rng: np.random.Generator) -> None:
     x, network = images(rng), random_network()
     classes = jnp.argmax(network(x), axis=1)
@@ -157,6 +158,7 @@ def test_the_margin_has_a_gradient_where_the_cross_entropy_has_none() -> None:
     )
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_robust_accuracy_counts_who_holds_in_batches_of_any_size() -> None:
     """The network sees the sign of the first entry; a radius of 0.1 turns those nearer to 0 than that."""
     x = jnp.array([[0.3], [0.05], [-0.2], [-0.05], [0.4]])

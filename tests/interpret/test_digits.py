@@ -98,6 +98,7 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_maps_of_random_weights_are_others_than_those_of_trained_ones(trained: Trained) -> None:
     """Adebayo et al. 2018, arXiv:1810.03292: rank correlations, where the input is not 0, of signed maps."""
 
@@ -123,6 +124,7 @@ def mean_rank_correlation(first: Any, second: Any, ink: Any) -> float:
     return float(np.mean(ranks))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_trained_network_is_fooled_within_a_small_ball(trained: Trained) -> None:
     attack = partial(pgd, radius=0.15, step=0.04, steps=8)
     found = jax.jit(

@@ -64,6 +64,7 @@ def test_t_sne_is_that_of_sklearn_and_depends_on_the_seed_alone() -> None:
         tsne(x, seed=0)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_ascent_finds_the_input_that_a_linear_unit_answers_to_the_most() -> None:
     """Without penalties the corner of the box by the signs; with ‖x‖² the point w / (2 size)."""
     w = jnp.asarray(np.random.default_rng(0).standard_normal((1, 3, 3, 1)), jnp.float32)

@@ -89,6 +89,7 @@ def test_blocks_have_second_derivatives_and_batches(rng: np.random.Generator) ->
     assert_trees_close(blocks, whole, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_blocks_in_shard_map_and_with_an_open_batch(rng: np.random.Generator) -> None:
     given, options = operands(rng, full=False), Options(jnp.float32, 0.7, causal=True)
 

@@ -65,6 +65,7 @@ def test_weights_of_another_shape_are_refused(shape):
         metrics.measure(metrics.mean(), jnp.zeros((2, 2)), weights=jnp.ones(shape))
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_importing_losses_and_metrics_stays_light():
     code = "import sys, fjdl.losses, fjdl.metrics; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -32,6 +32,7 @@ KEY = jax.random.key(0)
 TINY: dict[str, Any] = {"stages": (2, 1, 2), "growth": 4, "width": 6, "classes": 5}
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_densenet121_has_7_978_856_parameters_and_the_papers_volumes() -> None:
     rows = {layer.name: layer for layer in pure(densenet121()).layers(images(224))}
     whole = total(list(rows.values()))
@@ -54,6 +55,7 @@ def test_densenet121_has_7_978_856_parameters_and_the_papers_volumes() -> None:
     ]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_it_equals_its_twin(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 32, 32, 3)).astype(np.float32)
     assert_equals_twin(pure(DenseNet(**TINY)), twins.DenseNet(**TINY), x, DENSENET_TORCHVISION)

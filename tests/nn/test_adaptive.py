@@ -9,6 +9,7 @@ from fjdl.optim import KERNELS, add_decayed_weights
 IDS = jnp.array([[0, 2, 3], [6, 8, 9]])
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_vectors_are_of_unit_length_in_every_cluster_and_no_word_beyond_the_last_has_one() -> None:
     module, ids = nn.AdaptiveEmbedding(900, 64, (300, 600), rate=0.5), jnp.arange(901)
     params = module.init(jax.random.key(0), ids)
@@ -22,6 +23,7 @@ def test_vectors_are_of_unit_length_in_every_cluster_and_no_word_beyond_the_last
     np.testing.assert_allclose(dropped[~zero], 2 * vectors[:900][~zero], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_decay_reaches_the_projections_and_the_columns_of_clusters_and_vectors_have_the_dtype() -> None:
     module = nn.AdaptiveEmbedding(9, 8, (3, 7), factor=2, dtype=jnp.bfloat16)
     params = module.init(jax.random.key(0), jnp.ones((2, 8)), method="log_probabilities")["params"]

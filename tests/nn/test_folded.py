@@ -98,6 +98,7 @@ def test_a_normalization_stays_where_it_is_not_all_that_sees_a_product(run: Call
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_residual_network_has_no_normalization_left() -> None:
     result, expected, found = compared(ResNet((1, 1), BasicBlock, width=8, classes=3), (16, 16, 3))
     params, stats = jax.eval_shape(result.model.init, jax.random.key(0), jnp.ones((1, 16, 16, 3)))
@@ -134,6 +135,7 @@ def test_training_goes_on_with_statistics_that_stand_still() -> None:
     np.testing.assert_array_equal(outputs, result.model.apply(params, stats, x)[0])
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_shortcuts_that_training_multiplies_and_normalizes_at_once_are_folded_too() -> None:
     model, x = nn.pure(ResNet((1, 1), BasicBlock, width=8, classes=3)), jnp.ones((2, 16, 16, 3), jnp.bfloat16)
     result = folded(model, x)

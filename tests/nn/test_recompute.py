@@ -40,6 +40,7 @@ def slopes(*recompute: str) -> tuple[Any, str]:
     return program.lower().compile()(params), str(program.jaxpr)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_blocks_that_run_again_give_the_same_gradients_statistics_and_random_numbers() -> None:
     (expected, plain), (found, program) = slopes(), slopes("block.")
     assert_trees_close(found, expected, rtol=1e-5, atol=1e-5)

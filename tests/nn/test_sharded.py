@@ -70,6 +70,7 @@ def test_inputs_may_be_sharded_over_explicit_axes(traced: tuple[Any, ...]) -> No
     assert not any(leaf.sharding and any(leaf.sharding.spec) for leaf in jax.tree.leaves(slopes))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_the_gradient_of_lenet_on_two_devices_is_that_of_the_whole_batch(rng: np.random.Generator) -> None:
     images = jnp.asarray(rng.standard_normal((4, 8, 8, 1)), jnp.float32)
     labels = jnp.asarray(rng.integers(0, 10, 4))

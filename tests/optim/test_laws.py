@@ -244,6 +244,7 @@ def on_four_devices(tree: Any, *, but: int = 0) -> Any:
     return jax.tree.map(placed, tree)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_every_state_continues_bitwise_from_a_checkpoint(tmp_path: Path, rng: np.random.Generator) -> None:
     params = jax.tree.map(jnp.asarray, parameters(rng))
     states = {name: row.ours(schedules.cosine(peak=0.1, steps=10)).init(params) for name, row in ROWS.items()}

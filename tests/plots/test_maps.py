@@ -46,6 +46,7 @@ def test_each_map_is_a_share_of_its_own_largest_below_its_image(signed: bool, lo
     assert figure.axes[-1].get_ylabel() == "share"
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_many_images_go_on_in_a_further_row_and_nan_is_drawn() -> None:
     images = np.ones((9, 2, 2, 3), np.float32)
     maps = np.full((9, 2, 2), np.nan, np.float32)
@@ -64,6 +65,7 @@ def test_a_region_is_bright_in_a_dark_image_within_its_box() -> None:
     assert (*box.get_xy(), box.get_width(), box.get_height()) == (0.5, 0.5, 2, 1)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_changes_have_one_scale_between_what_was_and_what_is() -> None:
     changed = IMAGES.copy()
     changed[1, 0, 0] += 0.5

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 from fjdl.plots import montage, save
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_montage_shows_every_picture(tmp_path: Path) -> None:
     for name, colour in (("a", "red"), ("b", "lime"), ("c", "blue")):
         save(Figure(figsize=(1, 1), facecolor=colour), tmp_path / f"{name}.png")

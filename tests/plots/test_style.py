@@ -20,6 +20,7 @@ def test_drawing_leaves_the_global_settings_as_they_were() -> None:
     assert dict(matplotlib.rcParams) == before
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_no_figure_touches_pyplot() -> None:
     program = """
 import sys

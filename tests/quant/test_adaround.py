@@ -42,6 +42,7 @@ def test_each_weight_goes_to_a_neighbour_and_outputs_change_less_than_with_neare
     assert after < share * before
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_it_finds_the_best_of_all_roundings_of_a_few_weights() -> None:
     x, kernel = correlated(50, 6, seed=5), normals(6, 1, seed=8)
     grid, moments = (

@@ -73,6 +73,7 @@ def test_the_scale_is_that_of_the_paper() -> None:
     np.testing.assert_allclose(quant.equalize_layers(first, second).scale, np.sqrt(r1 * r2) / r2, rtol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_one_grid_for_a_whole_kernel_costs_less_once_ranges_are_equal() -> None:
     factors, bias = np.float32([0.01, 1.0, 10.0, 100.0]), np.zeros(4, np.float32)
     first, second = normals(5, 4, seed=0) * factors, normals(4, 7, seed=1) / factors[:, None]

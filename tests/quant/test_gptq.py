@@ -52,6 +52,7 @@ def test_integers_are_those_of_the_published_loop(group: int | None, ordered: bo
     np.testing.assert_array_equal(found.scale, grid.scale)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_several_blocks_give_what_one_row_after_the_other_gives() -> None:
     kernel, x = normals(150, 3, seed=3), correlated(400, 150)
     grid = quant.grid_of(quant.absmax_quantize(kernel, bits=4, axis=-1))
@@ -75,6 +76,7 @@ def test_outputs_change_less_than_with_nearest_rounding(bits: int, affine: bool)
     np.testing.assert_allclose(own, error(found), rtol=1e-3)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_without_correlation_it_is_nearest_rounding() -> None:
     kernel = normals(5, 4, seed=3)
     nearest = quant.absmax_quantize(kernel, bits=4, axis=-1)
@@ -82,6 +84,7 @@ def test_without_correlation_it_is_nearest_rounding() -> None:
     np.testing.assert_array_equal(found.values, nearest.values)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_weights_of_dead_inputs_become_zero_and_change_no_others() -> None:
     kernel, x = normals(6, 4, seed=3), correlated(100, 6)
     grid = quant.grid_of(quant.absmax_quantize(kernel, bits=4, axis=-1))
@@ -121,6 +124,7 @@ def test_kernels_of_convolutions_are_rounded_by_their_windows(groups: int) -> No
     np.testing.assert_allclose(quant.product_error(kernel, quant.dequantize(found), moments), errors[0], rtol=1e-3)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_moments_are_the_same_however_rows_are_split() -> None:
     x, metric = correlated(90, 5), quant.input_moments(channels=5)
     expected = x.T.astype(np.float64) @ x / 90
@@ -135,6 +139,7 @@ def test_moments_are_the_same_however_rows_are_split() -> None:
     np.testing.assert_allclose(doubled, measure(metric, np.concatenate([x, x[:30]])), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_what_cannot_be_rounded_is_refused() -> None:
     kernel, grid = jnp.ones((3, 2)), quant.symmetric_grid(1.0, bits=4)
     with pytest.raises(ValueError, match=r"for a kernel of n = 3 inputs .* got \(2, 2\) for \(3, 2\)"):

@@ -93,6 +93,7 @@ def test_half_precision_keeps_its_dtype_and_gets_a_gradient(rng: np.random.Gener
     np.testing.assert_allclose(slope, np.broadcast_to(reals(kernel).sum(axis=1), (3, 8)), rtol=1e-5)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_stacks_of_matrices_are_multiplied_pair_by_pair(rng: np.random.Generator) -> None:
     a, b = data(rng, 2, 3, 4, 6), data(rng, 2, 3, 6, 5)
     axes = [((0, 1, 2), (0, 1, 3)), (None, None), ((0, 1), (0, 1))]
@@ -132,6 +133,7 @@ def test_a_convolution_is_that_of_what_integers_stand_for(geometry: str, rng: np
         np.testing.assert_allclose(conv2d(x, kernel, **options), expected, rtol=2e-5, atol=5e-5)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_sums_of_kernels_that_are_known_change_nothing(rng: np.random.Generator) -> None:
     grid, image, vectors = affine_grid(-1.0, 3.0), data(rng, 2, 5, 5, 4), data(rng, 3, 8)
     kernel = absmax_quantize(data(rng, 3, 3, 4, 6), axis=-1)
@@ -152,6 +154,7 @@ def test_a_zero_point_beyond_the_integers_pads_exactly() -> None:
     np.testing.assert_allclose(conv2d(x, kernel), np.full((1, 2, 2, 1), 4 * 301.0 * 127), rtol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_convolutions_of_floats_and_of_kernels_of_groups_are_of_floats(rng: np.random.Generator) -> None:
     x, weights = data(rng, 2, 5, 5, 4), data(rng, 3, 3, 4, 6)
     for scheme in (
@@ -169,6 +172,7 @@ def test_convolutions_of_floats_and_of_kernels_of_groups_are_of_floats(rng: np.r
 nf4_of_channels = partial(nf4_quantize, axis=-1, group=None)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_bytes_go_from_convolution_to_convolution(rng: np.random.Generator) -> None:
     x, first, second = data(rng, 2, 6, 6, 3), data(rng, 3, 3, 3, 8), data(rng, 3, 3, 8, 4)
     kernels = [absmax_quantize(kernel, axis=-1) for kernel in (first, second)]
@@ -182,6 +186,7 @@ def test_bytes_go_from_convolution_to_convolution(rng: np.random.Generator) -> N
     np.testing.assert_allclose(jax.jit(network)(x), expected, rtol=1e-4, atol=20 / 255)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_table_gives_the_rows_that_are_asked_for(rng: np.random.Generator) -> None:
     table, ids = data(rng, 7, 6), jnp.asarray([[0, 6], [3, 7]])
     for make in (
@@ -196,6 +201,7 @@ def test_a_table_gives_the_rows_that_are_asked_for(rng: np.random.Generator) -> 
     assert np.isnan(embedding(ids, q, dtype=jnp.bfloat16)[1, 1]).all()
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_shapes_and_scales_that_do_not_fit_are_named(rng: np.random.Generator) -> None:
     x = absmax_quantize(jnp.ones((2, 12)), axis=0, group=3)
     with pytest.raises(ValueError, match=r"kernel must be a matrix of 12 rows, got shape \[6, 2\]"):
@@ -212,6 +218,7 @@ def test_shapes_and_scales_that_do_not_fit_are_named(rng: np.random.Generator) -
         embedding(jnp.asarray([0]), absmax_quantize(jnp.ones((4, 2)), axis=1, group=2))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_linear_runs_in_each_step_of_a_scan(rng: np.random.Generator) -> None:
     """The seam of a recurrent cell: its state is quantized anew in each step."""
     kernel = absmax_quantize(data(rng, 4, 4) / 4, axis=-1)

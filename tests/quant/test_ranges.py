@@ -136,6 +136,7 @@ def divergence(amounts: np.ndarray, kept: int, levels: int) -> float:
     return float(relative_entropy(true, coarse))
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_the_threshold_of_entropy_is_that_of_an_exact_histogram() -> None:
     x = np.append(np.random.default_rng(1).laplace(size=50_000), [60.0, -55.0]).astype(np.float32)
     found = range_of(ranges.kl_optimal(), x)

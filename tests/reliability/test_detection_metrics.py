@@ -61,6 +61,7 @@ def test_r48_without_objects_a_class_is_left_out_and_without_detections_it_is_ze
     assert metrics.coco_summary(metrics.coco_evaluation(found([BOX], 0.5), NOTHING)).ap == -1
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_r48_boxes_of_large_images_and_empty_ones_keep_their_overlap():
     """Areas beyond 2³¹, of which a 32-bit integer would wrap; and a box without area."""
     large = 6e4 * BOX / 10

@@ -96,6 +96,7 @@ def test_r53_labels_out_of_range_are_counted_nowhere(wrong, dtype):
     np.testing.assert_array_equal(base.measure(CONFUSION, y_pred, y_true), np.diag([1, 0, 0]))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_r54_constant_labels_have_correlation_0_and_no_kappa():
     constant, other = np.zeros(4, int), np.array([0, 1, 0, 1])
     for y_true, y_pred in ((constant, constant), (constant, other), (other, constant)):
@@ -164,6 +165,7 @@ def test_r57_accuracy_of_more_examples_than_float32_counts():
     assert int(state.low) == 2**24 + 3
 
 
+@pytest.mark.by_day_on_pin(1)
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, N), min_size=1, max_size=3))
 def test_s47_streamed_scores_equal_scikit_learn(seed, sizes):
@@ -179,6 +181,7 @@ def test_s47_streamed_scores_equal_scikit_learn(seed, sizes):
     np.testing.assert_allclose(macro_f1, expected, rtol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(1)
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.integers(0, N), min_size=1, max_size=4))
 def test_s48_merged_counts_are_those_of_one_batch_bit_for_bit(seed, sizes):
@@ -212,6 +215,7 @@ def test_s49_more_counts_than_float32_holds_are_exact():
     np.testing.assert_array_equal(np.delete(np.asarray(state.counted.low).ravel(), 0), np.zeros(8))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_s49_ten_million_log_losses_keep_seven_digits():
     def total():
         p = jnp.full(10_000_000, 0.9)

@@ -83,6 +83,7 @@ def test_r55_a_smaller_last_batch_weighs_no_more_than_its_examples():
     )
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_r55_devices_with_partly_and_fully_padded_batches_count_every_example_once():
     logits = np.random.default_rng(0).standard_normal((8, 2, 5)).astype(np.float32)
     labels, seen = np.arange(16).reshape(8, 2) % 5, np.arange(16).reshape(8, 2) < 11

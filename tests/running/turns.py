@@ -27,12 +27,12 @@ def leave_to_others(items: Sequence[pytest.Item], turn: int = TURN) -> None:
 
 
 def _tests(items: Sequence[pytest.Item]) -> Iterator[list[pytest.Item]]:
-    """The sets of each test that runs by day and takes several of them."""
+    """The sets of each test that runs by day, takes several of them, and has no pin of its own."""
     tests = defaultdict(list)
     for item in items:
         name, several, _ = item.nodeid.partition("[")
         cheap = name.startswith(CHEAP) and not name.startswith(DEAR)
-        if several and not cheap and not item.get_closest_marker("slow"):
+        if several and not cheap and not any(map(item.get_closest_marker, ("slow", "by_day_on_pin"))):
             tests[name].append(item)
     return (sets for sets in tests.values() if len(sets) > 1)
 

@@ -27,6 +27,7 @@ def tried(trials: int, **space: Any) -> list[Any]:
     return [point[name] for point in search.random_search(KEY, lambda **_: 0.0, space=space, trials=trials).points]
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_a_whole_training_run_is_wrapped() -> None:
     """A rate of 1 diverges, one of 1e-4 hardly moves, and batches change how many steps there are."""
     rng = np.random.default_rng(0)

@@ -35,6 +35,7 @@ def made() -> tuple[Generation, Any, EncoderDecoder]:
     return generation, random_params(nn.pure(network), (one, one)), network
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_answers_are_those_of_greedy_decoding_and_padding_changes_none(made: Any) -> None:
     generation, params, network = made
     (text, score), *others = written(generation, searched(generation), params, {}, "abca", count=1, seed=0)
@@ -52,6 +53,7 @@ def test_answers_are_those_of_greedy_decoding_and_padding_changes_none(made: Any
     assert beams.tokens.shape == (2, 1, 4)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_map_has_a_row_for_each_written_token_and_a_column_for_each_given_one(made: Any) -> None:
     generation, params, _ = made
     found = attended(generation, params, {}, CODER.encode("abc").tolist())

@@ -84,6 +84,7 @@ def test_masks_and_boxes_of_the_data_move_with_the_image_inside_training(streame
         fit(dataclasses.replace(lost, max_bad_steps=3), tmp_path / "lost", devices=devices())
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_examples_that_fill_up_a_batch_do_not_count_though_an_augmentation_drops_the_mask(tmp_path: Path) -> None:
     """Each value is 1 for an example seen for the first time in its epoch and NaN otherwise."""
     seen: dict[str, Any] = {}

@@ -133,6 +133,7 @@ def test_streamed_evaluation_carries_too() -> None:
     np.testing.assert_allclose(found["mean"], up_to_each().mean(), rtol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_each_epoch_begins_anew_and_a_finished_run_opens_with_its_carry(tmp_path: Any) -> None:
     once, _, _ = trained(made())
     twice, _, _ = trained(made(), count=2)

@@ -215,6 +215,7 @@ def test_a_root_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
         checkpoint.save(tmp_path / "file", 1, small())
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_importing_the_module_does_not_load_orbax() -> None:
     code = "import sys, fjdl.train.checkpoint; sys.exit('orbax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0

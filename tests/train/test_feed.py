@@ -32,6 +32,7 @@ def made() -> tuple[Recipe, Program]:
     return chosen, program(chosen, count=4)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_a_streamed_source_trains_as_one_on_the_devices_does(made: tuple[Recipe, Program]) -> None:
     chosen, compiled = made
     outcomes = []
@@ -47,6 +48,7 @@ def test_a_streamed_source_trains_as_one_on_the_devices_does(made: tuple[Recipe,
     assert int(outcomes[1][0].step) == 8
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_streamed_source_is_measured_as_one_on_the_devices_is(made: tuple[Recipe, Program]) -> None:
     _, compiled = made
     state = compiled.init()

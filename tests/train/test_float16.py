@@ -28,6 +28,7 @@ def stepped(changed: Any, *, steps: int = 1) -> Any:
     return state, single.finish(tally)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_a_step_in_float16_is_that_of_float32_to_its_rounding() -> None:
     exact, _ = stepped(recipe())
     half, report = stepped(recipe(precision="float16"))
@@ -59,6 +60,7 @@ def test_a_scale_that_is_too_great_falls_until_the_gradients_are_finite(accumula
     assert int(state.skipped) == int(report.bad)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_run_tells_its_scale_and_ends_where_no_scale_helps(tmp_path: Path) -> None:
     scaling = optim.dynamic_loss_scale(initial=BIG)
     made = recipe(precision="float16", loss_scale=scaling, epochs=1)
@@ -72,6 +74,7 @@ def test_a_run_tells_its_scale_and_ends_where_no_scale_helps(tmp_path: Path) -> 
         train(recipe(precision="float16", loss_scale=fixed, epochs=1, max_bad_steps=4), tmp_path / "diverged")
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_run_without_a_scale_says_nothing_of_one(tmp_path: Path) -> None:
     train(recipe(epochs=1), tmp_path)
     assert "train_loss_scale" not in read_jsonl(tmp_path / "metrics.jsonl")[0]

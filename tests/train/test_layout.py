@@ -77,6 +77,7 @@ def bytes_of_the_state(layout: Layout, count: int, *, data: Any = None, **change
     return memory.argument_size_in_bytes, memory.temp_size_in_bytes
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_eight_devices_hold_an_eighth_of_parameters_and_moments() -> None:
     model = quick(MLP(hidden=(512,), classes=10))
     alone, _ = bytes_of_the_state(Layout(), 1, model=model)

@@ -148,6 +148,7 @@ def test_a_run_that_is_taken_up_ends_with_the_same_bits(
     assert_same_run(path, state, whole)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_run_can_be_taken_up_on_more_devices(whole: tuple[Path, TrainState], tmp_path: Path) -> None:
     shutil.copytree(whole[0], tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints" / "24")
@@ -162,6 +163,7 @@ def test_another_network_does_not_take_the_run_up(whole: tuple[Path, TrainState]
         train(AT_REST, tmp_path / "run")
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_stop_request_ends_the_run_between_epochs_with_its_state_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +186,7 @@ def test_a_stop_request_ends_the_run_between_epochs_with_its_state_saved(
     assert [record["epoch"] for record in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_patience_ends_a_run_that_gets_no_better_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     made = dataclasses.replace(AT_REST, epochs=9, patience=3)
     state = train(made, tmp_path)

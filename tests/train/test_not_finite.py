@@ -122,6 +122,7 @@ def steep(params: Any) -> Any:
     return jnp.sqrt(0.0 * jnp.sum(params["logits"]["bias"]))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_run_outlives_an_example_that_is_not_finite_and_names_steps_cause_and_examples(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_run_outlives_an_example_that_is_not_finite_and_names_steps_cause_and_
     assert f"1 steps refused (last step {last}: loss not finite, training examples " in capsys.readouterr().err
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_step_that_is_refused_for_its_gradient_says_so(tmp_path: Path) -> None:
     made = dataclasses.replace(AT_REST, penalty=steep, epochs=1)
     train(made, tmp_path)

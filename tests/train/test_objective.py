@@ -123,6 +123,7 @@ def test_methods_that_evaluate_the_loss_find_the_minimum_of_scikit_learn(
     assert [record["train_bad"] for record in records] == [0] * len(records)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_line_search_keeps_steps_from_going_uphill(tmp_path: Path) -> None:
     """Without it the same rate goes up in most steps."""
     wild = optim.sgd(50.0)
@@ -147,6 +148,7 @@ def test_a_sharpness_aware_step_is_the_gradient_at_the_worst_point_near_by(rho: 
     np.testing.assert_allclose(state.params["logits"]["bias"], bias, atol=1e-5)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_plateau_of_the_loss_lowers_the_rate(tmp_path: Path) -> None:
     """The value is that of the objective: log 3 at parameters that a rate of 0 leaves at 0."""
     optimizer = optax.chain(optim.sgd(0.0), optim.reduce_on_plateau(factor=0.5, patience=1))
@@ -228,6 +230,7 @@ def test_who_asks_for_nothing_pays_for_nothing() -> None:
     assert counted_applications(optim.sharpness_aware(optim.sgd(0.1))) == 2 * plain
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_gradients_that_wait_are_weighed_by_their_examples() -> None:
     """Batches of 32 and of 8 examples give the step of the 40 together."""
     made = recipe(optimizer=lambda steps: optim.accumulate_gradients(optim.sgd(1.0), every=2))
@@ -243,6 +246,7 @@ def test_gradients_that_wait_are_weighed_by_their_examples() -> None:
     assert_trees_close(state.params, expected.params, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_an_elastic_net_has_the_coefficients_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     features = rng.standard_normal((60, 4)).astype(np.float32)
@@ -279,6 +283,7 @@ def test_an_elastic_net_has_the_coefficients_of_scikit_learn() -> None:
     np.testing.assert_allclose(report.penalty, size, rtol=5e-3)
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_the_penalty_is_recorded_apart_from_the_loss_of_the_data(tmp_path: Path) -> None:
     settings = {"epochs": 1, "model": quick(LogisticRegression(3))}
     state, (record,) = train(softmax_regression(optim.sgd(0.0), **settings), tmp_path / "a")

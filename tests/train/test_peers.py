@@ -233,6 +233,7 @@ def test_a_relay_ends_a_connection_of_which_the_other_end_is_gone_or_not_there_y
         assert near.recv(100) == b""
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_a_process_has_one_line_and_leaves_it() -> None:
     assert peers.current() is None
     with Job(2) as job:
@@ -269,6 +270,7 @@ with _held_back_errors():
 """
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_a_process_that_ends_while_it_writes_a_checkpoint_says_why() -> None:
     found = subprocess.run([sys.executable, "-c", HELD_BACK], stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert found.returncode == PeerLost.exit_status == 7

@@ -69,6 +69,7 @@ def test_a_headline_that_is_no_scalar_is_refused_before_training() -> None:
         check(prepare(recipe(summary=Summary("confusion"))))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_fit_needs_a_recipe_and_a_folder(tmp_path: Path) -> None:
     seen: Counter[Any] = Counter()
     state = fit(watched(seen, streamed=False), tmp_path / "new" / "run")

@@ -43,6 +43,7 @@ CASES = [(1, 8, ["lenet parts", "resnet copies"]), (2, 4, ["lenet copies", "resn
 AT_NIGHT = [pytest.param(count, 8 // count, [], marks=pytest.mark.slow) for count in (1, 2, 4)]
 
 
+@pytest.mark.by_day_on_pin(1)
 @pytest.mark.parametrize(("count", "devices", "cases"), [*CASES, *AT_NIGHT])
 def test_processes_see_the_examples_of_one_device_and_learn_the_same(
     alone: dict[str, Any], tmp_path: Path, count: int, devices: int, cases: list[str]

@@ -103,6 +103,7 @@ def test_long_rows_fill_whole_registers_on_tpus() -> None:
     np.testing.assert_array_equal(batch["image"], rows[::-1, :784].reshape(2, 28, 28, 1))
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_training_on_parts_is_training_on_copies() -> None:
     """100 examples on 8 devices, 13 on each of the first seven; batches of 32, the last of 4."""
     made = recipe(model=quick(MLP(hidden=(16,), classes=10, dropout=0.3)), augment=noise)
@@ -116,6 +117,7 @@ def test_training_on_parts_is_training_on_copies() -> None:
     assert bits(run("sharded")) == bits(run("replicated"))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_recipe_says_where_its_data_lie(tmp_path: Any) -> None:
     made = recipe(epochs=1, batch_size=32)
     states = [
@@ -126,6 +128,7 @@ def test_a_recipe_says_where_its_data_lie(tmp_path: Any) -> None:
         dataclasses.replace(made, resident="split")  # type: ignore[arg-type]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_arrays_of_the_user_train_as_those_that_are_placed() -> None:
     made, given = recipe(epochs=1), {name: jnp.asarray(x) for name, x in to_arrays(splits().train).items()}
     run = jax.jit(lambda data: whole_training(made, data, end=data, mesh=mesh()))

@@ -59,6 +59,7 @@ def test_a_cpu_is_named_by_cores_and_model() -> None:
     assert len(words) > len("2 cores, ")
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_the_result_measures_the_given_state_on_validation_and_test(tmp_path: Path) -> None:
     made = recipe(model=quick(LogisticRegression(10)), precision="float32", seed=5)
     prepared = prepare(made)

@@ -181,6 +181,7 @@ def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
             start(path)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_directory_that_takes_no_files_is_refused_before_anything_slow(tmp_path: Path) -> None:
     code = (
         "import os, sys, resource; from fjdl.errors import StorageError; from fjdl.train import rundir\n"

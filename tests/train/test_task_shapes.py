@@ -99,6 +99,7 @@ def detection() -> Task:
     return Task(TaskLoss(loss, (), Summary("mean_overlap")), {"mean_overlap": mean_overlap})
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_boxes_that_only_fill_up_count_neither_in_the_loss_nor_in_the_headline(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     corner = rng.random((COUNT, 3, 2), np.float32)
@@ -123,6 +124,7 @@ def test_boxes_that_only_fill_up_count_neither_in_the_loss_nor_in_the_headline(t
     assert 0.05 < iou.mean() <= 1
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_sequences_of_several_lengths_have_the_perplexity_of_their_tokens(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     tokens = (rng.integers(0, 5, (COUNT, 1)) + np.arange(9)) % 5  # each follows from the one before it

@@ -14,6 +14,7 @@ def whole(network: Any, *shape: int) -> Layer:
     return total(pure(network).layers(jax.ShapeDtypeStruct((1, *shape), jnp.float32)))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_e73_googlenet_has_6_998_552_parameters_and_1_58_giga_macs() -> None:
     network = whole(GoogLeNet(), 224, 224, 3)
     assert network.parameters == 6_998_552

@@ -52,6 +52,7 @@ def test_depthwise_separable_costs_a_ninth_and_one_part_in_the_features_of_the_f
     assert Fraction(separable, full) == Fraction(1, 512) + Fraction(1, 9)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_mobilenet_v2() -> None:
     """The paper says 3.4 million parameters and 300 million MACs, 6.9 and 585 at width 1.4."""
     assert costs(MobileNetV2()) == (3_504_872, 300_774_272, 7 * 7 * 1280)

@@ -195,6 +195,7 @@ def test_damaged_archives_of_drawings_are_refused(tmp_path):
         read_drawings(tmp_path / "b.zip")
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_real_omniglot_tests_106_characters_that_training_has_not():
     require_data("omniglot")
     splits = omniglot.omniglot(size=28)
@@ -230,6 +231,7 @@ def test_a_scene_shows_its_digit_in_its_box():
     assert scales == {2, 3}
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_scenes_are_a_function_of_their_options():
     first, again, other = (to_arrays(digit_scenes(size=32, seed=seed, noise=9.0).test) for seed in (0, 0, 1))
     for name, array in first.items():
@@ -241,6 +243,7 @@ def test_scenes_are_a_function_of_their_options():
         digit_scenes(size=31)
 
 
+@pytest.mark.by_day_on_pin(1)
 @pytest.mark.usefixtures("nothing_at_hand")
 def test_made_up_data_have_the_official_sizes_and_absent_files_are_named():
     with blank_data() as used:

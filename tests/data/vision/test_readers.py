@@ -134,6 +134,7 @@ def test_a_damaged_or_missing_file_is_one_sentence(tmp_path: Path, reader) -> No
             reader(tmp_path / name)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_every_data_set_of_images_reads_files_into_the_shape_of_its_examples(
     photograph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_config_without_a_twin_says_so() -> None:
         twin_of("cifar10_fast", {}, jnp.bfloat16)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_twin_learns_and_what_it_compiles_to_is_read_on_any_platform() -> None:
     ours = prepared("iris_mlp", jax.devices()[:1])
     twin = twin_of("iris_mlp", arguments_of(ROOT / "configs" / "iris_mlp.py"), jnp.float32)
@@ -81,6 +82,7 @@ def test_the_mesh_of_the_twin_is_that_of_the_config() -> None:
     assert call.arguments[1]["features"].sharding.mesh == make_mesh(jax.devices()[:4])
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_the_parts_of_a_step_have_names_in_its_program() -> None:
     with blank_data(always=True):
         ours = prepare(load_config(ROOT / "configs" / "digits_lenet.py")(), devices=jax.devices()[:1])

@@ -106,6 +106,7 @@ def test_every_rule_finds_something() -> None:
         assert any(list(rule(facts)) for facts, _, _ in SICK.values()), rule.__name__
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_this_machine_is_described(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "mnist").mkdir()
     monkeypatch.setenv("FJDL_DATA_DIR", str(tmp_path))

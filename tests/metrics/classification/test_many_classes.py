@@ -42,6 +42,7 @@ def test_averages_over_60_000_classes_equal_scikit_learn(name):
     np.testing.assert_allclose(SCORES[name](UP, DOWN, average="macro"), expected, rtol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_agreement_and_specificity_of_60_000_classes():
     """Half of the classes are all right and half all wrong; scikit-learn would fill a table of 27 GB for the first."""
     np.testing.assert_allclose(metrics.balanced_accuracy_score(UP, DOWN), 0.5, rtol=1e-6)
@@ -51,6 +52,7 @@ def test_agreement_and_specificity_of_60_000_classes():
     assert metrics.multilabel_confusion_matrix(UP, DOWN).shape == (BIG, 2, 2)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_20_000_classes_take_no_table():
     score = jax.jit(partial(metrics.f1_score, average="macro", labels=range(20_000)))
     compiled = score.lower(UP[:20_000], UP[:20_000]).compile()

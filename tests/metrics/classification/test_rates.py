@@ -34,6 +34,7 @@ def every_score(labels, predictions, zero_division):
     st.sampled_from([1, 4, 12]),
     st.sampled_from(["0", "1", "nan"]),
 )
+@pytest.mark.by_day_on_pin(0)
 def test_scores_and_averages_equal_scikit_learn_with_absent_classes(pairs, repeats, zero_division):
     labels, predictions = np.repeat(np.array(pairs)[: 12 // repeats], repeats, axis=0).T
     accuracy, averaged = every_score(labels, predictions, zero_division)

@@ -117,6 +117,7 @@ def test_no_image_no_detection_and_no_object(metric):
     assert_same(measured(arrays[0], no_object), nothing)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_more_detections_of_a_class_than_the_largest_number_are_never_matched():
     box = np.float32([[[0, 0, 10, 10]] * 3])
     found = {

@@ -102,6 +102,7 @@ def test_states_of_devices_merge_inside_one_program(rng):
     assert found == base.measure(metric, scores, labels)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_binned_scores_are_within_their_bound(rng):
     y = rng.integers(0, 2, 200)
     x = (rng.standard_normal(200) + y).astype(np.float32)

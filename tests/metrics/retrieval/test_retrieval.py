@@ -95,6 +95,7 @@ def test_nothing_seen_is_nan_and_options_outside_their_range_are_refused():
         metrics.embedding_retrieval(np.ones((2, 3), np.float32), np.zeros(2, int), block=0)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_batches_of_embeddings_score_as_all_at_once_and_places_left_over_are_no_neighbours(rng):
     x, labels = clouds(rng, 30)
     metric = metrics.collected_retrieval(6, capacity=37, ks=KS, block=8)

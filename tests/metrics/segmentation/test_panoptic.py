@@ -26,6 +26,7 @@ def scenes(rng, images):
     return [np.repeat(np.repeat(x, 2, 1), 3, 2) for x in (guess, other, label, number, crowd)]
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_random_segments_score_as_by_the_definition(rng):
     metric = panoptic_quality(CLASSES)
     update, compute = jax.jit(metric.update), jax.jit(metric.compute)
@@ -35,6 +36,7 @@ def test_random_segments_score_as_by_the_definition(rng):
         assert_same(compute(update(metric.init(), *arrays)), panoptic_by_hand(*arrays, classes=CLASSES))
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_parts_merge_and_an_image_of_weight_two_counts_twice(rng):
     arrays, metric = scenes(rng, 4), panoptic_quality(CLASSES)
     expected = panoptic_by_hand(*arrays, classes=CLASSES)

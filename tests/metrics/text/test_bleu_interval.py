@@ -11,6 +11,7 @@ REFERENCES = [
 ]  # fmt: skip
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_corpora_drawn_anew_are_scored_as_sacrebleu_does() -> None:
     key, resamples = jax.random.key(1), 40
     keys = jax.random.split(key, resamples)

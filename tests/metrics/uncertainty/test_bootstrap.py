@@ -33,6 +33,7 @@ def all_methods(x, y):
         return jax.tree.map(np.asarray, traced(x, y))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_intervals_equal_those_of_scipy_from_the_same_resamples(rng):
     x, y = rng.exponential(1, 25), rng.uniform(1, 2, 25)
     intervals, found = all_methods(x, y)

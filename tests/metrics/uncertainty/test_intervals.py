@@ -12,6 +12,7 @@ from fjdl.metrics.uncertainty.intervals import (
 from tests.support import float64
 
 
+@pytest.mark.by_day_on_pin(1)
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 10**6), st.floats(0, 1), st.floats(0.01, 0.999))
 def test_wilson_interval_equals_scipy(count, fraction, confidence):

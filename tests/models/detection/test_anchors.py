@@ -18,6 +18,7 @@ def outputs_of(network: models.RetinaNet | models.SSD, size: tuple[int, int]) ->
     return jax.eval_shape(model.apply, params, stats, x)[0]["offsets"].shape[1]
 
 
+@pytest.mark.by_day_on_pin(0)
 def test_those_of_retinanet_go_from_level_to_level_with_strides_that_double() -> None:
     """Cells of stages 2 and 3 of a VGG have strides 2 and 4, and a third level follows."""
     network = models.RetinaNet(3, VGG, ("stage2", "stage3"), extra=1, anchors=2, width=4, convs=0)

@@ -31,6 +31,7 @@ def test_regions_fill_all_but_the_outer_pixels_and_zeros_lie_beyond_the_image(rn
     np.testing.assert_allclose(twice, image[4:16, 4:20].reshape(4, 3, 4, 4, 3).mean((1, 3)), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_each_region_goes_through_the_backbone_by_itself(rng: np.random.Generator) -> None:
     images = np.stack([ramps(16, 16, rng) for _ in range(2)])
     inputs = {

@@ -34,6 +34,7 @@ def kernel_on_grid(kernel: np.ndarray) -> np.ndarray:
     return np.round(kernel / scale) * scale
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_kernels_and_inputs_are_rounded_as_by_hand() -> None:
     model, params, stats = started(calibrator=ranges.minmax())
     outputs, stats = model.apply(params, stats, X, train=True)
@@ -85,6 +86,7 @@ def test_rules_choose_the_bits_of_each_layer() -> None:
     np.testing.assert_allclose(outputs, expected, atol=1e-6)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_steps_without_use_of_their_gradients_find_the_ranges_of_a_trained_model() -> None:
     trained = nn.pure(ResNet((1,), BasicBlock, width=4, classes=3))
     images = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype(np.float32)
@@ -96,6 +98,7 @@ def test_steps_without_use_of_their_gradients_find_the_ranges_of_a_trained_model
     assert all(float(found.weight) > 0 for found in after["ranges"].values())
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_recipe_learns_through_the_rounding() -> None:
     plain = recipe()
     learning = recipe(model=fake_quantized(plain.model, jnp.ones((1, 8, 8, 1)), rules=((".*", Bits(3, 4)),)))

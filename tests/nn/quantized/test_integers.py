@@ -86,6 +86,7 @@ def test_each_batch_may_find_its_own_ranges(name: str) -> None:
     np.testing.assert_allclose(found, expected, atol=0.03 * float(jnp.max(jnp.abs(expected))))
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_kernels_alone_take_the_parameters_of_the_model_itself_and_a_fraction_of_its_bytes() -> None:
     model = nn.pure(MLP(hidden=(64, 64), classes=3))
     x = np.ones((1, 64), np.float32)
@@ -99,6 +100,7 @@ def test_kernels_alone_take_the_parameters_of_the_model_itself_and_a_fraction_of
         assert small.apply(*after, x)[0].shape == (1, 3)
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_outputs_have_the_dtype_of_the_inputs_and_init_the_form_of_what_is_converted() -> None:
     model, x = MODELS["dense"]
     small, convert = quantized(model, x)

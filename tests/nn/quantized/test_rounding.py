@@ -30,6 +30,7 @@ def test_outputs_change_less_than_by_the_nearest_integers(name: str) -> None:
     assert errors["on data"] < 0.8 * errors["nearest"]
 
 
+@pytest.mark.by_day_on_pin(1)
 def test_a_kernel_is_rounded_for_all_inputs_that_its_layer_has() -> None:
     model, _ = MODELS["dense"]
     params, stats = model.init(jax.random.key(0), X)
