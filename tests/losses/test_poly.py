@@ -38,3 +38,10 @@ def test_a_certain_mistake_costs_its_logit_and_epsilon_and_its_gradient_stays_th
 def test_an_epsilon_below_minus_1_is_refused():
     with pytest.raises(ValueError, match=r"^epsilon must lie in \[-1, inf\), got -1.5$"):
         losses.poly_loss(np.zeros((1, 2), np.float32), np.zeros(1, int), epsilon=-1.5)
+
+
+def test_a_label_out_of_range_is_nan_alone_in_batches_of_two_axes(rng):
+    logits = rng.standard_normal((2, 5, 3)).astype(np.float32)
+    labels = np.array([[0, 1, 2, 3, 4], [-1, 0, 1, 2, 5]])
+    value = losses.poly_loss(logits, labels)
+    np.testing.assert_array_equal(np.isnan(value), (labels < 0) | (labels > 2))

@@ -7,6 +7,7 @@ import importlib.abc
 import importlib.util
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -61,13 +62,21 @@ def main() -> None:
 
 
 def tests_of(path: Path) -> list[str]:
-    """The test files of a module: of its name in its room, or those that name it, or those of the whole room."""
+    """The test files of a module: of its name, or that name it or what is public in it, or those of the whole room."""
     room = ROOT / "tests" / path.relative_to(ROOT / "fjdl").parts[0]
     tests = sorted(room.rglob("test_*.py"))
     named = [test for test in tests if test.stem.removeprefix("test_").startswith(path.stem)]
-    module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
-    mentioned = [test for test in tests if module in test.read_text() and test not in named]
+    defined = (
+        node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    )
+    names = [name for name in defined if not name.startswith("_")]
+    said = re.compile(rf"\b({'|'.join((re.escape(module_of(path)), *names))})\b")
+    mentioned = [test for test in tests if test not in named and said.search(test.read_text())]
     return [str(test) for test in (*named, *mentioned)] or [str(test) for test in tests]
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
 
 
 def _killed(path: Path, tree: ast.Module, seconds: float) -> bool:
@@ -79,8 +88,17 @@ def _killed(path: Path, tree: ast.Module, seconds: float) -> bool:
         signal.setitimer(signal.ITIMER_REAL, seconds)  # the signal ends the child
         sys.meta_path.insert(0, _Replaced(path, tree))
         options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not slow and not fuzz"]
-        os._exit(pytest.main([*options, *tests_of(path)]) != 0)
+        passed = not pytest.main([*options, *tests_of(path)])
+        os._exit(not (passed and _rows_pass(path, options)))
     return os.waitpid(child, 0)[1] != 0
+
+
+def _rows_pass(path: Path, options: list[str]) -> bool:
+    """Whether the rows of the module equal their oracles and have their edges; true where it has none."""
+    module = ".".join(path.relative_to(ROOT / "fjdl").with_suffix("").parts)
+    laws = f"(oracle or edges) and {module}"
+    status = pytest.main([*options, str(ROOT / "tests" / "laws" / "test_laws.py"), "-k", laws])
+    return status in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class _Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -88,7 +106,7 @@ class _Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, path: Path, tree: ast.Module) -> None:
         self.path, self.tree = path, tree
-        self.name = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+        self.name = module_of(path)
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
         return (
