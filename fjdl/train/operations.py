@@ -166,18 +166,26 @@ class _Evaluation:
         return [value.origin for value in carry]
 
     def _scan(self, params: Any, values: list[_Value], stack: tuple[Any, ...]) -> list[_Origin | None]:
-        first, second = params["num_consts"], params["num_consts"] + params["num_carry"]
-        carry, made = values[first:second], list[list[_Value]]()
+        consts, carry, rows = _parts_of_scan(params, values)
+        number_carried, made = len(carry), list[list[_Value]]()
         for number in range(params["length"])[:: -1 if params["reverse"] else 1]:
-            row = [value._replace(array=value.array[number]) for value in values[second:]]
-            results = self._called(params["jaxpr"], [*values[:first], *carry, *row], stack)
-            carry = results[: params["num_carry"]]
-            made.append(results[params["num_carry"] :])
-        rows = [next((value.origin for value in column if value.origin), None) for column in zip(*made, strict=True)]
-        return [*(value.origin for value in carry), *rows]
+            row = [value._replace(array=value.array[number]) for value in rows]
+            results = self._called(params["jaxpr"], [*consts, *carry, *row], stack)
+            carry = results[:number_carried]
+            made.append(results[number_carried:])
+        origins = [next((value.origin for value in column if value.origin), None) for column in zip(*made, strict=True)]
+        return [*(value.origin for value in carry), *origins]
 
 
 _PROGRAMS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+
+
+def _parts_of_scan(params: Any, values: list[_Value]) -> list[list[_Value]]:
+    """What a scan holds, carries, and goes through row by row; JAX 0.10 has their numbers, 0.12 a tree of them."""
+    if "ft_in" in params:
+        return list(map(list, params["ft_in"].update(values).unpack()))
+    first, second = params["num_consts"], params["num_consts"] + params["num_carry"]
+    return [values[:first], values[first:second], values[second:]]
 
 
 def _bound(eqn: Any, program: Any, arrays: Sequence[Any]) -> list[Any]:

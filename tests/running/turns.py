@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.running.absent import Absent, Deferred
+
 TURN = 0 if version("jax").startswith("0.10.") else 1  # of the installed pin; PyTorch is tried with the first alone
 CHEAP = ("tests/house/", "tests/test_")  # rules of names and signatures, which look at everything in a few seconds
 DEAR = ("tests/house/test_examples", "tests/house/test_configs")
@@ -85,5 +87,7 @@ def _named(function: Any) -> list[Any]:
 
 
 def _is_of_torch(value: Any) -> bool:
+    if isinstance(value, Absent | Deferred):
+        return True
     text = value if isinstance(value, str) else getattr(value, "__module__", None) or getattr(value, "__name__", "")
     return isinstance(text, str) and text.partition(".")[0] == "torch"
