@@ -94,7 +94,7 @@ def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:
 
     The arguments of the config's `recipe` are flags beside the options', with their defaults and docstrings.
     """
-    path = next((Path(word) for word in arguments if word.endswith(".py")), None)
+    path = config_among(arguments)
     if path is None:
         tyro.cli(options, args=arguments)
         raise UsageError("a config is needed, such as configs/digits_lenet.py, got none")
@@ -115,6 +115,11 @@ def parse(options: type, arguments: list[str]) -> tuple[Any, Experiment]:
     )
     parsed = tyro.cli(command, args=arguments, description=(build.__doc__ or "").strip())
     return parsed.options, parsed.experiment  # type: ignore[attr-defined]
+
+
+def config_among(arguments: Sequence[str]) -> Path | None:
+    """The config of a command line: its first argument that ends in `.py`."""
+    return next((Path(word) for word in arguments if word.endswith(".py")), None)
 
 
 def open_experiment(run: Path) -> Experiment:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.command import run_guarded, split_at_dashes
+from experiments.command import config_among, run_guarded, split_at_dashes
 from fjdl.errors import FjdlError, PeerLost, Stopped, UsageError
 from fjdl.signals import Answer, StopRequest, stop_requests
 
@@ -66,8 +66,7 @@ def run_of(arguments: Sequence[str]) -> Path:
         name, _, value = word.partition("=")
         if name in ("--run-dir", "--run_dir"):
             return Path(value or following)
-    config = next((word for word in arguments if word.endswith(".py")), "run")
-    return Path("runs") / Path(config).stem
+    return Path("runs") / (config_among(arguments) or Path("run")).stem
 
 
 def supervise(command: Sequence[str], options: Options, *, run: Path, say: Callable[[str], None] = print) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import tyro
 
 from experiments import mirror, notice
-from experiments.command import Experiment, as_recorded, parse, run_guarded, skipping_bad
+from experiments.command import Experiment, as_recorded, config_among, parse, run_guarded, skipping_bad
 from experiments.mistakes import users_mistakes
 from fjdl import peers
 from fjdl.errors import Stopped
@@ -82,9 +82,9 @@ def _text_of(config: Path) -> str | None:
 
 def _announce(arguments: list[str]) -> None:
     """Says at once what begins: importing JAX and reading the data take seconds."""
-    config, line = next((word for word in arguments if word.endswith(".py")), None), peers.current()
+    config, line = config_among(arguments), peers.current()
     quiet = {"--help", "-h", "--dry-run"} & {*arguments}
-    if config is not None and Path(config).is_file() and not quiet and (line is None or line.first):
+    if config is not None and config.is_file() and not quiet and (line is None or line.first):
         print(f"training {config} ...", flush=True)
 
 

@@ -1,6 +1,6 @@
 """Generated tables inside Markdown files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fjdl.errors import UsageError
@@ -9,6 +9,11 @@ from fjdl.errors import UsageError
 def table_line(cells: Iterable[str]) -> str:
     """A line of a table."""
     return f"| {' | '.join(cells)} |"
+
+
+def table_head(titles: Sequence[str]) -> tuple[str, str]:
+    """The two lines that a table begins with."""
+    return table_line(titles), table_line("---" for _ in titles)
 
 
 def replace_table(path: Path, table: str, *, section: str = "") -> None:

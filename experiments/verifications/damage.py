@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import tyro
 
-from experiments.pages.markdown import print_table, table_line
+from experiments.pages.markdown import print_table, table_head, table_line
 from experiments.verifications.machine import hardware
 from fjdl.errors import FjdlError, UsageError
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> bool:
     totals: Counter[str] = Counter()
 
     def rows() -> Iterator[str]:
-        yield from (table_line(COLUMNS), table_line("---" for _ in COLUMNS))
+        yield from table_head(COLUMNS)
         found: dict[str, Counter[str]] = {}
         for name, outcome in outcomes(options.run, options.flips, random.Random(options.seed)):
             found.setdefault(name, Counter())[outcome.kind] += 1

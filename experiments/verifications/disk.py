@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tyro
 
-from experiments.pages.markdown import print_table, table_line
+from experiments.pages.markdown import print_table, table_head, table_line
 from experiments.verifications.machine import hardware
 from experiments.verifications.resume import finish
 from fjdl.errors import UsageError
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> bool:
     found: list[Outcome] = []
 
     def rows() -> Iterator[str]:
-        yield from (table_line(COLUMNS), table_line("---" for _ in COLUMNS))
+        yield from table_head(COLUMNS)
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "experiments.train", str(options.config), *flags, "--run-dir"]
             expected = finish(command, Path(folder) / "whole")

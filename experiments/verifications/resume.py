@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import tyro
 
-from experiments.pages.markdown import print_table, table_line
+from experiments.pages.markdown import print_table, table_head, table_line
 from experiments.verifications.machine import hardware
 from fjdl.errors import UsageError
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> bool:
     verdicts: list[Verdict] = []
 
     def rows() -> Iterator[str]:
-        yield from (table_line(COLUMNS), table_line("---" for _ in COLUMNS))
+        yield from table_head(COLUMNS)
         for number, config in enumerate(configs):
             kills = len(range(number, options.kills, len(configs)))
             with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):

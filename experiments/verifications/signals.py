@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import tyro
 
-from experiments.pages.markdown import print_table, table_line
+from experiments.pages.markdown import print_table, table_head, table_line
 from experiments.verifications.machine import hardware
 from experiments.verifications.resume import finish, recorded
 from fjdl.errors import UsageError
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> bool:
     found: list[Stop] = []
 
     def rows() -> Iterator[str]:
-        yield from (table_line(COLUMNS), table_line("---" for _ in COLUMNS))
+        yield from table_head(COLUMNS)
         command = [sys.executable, "-m", "experiments.train", str(options.config), *flags, "--run-dir"]
         with tempfile.TemporaryDirectory() as folder:
             expected = finish(command, Path(folder) / "whole")

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,9 +43,7 @@ def weights_for(pretrained: Pretrained, params: PyTree, stats: PyTree) -> Weight
     """
     wanted = _named({"params": params, "stats": stats})
     fresh = tuple(name for name in wanted if pretrained.draws(short(name)))
-    idle = [
-        rule for rule in pretrained.rules if not any(Pretrained(path="", fresh=rule).draws(short(n)) for n in fresh)
-    ]
+    idle = [rule for rule in pretrained.rules if not any(re.fullmatch(rule, short(name)) for name in fresh)]
     if idle:
         known = [short(name) for name in wanted if name.startswith("params/")]
         raise UsageError(f"every rule of fresh must match a parameter, but {idle} match none of {known}")

@@ -7,16 +7,10 @@ import jax.numpy as jnp
 import pytest
 from flax import linen
 
-from fjdl.nn import BatchNorm, Dense, Dropout, pure
+from fjdl.nn import Dense, pure
 from fjdl.typing import Array
+from tests.nn.block import Block
 from tests.support import assert_trees_close
-
-
-class Block(linen.Module):
-    @linen.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
-        y = BatchNorm(name="norm")(Dense(6, name="dense")(x), train=train)
-        return x + Dropout(0.5, name="dropout")(jnp.tanh(y), train=train)
 
 
 class Stack(linen.Module):

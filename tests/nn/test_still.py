@@ -8,17 +8,11 @@ import pytest
 from flax import linen
 
 from fjdl import tree
-from fjdl.nn import BatchNorm, Conv, Dense, Dropout, pure
+from fjdl.nn import BatchNorm, Conv, pure
 from fjdl.nn.conv_norm import conv_then_norm
 from fjdl.typing import Array
+from tests.nn.block import Block
 from tests.support import assert_trees_close
-
-
-class Block(linen.Module):
-    @linen.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
-        y = BatchNorm(name="norm")(Dense(6, name="dense")(x), train=train)
-        return x + Dropout(0.5, name="dropout")(jnp.tanh(y), train=train)
 
 
 class Stack(linen.Module):
